@@ -1,0 +1,52 @@
+# Everything a fresh machine needs is python3 (3.11 or newer, with venv) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
+
+.PHONY: run test lint format lock screenshot bench clean
+
+run: .venv/runtime  ## serve the pages on http://127.0.0.1:8000/
+	@exec $(BIN)/python cli.py serve
+
+test: .venv/development  ## run the tests
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/development  ## run every static check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/djlint --lint --quiet templates
+	$(BIN)/bandit --quiet -c pyproject.toml -r app.py cli.py config.py models.py storage.py wsgi.py web delivery
+	$(BIN)/vulture
+	$(BIN)/deptry .
+
+format: .venv/development  ## put the code into its one form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+screenshot: .venv/development  ## make docs/screenshot.png anew (needs Chromium)
+	$(BIN)/python docs/screenshot.py
+
+bench: .venv/development  ## print every measured figure
+	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+
+lock:  ## resolve the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml --output-file requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:  ## forget the environment
+	rm -rf .venv
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tocsin needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+
+.venv/runtime: requirements.lock | .venv/bin/pip
+	$(PIP) --requirement requirements.lock
+	@touch $@
+
+.venv/development: requirements-dev.lock | .venv/bin/pip
+	$(PIP) --requirement requirements-dev.lock
+	@touch $@ .venv/runtime

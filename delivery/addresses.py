@@ -1,0 +1,88 @@
+"""The address policy: where a channel may send. Pure; the same for the form, and at every connect."""
+
+import ipaddress
+from collections.abc import Iterable
+
+from config import Permission
+from delivery.target import Address, Target, literal_address
+
+# Credentials of the machine lie behind these (AWS, GCP, Azure, DigitalOcean, Oracle, Alibaba; ECS and EKS agents): never.
+_METADATA = frozenset(
+    ipaddress.ip_address(text)
+    for text in (
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+    )
+)
+
+# What `is_global` passes in one Python release or another although it leads inside. Of IPv6 only 2000::/3 is given out as
+# global unicast (IANA's registry), so whatever lies outside it (mapped, compatible, NAT64, site-local, multicast) is not.
+_INSIDE_V4 = [
+    ipaddress.IPv4Network(text)
+    for text in ("192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32")
+]
+_GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
+_INSIDE_V6 = [
+    ipaddress.IPv6Network(text)
+    for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")  # Teredo, ORCHID, benchmarking; docs; 6to4; docs
+]
+
+
+def why_refused(address: Address, host: str, port: int, allowed: Iterable[Permission]) -> str | None:
+    """Why `address`, reached as `host`, must not be connected to on `port`, and what would allow it; None when it may be.
+
+    The sentence is the same for whatever lies behind the address, so that it tells nothing about it.
+    """
+    if _METADATA.intersection(_meanings(address)):
+        return f"{address} is where clouds keep this machine's credentials. Tocsin never sends there."
+    if _is_public(address) or any(_permits(entry, address, host, port) for entry in allowed):
+        return None
+    which = (
+        f"{host} is no public address." if host == str(address) else f"{host} leads to {address}, which is no public address."
+    )
+    named = host if literal_address(host) is None else address
+    return f"{which} If it is yours and meant, start Tocsin with TOCSIN_ALLOW_NETWORKS={named} (or name its network)."
+
+
+def why_literal_refused(target: Target, allowed: Iterable[Permission]) -> str | None:
+    """What a form can say without any look-up: judges a host that is itself an address, or `localhost`; else None."""
+    host = target.host.rstrip(".")
+    if target.address is not None:
+        return why_refused(target.address, host, target.port, allowed)
+    if host == "localhost" or host.endswith(".localhost"):
+        loopbacks = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
+        verdicts = [why_refused(address, host, target.port, allowed) for address in loopbacks]
+        return verdicts[0] if all(verdicts) else None
+    return None
+
+
+def _is_public(address: Address) -> bool:
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return not any(address in network for network in _INSIDE_V4)
+    return address in _GLOBAL_V6 and not any(address in network for network in _INSIDE_V6)
+
+
+def _permits(entry: Permission, address: Address, host: str, port: int) -> bool:
+    if entry.port not in (None, port):
+        return False
+    if entry.network is not None:
+        return entry.network.version == address.version and address in entry.network
+    return entry.host == host.lower().rstrip(".")
+
+
+def _meanings(address: Address) -> set[Address]:
+    """The address and every IPv4 address that it may carry (mapped, compatible, 6to4, NAT64, Teredo)."""
+    found = {address}
+    if isinstance(address, ipaddress.IPv6Address):
+        teredo = address.teredo or ()
+        found.update(part for part in (address.ipv4_mapped, address.sixtofour, *teredo) if part)
+        found.add(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return found

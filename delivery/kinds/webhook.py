@@ -1,0 +1,58 @@
+"""Uptrace's JSON: one event with its alert, and the person's own JSON as the value of `payload`."""
+
+import json
+
+from delivery.alert import CLOSED, rfc3339
+from delivery.kinds import Event, Kind
+from delivery.settings import Settings
+from delivery.strictjson import JsonProblem, check
+
+
+def body(settings: Settings, event: Event) -> str:
+    """The message. The payload stands in it letter by letter as it was typed, so that no number loses a digit."""
+    alert = event.alert
+    before = {"id": str(event.number), "eventName": event_name(event)}
+    after = {
+        "createdAt": rfc3339(event.at),
+        "alert": {
+            "id": alert.id or str(event.number),
+            "url": alert.url,
+            "name": alert.name,
+            "type": alert.type,
+            "status": alert.status,
+            "createdAt": rfc3339(event.at if alert.starts_at is None else alert.starts_at),
+        },
+    }
+    return f'{_dumps(before)[:-1]},"payload":{_payload(settings.payload)},{_dumps(after)[1:]}'
+
+
+def event_name(event: Event) -> str:
+    """Uptrace's wire form (its own screen says `state-changed`, the wire says `status-changed`)."""
+    if event.repeated:
+        return "recurring"
+    return "status-changed" if event.alert.status == CLOSED else "created"
+
+
+def _payload(text: str) -> str:
+    """What was typed, `null` when nothing was. A stored text that is no JSON (a damaged row) goes as a string of it."""
+    if not text.strip():
+        return "null"
+    try:
+        check(text)
+    except JsonProblem:
+        return _dumps(text)
+    return text.strip()
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+KIND = Kind(
+    name="webhook",
+    label="Webhook (Uptrace JSON)",
+    help="Sends one JSON object for each event, in the form that Uptrace sends, with your own JSON as its payload.",
+    url_help="The address that takes the message, as the receiver gave it to you.",
+    body=body,
+    uses=frozenset({"method", "payload"}),
+)

@@ -1,0 +1,32 @@
+"""Makes the message of a channel for an alert: the same for tests, previews and deliveries."""
+
+from dataclasses import dataclass
+
+from delivery.kinds import Event, kinds
+from delivery.settings import Settings
+from delivery.target import Target, read_url
+
+
+class UnknownKind(ValueError):
+    """The channel's kind is none that this Tocsin knows (a damaged row, or one of a newer version)."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What goes to the receiver: where, how, and the exact body. `id` is the `webhook-id`, the same on every retry."""
+
+    id: str
+    method: str
+    target: Target
+    body: bytes
+    content_type: str = "application/json"
+
+
+def build(settings: Settings, event: Event) -> Message:
+    """The message. Total in the alert; raises InvalidUrl or UnknownKind when the channel itself cannot be used."""
+    kind = kinds().get(settings.kind)
+    if kind is None:
+        raise UnknownKind(f"The kind {settings.kind!r} is not known.")
+    method = settings.method if "method" in kind.uses else "POST"
+    body = b"" if method == "GET" else kind.body(settings, event).encode("utf-8", "replace")
+    return Message(f"msg_{event.number}", method, kind.complete(read_url(settings.url)), body)

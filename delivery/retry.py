@@ -1,0 +1,40 @@
+"""What a status means, and how long a receiver asks us to wait. Pure; no loop, no clock."""
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+# Alertmanager repeats 5xx only, Standard Webhooks everything but 410. We repeat what a receiver can mend by itself: a
+# request that came too early, too late or too often, and its own failures. Any other status stays wrong until a person acts.
+AGAIN = frozenset({408, 425, 429})
+LONGEST_WAIT = 6 * 3600.0
+
+
+def classify(status: int) -> str:
+    """The verdict on a bare status: any 2xx is delivered; 408, 425, 429 and 5xx are retried; 410 is gone; the rest failed."""
+    if 200 <= status <= 299:
+        return "delivered"
+    if status in AGAIN or 500 <= status <= 599:
+        return "retry"
+    return "gone" if status == 410 else "failed"
+
+
+def retry_after(values: list[str], now: float) -> float | None:
+    """The seconds that `Retry-After` asks for (RFC 9110 §10.2.3: seconds or a date), at most six hours.
+
+    Takes every value of the header and the time in seconds since the epoch. Garbage counts for nothing; of several, the
+    longest wait is kept. None when there is nothing to honour.
+    """
+    waits = [wait for value in values if (wait := _seconds(value.strip(), now)) is not None]
+    return min(max(waits), LONGEST_WAIT) if waits else None
+
+
+def _seconds(value: str, now: float) -> float | None:
+    if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,9})?", value, re.ASCII):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+        # A date without a zone is UTC (RFC 9110 §5.6.7), wherever this machine stands.
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

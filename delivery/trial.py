@@ -1,0 +1,111 @@
+"""A test of a channel as it stands in the form: really sent, once, by the same message and sender as a delivery."""
+
+import json
+import shlex
+import threading
+import time
+from dataclasses import asdict, dataclass
+
+from delivery.alert import sample_alert
+from delivery.dial import Policy
+from delivery.kinds import Event
+from delivery.masking import Mask, visible
+from delivery.message import Message, build
+from delivery.outcome import DELIVERED, Outcome
+from delivery.sender import prepare, send, wire_bytes
+from delivery.settings import Settings
+from models import PROVEN_BY_TEST, Attempt, Channel, db
+
+BODY_SHOWN = 20_000
+
+
+class Busy(Exception):
+    """All slots for tests are taken."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as pages show it, secrets masked: its head, its body (cut when very long), its size, and a `curl` line."""
+
+    head: str
+    body: str
+    body_bytes: int
+    curl: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One test: what was sent, and how it ended."""
+
+    request: Request
+    outcome: Outcome
+
+
+class Bench:
+    """Runs tests, a few at a time, so that slow receivers cannot take every thread of the web process."""
+
+    def __init__(self, slots: int, policy: Policy):
+        self._slots = threading.BoundedSemaphore(slots)
+        self._policy = policy
+
+    def run(self, settings: Settings, alert_url: str) -> Trial:
+        """Sends a sample alert. Raises Busy at once when no slot is free, and InvalidUrl or UnknownKind as `message.build`."""
+        if not self._slots.acquire(blocking=False):
+            raise Busy
+        try:
+            message = sample_message(settings, alert_url)
+            return Trial(describe(message, settings), send(message, settings, self._policy))
+        finally:
+            self._slots.release()
+
+
+def sample_message(settings: Settings, alert_url: str) -> Message:
+    """The message of a test and of a preview, for a sample alert of this moment."""
+    number = time.time_ns()
+    now = number // 1_000_000
+    return build(settings, Event(sample_alert(now, alert_url), number, now))
+
+
+def describe(message: Message, settings: Settings) -> Request:
+    """What `send` would put on the wire now, byte for byte but for the masked secrets."""
+    mask = Mask(settings)
+    prepared = prepare(message, settings, 1, time.time())
+    head, _, body = wire_bytes(prepared, message.target).partition(b"\r\n\r\n")
+    text = mask(body.decode("utf-8", "replace"))
+    return Request(
+        head=visible(mask(head.decode("latin-1"))),
+        body=text[:BODY_SHOWN],
+        body_bytes=len(body),
+        curl=_curl(message, mask, list(prepared.headers.items()), text),
+    )
+
+
+def record(outcome: Outcome, channel: Channel, config_hash: str, at: int) -> None:
+    """Stores the attempt; a good one proves the channel, if the channel is saved with exactly what was tested."""
+    with db.atomic():
+        Attempt.insert(
+            channel=channel.id,
+            purpose="test",
+            at=at,
+            config_hash=config_hash,
+            verdict=outcome.verdict,
+            reason=outcome.reason,
+            actor=outcome.actor,
+            status=outcome.status,
+            milliseconds=round(outcome.milliseconds),
+            receiver=outcome.receiver,
+            stages=json.dumps([asdict(stage) for stage in outcome.stages]),
+            excerpt=outcome.excerpt,
+        ).execute()
+        Attempt.trim_tests(channel.id)
+        if outcome.verdict == DELIVERED and channel.id:
+            same = (Channel.id == channel.id) & (Channel.config_hash == config_hash)
+            Channel.update(proof=PROVEN_BY_TEST, proof_hash=config_hash, proven_at=at).where(same).execute()
+
+
+def _curl(message: Message, mask: Mask, headers: list[tuple[str, str]], body: str) -> str:
+    named = [("-H", f"{name}: {mask(value)}") for name, value in headers if name not in ("Content-Length", "Accept-Encoding")]
+    arguments = ["curl", "-sS", "-i", "-X", message.method, *(part for pair in named for part in pair)]
+    if message.body:
+        arguments += ["--data-raw", body]
+    return shlex.join([*arguments, mask(message.target.url)])

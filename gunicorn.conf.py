@@ -1,0 +1,37 @@
+"""gunicorn's settings, from the same environment as everything else."""
+
+import os
+
+import storage
+from config import Config, unused_variables
+
+tocsin = Config.from_env()
+
+bind = f"[{tocsin.host}]:{tocsin.port}" if ":" in tocsin.host else f"{tocsin.host}:{tocsin.port}"
+workers = tocsin.workers
+threads = tocsin.threads
+worker_class = "gthread"
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+control_socket_disable = True
+keepalive = 5
+timeout = 60
+# A test may take 30 s, but who stops Tocsin does not wait for it longer than this.
+graceful_timeout = 5
+loglevel = "warning"
+logger_class = "gunicorn.glogging.Logger"
+
+
+def on_starting(server):
+    """Keys and migrations, before the first worker is forked; a failure here ends the start."""
+    storage.prepare(tocsin.with_keys().database)
+
+
+def when_ready(server):
+    """Says where to go."""
+    for note in [
+        storage.journal_notice(),
+        *(f"{name} is set, but this version does not use it." for name in unused_variables()),
+    ]:
+        if note:
+            print(f"tocsin: {note}", flush=True)
+    print(f"Tocsin is at {tocsin.address} (data in {tocsin.data_dir}); stop it with Ctrl-C.", flush=True)

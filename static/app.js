@@ -1,0 +1,67 @@
+// Only what HTML cannot do. Without this file every form still works.
+"use strict";
+
+// A field is invalid while its message says something. The message is swapped, the input never is.
+const mark = (message) => {
+  const field = document.getElementById(message.id.replace(/-error$/, ""));
+  if (!field || !field.matches("input, select, textarea")) return;
+  if (message.textContent.trim()) field.setAttribute("aria-invalid", "true");
+  else field.removeAttribute("aria-invalid");
+};
+new MutationObserver((changes) => {
+  for (const change of changes) {
+    const node = change.target.nodeType === Node.TEXT_NODE ? change.target.parentElement : change.target;
+    const message = node && node.closest(".error");
+    if (message) mark(message);
+  }
+}).observe(document.body, { childList: true, characterData: true, subtree: true });
+
+// htmx says nothing when the server cannot be reached.
+const notice = document.getElementById("notice");
+const say = (words) => {
+  const line = document.createElement("p");
+  line.className = "notice bad";
+  line.textContent = words;
+  notice.replaceChildren(line);
+};
+document.addEventListener("htmx:error", (event) => {
+  const slow = event.detail && event.detail.error && /time/i.test(String(event.detail.error.name));
+  say(slow ? "Tocsin has not answered in time. What you typed is still here."
+           : "Tocsin cannot be reached from this browser just now. What you typed is still here; try again in a moment.");
+});
+
+document.addEventListener("htmx:after:swap", (event) => {
+  const target = event.detail && event.detail.ctx && event.detail.ctx.target;
+  if (target && (target.id === "test-result" || target.id === "preview" || target.id === "notice")) {
+    const shown = document.getElementById(target.id);
+    shown.scrollIntoView({ block: "nearest" });
+  }
+  if (target && target.id === "header-rows") target.querySelector(".row:last-child input").focus();
+});
+
+const form = document.getElementById("channel-form");
+if (form) {
+  // Each kind has its own help; without this the page shows that of the kind it was drawn with.
+  const kind = document.getElementById("kind");
+  kind.addEventListener("change", () => {
+    const chosen = kind.selectedOptions[0].dataset;
+    document.getElementById("kind-help").textContent = chosen.help || "";
+    document.getElementById("url-help").textContent = chosen.urlHelp || "";
+  });
+
+  // A second click on Save must not save twice.
+  let sent = false;
+  form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    if (sent) event.preventDefault();
+    sent = true;
+  });
+  window.addEventListener("pageshow", () => { sent = false; });
+
+  // Leaving with something typed and not saved is asked about once.
+  let typed = false;
+  form.addEventListener("input", () => { typed = true; });
+  window.addEventListener("beforeunload", (event) => {
+    if (typed && !sent && navigator.userActivation && navigator.userActivation.hasBeenActive) event.preventDefault();
+  });
+}

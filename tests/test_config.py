@@ -1,0 +1,377 @@
+"""The environment as a table: every variable good and bad, keys generated once, and the version said once."""
+
+import os
+import stat
+import tomllib
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import trustme
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config import HTMX_INTEGRITY, HTMX_URL, NOT_YET, VERSION, Config, ConfigError, Permission, unused_variables
+
+ROOT = Path(__file__).parent.parent
+KEY_A, KEY_B = "A" * 43 + "=", "-_" * 21 + "A="
+LONG = "a-secret-of-more-than-sixteen"
+
+
+def read(**environment):
+    """The configuration of an environment that holds these variables, named without TOCSIN_."""
+    return Config.from_env({f"TOCSIN_{name}": value for name, value in environment.items()})
+
+
+def refused(**environment):
+    """The sentence of a refusal."""
+    with pytest.raises(ConfigError) as refusal:
+        read(**environment)
+    return str(refusal.value)
+
+
+def network(text, port=None):
+    return Permission(network=ip_network(text), port=port)
+
+
+# --- good values ------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_environment_has_the_defaults_of_the_design():
+    config = read()
+    assert config == Config(data_dir=Path("data").absolute(), database=Path("data").absolute() / "tocsin.db")
+    assert (config.host, config.port, config.workers, config.threads) == ("127.0.0.1", 8000, 2, 8)
+    assert (config.secret_key, config.encryption_keys, config.allow, config.ca_file, config.public_url) == (
+        "",
+        (),
+        (),
+        None,
+        "",
+    )
+    assert (config.htmx_url, config.htmx_integrity) == (HTMX_URL, HTMX_INTEGRITY)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "expected"),
+    [
+        ("DATA_DIR", "/var/lib/tocsin", "data_dir", Path("/var/lib/tocsin")),
+        ("DATA_DIR", "/var/lib/tocsin", "database", Path("/var/lib/tocsin/tocsin.db")),
+        ("DATA_DIR", "here", "data_dir", Path("here").absolute()),
+        ("DATABASE_URL", "sqlite:////srv/t.db", "database", Path("/srv/t.db")),
+        ("DATABASE_URL", "sqlite:///t.db", "database", Path("t.db").absolute()),
+        ("BIND", "127.0.0.1:9000", "port", 9000),
+        ("BIND", "127.9.9.9:1", "host", "127.9.9.9"),
+        ("BIND", "localhost:65535", "host", "localhost"),
+        ("BIND", "[::1]:8000", "host", "::1"),
+        ("WORKERS", "1", "workers", 1),
+        ("WORKERS", "32", "workers", 32),
+        ("THREADS", "2", "threads", 2),
+        ("THREADS", "128", "threads", 128),
+        ("SECRET_KEY", LONG, "secret_key", LONG),
+        ("SECRET_KEY", f" {LONG}\n", "secret_key", LONG),
+        ("SECRET_KEY", "x" * 16, "secret_key", "x" * 16),
+        ("ENCRYPTION_KEYS", KEY_A, "encryption_keys", (KEY_A,)),
+        ("ENCRYPTION_KEYS", f"{KEY_B},{KEY_A}", "encryption_keys", (KEY_B, KEY_A)),
+        ("ENCRYPTION_KEYS", f" {KEY_B} ,\n{KEY_A}\n", "encryption_keys", (KEY_B, KEY_A)),
+        ("PUBLIC_URL", "https://tocsin.example", "public_url", "https://tocsin.example"),
+        ("PUBLIC_URL", "https://tocsin.example:8443/", "public_url", "https://tocsin.example:8443"),
+        ("HTMX_URL", "https://cdn.example/htmx.js", "htmx_url", "https://cdn.example/htmx.js"),
+        ("HTMX_URL", "https://cdn.example/htmx.js", "htmx_integrity", ""),
+        ("HTMX_INTEGRITY", "sha512-abc+/9==", "htmx_integrity", "sha512-abc+/9=="),
+        ("HTMX_INTEGRITY", "sha256-abc", "htmx_url", HTMX_URL),
+    ],
+)
+def test_a_good_value_is_taken(name, value, field, expected):
+    assert getattr(read(**{name: value}), field) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["DATA_DIR", "DATABASE_URL", "BIND", "WORKERS", "THREADS", "SECRET_KEY", "ENCRYPTION_KEYS", "ALLOW_NETWORKS", "CA_FILE"],
+)
+def test_an_empty_value_is_as_good_as_none(name):
+    assert read(**{name: ""}) == read()
+    if name in FILES:
+        assert read(**{f"{name}_FILE": ""}) == read()
+
+
+def test_another_script_may_come_with_an_integrity_of_its_own():
+    config = read(HTMX_URL="https://cdn.example/htmx.js", HTMX_INTEGRITY="sha384-abc")
+    assert (config.htmx_url, config.htmx_integrity) == ("https://cdn.example/htmx.js", "sha384-abc")
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [
+        ("", ()),
+        (" , ,", ()),
+        ("10.0.0.0/8", (network("10.0.0.0/8"),)),
+        ("10.1.2.3/8", (network("10.0.0.0/8"),)),
+        ("10.0.0.0/255.0.0.0", (network("10.0.0.0/8"),)),
+        ("10.1.2.3", (network("10.1.2.3/32"),)),
+        ("10.1.2.3:9093", (network("10.1.2.3/32", 9093),)),
+        ("10.0.0.0/8:9093", (network("10.0.0.0/8", 9093),)),
+        ("::1", (network("::1/128"),)),
+        ("[::1]", (network("::1/128"),)),
+        ("[::1]:9000", (network("::1/128", 9000),)),
+        ("fd00::/8", (network("fd00::/8"),)),
+        ("[fd00::]/8", (network("fd00::/8"),)),
+        ("[fd00::]/8:443", (network("fd00::/8", 443),)),
+        ("alertmanager", (Permission(host="alertmanager"),)),
+        ("NAS.lan.", (Permission(host="nas.lan"),)),
+        ("nas.lan:8080", (Permission(host="nas.lan", port=8080),)),
+        ("my_nas-2", (Permission(host="my_nas-2"),)),
+        ("0.0.0.0/0,::/0", (network("0.0.0.0/0"), network("::/0"))),
+        (" 10.0.0.0/8 ,nas.lan:80 ", (network("10.0.0.0/8"), Permission(host="nas.lan", port=80))),
+    ],
+)
+def test_networks_addresses_and_hosts_may_be_allowed_with_and_without_a_port(value, allowed):
+    assert read(ALLOW_NETWORKS=value).allow == allowed
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory):
+    """The certificate of an authority, as a file."""
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    return path
+
+
+def test_a_file_of_authorities_is_taken(pem):
+    assert read(CA_FILE=str(pem)).ca_file == pem
+
+
+# --- bad values -------------------------------------------------------------------------------------------------------
+
+
+WRONG_URLS = [
+    *("tocsin.example", "ftp://tocsin.example", "https://", "https:///x", "javascript:x", "http://["),
+    *("https://a.example; x", "https://a.example 'unsafe'", 'https://a.example/"', "https://a,b"),
+]
+BAD = {
+    "BIND": [
+        *("8000", ":8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", "127.0.0.1:８０"),
+        *("::1:8000", "[::1]"),
+        *("[127.0.0.1]:80", "unix:/run/tocsin.sock", "http://127.0.0.1:80"),
+        *(" 127.0.0.1:80", "127.0.0.1:80 "),
+        *("0.0.0.0:8000", "[::]:8000", "192.168.1.2:8000", "tocsin.example:8000", "[fe80::1]:80", "*:8000", "127.1:80"),
+    ],
+    "WORKERS": ["0", "33", "-1", "+2", "2.0", "two", " 2", "２", "1e1", "9" * 5000],
+    "THREADS": ["0", "1", "129", "-8", "eight", "8 ", "0x8"],
+    "SECRET_KEY": ["short", "x" * 15],
+    "ENCRYPTION_KEYS": ["short", "A" * 43, "A" * 44, "A" * 42 + "=", f"{KEY_A},x", f"{KEY_A};{KEY_B}", "é" * 43 + "="],
+    "DATABASE_URL": ["postgresql://db/tocsin", "/srv/tocsin.db", "sqlite://", "sqlite:///", "sqlite:///a?b", "sqlite:/a"],
+    "ALLOW_NETWORKS": [
+        *("10.0.0.0/33", "300.1.1.1", "1.2.3", "127.1:80x", "*.lan", "https://nas.lan", "nas.lan/24", "nas.lan:0"),
+        *("nas.lan:65536", "10.0.0.1:0"),
+        *("10.0.0.1:99999", ":80", "[::1", "::1]", "[::1]:", "[nas]", "-nas", "!"),
+        *("a b", "nas lan", "10.0.0.0/8 192.168.0.0/16"),
+    ],
+    "PUBLIC_URL": WRONG_URLS,
+    "HTMX_URL": WRONG_URLS,
+    "HTMX_INTEGRITY": ["sha384", "sha1-abc", "md5-abc", "sha384-é", "sha384-", "sha384-a b", 'sha384-a"'],
+    "CA_FILE": ["/no/such/file.pem", "/", str(ROOT / "pyproject.toml")],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values], ids=lambda text: ascii(text)[:40]
+)
+def test_a_bad_value_is_refused_with_the_variables_name(name, value):
+    assert refused(**{name: value}).startswith(f"TOCSIN_{name}: ")
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "HTMX_URL"])
+@pytest.mark.parametrize("value", ["https://tocsin.example:99999", "https://tocsin.example:port", "https://tocsin.example:-1/"])
+def test_an_address_with_an_impossible_port_is_refused_with_the_variables_name(name, value):
+    assert refused(**{name: value}).startswith(f"TOCSIN_{name}: ")
+
+
+def test_a_file_of_authorities_that_openssl_cannot_read_is_refused_with_the_variables_name(tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_text("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
+    assert refused(CA_FILE=str(path)).startswith("TOCSIN_CA_FILE: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SECRET_KEY", "sh0rt-secret"), ("ENCRYPTION_KEYS", "sh0rt-secret"), ("DATABASE_URL", "x://u:sh0rt-secret@h")],
+)
+def test_a_refusal_does_not_repeat_a_secret(name, value):
+    assert "sh0rt-secret" not in refused(**{name: value})
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["BIND", "WORKERS", "THREADS", "ALLOW_NETWORKS", "PUBLIC_URL", "HTMX_URL", "HTMX_INTEGRITY"]), st.text()
+    )
+)
+def test_no_value_raises_anything_but_config_error(environment):
+    try:
+        config = read(**environment)
+    except ConfigError as refusal:
+        named = str(refusal).partition(": ")[0].removeprefix("TOCSIN_")
+    else:
+        named = None
+        assert 0 < config.test_slots < config.threads
+    assert named is None or named in environment
+
+
+# --- values from files ------------------------------------------------------------------------------------------------
+
+
+FILES = {"SECRET_KEY": LONG, "ENCRYPTION_KEYS": f"{KEY_B},{KEY_A}", "DATABASE_URL": "sqlite:////srv/t.db"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_secret_may_stand_in_a_file(name, tmp_path):
+    path = tmp_path / "secret"
+    path.write_text(f"{FILES[name]}\n")
+    assert read(**{f"{name}_FILE": str(path)}) == read(**{name: FILES[name]})
+
+
+def test_encryption_keys_may_stand_one_a_line(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(f"{KEY_B}\n{KEY_A}\n")
+    assert read(ENCRYPTION_KEYS_FILE=str(path)).encryption_keys == (KEY_B, KEY_A)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_value_and_a_file_of_it_together_are_refused(name, tmp_path):
+    path = tmp_path / "secret"
+    path.write_text(FILES[name])
+    assert refused(**{name: FILES[name], f"{name}_FILE": str(path)}).startswith(f"TOCSIN_{name}: ")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_cannot_be_read_is_refused_with_the_variables_name(name, tmp_path):
+    for path in (tmp_path / "missing", tmp_path):
+        assert refused(**{f"{name}_FILE": str(path)}).startswith(f"TOCSIN_{name}_FILE: ")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_holds_no_text_is_refused_with_the_variables_name(name, tmp_path):
+    path = tmp_path / "secret"
+    path.write_bytes(b"\xff\xfe\x80" * 20)
+    assert refused(**{f"{name}_FILE": str(path)}).startswith(f"TOCSIN_{name}")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_bad_value_in_a_file_is_refused_with_the_variables_name(name, tmp_path):
+    path = tmp_path / "secret"
+    path.write_text("short")
+    assert refused(**{f"{name}_FILE": str(path)}).startswith(f"TOCSIN_{name}")
+
+
+# --- what follows from the values -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", range(2, 129))
+def test_tests_never_take_every_thread(threads):
+    slots = read(THREADS=str(threads)).test_slots
+    assert 1 <= slots < threads
+    assert slots >= min(4, threads - 1)
+
+
+def test_by_default_there_are_at_least_four_slots_for_tests():
+    assert read().test_slots >= 4
+
+
+@pytest.mark.parametrize(("bind", "address"), [("127.0.0.1:80", "http://127.0.0.1:80/"), ("[::1]:8000", "http://[::1]:8000/")])
+def test_the_address_is_one_that_a_browser_takes(bind, address):
+    assert read(BIND=bind).address == address
+
+
+@pytest.mark.parametrize("name", NOT_YET)
+def test_a_variable_without_an_effect_yet_is_named(name):
+    assert unused_variables({name: "x", "TOCSIN_BIND": "x"}) == [name]
+    assert unused_variables({name: ""}) == []
+
+
+def test_a_configuration_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        read().port = 1
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def mode(path):
+    """The permission bits of a file."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def loose_umask():
+    """A process that would let others read what it makes."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_keys_are_generated_once_for_their_owner_alone_and_kept(tmp_path, loose_umask):
+    bare = read(DATA_DIR=str(tmp_path / "deep" / "data"))
+    config = bare.with_keys()
+    assert len(config.secret_key) >= 32
+    assert len(config.encryption_keys) == 1
+    assert mode(config.data_dir) == 0o700
+    files = sorted(config.data_dir.iterdir())
+    assert [file.name for file in files] == ["encryption.keys", "secret.key"]
+    assert [mode(file) for file in files] == [0o600, 0o600]
+    written = [file.read_bytes() for file in files]
+    assert bare.with_keys() == config
+    assert [file.read_bytes() for file in files] == written
+
+
+def test_two_installations_have_different_keys(tmp_path):
+    one, two = (read(DATA_DIR=str(tmp_path / name)).with_keys() for name in ("one", "two"))
+    assert one.secret_key != two.secret_key
+    assert one.encryption_keys != two.encryption_keys
+
+
+def test_keys_of_the_environment_are_used_and_not_written(tmp_path):
+    config = read(DATA_DIR=str(tmp_path / "data"), SECRET_KEY=LONG, ENCRYPTION_KEYS=KEY_A).with_keys()
+    assert (config.secret_key, config.encryption_keys) == (LONG, (KEY_A,))
+    assert list(config.data_dir.iterdir()) == []
+
+
+def test_a_generated_key_is_one_that_the_environment_takes_too(tmp_path):
+    config = read(DATA_DIR=str(tmp_path)).with_keys()
+    again = read(DATA_DIR=str(tmp_path), SECRET_KEY=config.secret_key, ENCRYPTION_KEYS=",".join(config.encryption_keys))
+    assert again.with_keys() == config
+
+
+def test_keys_that_a_person_added_to_the_file_are_read(tmp_path):
+    (tmp_path / "encryption.keys").write_text(f"{KEY_B}\n{KEY_A}\n")
+    assert read(DATA_DIR=str(tmp_path)).with_keys().encryption_keys == (KEY_B, KEY_A)
+
+
+@pytest.mark.parametrize("name", ["secret.key", "encryption.keys"])
+@pytest.mark.parametrize("content", [b"", b" \n", b"x", b"\xff\xfe\x80"], ids=repr)
+def test_a_key_file_without_a_key_is_refused_by_name_and_left_alone(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^TOCSIN_"):
+        read(DATA_DIR=str(tmp_path)).with_keys()
+    assert (tmp_path / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("place", ["file", "file/data", "file/data/deeper"])
+def test_a_data_folder_that_cannot_be_is_refused_by_name(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"^TOCSIN_DATA_DIR: "):
+        read(DATA_DIR=str(tmp_path / place)).with_keys()
+
+
+def test_reading_the_environment_writes_nothing(tmp_path):
+    config = read(DATA_DIR=str(tmp_path / "data"))
+    assert list(tmp_path.iterdir()) == []
+    assert replace(config, port=9) != config
+
+
+# --- the version ------------------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_that_of_the_package():
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION

@@ -1,0 +1,145 @@
+"""The six promises of the design, each as a test (the first stands in test_message.py too, over every kind of nonsense)."""
+
+import json
+
+import pytest
+from channels import create, fields_in, form_of, marks, row_marks, stored_form
+from receiver import raw, reply
+
+from delivery.alert import Alert
+from delivery.kinds import Event, kinds
+from delivery.message import build
+from delivery.settings import Settings
+from models import Channel, db
+
+NOTHING = [{}, None, [], "text", {"labels": None, "annotations": 7, "starts_at": "soon", "url": [], "name": {}, "status": 0}]
+
+
+@pytest.mark.parametrize("parts", NOTHING)
+@pytest.mark.parametrize("kind", list(kinds()))
+def test_1_an_optional_thing_that_is_absent_never_breaks_a_message(kind, parts):
+    message = build(Settings(kind=kind, url="https://h.example/"), Event(Alert.read(parts), 1, 0))
+    assert json.loads(message.body)
+
+
+GARBAGE = [
+    "",
+    "{",
+    "[]",
+    "null",
+    '{"headers": 7, "timeout": "x", "method": [], "payload": {}}',
+    "\x00",
+    "[" * 10_000,
+    "\ud7ff",
+    '{"payload": "\\ud800"}',
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+@pytest.mark.parametrize("column", ["settings", "sealed", "kind", "state", "origin", "config_hash", "proof", "proof_hash"])
+def test_2_a_stored_row_of_garbage_still_lists_opens_can_be_mended_and_deleted(client, receiver, column, garbage):
+    channel_id = create(client, receiver.url, name="Ops", auth="bearer", auth_secret="s3cret-token")
+    client.post(f"/channels/{channel_id}/test", stored_form(client, channel_id))
+    db.execute_sql(f"UPDATE channel SET {column} = ?", (garbage,))
+    assert client.get("/channels").status_code == 200
+    assert client.get(f"/channels/{channel_id}/edit").status_code == 200
+    assert client.get(f"/channels/{channel_id}/delete").status_code == 200
+    for action in ("pause", "resume", "duplicate"):
+        assert client.post(f"/channels/{channel_id}/{action}").status_code == 303
+    for action in ("test", "preview", "validate/url", "rows"):
+        response = client.post(f"/channels/{channel_id}/{action}", stored_form(client, channel_id))
+        assert response.status_code in (200, 422)
+    version = stored_form(client, channel_id)["version"]
+    mended = form_of(receiver.url, name="Mended", version=version)
+    assert client.post(f"/channels/{channel_id}", mended).status_code == 303
+    assert client.post(f"/channels/{channel_id}/resume").status_code == 303
+    assert row_marks(client.get("/channels").text, channel_id)["state"] == "delivering"
+    assert "damaged" not in client.get(f"/channels/{channel_id}/edit").text
+    assert client.post(f"/channels/{channel_id}/delete").status_code == 303
+
+
+def test_2_a_row_sealed_with_another_key_shows_as_such_and_breaks_nothing_else(client):
+    create(client, name="Good")
+    bad = create(client, name="Bad")
+    sealed = Channel.get(Channel.name == "Good").sealed
+    db.execute_sql("UPDATE channel SET sealed = ? WHERE id = ?", (sealed, bad))
+    page = client.get("/channels").text
+    assert page.count("Damaged:") == 1
+    assert "belong to another channel" in client.get(f"/channels/{bad}/edit").text
+
+
+@pytest.mark.parametrize(
+    ("script", "who", "what_to_do"),
+    [
+        (reply(404), "The receiver 127.0.0.1", "compare the URL"),
+        (reply(400, b"bad payload"), "answered 400 Bad Request. Tocsin is fine.", "read its answer below"),
+        (reply(500), "answered 500 Internal Server Error", "its log says why"),
+        (reply(302, Location="https://new.example/x"), "points to https://new.example/x", "URL field"),
+        (raw(b""), "closed the connection", "receiver's log"),
+        (raw(b"nonsense\r\n\r\n"), "does not speak proper HTTP", "Check the port"),
+    ],
+)
+def test_3_every_failure_says_who_answered_and_what_to_do(client, receiver, script, who, what_to_do):
+    receiver.script = script
+    response = client.post("/channels/new/test", form_of(receiver.url))
+    assert response.status_code == 200
+    assert who in response.text.replace("&#39;", "'")
+    assert what_to_do in response.text.replace("&#39;", "'")
+    assert "Answered by Tocsin itself" not in response.text
+
+
+@pytest.mark.parametrize("state", ["new", "delivering", "paused"])
+def test_4_a_test_really_sends(client, receiver, state):
+    path = "new" if state == "new" else create(client, receiver.url)
+    if state == "paused":
+        client.post(f"/channels/{path}/pause")
+    form = form_of(receiver.url) if state == "new" else stored_form(client, path)
+    response = client.post(f"/channels/{path}/test", form)
+    assert marks(response.text)["verdict"] == "delivered"
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://10.0.0.1/"])
+def test_4_a_test_that_did_not_send_says_so(client, receiver, url):
+    response = client.post("/channels/new/test", form_of(url))
+    assert response.status_code == 422
+    assert "The test was not sent" in response.text
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"a": {"b": [1, 2.50, null]}}',
+        "\n\n[1,\r\n 2]\n",
+        '"</textarea>"',
+        "12345678901234567890.10",
+        '{"ü": "&amp; \\u0041"}',
+        "{",
+        "",
+    ],
+)
+def test_5_what_a_person_typed_comes_back_to_the_letter(client, payload):
+    response = client.post("/channels", form_of(payload=payload))
+    if response.status_code == 422:
+        assert fields_in(response.text)["payload"] == payload
+    else:
+        assert stored_form(client, Channel.get().id)["payload"] == payload
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/nobody-listens", "https://hooks.example.com/no-look-up"])
+def test_6_saving_is_a_pure_write_that_never_sends_and_never_depends_on_a_receiver(client, monkeypatch, url):
+    def forbidden(*_args, **_kwargs):
+        raise AssertionError("a save must not touch the network")
+
+    monkeypatch.setattr("socket.socket.connect", forbidden)
+    monkeypatch.setattr("socket.getaddrinfo", forbidden)
+    channel_id = create(client, url)
+    assert client.post(f"/channels/{channel_id}", stored_form(client, channel_id)).status_code == 303
+
+
+def test_6_a_failing_test_does_not_block_saving(client, receiver):
+    receiver.script = reply(500)
+    channel_id = create(client, receiver.url)
+    edited = {**stored_form(client, channel_id), "payload": "[9]"}
+    client.post(f"/channels/{channel_id}/test", edited)
+    assert client.post(f"/channels/{channel_id}", edited).status_code == 303

@@ -1,0 +1,259 @@
+"""The sender against a real receiver: every way an exchange can end that needs no certificate."""
+
+import gzip
+import socket
+import threading
+import time
+
+import pytest
+from receiver import drip, raw, reply, silence
+
+from config import Config
+from delivery import dial, sender
+from delivery.alert import sample_alert
+from delivery.dial import Policy
+from delivery.kinds import Event
+from delivery.message import build
+from delivery.settings import Header, Settings
+
+ALLOW = Config.from_env({"TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}).allow
+POLICY = Policy(ALLOW)
+NOW = 1_790_000_000_000
+
+
+def message_of(settings):
+    return build(settings, Event(sample_alert(NOW, "http://tocsin.test/"), NOW * 1_000_000, NOW))
+
+
+def send(url, policy=POLICY, **fields):
+    settings = Settings(url=url, **{"timeout": 0.4, **fields})
+    return sender.send(message_of(settings), settings, policy)
+
+
+ANSWERS = [
+    (reply(200, b"ok"), "delivered", "ok", 200),
+    (reply(204), "delivered", "ok", 204),
+    (reply(299), "delivered", "ok", 299),
+    (reply(301, Location="https://elsewhere.example/"), "failed", "redirect", 301),
+    (reply(302, Location="http://[broken"), "failed", "redirect", 302),
+    (reply(304), "failed", "http_status", 304),
+    (reply(400, b"bad"), "failed", "http_status", 400),
+    (reply(404), "failed", "http_status", 404),
+    (reply(408), "retry", "http_status", 408),
+    (reply(410), "gone", "http_status", 410),
+    (reply(425), "retry", "http_status", 425),
+    (reply(429, Retry_After="7"), "retry", "http_status", 429),
+    (reply(500), "retry", "http_status", 500),
+    (reply(599), "retry", "http_status", 599),
+    (reply(700), "failed", "http_status", 700),
+    (raw(b""), "retry", "connection_closed", None),
+    (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\nshort"), "retry", "connection_closed", 200),
+    (raw(b"SSH-2.0-OpenSSH_9\r\n"), "retry", "protocol_error", None),
+    (raw(b"HTTP/1.1 abc OK\r\n\r\n"), "retry", "protocol_error", None),
+    (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "retry", "protocol_error", 200),
+    (raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 9000), "retry", "too_large", None),
+    (raw(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000), "retry", "too_large", None),
+    (raw(b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 200 + b"\r\n"), "retry", "too_large", None),
+    (raw(b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nhi"), "delivered", "ok", 201),
+    (reply(200, b"a" * 100_000), "delivered", "ok_truncated", 200),
+    (reply(200, gzip.compress(b"a" * 50_000_000), Content_Encoding="gzip"), "delivered", "ok_truncated", 200),
+    (reply(200, b"not gzip", Content_Encoding="gzip"), "delivered", "ok_truncated", 200),
+    (silence, "retry", "timeout_total", None),
+    (drip(b"HTTP/1.1 200 OK\r\nX: "), "retry", "timeout_total", None),
+    (drip(), "delivered", "ok_truncated", 200),
+    (drip(b"HTTP/1.1 500 Oops\r\nContent-Length: 99\r\n\r\n"), "retry", "http_status", 500),
+]
+
+
+@pytest.mark.parametrize(("script", "verdict", "reason", "status"), ANSWERS)
+def test_every_answer_gets_its_reason_and_its_verdict_in_time(receiver, script, verdict, reason, status):
+    receiver.script = script
+    began = time.monotonic()
+    outcome = send(receiver.url)
+    assert (outcome.verdict, outcome.reason, outcome.status) == (verdict, reason, status)
+    assert time.monotonic() - began < 0.9
+    assert outcome.stages[-1].name == "verdict"
+    assert len(outcome.excerpt) <= 4000
+
+
+def test_a_request_carries_our_headers_then_the_channels(receiver):
+    rows = (Header("X-Team", "db"), Header("X-Key", "s3cret-key", secret=True))
+    send(receiver.url, headers=rows, auth="bearer", auth_secret="t0p", signing="github", signing_secret="k")
+    [request] = receiver.requests
+    assert request.method == "POST"
+    assert list(request.headers)[:2] == ["Host", "User-Agent"]
+    assert request.headers["User-Agent"].startswith("Tocsin/")
+    assert request.headers["webhook-id"] == f"msg_{NOW * 1_000_000}"
+    assert request.headers["webhook-timestamp"].isdigit()
+    assert request.headers["X-Delivery-Attempt"] == "1"
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.headers["Authorization"] == "Bearer t0p"
+    assert (request.headers["X-Team"], request.headers["X-Key"]) == ("db", "s3cret-key")
+    assert request.headers["X-Hub-Signature-256"].startswith("sha256=")
+
+
+def test_neither_proxies_nor_netrc_of_the_environment_are_used(receiver, monkeypatch, tmp_path):
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
+    for name, value in [("http_proxy", "http://127.0.0.1:9"), ("NETRC", str(tmp_path / ".netrc")), ("HOME", str(tmp_path))]:
+        monkeypatch.setenv(name, value)
+    assert send(receiver.url).verdict == "delivered"
+    assert "Authorization" not in receiver.requests[0].headers
+
+
+def test_what_the_preview_shows_is_what_goes_over_the_wire():
+    heard, server = [], socket.create_server(("127.0.0.1", 0))
+
+    def listen():
+        connection, _ = server.accept()
+        with connection:
+            data = b""
+            while not data.endswith(b"}"):
+                data += connection.recv(65536)
+            heard.append(data)
+            connection.sendall(b"HTTP/1.1 204 Done\r\n\r\n")
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    settings = Settings(
+        url=f"http://127.0.0.1:{server.getsockname()[1]}/h?x=1", payload='{"a": 1.10}', headers=(Header("X-A", "ä"),)
+    )
+    message = message_of(settings)
+    outcome = sender.send(message, settings, POLICY, now=lambda: 1_790_000_000.0)
+    thread.join()
+    server.close()
+    assert outcome.verdict == "delivered"
+    assert heard == [sender.wire_bytes(sender.prepare(message, settings, 1, 1_790_000_000.0), message.target)]
+
+
+def test_a_refused_address_is_blocked_before_anything_is_sent(receiver):
+    outcome = send(receiver.url, Policy())
+    assert (outcome.verdict, outcome.reason, outcome.actor) == ("blocked", "blocked_address", "policy")
+    assert "TOCSIN_ALLOW_NETWORKS" in outcome.says
+    assert receiver.connections == 0
+
+
+def resolver(monkeypatch, *addresses):
+    answers = [(socket.AF_INET6 if ":" in one else socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in addresses]
+    monkeypatch.setattr(dial.socket, "getaddrinfo", lambda *_args, **_kwargs: answers)
+
+
+def test_a_name_that_resolves_to_a_refused_address_is_blocked(receiver, monkeypatch):
+    resolver(monkeypatch, "127.0.0.1")
+    outcome = send(f"http://rebound.example:{receiver.port}/", Policy())
+    assert outcome.reason == "blocked_address"
+    assert "rebound.example leads to 127.0.0.1" in outcome.says
+    assert receiver.connections == 0
+
+
+def test_only_the_judged_addresses_of_a_mixed_answer_are_connected_to(receiver, monkeypatch):
+    resolver(monkeypatch, "::1", "169.254.169.254", "127.0.0.1")
+    outcome = send(f"http://mixed.example:{receiver.port}/")
+    assert outcome.verdict == "delivered"
+    assert receiver.requests[0].headers["Host"] == f"mixed.example:{receiver.port}"
+
+
+def test_a_second_address_is_tried_when_the_first_takes_no_connection(receiver, monkeypatch):
+    resolver(monkeypatch, "127.0.0.2", "127.0.0.1")
+    assert send(f"http://two.example:{receiver.port}/").verdict == "delivered"
+
+
+def test_a_name_that_a_person_allowed_may_lead_inside(receiver, monkeypatch):
+    resolver(monkeypatch, "127.0.0.1")
+    policy = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": f"inside.example:{receiver.port}"}).allow)
+    assert send(f"http://inside.example:{receiver.port}/", policy).verdict == "delivered"
+    assert send(f"http://other.example:{receiver.port}/", policy).verdict == "blocked"
+
+
+def test_a_name_that_nobody_knows_is_a_failure_of_the_network(monkeypatch):
+    def unknown(*_args, **_kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(dial.socket, "getaddrinfo", unknown)
+    outcome = send("http://nowhere.example/")
+    assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "dns_failure", "network")
+
+
+def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(dial.socket, "getaddrinfo", lambda *_args, **_kwargs: release.wait() and [])
+    monkeypatch.setattr(dial, "RESOLVE_SECONDS", 0.1)
+    try:
+        assert [send(f"http://n{number}.example/").reason for number in range(10)] == ["dns_timeout"] * 10
+        stuck = [thread for thread in threading.enumerate() if thread.name == "look-up"]
+        assert len(stuck) <= dial.MOST_LOOKUPS
+    finally:
+        release.set()
+        for thread in [thread for thread in threading.enumerate() if thread.name == "look-up"]:
+            thread.join()
+
+
+def test_a_port_where_nothing_listens_refuses_the_connection():
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    outcome = send(f"http://127.0.0.1:{port}/")
+    assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "connect_refused", "network")
+
+
+def test_a_plain_receiver_behind_https_is_told_from_one_with_tls(receiver):
+    receiver.script = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def speak_plainly():
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(100)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    thread = threading.Thread(target=speak_plainly)
+    thread.start()
+    outcome = send(f"https://127.0.0.1:{server.getsockname()[1]}/")
+    thread.join()
+    server.close()
+    assert outcome.reason == "tls_not_tls"
+
+
+def test_an_exception_of_our_own_becomes_an_internal_error_without_its_text(receiver, monkeypatch, caplog):
+    text = "http://secret.example/" + "t0ken"
+
+    def broken(*_args):
+        raise KeyError(text)
+
+    monkeypatch.setattr(sender, "_read", broken)
+    outcome = send(f"http://127.0.0.1:{receiver.port}/")
+    assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "internal_error", "tocsin")
+    assert "t0ken" not in caplog.text + outcome.says + outcome.hint
+
+
+def test_no_thread_and_no_socket_is_left_behind(receiver):
+    before = threading.active_count() - len(receiver._threads)
+    for script in (silence, drip(), reply(200)):
+        receiver.script = script
+        send(receiver.url)
+    receiver.close()
+    assert threading.active_count() <= before
+
+
+def test_what_a_receiver_echoes_is_masked_and_made_visible(receiver):
+    receiver.script = reply(403, b"no t0ken-of-the-path for hunter2!\x00\x1b[31m\xe2\x80\xae", X_Echo="hunter2!")
+    outcome = send(receiver.url, auth="bearer", auth_secret="hunter2!")
+    shown = outcome.excerpt + repr(outcome.headers)
+    assert "hunter2!" not in shown
+    assert "t0ken" not in shown
+    assert "\\u0000\\u001b[31m\\u202e" in outcome.excerpt
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1", "no-such-charset", "a\x00b", "utf-16", "idna", "rot13"])
+def test_no_charset_of_an_answer_breaks_the_report(receiver, charset):
+    receiver.script = raw(
+        b"HTTP/1.1 500 Oops\r\nContent-Length: 3\r\nContent-Type: text/plain; charset="
+        + charset.encode("latin-1")
+        + b"\r\n\r\n\xff\xfea"
+    )
+    assert send(receiver.url).status == 500
+
+
+def test_the_stages_of_an_exchange_are_timed_in_their_order(receiver):
+    outcome = send(receiver.url)
+    assert [stage.name for stage in outcome.stages] == ["policy", "dns", "tcp", "sent", "first byte", "verdict"]
+    assert all(stage.milliseconds >= 0 for stage in outcome.stages)
+    assert sum(stage.milliseconds for stage in outcome.stages) <= outcome.milliseconds

@@ -1,0 +1,123 @@
+"""Tocsin as it is really started: what it prints, what it refuses, how it ends, and what it does under slow receivers."""
+
+import re
+import threading
+import time
+
+import pytest
+import requests
+from channels import form_of
+from conftest import Live
+from markup import token_in
+from receiver import drip
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Starts a Tocsin with an environment; stopped at the end."""
+    servers = []
+
+    def start(**environment):
+        servers.append(Live(tmp_path, **environment))
+        return servers[-1]
+
+    yield start
+    for one in servers:
+        one.stop()
+
+
+def test_the_first_start_makes_keys_and_database_and_says_where_to_go(started, tmp_path):
+    server = started()
+    server.ready()
+    assert re.search(rf"Tocsin is at {server.url}/", server.output())
+    assert {"tocsin.db", "secret.key", "encryption.keys"} <= {path.name for path in (tmp_path / "data").iterdir()}
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"TOCSIN_BIND": "0.0.0.0:8123"}, "TOCSIN_BIND: 0.0.0.0 is reachable from other machines"),
+        ({"TOCSIN_THREADS": "none"}, "TOCSIN_THREADS: 'none' is not a whole number"),
+        ({"TOCSIN_ALLOW_NETWORKS": "10.0.0.0/99"}, "TOCSIN_ALLOW_NETWORKS"),
+    ],
+)
+def test_nonsense_in_the_environment_is_refused_by_its_name_in_one_line(started, environment, words):
+    server = started(**environment)
+    assert server.process.wait(10) == 2
+    assert words in server.output()
+    assert server.output().count("\n") == 1
+
+
+def test_a_damaged_database_refuses_to_start_and_says_how_to_restore(started, tmp_path):
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "tocsin.db").write_bytes(b"this is no database, whatever its name says" * 200)
+    server = started()
+    assert server.process.wait(10) == 2
+    assert "is damaged" in server.output()
+    assert "put your latest copy" in server.output()
+    assert "Traceback" not in server.output()
+
+
+def test_a_variable_that_does_nothing_yet_is_named_at_the_start(started):
+    server = started(TOCSIN_ADMIN_PASSWORD="x" * 20)
+    server.ready()
+    assert "TOCSIN_ADMIN_PASSWORD is set, but this version does not use it" in server.output()
+
+
+def test_a_request_of_ten_megabytes_gets_its_answer_and_not_a_reset(live):
+    response = requests.post(f"{live.url}/channels", data=b"a" * 10_000_000, timeout=10)
+    assert response.status_code == 413
+
+
+def test_slow_receivers_take_their_slots_and_nothing_else(live, receiver):
+    receiver.script = drip(every=0.3)
+    with requests.Session() as browser:
+        token = token_in(browser.get(f"{live.url}/channels/new", timeout=5).text)
+        form = {**form_of(receiver.url, timeout="2"), "csrf_token": token}
+        cookies, answers = browser.cookies.get_dict(), []
+
+        def test():
+            began = time.monotonic()
+            answer = requests.post(f"{live.url}/channels/new/test", data=form, cookies=cookies, timeout=10)
+            answers.append((answer.status_code, time.monotonic() - began))
+
+        threads = [threading.Thread(target=test) for _ in range(30)]
+        for thread in threads:
+            thread.start()
+        receiver.wait_for(4)
+        began = time.monotonic()
+        assert browser.get(f"{live.url}/channels", timeout=5).status_code == 200
+        assert time.monotonic() - began < 1
+        for thread in threads:
+            thread.join()
+    statuses = [status for status, _ in answers]
+    assert set(statuses) == {200, 429}
+    assert statuses.count(200) >= 4
+    assert max(seconds for status, seconds in answers if status == 429) < 1
+    assert max(seconds for status, seconds in answers if status == 200) < 3
+
+
+def test_it_ends_soon_after_sigterm_even_while_a_test_is_waiting(started, receiver):
+    receiver.script = drip()
+    server = started()
+    server.ready()
+    with requests.Session() as browser:
+        token = token_in(browser.get(f"{server.url}/channels/new", timeout=5).text)
+        form = {**form_of(receiver.url, timeout="30"), "csrf_token": token}
+        cookies = browser.cookies.get_dict()
+
+        def test():
+            try:
+                requests.post(f"{server.url}/channels/new/test", data=form, cookies=cookies, timeout=20)
+            except requests.ConnectionError:
+                return
+
+        thread = threading.Thread(target=test)
+        thread.start()
+        receiver.wait_for(1)
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 8
+        thread.join()

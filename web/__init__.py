@@ -1,0 +1,1 @@
+"""The side that people talk to: one blueprint a file."""

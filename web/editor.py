@@ -1,0 +1,149 @@
+"""What every view of the channel form shares: opening a channel for an edit, drawing the page, saving."""
+
+import time
+from dataclasses import dataclass
+
+from flask import Response, abort, make_response, render_template, url_for
+from werkzeug.datastructures import MultiDict
+
+from delivery.kinds import kinds
+from delivery.settings import SECRET_FIELDS, Settings, read, write
+from models import PROVEN_BY_TEST, Attempt, Channel, db
+from web.forms import ChannelForm, values_of
+from web.services import services
+from web.writeonly import Context
+
+TESTS_SHOWN = 5
+
+
+class Stale(Exception):
+    """Somebody else has saved the channel since this form was opened."""
+
+
+@dataclass
+class Edit:
+    """One channel in the editor: its row (without an id while it is new), what is stored, what is wrong, and the form."""
+
+    channel: Channel
+    stored: Settings | None
+    problem: str
+    form: ChannelForm
+
+    @property
+    def base(self) -> str:
+        """The address under which this edit's checks, tests and previews live."""
+        return url_for("channels.index") + f"/{self.channel.id or 'new'}"
+
+
+def now_ms() -> int:
+    """The time in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def get_channel_or_404(channel_id: int) -> Channel:
+    """The channel of this id; anything else ends the request with 404."""
+    return Channel.find(channel_id) or abort(404, "There is no such channel. It may have been deleted.")
+
+
+def open_edit(channel_id: int | None, posted: MultiDict | None = None) -> Edit:
+    """The edit of a stored channel, or of a new one when `channel_id` is None; the form as posted, else as stored."""
+    if channel_id is None:
+        return _edit(Channel(name=""), None, "", posted)
+    channel = get_channel_or_404(channel_id)
+    stored, problem = read(channel, services().keyring)
+    return _edit(channel, stored, problem, posted)
+
+
+def _edit(channel: Channel, stored: Settings | None, problem: str, posted: MultiDict | None) -> Edit:
+    context = Context(
+        stored=stored,
+        name_taken=lambda name: Channel.name_taken(name, channel.id),
+        allow=services().policy.allow,
+        keyring=services().keyring,
+        posted=posted if posted is not None else MultiDict(),
+    )
+    values = {} if posted is not None or stored is None else values_of(channel.name, channel.version, stored)
+    return Edit(channel, stored, problem, ChannelForm(context, **values))
+
+
+def page(edit: Edit, status: int = 200, **extra) -> Response:
+    """The whole editor page."""
+    tests = list(Attempt.tests_of(edit.channel, TESTS_SHOWN)) if edit.channel.id else []
+    html = render_template("channels/edit.html", edit=edit, form=edit.form, kinds=kinds(), tests=tests, **extra)
+    return make_response(html, status)
+
+
+def save(edit: Edit) -> Channel:
+    """Writes a valid form: a pure write. Raises Stale, and puts a name that was taken meanwhile into the form's errors."""
+    settings = edit.form.settings()
+    with db.atomic():
+        channel = edit.channel if edit.channel.id else _insert(edit.form.name.data.strip())
+        write(channel, settings, services().keyring, services().config.secret_key)
+        _update(channel, edit.form)
+    return channel
+
+
+def _insert(name: str) -> Channel:
+    now = now_ms()
+    return Channel.create(name=name, kind="", version=0, created_at=now, updated_at=now)
+
+
+def _update(channel: Channel, form: ChannelForm) -> None:
+    """Only over the version that the person saw."""
+    seen = str(channel.version) if channel.version == 0 else form.version.data
+    same = (Channel.id == channel.id) & (Channel.version == channel.version)
+    if str(channel.version) != seen:
+        raise Stale
+    values = {
+        "name": form.name.data.strip(),
+        "version": channel.version + 1,
+        "updated_at": now_ms(),
+        **{name: getattr(channel, name) for name in ("kind", "origin", "settings", "sealed", "config_hash")},
+        **_proof(channel.config_hash, channel.proof_hash),
+    }
+    if not Channel.update(**values).where(same).execute():
+        raise Stale
+
+
+def _proof(config_hash: str, proof_hash: str) -> dict:
+    """A test of exactly what is saved now, made before it was saved, proves it."""
+    attempt = None if config_hash == proof_hash else Attempt.proof_of(config_hash)
+    if attempt is None:
+        return {}
+    return {"proof": PROVEN_BY_TEST, "proof_hash": config_hash, "proven_at": attempt.at}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that stands otherwise in the stored channel than in the form."""
+
+    label: str
+    theirs: str
+    yours: str
+
+
+def differences(edit: Edit) -> list[Difference]:
+    """Field by field, what somebody else saved and what stands in this form; secrets only say that they differ."""
+    theirs = _shown(values_of(edit.channel.name, edit.channel.version, edit.stored or Settings()))
+    yours = _shown({field.name: field.data for field in edit.form})
+    labels = {field.name: field.label.text for field in edit.form}
+    plain = [
+        Difference(labels[name], theirs[name], yours[name]) for name in labels if theirs.get(name, "") != yours.get(name, "")
+    ]
+    typed = [name for name in SECRET_FIELDS if edit.form[name].data or edit.form.removes(name)]
+    return plain + [Difference(labels[name], "kept as stored", "changed (not shown)") for name in typed]
+
+
+def _shown(values: dict) -> dict[str, str]:
+    rows = [f"{row['name']}: {'(secret)' if row['secret'] else row['value']}" for row in values["headers"] if row["name"]]
+    plain = {name: str(value) for name, value in values.items() if name not in ("headers", "version", *SECRET_FIELDS)}
+    return {**plain, "verify_tls": "yes" if values["verify_tls"] else "no", "headers": "\n".join(rows)}
+
+
+def copy_name(name: str) -> str:
+    """A free name for a copy."""
+    stem = name[:85]
+    number = 1
+    while Channel.name_taken(candidate := f"{stem} (copy{f' {number}' if number > 1 else ''})", None):
+        number += 1
+    return candidate
