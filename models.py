@@ -52,12 +52,15 @@ class Channel(Table):
     @classmethod
     def find(cls, channel_id: int) -> "Channel | None":
         """The channel of this id, or None; an id that no row can have is None too."""
-        return cls.get_or_none(cls.id == channel_id) if 0 < channel_id <= LARGEST_ID else None
+        if not 0 < channel_id <= LARGEST_ID:
+            return None
+        return next(iter(cls.raw("SELECT * FROM channel WHERE id = ?", channel_id)), None)
 
     @classmethod
     def name_taken(cls, name: str, except_id: int | None) -> bool:
         """Whether another channel than `except_id` bears this name."""
-        return cls.select().where((cls.name == name) & (cls.id != (except_id or 0))).exists()
+        same = "SELECT 1 FROM channel WHERE name = ? AND id <> ?"
+        return db.execute_sql(same, (name, except_id or 0)).fetchone() is not None
 
     @property
     def proven(self) -> str:
@@ -98,11 +101,29 @@ class Attempt(Table):
         return cls.select().where(same).order_by(cls.id.desc()).first()
 
     @classmethod
-    def trim_tests(cls, channel_id: int | None) -> None:
-        """Forgets a channel's oldest tests beyond the newest fifty; those of unsaved channels count as one channel."""
-        mine = (cls.channel.is_null() if channel_id is None else cls.channel == channel_id) & (cls.purpose == "test")
-        oldest_kept = cls.select(cls.id).where(mine).order_by(cls.id.desc()).offset(TESTS_KEPT - 1).limit(1)
-        cls.delete().where(mine & (cls.id < oldest_kept)).execute()
+    def store_test(cls, values: dict) -> None:
+        """Stores a test's attempt (every column but `id` and `purpose`) and forgets the channel's oldest beyond fifty.
 
+        A good one proves the channel, if the channel is saved with exactly what was tested. Tests of channels that are not
+        saved yet count as those of one channel.
+        """
+        with db.atomic():
+            db.execute_sql(_STORE_TEST, values)
+            db.execute_sql(_FORGET_OLD_TESTS, (values["channel_id"], TESTS_KEPT))
+            if values["verdict"] == "delivered":
+                proof = (PROVEN_BY_TEST, values["config_hash"], values["at"], values["channel_id"], values["config_hash"])
+                db.execute_sql(_PROVE, proof)
+
+
+# Written out, because peewee takes longer to put such statements together than SQLite to run them.
+_STORE_TEST = """
+    INSERT INTO attempt
+        (channel_id, purpose, at, config_hash, verdict, reason, actor, status, milliseconds, receiver, stages, excerpt)
+    VALUES
+        (:channel_id, 'test', :at, :config_hash, :verdict, :reason, :actor, :status, :milliseconds, :receiver, :stages, :excerpt)"""
+_FORGET_OLD_TESTS = """
+    DELETE FROM attempt WHERE id IN (
+        SELECT id FROM attempt WHERE channel_id IS ? AND purpose = 'test' ORDER BY id DESC LIMIT -1 OFFSET ?)"""
+_PROVE = "UPDATE channel SET proof = ?, proof_hash = ?, proven_at = ? WHERE id = ? AND config_hash = ?"
 
 TABLES = (Channel, Attempt)

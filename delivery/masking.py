@@ -5,6 +5,7 @@ import html
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 from delivery.settings import Settings
@@ -32,6 +33,12 @@ class Mask:
     def __call__(self, text: str) -> str:
         """The text without secrets."""
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+
+@lru_cache(maxsize=256)
+def mask_of(settings: Settings) -> Mask:
+    """The mask of these settings; kept, because a channel is tested and sent to more than once."""
+    return Mask(settings)
 
 
 def basic_token(username: str, password: str) -> str:
@@ -88,6 +95,8 @@ BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 def visible(text: str) -> str:
     """The text with every invisible character spelled out (`\\u202e`), so that it cannot pretend to be another."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(one if _is_seen(one) else f"\\u{ord(one):04x}" for one in text.replace("\r\n", "\n"))
 
 

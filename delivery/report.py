@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from delivery.masking import Mask, visible
+from delivery.masking import mask_of, visible
 from delivery.outcome import ACCEPTED, DELIVERED, REASONS, RETRY, Outcome, Stage, status_hint, status_line
 from delivery.retry import classify, retry_after
 from delivery.settings import Settings
@@ -49,7 +49,7 @@ class Report:
 
     def __init__(self, exchange: Steps, settings: Settings, began: float, now: float):
         self.exchange, self.settings, self.began, self.now = exchange, settings, began, now
-        self.mask = Mask(settings)
+        self.mask = mask_of(settings)
 
     def answered(self, answer: Answer) -> Outcome:
         """The outcome of an answer, judged by its status, and by its framing where that is broken."""

@@ -7,8 +7,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 import requests
+from requests import PreparedRequest
 from requests.exceptions import RequestException
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import DecodeError, HTTPError, IncompleteRead, InvalidChunkLength, ProtocolError
@@ -35,7 +37,7 @@ log = logging.getLogger("tocsin.sender")
 logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
 
 
-def prepare(message: Message, settings: Settings, attempt: int, now: float) -> requests.PreparedRequest:
+def prepare(message: Message, settings: Settings, attempt: int, now: float) -> PreparedRequest:
     """The request with all its headers, as it goes over the wire at `now` (seconds since the epoch).
 
     Raises InvalidUrl when requests would send it to another host or port than was read and judged.
@@ -59,17 +61,25 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> r
 
 
 def send(
-    message: Message, settings: Settings, policy: Policy, attempt: int = 1, now: Callable[[], float] = time.time
+    message: Message,
+    settings: Settings,
+    policy: Policy,
+    *,
+    attempt: int = 1,
+    now: Clock = time.time,
+    prepared: PreparedRequest | None = None,
 ) -> Outcome:
     """Sends the message once, over a fresh connection, within the channel's timeout. Never raises.
 
-    Whatever happens is the Outcome's verdict; its last resort is `internal_error`.
+    Takes the request where it is `prepared` already. Whatever happens is the Outcome's verdict; the last resort is
+    `internal_error`.
     """
     began = time.monotonic()
     exchange = Exchange(message.target, policy, began + settings.timeout)
     report = Report(exchange, settings, began, now())
     try:
-        return report.answered(_exchanged(message, settings, exchange, attempt, now()))
+        request = prepared or prepare(message, settings, attempt, now())
+        return report.answered(_exchanged(request, settings, exchange))
     except InvalidUrl as error:
         return report.ended("invalid_url", str(error))
     except GuardError as error:
@@ -89,7 +99,7 @@ def _failed(report: Report, exchange: Exchange, error: Exception) -> Outcome:
     return report.ended(reason, detail)
 
 
-def wire_bytes(prepared: requests.PreparedRequest, target: Target) -> bytes:
+def wire_bytes(prepared: PreparedRequest, target: Target) -> bytes:
     """The exact bytes of the request, written by the code that sends it, into a socket that leads nowhere."""
     connection = (HTTPSConnection if target.scheme == "https" else HTTPConnection)(target.host, target.port)
     connection.sock = recorder = _Recorder()
@@ -108,12 +118,13 @@ class _Recorder:
         self.sent.append(bytes(data))
 
 
+@lru_cache(maxsize=1024)
 def refuse_ambiguous(target: Target) -> None:
     """Raises InvalidUrl when requests would read the URL otherwise than we did. Nothing is sent or looked up."""
     _prepared(requests.Request("POST", target.url), target)
 
 
-def _prepared(request: requests.Request, target: Target) -> requests.PreparedRequest:
+def _prepared(request: requests.Request, target: Target) -> PreparedRequest:
     try:
         prepared = request.prepare()
         read_back = read_url(prepared.url or "")
@@ -134,8 +145,7 @@ def _credentials(settings: Settings) -> list[tuple[str, str]]:
     return []
 
 
-def _exchanged(message: Message, settings: Settings, exchange: Exchange, attempt: int, now: float) -> Answer:
-    prepared = prepare(message, settings, attempt, now)
+def _exchanged(prepared: PreparedRequest, settings: Settings, exchange: Exchange) -> Answer:
     adapter = GuardedAdapter(exchange, settings.verify_tls, settings.ca_pem)
     try:
         raw = adapter.send(prepared, stream=True, timeout=settings.timeout).raw

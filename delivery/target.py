@@ -4,6 +4,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 import idna
@@ -68,6 +69,7 @@ def literal_address(host: str) -> Address | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def read_url(text: str) -> Target:
     """Reads what a person typed (blanks and line ends around it are trimmed). Raises InvalidUrl."""
     url = text.strip(" \t\r\n\f\v")
@@ -93,7 +95,7 @@ def _refuse_nonsense(url: str) -> None:
         raise InvalidUrl(f"The URL has {len(url)} characters; at most {LONGEST} are possible.")
     if re.search(r"[\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u2060-\u206f\u3000\ufeff]", url):
         raise InvalidUrl("There is a blank or an invisible character inside the URL: remove it (or write %20 for a blank).")
-    if any("\ud800" <= character <= "\udfff" for character in url):
+    if re.search(r"[\ud800-\udfff]", url):
         raise InvalidUrl("There is a broken character in the URL: type it again.")
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)
     if not match:

@@ -4,17 +4,17 @@ import json
 import shlex
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from delivery.alert import sample_alert
 from delivery.dial import Policy
 from delivery.kinds import Event
-from delivery.masking import Mask, visible
+from delivery.masking import Mask, mask_of, visible
 from delivery.message import Message, build
-from delivery.outcome import DELIVERED, Outcome
-from delivery.sender import prepare, send, wire_bytes
+from delivery.outcome import Outcome
+from delivery.sender import PreparedRequest, prepare, send, wire_bytes
 from delivery.settings import Settings
-from models import PROVEN_BY_TEST, Attempt, Channel, db
+from models import Attempt, Channel
 
 BODY_SHOWN = 20_000
 
@@ -54,7 +54,8 @@ class Bench:
             raise Busy
         try:
             message = sample_message(settings, alert_url)
-            return Trial(describe(message, settings), send(message, settings, self._policy))
+            prepared = prepare(message, settings, 1, time.time())
+            return Trial(describe(message, settings, prepared), send(message, settings, self._policy, prepared=prepared))
         finally:
             self._slots.release()
 
@@ -66,10 +67,9 @@ def sample_message(settings: Settings, alert_url: str) -> Message:
     return build(settings, Event(sample_alert(now, alert_url), number, now))
 
 
-def describe(message: Message, settings: Settings) -> Request:
-    """What `send` would put on the wire now, byte for byte but for the masked secrets."""
-    mask = Mask(settings)
-    prepared = prepare(message, settings, 1, time.time())
+def describe(message: Message, settings: Settings, prepared: PreparedRequest) -> Request:
+    """What `send` puts on the wire for the prepared request, byte for byte but for the masked secrets."""
+    mask = mask_of(settings)
     head, _, body = wire_bytes(prepared, message.target).partition(b"\r\n\r\n")
     text = mask(body.decode("utf-8", "replace"))
     return Request(
@@ -81,26 +81,22 @@ def describe(message: Message, settings: Settings) -> Request:
 
 
 def record(outcome: Outcome, channel: Channel, config_hash: str, at: int) -> None:
-    """Stores the attempt; a good one proves the channel, if the channel is saved with exactly what was tested."""
-    with db.atomic():
-        Attempt.insert(
-            channel=channel.id,
-            purpose="test",
-            at=at,
-            config_hash=config_hash,
-            verdict=outcome.verdict,
-            reason=outcome.reason,
-            actor=outcome.actor,
-            status=outcome.status,
-            milliseconds=round(outcome.milliseconds),
-            receiver=outcome.receiver,
-            stages=json.dumps([asdict(stage) for stage in outcome.stages]),
-            excerpt=outcome.excerpt,
-        ).execute()
-        Attempt.trim_tests(channel.id)
-        if outcome.verdict == DELIVERED and channel.id:
-            same = (Channel.id == channel.id) & (Channel.config_hash == config_hash)
-            Channel.update(proof=PROVEN_BY_TEST, proof_hash=config_hash, proven_at=at).where(same).execute()
+    """Stores the attempt of a test of this channel, made at `at` (epoch milliseconds) with this configuration."""
+    Attempt.store_test(
+        {
+            "channel_id": channel.id,
+            "at": at,
+            "config_hash": config_hash,
+            "verdict": outcome.verdict,
+            "reason": outcome.reason,
+            "actor": outcome.actor,
+            "status": outcome.status,
+            "milliseconds": round(outcome.milliseconds),
+            "receiver": outcome.receiver,
+            "stages": json.dumps([vars(stage) for stage in outcome.stages]),
+            "excerpt": outcome.excerpt,
+        }
+    )
 
 
 def _curl(message: Message, mask: Mask, headers: list[tuple[str, str]], body: str) -> str:

@@ -4,12 +4,14 @@ Each route has two rules, one for a stored channel and one for `new`; both take 
 """
 
 import logging
+import time
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
 from markupsafe import escape
 from peewee import DatabaseError
 
 from delivery.message import UnknownKind
+from delivery.sender import prepare
 from delivery.target import InvalidUrl
 from delivery.trial import Busy, Trial, describe, record, sample_message
 from storage import in_words
@@ -72,7 +74,8 @@ def preview(channel_id: int | None):
         return _shown(edit, "_preview.html", 422)
     settings = edit.form.settings()
     try:
-        shown = describe(sample_message(settings, f"{services().base_url}{edit.base}"), settings)
+        message = sample_message(settings, f"{services().base_url}{edit.base}")
+        shown = describe(message, settings, prepare(message, settings, 1, time.time()))
     except (InvalidUrl, UnknownKind) as error:
         return _shown(edit, "_preview.html", 422, refused=str(error))
     return _shown(edit, "_preview.html", 200, preview=shown)
