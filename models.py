@@ -120,7 +120,8 @@ _STORE_TEST = """
     INSERT INTO attempt
         (channel_id, purpose, at, config_hash, verdict, reason, actor, status, milliseconds, receiver, stages, excerpt)
     VALUES
-        (:channel_id, 'test', :at, :config_hash, :verdict, :reason, :actor, :status, :milliseconds, :receiver, :stages, :excerpt)"""
+        (:channel_id, 'test', :at, :config_hash, :verdict, :reason, :actor, :status, :milliseconds, :receiver,
+         :stages, :excerpt)"""
 _FORGET_OLD_TESTS = """
     DELETE FROM attempt WHERE id IN (
         SELECT id FROM attempt WHERE channel_id IS ? AND purpose = 'test' ORDER BY id DESC LIMIT -1 OFFSET ?)"""

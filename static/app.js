@@ -39,6 +39,13 @@ document.addEventListener("htmx:after:swap", (event) => {
   if (target && target.id === "header-rows") target.querySelector(".row:last-child input").focus();
 });
 
+// A button that is disabled while it waits loses the focus; whoever works with the keyboard gets it back.
+document.addEventListener("htmx:finally:request", (event) => {
+  const button = event.target;
+  if (!button.matches || !button.matches("button[hx-disable]")) return;
+  queueMicrotask(() => { if (document.activeElement === document.body) button.focus({ preventScroll: true }); });
+});
+
 const form = document.getElementById("channel-form");
 if (form) {
   // Each kind has its own help; without this the page shows that of the kind it was drawn with.

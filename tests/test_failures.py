@@ -90,8 +90,8 @@ def test_no_payload_breaks_a_page(client, payload):
 @pytest.mark.parametrize("value", ["\x00", "\ud7ff\U0010ffff", "%s %d {0} {{x}}", "' OR 1=1 --", "a" * 5000, "<img src=x>"])
 def test_no_value_of_any_field_breaks_a_page(client, field, value):
     form = form_of(**{"headers-0-name": "X-A"}) | {field: value}
-    for path in ("/channels", "/channels/new/test", "/channels/new/preview", "/channels/new/rows"):
-        response = client.post(path, form | {"url": "nonsense"} if path.endswith("test") else form)
+    for path in ("/channels", "/channels/new/preview"):
+        response = client.post(path, form)
         assert response.status_code in (200, 303, 422)
         assert "<img src=x>" not in response.text
 

@@ -35,8 +35,14 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("garbage", GARBAGE)
-@pytest.mark.parametrize("column", ["settings", "sealed", "kind", "state", "origin", "config_hash", "proof", "proof_hash"])
+SHORT = ["", "\x00", "\ud7ff"]
+DAMAGE = [(column, garbage) for column in ("settings", "sealed") for garbage in GARBAGE]
+DAMAGE += [
+    (column, garbage) for column in ("kind", "state", "origin", "config_hash", "proof", "proof_hash") for garbage in SHORT
+]
+
+
+@pytest.mark.parametrize(("column", "garbage"), DAMAGE)
 def test_2_a_stored_row_of_garbage_still_lists_opens_can_be_mended_and_deleted(client, receiver, column, garbage):
     channel_id = create(client, receiver.url, name="Ops", auth="bearer", auth_secret="s3cret-token")
     client.post(f"/channels/{channel_id}/test", stored_form(client, channel_id))

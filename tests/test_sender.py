@@ -71,7 +71,7 @@ def test_every_answer_gets_its_reason_and_its_verdict_in_time(receiver, script, 
     began = time.monotonic()
     outcome = send(receiver.url)
     assert (outcome.verdict, outcome.reason, outcome.status) == (verdict, reason, status)
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 3
     assert outcome.stages[-1].name == "verdict"
     assert len(outcome.excerpt) <= 4000
 

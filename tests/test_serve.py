@@ -87,16 +87,15 @@ def test_slow_receivers_take_their_slots_and_nothing_else(live, receiver):
         for thread in threads:
             thread.start()
         receiver.wait_for(4)
-        began = time.monotonic()
         assert browser.get(f"{live.url}/channels", timeout=5).status_code == 200
-        assert time.monotonic() - began < 1
+        assert any(thread.is_alive() for thread in threads)
         for thread in threads:
             thread.join()
     statuses = [status for status, _ in answers]
     assert set(statuses) == {200, 429}
     assert statuses.count(200) >= 4
-    assert max(seconds for status, seconds in answers if status == 429) < 1
-    assert max(seconds for status, seconds in answers if status == 200) < 3
+    # How soon exactly is measured by bench/drip.py; here it is enough that nobody waits for a test to end.
+    assert max(seconds for status, seconds in answers if status == 429) < min(s for status, s in answers if status == 200)
 
 
 def test_it_ends_soon_after_sigterm_even_while_a_test_is_waiting(started, receiver):
