@@ -63,6 +63,18 @@ def test_a_mistake_in_the_json_is_named_with_line_and_column(visit):
     expect(page.locator("#payload-error")).to_be_empty()
 
 
+def test_a_mistake_that_is_made_again_is_named_again(visit):
+    # htmx's `changed` compares with the value of the last delayed check, and forgets those that leaving a field set off.
+    page = visit()
+    page.fill("#payload", "{")
+    expect(page.locator("#payload-error")).to_contain_text("Line 1")
+    page.fill("#payload", "{}")
+    page.locator("#payload").blur()
+    expect(page.locator("#payload-error")).to_be_empty()
+    page.fill("#payload", "{")
+    expect(page.locator("#payload-error")).to_contain_text("Line 1")
+
+
 def test_a_name_that_is_taken_is_told_while_typing(visit):
     page = visit()
     name = fill(page, "https://hooks.example.com/x")
