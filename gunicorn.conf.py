@@ -42,3 +42,4 @@ def post_worker_init(worker):
     """What is loaded by now stays; taken out of the garbage collector's rounds, it costs no request a pause."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 50, 50)

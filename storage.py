@@ -34,6 +34,19 @@ def open_database(path: Path) -> SqliteDatabase:
     return database
 
 
+@contextlib.contextmanager
+def unhurried():
+    """For records that a power cut may take: a commit inside waits for no disk (SQLite, "PRAGMA synchronous": with a
+    write-ahead log NORMAL risks the latest commits and never the file). The wait is most of what a test would cost.
+    """
+    if WAL_IS_SAFE:
+        db.execute_sql("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        db.execute_sql("PRAGMA synchronous=FULL")
+
+
 def prepare(path: Path) -> None:
     """Makes the file fit for use: refuses a damaged one, applies what migrations are missing, one process at a time.
 
@@ -70,10 +83,11 @@ def journal_notice() -> str:
 
 
 def _damaged(path: Path, detail: str) -> str:
+    why = " ".join(detail.split())
     return (
-        f"The database {path} is damaged ({detail}). Tocsin does not start on it, so that nothing more is lost. To restore: "
-        f"move {path.name}, {path.name}-wal and {path.name}-shm away, put your latest copy of {path.name} in their place and "
-        "start again; or start without it, with no channels. The key files beside it must stay."
+        f"The database {path} is damaged ({why}). Tocsin does not start on it, so that nothing more is lost. To restore: move "
+        f"{path.name}, {path.name}-wal and {path.name}-shm away, put your latest copy of {path.name} in their place and start "
+        "again; or start without it, with no channels. The key files beside it must stay."
     )
 
 

@@ -22,11 +22,17 @@ def main() -> None:
             raise AssertionError("the form that is measured is not valid")
         measure("field check", 8, lambda: browser.answer(check, form, 200))
         measure("edit page", 20, lambda: browser.get(f"/channels/{channel}/edit"))
+        measure("reference, a loop of bare Python", None, bare_python)
         for number, pid in enumerate(processes_of(live.process.pid)):
             figure(f"memory of {f'worker {number}' if number else 'the master'}", megabytes(pid), "MB", 80)
 
 
-def measure(name: str, target: float, request: Callable[[], object]) -> None:
+def bare_python() -> None:
+    """Work of a known size that touches neither Tocsin nor the network: what it takes longer is the machine's doing."""
+    sum(number * number for number in range(20_000))
+
+
+def measure(name: str, target: float | None, request: Callable[[], object]) -> None:
     """Prints the p50 and the p95."""
     steadily(request, EVERY, WARM_UP)
     took = steadily(request, EVERY, COUNT)

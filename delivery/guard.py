@@ -1,5 +1,6 @@
 """The adapter of the sender: requests and urllib3 over sockets that `delivery.dial` has judged, and nothing else."""
 
+import contextlib
 import http.client
 import ssl
 from typing import Any
@@ -28,6 +29,9 @@ class GuardedAdapter(HTTPAdapter):
         else:
             self._pool = _HttpPool(target.host, target.port, exchange=exchange)
 
+    def init_poolmanager(self, *args, **kwargs):
+        """None is needed: this adapter has one pool."""
+
     def get_connection_with_tls_context(self, request, verify, proxies=None, cert=None):
         """The one pool; whatever proxies the environment names are not used."""
         return self._pool
@@ -38,7 +42,6 @@ class GuardedAdapter(HTTPAdapter):
     def close(self):
         """Closes the connection."""
         self._pool.close()
-        super().close()
 
 
 class _FinalResponse(http.client.HTTPResponse):
@@ -62,12 +65,23 @@ class _Guarded(_AnyConnection):
     def __init__(self, *args, exchange: Exchange, **kwargs):
         super().__init__(*args, **kwargs)
         self._exchange = exchange
+        self._unsent: list[bytes] = []
 
     def _new_conn(self):
         return connect(self._exchange)
 
+    def send(self, data):
+        """Keeps the pieces, so that head and body leave together: one packet, and a receiver that reads once reads all."""
+        if self.sock is None:
+            self.connect()
+        self._unsent.append(data)
+
     def getresponse(self):
-        """The head of the answer; the body gets a budget of its own."""
+        """Sends, and reads the head of the answer; the body gets a budget of its own."""
+        # A receiver may answer and close before it has read everything; its answer counts.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.sock.sendall(b"".join(self._unsent))
+        self._unsent.clear()
         self._exchange.lap("sent")
         self._exchange.awaits_first_byte = True
         response = super().getresponse()

@@ -95,10 +95,13 @@ BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 def visible(text: str) -> str:
     """The text with every invisible character spelled out (`\\u202e`), so that it cannot pretend to be another."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(one if _is_seen(one) else f"\\u{ord(one):04x}" for one in text.replace("\r\n", "\n"))
+    return _NOT_PLAIN.sub(_spelled, text.replace("\r\n", "\n"))
 
 
-def _is_seen(one: str) -> bool:
-    return one in "\n\t \u3000" or (unicodedata.category(one) not in _UNSEEN and one not in BLANK_LETTERS)
+_NOT_PLAIN = re.compile(r"[^\n\t\x20-\x7e\u3000]")
+
+
+def _spelled(match: re.Match) -> str:
+    one = match[0]
+    hidden = unicodedata.category(one) in _UNSEEN or one in BLANK_LETTERS
+    return f"\\u{ord(one):04x}" if hidden else one

@@ -15,6 +15,7 @@ from delivery.outcome import Outcome
 from delivery.sender import PreparedRequest, prepare, send, wire_bytes
 from delivery.settings import Settings
 from models import Attempt, Channel
+from storage import unhurried
 
 BODY_SHOWN = 20_000
 
@@ -82,21 +83,21 @@ def describe(message: Message, settings: Settings, prepared: PreparedRequest) ->
 
 def record(outcome: Outcome, channel: Channel, config_hash: str, at: int) -> None:
     """Stores the attempt of a test of this channel, made at `at` (epoch milliseconds) with this configuration."""
-    Attempt.store_test(
-        {
-            "channel_id": channel.id,
-            "at": at,
-            "config_hash": config_hash,
-            "verdict": outcome.verdict,
-            "reason": outcome.reason,
-            "actor": outcome.actor,
-            "status": outcome.status,
-            "milliseconds": round(outcome.milliseconds),
-            "receiver": outcome.receiver,
-            "stages": json.dumps([vars(stage) for stage in outcome.stages]),
-            "excerpt": outcome.excerpt,
-        }
-    )
+    values = {
+        "channel_id": channel.id,
+        "at": at,
+        "config_hash": config_hash,
+        "verdict": outcome.verdict,
+        "reason": outcome.reason,
+        "actor": outcome.actor,
+        "status": outcome.status,
+        "milliseconds": round(outcome.milliseconds),
+        "receiver": outcome.receiver,
+        "stages": json.dumps([vars(stage) for stage in outcome.stages]),
+        "excerpt": outcome.excerpt,
+    }
+    with unhurried():
+        Attempt.store_test(values)
 
 
 def _curl(message: Message, mask: Mask, headers: list[tuple[str, str]], body: str) -> str:

@@ -24,7 +24,7 @@ def main() -> None:
         server.ready()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-            page = browser.new_page(viewport={"width": 1280, "height": 860})
+            page = browser.new_page(viewport={"width": 1280, "height": 1010})
             script = {"path": str(HTMX), "content_type": "text/javascript", "headers": OPEN}
             page.route("https://cdn.jsdelivr.net/**", lambda route: route.fulfill(**script))
             page.goto(f"{server.url}/channels/new")

@@ -1,0 +1,75 @@
+"""The database file: migrations, pragmas, damage, and what each failure says."""
+
+import pytest
+from peewee import SqliteDatabase
+
+import storage
+from models import TABLES, db
+
+
+def schema(database):
+    rows = database.execute_sql("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'schema_migration%'")
+    return sorted((kind, name, sql) for kind, name, sql in rows)
+
+
+def test_the_migrations_make_exactly_what_the_models_say(tmp_path):
+    storage.prepare(tmp_path / "migrated.db")
+    migrated = SqliteDatabase(str(tmp_path / "migrated.db"))
+    modelled = storage.open_database(tmp_path / "modelled.db")
+    db.create_tables(TABLES)
+    assert schema(migrated) == schema(modelled)
+    migrated.close()
+    modelled.close()
+
+
+def test_preparing_twice_changes_nothing(tmp_path):
+    storage.prepare(tmp_path / "tocsin.db")
+    storage.prepare(tmp_path / "tocsin.db")
+
+
+def test_every_connection_waits_checks_keys_and_syncs(app):
+    found = {name: db.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in ("busy_timeout", "foreign_keys", "synchronous")}
+    assert found == {"busy_timeout": 5000, "foreign_keys": 1, "synchronous": 2}
+    assert db.execute_sql("PRAGMA journal_mode").fetchone()[0] == ("wal" if storage.WAL_IS_SAFE else "truncate")
+
+
+def test_an_unhurried_commit_leaves_the_next_one_in_full(app):
+    with storage.unhurried():
+        assert db.execute_sql("PRAGMA synchronous").fetchone()[0] == (1 if storage.WAL_IS_SAFE else 2)
+    assert db.execute_sql("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_a_sqlite_that_may_not_share_its_log_says_so(monkeypatch):
+    assert bool(storage.journal_notice()) != storage.WAL_IS_SAFE
+    monkeypatch.setattr(storage, "WAL_IS_SAFE", False)
+    assert "TRUNCATE" in storage.journal_notice()
+
+
+@pytest.mark.parametrize("damage", [b"nonsense" * 1000, None])
+def test_a_damaged_file_is_refused_with_the_way_back(tmp_path, damage):
+    path = tmp_path / "tocsin.db"
+    storage.prepare(path)
+    content = bytearray(path.read_bytes())
+    content[:] = damage if damage else content[:5000] + b"\xff" * (len(content) - 5000)
+    path.write_bytes(content)
+    with pytest.raises(storage.StorageError, match=r"damaged.*latest copy of tocsin\.db"):
+        storage.prepare(path)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("database is locked", "busy"),
+        ("attempt to write a readonly database", "read-only"),
+        ("database or disk is full", "full"),
+        ("database disk image is malformed", "damaged"),
+        ("something else", "cannot be used"),
+    ],
+)
+def test_every_failure_of_the_database_has_a_sentence(tmp_path, error, words):
+    assert words in storage.in_words(Exception(error), tmp_path / "tocsin.db")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(storage.StorageError, match="cannot be used"):
+        storage.prepare(tmp_path / "missing" / "tocsin.db")
