@@ -53,6 +53,11 @@ class Outcome:
         """Whether the receiver took the message, as far as it says so itself."""
         return self.verdict in (DELIVERED, ACCEPTED)
 
+    @property
+    def sent(self) -> bool:
+        """Whether the request went out, whatever came of it."""
+        return any(stage.name == "sent" and stage.ok for stage in self.stages)
+
 
 _FINE = "Tocsin is fine."
 

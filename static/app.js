@@ -62,6 +62,7 @@ if (form) {
     if (event.defaultPrevented) return;
     if (sent) event.preventDefault();
     sent = true;
+    setTimeout(() => { sent = false; }, 3000);
   });
   window.addEventListener("pageshow", () => { sent = false; });
 

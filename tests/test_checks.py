@@ -148,6 +148,14 @@ def test_a_test_beyond_the_free_slots_is_told_busy_at_once_and_the_slots_come_ba
     assert client.post("/channels/new/test", form_of(receiver.url), htmx=True).status_code == 200
 
 
+def test_a_request_that_never_went_out_is_not_said_to_have_been_sent(client, receiver):
+    arrived = client.post("/channels/new/test", form_of(receiver.url), htmx=True).text
+    receiver.close()
+    refused = client.post("/channels/new/test", form_of(receiver.url), htmx=True).text
+    assert "What was sent" in arrived
+    assert "What would have been sent" in refused
+
+
 def test_a_preview_shows_the_bytes_and_sends_nothing(client, receiver):
     form = form_of(receiver.url, payload='{"n": 1.10}', auth="basic", auth_username="me", auth_secret="s3cret-pass")
     response = client.post("/channels/new/preview", form, htmx=True)
