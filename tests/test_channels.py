@@ -174,6 +174,16 @@ def test_the_second_of_two_people_sees_both_versions_and_loses_nothing(client):
     assert Channel.get().name == "Yours"
 
 
+def test_the_409_page_shows_a_url_in_full_in_its_own_field_alone(client):
+    channel_id = create(client, "https://hooks.example.com/services/t0ken-of-theirs")
+    mine = {**stored_form(client, channel_id), "url": "https://hooks.example.com/services/t0ken-of-mine"}
+    client.post(f"/channels/{channel_id}", stored_form(client, channel_id))
+    page = client.post(f"/channels/{channel_id}", mine).text
+    assert page.count("t0ken-of-mine") == 1
+    assert "t0ken-of-theirs" not in page
+    assert "https://hooks.example.com/…" in page
+
+
 def test_what_was_typed_as_a_secret_survives_the_409_without_being_shown(client, receiver):
     channel_id = create(client, receiver.url)
     mine = {**stored_form(client, channel_id), "auth": "bearer", "auth_secret": "typed-secret"}

@@ -8,6 +8,7 @@ from werkzeug.datastructures import MultiDict
 
 from delivery.kinds import kinds
 from delivery.settings import SECRET_FIELDS, Settings, read, write
+from delivery.target import InvalidUrl, read_url
 from models import PROVEN_BY_TEST, Attempt, Channel, db
 from web.forms import ChannelForm, values_of
 from web.services import services
@@ -124,20 +125,29 @@ class Difference:
 
 def differences(edit: Edit) -> list[Difference]:
     """Field by field, what somebody else saved and what stands in this form; secrets only say that they differ."""
-    theirs = _shown(values_of(edit.channel.name, edit.channel.version, edit.stored or Settings()))
-    yours = _shown({field.name: field.data for field in edit.form})
+    theirs = _comparable(values_of(edit.channel.name, edit.channel.version, edit.stored or Settings()))
+    yours = _comparable({field.name: field.data for field in edit.form})
     labels = {field.name: field.label.text for field in edit.form}
-    plain = [
-        Difference(labels[name], theirs[name], yours[name]) for name in labels if theirs.get(name, "") != yours.get(name, "")
-    ]
+    changed = [name for name in labels if theirs.get(name, "") != yours.get(name, "")]
+    plain = [Difference(labels[name], _shown(name, theirs[name]), _shown(name, yours[name])) for name in changed]
     typed = [name for name in SECRET_FIELDS if edit.form[name].data or edit.form.removes(name)]
     return plain + [Difference(labels[name], "kept as stored", "changed (not shown)") for name in typed]
 
 
-def _shown(values: dict) -> dict[str, str]:
+def _comparable(values: dict) -> dict[str, str]:
     rows = [f"{row['name']}: {'(secret)' if row['secret'] else row['value']}" for row in values["headers"] if row["name"]]
     plain = {name: str(value) for name, value in values.items() if name not in ("headers", "version", *SECRET_FIELDS)}
     return {**plain, "verify_tls": "yes" if values["verify_tls"] else "no", "headers": "\n".join(rows)}
+
+
+def _shown(name: str, text: str) -> str:
+    """The URL is a credential: only its own field shows it in full."""
+    if name != "url":
+        return text
+    try:
+        return read_url(text).masked
+    except InvalidUrl:
+        return "(no URL that could be used)"
 
 
 def copy_name(name: str) -> str:
