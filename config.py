@@ -107,7 +107,7 @@ class Config:
 def unused_variables(environ: Mapping[str, str] | None = None) -> list[str]:
     """The variables that are set although this version does not use them yet."""
     env = os.environ if environ is None else environ
-    return [name for name in NOT_YET if env.get(name)]
+    return [name for name in NOT_YET if env.get(name) or env.get(f"{name}_FILE")]
 
 
 @contextlib.contextmanager
@@ -140,7 +140,10 @@ def _secret(env, name: str) -> str:
     if not env.get(f"{name}_FILE"):
         return env.get(name, "").strip()
     with _plain_failure(f"{name}_FILE", "cannot be read"):
-        return Path(env[f"{name}_FILE"]).read_text().strip()
+        text = Path(env[f"{name}_FILE"]).read_text().strip()
+    if not text:
+        raise ConfigError(f"{name}_FILE: {env[f'{name}_FILE']} is empty")
+    return text
 
 
 def _bind(text: str) -> tuple[str, int]:

@@ -57,6 +57,7 @@ def prepare(path: Path) -> None:
         with _alone(path), database.connection_context():
             _refuse_damage(database)
             Runner(database, str(MIGRATIONS)).up()
+            path.chmod(0o600)
     except (DatabaseError, OSError) as error:
         raise StorageError(in_words(error, path)) from error
 

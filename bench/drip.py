@@ -1,4 +1,8 @@
-"""Thirty tests at once against a receiver that drips a byte a second: the pages stay quick, and every slot comes back."""
+"""Thirty tests at once against a receiver that drips a byte a second: the pages stay quick, and every slot comes back.
+
+Each worker process has slots of its own, and the kernel decides which one takes a connection. Thirty tests fill all of them,
+so a second flood shows a lost slot for certain; as many tests as there are slots may meet a full process beside a free one.
+"""
 
 import threading
 import time
@@ -55,7 +59,9 @@ def measure(browser: Browser, dripping: str, quick: str) -> None:
     time.sleep(1)
     again = all_at_once(browser, f"/channels/{channel}/test", {**form, **retyped(quick)}, len(ran))
     sent = [one for one in again if 'data-verdict="delivered"' in one.text]
-    figure("tests that got a slot again, a second after the deadline", len(sent), "tests", len(ran), places=0, least=True)
+    figure(f"of {len(ran)} tests at once, a second after the deadline, got a slot", len(sent), "tests", len(ran), 0, least=True)
+    second = [one for one in all_at_once(browser, f"/channels/{channel}/test", form, AT_ONCE) if one.status == 200]
+    figure("tests that ran in a second flood", len(second), "tests", len(ran), places=0, least=True)
 
 
 def retyped(url: str) -> dict:

@@ -6,18 +6,22 @@ from collections.abc import Iterable
 from config import Permission
 from delivery.target import Address, Target, literal_address
 
-# Credentials of the machine lie behind these (AWS, GCP, Azure, DigitalOcean, Oracle, Alibaba; ECS and EKS agents): never.
+# A machine's own credentials lie behind these (AWS with its ECS and EKS agents, GCP, Azure, DigitalOcean, Oracle, Alibaba,
+# Tencent, Scaleway): never.
 _METADATA = frozenset(
     ipaddress.ip_address(text)
     for text in (
         "169.254.169.254",
         "169.254.170.2",
         "169.254.170.23",
+        "169.254.0.23",
+        "169.254.42.42",
         "100.100.100.200",
         "192.0.0.192",
         "fd00:ec2::254",
         "fd00:ec2::23",
         "fd20:ce::254",
+        "fd00:42::42",
     )
 )
 
@@ -84,5 +88,8 @@ def _meanings(address: Address) -> set[Address]:
     if isinstance(address, ipaddress.IPv6Address):
         teredo = address.teredo or ()
         found.update(part for part in (address.ipv4_mapped, address.sixtofour, *teredo) if part)
-        found.add(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        number = int(address)
+        found.add(ipaddress.IPv4Address(number & 0xFFFFFFFF))
+        # RFC 6052 §2.2: under a prefix of 48 bits the IPv4 address stands on both sides of a byte that is zero.
+        found.add(ipaddress.IPv4Address((number >> 64 & 0xFFFF) << 16 | (number >> 40 & 0xFFFF)))
     return found

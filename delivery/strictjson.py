@@ -20,6 +20,7 @@ _WORDS = {
     "Illegal trailing comma before end of array": "remove the comma before the closing bracket",
 }
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN', re.DOTALL)
 
 
 class JsonProblem(ValueError):
@@ -34,7 +35,7 @@ def check(text: str) -> None:
     _check_depth(text)
     try:
         # Numbers stay text: 5 000 digits are fine, and none is rounded.
-        json.loads(text, parse_constant=_refuse_constant, parse_int=str, parse_float=str)
+        json.loads(text, parse_constant=lambda name: _refuse_constant(text, name), parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
         raise JsonProblem(_sentence(text, error)) from None
 
@@ -48,8 +49,10 @@ def _check_depth(text: str) -> None:
             raise JsonProblem(f"{_place(text, match.start())}: the JSON is nested deeper than {DEEPEST} levels.")
 
 
-def _refuse_constant(name: str):
-    raise JsonProblem(f"{name} is not JSON; use a number, null or a string.")
+def _refuse_constant(text: str, name: str):
+    outside_strings = (match for match in _CONSTANT.finditer(text) if match[0] == name)
+    start = next(outside_strings).start()
+    raise JsonProblem(f"{_place(text, start)}: {name} is not JSON; use a number, null or a string.")
 
 
 def _sentence(text: str, error: json.JSONDecodeError) -> str:

@@ -23,6 +23,12 @@ ROOT = Path(__file__).parent.parent
 CHROMIUM = "/usr/bin/chromium"
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """The browser's tests, the longest file, go first, so that the other process does all the rest beside them."""
+    items.sort(key=lambda item: "browser" not in item.keywords)
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
     """An empty database, migrated once for all tests."""

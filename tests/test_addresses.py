@@ -226,3 +226,9 @@ def test_no_ipv4_address_passes_inside_an_ipv6_address(address):
     sixtofour, teredo = 0x2002 << 112 | number << 80 | 1, 0x20010000 << 96 | number << 64
     for one in (mapped, compatible, nat64, sixtofour, teredo):
         assert why_refused(ipaddress.IPv6Address(one), "h.example", 443, ())
+
+
+@pytest.mark.parametrize("address", ["169.254.42.42", "169.254.0.23", "fd00:42::42", "64:ff9b:1:a9fe:a9:fe00::"])
+def test_the_metadata_of_smaller_clouds_and_of_a_wider_nat64_is_never_reached(address):
+    everything = Config.from_env({"TOCSIN_ALLOW_NETWORKS": "0.0.0.0/0,::/0"}).allow
+    assert "never sends there" in why_refused(ipaddress.ip_address(address), address, 80, everything)

@@ -134,7 +134,7 @@ def test_the_hint_of_a_status_says_what_to_look_at(status, word):
     assert word in status_hint(status)
 
 
-@pytest.mark.parametrize("verdict", VERDICTS)
+@pytest.mark.parametrize("verdict", sorted(VERDICTS))
 def test_only_delivered_and_accepted_are_good(verdict):
     outcome = Outcome(verdict, "ok", "receiver", "says", "hint", "hooks.example", 1.0)
     assert outcome.good == (verdict in ("delivered", "accepted"))

@@ -22,6 +22,11 @@ def test_the_migrations_make_exactly_what_the_models_say(tmp_path):
     modelled.close()
 
 
+def test_nobody_else_on_the_machine_can_read_the_database(tmp_path):
+    storage.prepare(tmp_path / "tocsin.db")
+    assert (tmp_path / "tocsin.db").stat().st_mode & 0o777 == 0o600
+
+
 def test_preparing_twice_changes_nothing(tmp_path):
     storage.prepare(tmp_path / "tocsin.db")
     storage.prepare(tmp_path / "tocsin.db")

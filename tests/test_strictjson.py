@@ -71,7 +71,8 @@ def test_a_hundred_thousand_levels_are_refused_by_their_size(text):
 @pytest.mark.parametrize("name", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("around", ["{}", "[1, {}]", ' {{"a": {}}}'])
 def test_not_a_number_and_infinity_are_refused_by_name(name, around):
-    assert problem(around.format(name)).startswith(f"{name} is not JSON")
+    text = around.format(name)
+    assert problem(text).startswith(f"Line 1, column {text.index(name) + 1}: {name} is not JSON")
 
 
 @pytest.mark.parametrize(
@@ -157,3 +158,12 @@ _values = st.recursive(
 @given(_values, st.booleans(), st.sampled_from([None, 2]))
 def test_whatever_a_json_library_writes_passes(value, plain, indent):
     check(json.dumps(value, ensure_ascii=plain, indent=indent))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("NaN", "Line 1, column 1"), ('["NaN",\n -Infinity]', "Line 2, column 2"), ('{"a": Infinity}', "Line 1, column 7")],
+)
+def test_a_number_that_json_does_not_have_is_named_with_its_place(text, place):
+    with pytest.raises(JsonProblem, match=f"^{place}: "):
+        check(text)

@@ -17,6 +17,9 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\
 THREADS = 32
 LIFETIME = 300
 
+# An answer and its time belong together: who asks for the times after an answer finds it among them.
+_noting = threading.Lock()
+
 
 @contextlib.contextmanager
 def receiving():
@@ -61,16 +64,18 @@ def _answer(connection: socket.socket, data: bytes, took: list[int]) -> None:
         data += connection.recv(65536)
     head, _, body = data.partition(b"\r\n\r\n")
     if head.startswith(b"GET /times "):
-        text = json.dumps(took).encode()
-        took.clear()
+        with _noting:
+            text = json.dumps(took).encode()
+            took.clear()
         connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text))
         return
     length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
     missing = length - len(body)
     while missing > 0:
         missing -= len(connection.recv(65536))
-    connection.sendall(ANSWER)
-    took.append((time.perf_counter_ns() - began) // 1000)
+    with _noting:
+        connection.sendall(ANSWER)
+        took.append((time.perf_counter_ns() - began) // 1000)
 
 
 if __name__ == "__main__":

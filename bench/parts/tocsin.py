@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 from http.client import HTTPConnection
 from pathlib import Path
@@ -35,12 +36,15 @@ FORM = {
 
 @contextlib.contextmanager
 def running(**environment):
-    """A Tocsin with a fresh data folder; whatever happens, it is stopped and its folder removed."""
+    """A Tocsin with a fresh data folder; whatever happens, it is stopped and its folder removed. A failure shows its log."""
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         live = Live(Path(folder), **environment)
         try:
             live.ready()
             yield live
+        except BaseException:
+            print(f"Tocsin's log:\n{live.output()}", file=sys.stderr)
+            raise
         finally:
             live.stop()
 
