@@ -13,6 +13,9 @@ new MutationObserver((changes) => {
     const node = change.target.nodeType === Node.TEXT_NODE ? change.target.parentElement : change.target;
     const message = node && node.closest(".error");
     if (message) mark(message);
+    // A removed header row takes the focus with it; the keyboard goes on at the button below the rows.
+    const rowWent = change.target.id === "header-rows" && change.removedNodes.length > 0;
+    if (rowWent && document.activeElement === document.body) document.getElementById("add-header").focus();
   }
 }).observe(document.body, { childList: true, characterData: true, subtree: true });
 

@@ -108,6 +108,7 @@ def test_header_rows_come_and_go_and_keep_what_was_typed(visit):
     page.locator("#headers-0").get_by_role("button", name="Remove this header").click()
     expect(page.locator("#headers-0")).to_have_count(0)
     expect(page.locator("#headers-1-name")).to_have_value("bad name")
+    expect(add).to_be_focused()
 
 
 # --- tests and previews --------------------------------------------------------------------------------------------------
