@@ -125,10 +125,7 @@ REASONS = {
         "Check the port. If the receiver wants https, the URL must begin with https://.",
     ),
     "tls_expired": Reason(
-        RECEIVER,
-        RETRY,
-        "The certificate of {receiver} has expired. " + _FINE,
-        "Renew the certificate at the receiver.",
+        RECEIVER, RETRY, "The certificate of {receiver} has expired. " + _FINE, "Renew the certificate at the receiver."
     ),
     "tls_not_yet_valid": Reason(
         RECEIVER,

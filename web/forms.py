@@ -6,14 +6,7 @@ from wtforms.validators import ValidationError
 from delivery.addresses import why_literal_refused
 from delivery.kinds import kinds
 from delivery.sender import refuse_ambiguous
-from delivery.settings import (
-    DEFAULT_TIMEOUT,
-    LONGEST_TIMEOUT,
-    METHODS,
-    SHORTEST_TIMEOUT,
-    Header,
-    Settings,
-)
+from delivery.settings import DEFAULT_TIMEOUT, LONGEST_TIMEOUT, METHODS, SHORTEST_TIMEOUT, Header, Settings
 from delivery.signing import standard_key
 from delivery.strictjson import JsonProblem, check
 from delivery.target import InvalidUrl, Target, read_url
