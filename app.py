@@ -31,7 +31,7 @@ def create_app(config: Config | None = None) -> Flask:
     )
     app.extensions["tocsin"] = Services.of(config)
     app.jinja_env.globals.update(config=config, ago=filters.ago)
-    app.jinja_env.filters.update(moment=filters.moment, duration=filters.duration)
+    app.jinja_env.filters.update(moment=filters.moment, duration=filters.duration, waterfall=filters.waterfall)
     app.before_request(_connect)
     CSRFProtect(app)
     errors.register(app)

@@ -1,6 +1,11 @@
-"""How pages spell times and durations."""
+"""How pages spell times and durations, and place them on a line."""
+
+from collections.abc import Sequence
 
 from delivery.alert import rfc3339
+from delivery.outcome import Stage
+
+NARROWEST = 0.8  # percent: a bar that is shorter could not be seen
 
 _STEPS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"))
 
@@ -24,3 +29,14 @@ def duration(milliseconds: float) -> str:
     if milliseconds >= 1000:
         return f"{milliseconds / 1000:.1f} s"
     return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
+
+
+def waterfall(stages: Sequence[Stage]) -> list[tuple[Stage, float, float]]:
+    """Each stage with where its bar begins and how long it is, in percent of all of them together."""
+    whole = sum(stage.milliseconds for stage in stages) or 1.0
+    rows, before = [], 0.0
+    for stage in stages:
+        length = max(NARROWEST, stage.milliseconds / whole * 100)
+        rows.append((stage, round(min(before / whole * 100, 100 - length), 2), round(length, 2)))
+        before += stage.milliseconds
+    return rows
