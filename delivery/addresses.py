@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from config import Permission
+from delivery.outcome import WORDS
 from delivery.target import Address, Target, literal_address
 
 # A machine's own credentials lie behind these (AWS with its ECS and EKS agents, GCP, Azure, DigitalOcean, Oracle, Alibaba,
@@ -44,14 +45,11 @@ def why_refused(address: Address, host: str, port: int, allowed: Iterable[Permis
     The sentence is the same for whatever lies behind the address, so that it tells nothing about it.
     """
     if _METADATA.intersection(_meanings(address)):
-        return f"{address} is where clouds keep this machine's credentials. Tocsin never sends there."
+        return WORDS["metadata"].format(address)
     if _is_public(address) or any(_permits(entry, address, host, port) for entry in allowed):
         return None
-    which = (
-        f"{host} is no public address." if host == str(address) else f"{host} leads to {address}, which is no public address."
-    )
-    named = host if literal_address(host) is None else address
-    return f"{which} If it is yours and meant, start Tocsin with TOCSIN_ALLOW_NETWORKS={named} (or name its network)."
+    which = WORDS["not_public" if host == str(address) else "leads_inside"].format(host, address)
+    return f"{which} {WORDS['how_to_allow'].format(host if literal_address(host) is None else address)}"
 
 
 def why_literal_refused(target: Target, allowed: Iterable[Permission]) -> str | None:

@@ -3,6 +3,7 @@
 Failures are `GuardError`, which is no OSError, so that no library in between wraps it.
 """
 
+import errno
 import ipaddress
 import queue
 import socket
@@ -15,7 +16,7 @@ from typing import Any
 
 from config import Permission
 from delivery.addresses import why_literal_refused, why_refused
-from delivery.outcome import Stage
+from delivery.outcome import WORDS, Stage
 from delivery.target import Address, Target
 
 RESOLVE_SECONDS = 3.0
@@ -23,6 +24,7 @@ CONNECT_SECONDS = 3.0
 MOST_ADDRESSES = 6
 HEAD_BYTES = 64 * 1024
 MOST_LOOKUPS = 8
+SECOND_LOOK_SECONDS = 2.0
 
 
 class GuardError(Exception):
@@ -43,15 +45,20 @@ class Policy:
 
 @dataclass
 class Exchange:
-    """One exchange on its way: its target, its deadline (monotonic seconds), its budget of bytes, and its stages so far."""
+    """One exchange on its way: its target, its deadline (monotonic seconds), its budget of bytes, and its stages so far.
+
+    `at` is the wall clock's time at its beginning (epoch seconds); `heard` says whether any byte of an answer came.
+    """
 
     target: Target
     policy: Policy
     deadline: float
+    at: float = field(default_factory=time.time)
     stages: list[Stage] = field(default_factory=list)
     connected: bool = False
     budget: int = HEAD_BYTES
-    awaits_first_byte: bool = False
+    listening: bool = False
+    heard: bool = False
     lap_began: float = field(default_factory=time.monotonic)
 
     def left(self) -> float:
@@ -69,8 +76,8 @@ class Exchange:
 
     def received(self, count: int) -> None:
         """Counts what came in. Raises GuardError beyond the budget."""
-        if self.awaits_first_byte and count:
-            self.awaits_first_byte = False
+        if self.listening and count and not self.heard:
+            self.heard = True
             self.lap("first byte")
         self.budget -= count
         if self.budget < 0:
@@ -82,26 +89,52 @@ def connect(exchange: Exchange) -> "DeadlineSocket":
     addresses = _judged(exchange)
     began, detail = time.monotonic(), ""
     for tried, (family, address) in enumerate(addresses):
-        allowance = (CONNECT_SECONDS - (time.monotonic() - began)) / (len(addresses) - tried)
-        sock = DeadlineSocket(family, socket.SOCK_STREAM)
+        left = min(CONNECT_SECONDS - (time.monotonic() - began), exchange.left())
         try:
-            sock.settimeout(max(0.05, min(allowance, exchange.left())))
-            sock.connect((str(address), exchange.target.port))
+            sock = _connected(family, (str(address), exchange.target.port), max(0.05, left / (len(addresses) - tried)))
         except OSError as error:
-            sock.close()
             detail = _why_not_connected(error)
             continue
-        return _ready(sock, exchange, str(address))
+        exchange.connected = True
+        exchange.lap("tcp", WORDS["connected"].format(address, exchange.target.port))
+        sock.settimeout(exchange.left())
+        return sock
     exchange.lap("tcp", detail, ok=False)
-    raise GuardError("timeout_connect" if detail == _TOO_LATE else "connect_refused", detail)
+    raise GuardError("timeout_connect" if detail == WORDS["no_answer"] else "connect_refused", detail)
 
 
-def _ready(sock: "DeadlineSocket", exchange: Exchange, address: str) -> "DeadlineSocket":
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    exchange.connected = True
-    exchange.lap("tcp", f"connected to {address}, port {exchange.target.port}")
-    sock.settimeout(exchange.left())
-    sock.exchange = exchange
+def look_again(family: int, peer: tuple, host: str, exchange: Exchange) -> bytes | None:
+    """The certificate of a receiver that was not trusted (DER), seen on a second connection over which nothing is sent.
+
+    Python's `ssl` does not give it after a failed handshake. `peer` was judged and connected to before. None when it
+    cannot be had in the time that is left.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with _connected(family, peer, min(SECOND_LOOK_SECONDS, exchange.left())) as sock:
+            sock.settimeout(min(SECOND_LOOK_SECONDS, exchange.left()))
+            with context.wrap_socket(sock, server_hostname=host) as secure:
+                return secure.getpeercert(binary_form=True)
+    except (OSError, GuardError):
+        return None
+
+
+def _connected(family: int, peer: tuple, seconds: float) -> "DeadlineSocket":
+    """A socket connected within `seconds`, which stay its timeout. Raises OSError."""
+    try:
+        sock = DeadlineSocket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+            raise GuardError("internal_error", error.strerror or "") from None
+        raise
+    try:
+        sock.settimeout(seconds)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect(peer)
+    except BaseException:
+        sock.close()
+        raise
     return sock
 
 
@@ -110,14 +143,14 @@ def _judged(exchange: Exchange) -> list[tuple[int, Address]]:
     target, allow = exchange.target, exchange.policy.allow
     exchange.lap_began = time.monotonic()
     refusal = why_literal_refused(target, allow)
-    exchange.lap("policy", refusal or "the address may be used", ok=refusal is None)
+    exchange.lap("policy", refusal or WORDS["may_be_used"], ok=refusal is None)
     if refusal:
         raise GuardError("blocked_address", refusal)
     found = [target.address] if target.address else resolve(exchange)
     refusals = [why_refused(address, target.host.rstrip("."), target.port, allow) for address in found]
     allowed = [address for address, why in zip(found, refusals, strict=True) if why is None]
     names = ", ".join(str(address) for address in found[:MOST_ADDRESSES])
-    exchange.lap("dns", names if target.address is None else "no look-up needed", ok=bool(allowed))
+    exchange.lap("dns", names if target.address is None else WORDS["no_look_up"], ok=bool(allowed))
     if not allowed:
         raise GuardError("blocked_address", refusals[0] or "")
     return [(socket.AF_INET if a.version == 4 else socket.AF_INET6, a) for a in allowed[:MOST_ADDRESSES]]
@@ -132,18 +165,23 @@ def resolve(exchange: Exchange) -> list[Address]:
     `getaddrinfo` cannot be interrupted, so it runs in a thread of its own; at most eight may be stuck at a time.
     """
     if not _lookups.acquire(blocking=False):
-        exchange.lap("dns", "too many look-ups are stuck", ok=False)
+        exchange.lap("dns", WORDS["stuck_look_ups"], ok=False)
         raise GuardError("dns_timeout")
     answers: queue.SimpleQueue = queue.SimpleQueue()
-    threading.Thread(target=_look_up, args=(exchange.target, answers), daemon=True, name="look-up").start()
+    try:
+        threading.Thread(target=_look_up, args=(exchange.target, answers), daemon=True, name="look-up").start()
+    except RuntimeError:
+        _lookups.release()
+        raise
     try:
         answer = answers.get(timeout=min(RESOLVE_SECONDS, exchange.left()))
     except queue.Empty:
-        exchange.lap("dns", "no answer", ok=False)
+        exchange.lap("dns", WORDS["no_answer"], ok=False)
         raise GuardError("dns_timeout") from None
-    if isinstance(answer, Exception):
-        exchange.lap("dns", "not found", ok=False)
-        raise GuardError("dns_failure", _why_not_found(answer))
+    if isinstance(answer, Exception) or not answer:
+        why = _why_not_found(answer)
+        exchange.lap("dns", why, ok=False)
+        raise GuardError("dns_failure", why)
     return answer
 
 
@@ -157,21 +195,17 @@ def _look_up(target: Target, answers: queue.SimpleQueue) -> None:
         _lookups.release()
 
 
-def _why_not_found(error: Exception) -> str:
-    if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-        return "the name server gave no answer"
-    return "no such name is known"
-
-
-_TOO_LATE = "it did not answer in time"
+def _why_not_found(error: object) -> str:
+    silent = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+    return WORDS["silent_name_server" if silent else "unknown_name"]
 
 
 def _why_not_connected(error: OSError) -> str:
     if isinstance(error, TimeoutError):
-        return _TOO_LATE
+        return WORDS["no_answer"]
     if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there (connection refused)"
-    return (error.strerror or "no way there").lower()
+        return WORDS["refused"]
+    return (error.strerror or WORDS["no_way"]).lower()
 
 
 _Base: Any = object

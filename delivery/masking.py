@@ -1,12 +1,13 @@
 """Hides a channel's secrets in whatever is shown, logged or stored."""
 
 import base64
-import html
 import json
 import re
+import traceback
 import unicodedata
 from functools import lru_cache
-from urllib.parse import parse_qsl, quote, quote_plus, unquote
+from html.entities import codepoint2name
+from urllib.parse import parse_qsl, unquote
 
 from delivery.settings import Settings
 from delivery.target import Target
@@ -17,8 +18,9 @@ _COMMON = frozenset(
     {"webhook", "webhooks", "services", "workflows", "triggers", "message", "messages", "alerts", "channels", "notify"}
     | {"true", "false", "null", "none"}
 )
-_SAFE = "!#$&'()*+,/:;=?@[]~"  # what requests leaves as it is
 _SHORTEST_SECRET, _SHORTEST_SEGMENT = 4, 6
+_FIRST_LETTERS, _LONGEST_SPELLING = 3, 12
+_KNOWN_BY = 128  # A pattern for each letter of a long secret would take seconds to make: the beginning must do.
 
 
 class Mask:
@@ -26,13 +28,23 @@ class Mask:
 
     def __init__(self, settings: Settings):
         secrets = {text for text in _secrets(settings) if len(text) >= _SHORTEST_SECRET}
-        spellings = {spelling for text in secrets for spelling in _spellings(text)}
-        longest_first = sorted(spellings, key=lambda text: (-len(text), text))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if longest_first else None
+        plain = {text.encode("utf-8", "replace").decode() for text in secrets}
+        spelled = plain | {unquote(text) for text in plain} | {base64.b64encode(text.encode()).decode() for text in plain}
+        longest_first = sorted(spelled, key=lambda text: (-len(text), text))
+        self._letters = [[_letter(one) for one in text[:_KNOWN_BY]] for text in longest_first]
+        rests = [_rest(len(text) - _KNOWN_BY) for text in longest_first]
+        patterns = ["".join(letters) + rest for letters, rest in zip(self._letters, rests, strict=True)]
+        self._pattern = re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
 
     def __call__(self, text: str) -> str:
         """The text without secrets."""
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+    def cut(self, text: str) -> str:
+        """The text, which was cut off at its end, without secrets and without the beginning of one at its end."""
+        text = text.rstrip("\ufffd")
+        begins = [begin for letters in self._letters if (begin := _unfinished(letters, text)) is not None]
+        return self(text[: min(begins)]) + HIDDEN if begins else self(text)
 
 
 @lru_cache(maxsize=256)
@@ -62,35 +74,57 @@ def _parts_of(target: Target) -> list[str]:
     return [*segments, *values, *([target.url, rest, target.query] if segments or values else [])]
 
 
-def _spellings(secret: str) -> set[str]:
-    plain = secret.encode("utf-8", "replace").decode()
-    return {
-        secret,
-        unquote(plain),
-        _as_requested(plain),
-        quote(plain, safe=_SAFE),
-        quote(plain, safe="/"),
-        quote(plain, safe=""),
-        quote_plus(plain),
-        json.dumps(plain)[1:-1],
-        json.dumps(plain, ensure_ascii=False)[1:-1],
-        plain.replace("/", "\\/"),
-        html.escape(plain),
-        base64.b64encode(plain.encode()).decode(),
-    } - {""}
+@lru_cache(maxsize=4096)
+def _letter(one: str) -> str:
+    """A pattern for one letter of a secret as it is, or as URLs, JSON, HTML, source code and mistaken charsets spell it."""
+    if one.isascii() and one.isalnum():
+        return one
+    number, utf8 = ord(one), one.encode()
+    latin1 = one.encode("latin-1", "ignore")
+    spellings = {
+        one,
+        f"\\{one}",
+        json.dumps(one)[1:-1],
+        utf8.decode("latin-1"),
+        *({"\ufffd"} if latin1 and number > 127 else ()),
+    }
+    spellings |= {"".join(f"%{byte:02x}" for byte in code) for code in (utf8, latin1) if code}
+    spellings |= {f"&{entity};" for entity in (codepoint2name.get(number), "apos" if one == "'" else None) if entity}
+    spellings |= {"+"} if one == " " else {f"\\u{number:04x}"}
+    patterns = [*map(re.escape, sorted(spellings, key=len, reverse=True)), f"&#0*{number};", f"&#x0*{number:x};"]
+    return f"(?:{'|'.join(patterns)})"
 
 
-def _as_requested(text: str) -> str:
-    """As requests spells it in the request line: letters that need no escape without one, all others escaped once."""
-    unescaped = re.sub(
-        r"%(2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])", lambda one: chr(int(one[1], 16)), text, flags=re.I
-    )
-    return quote(unescaped, safe=_SAFE + "%")
+def _rest(length: int) -> str:
+    """A pattern for what follows the beginning of a long secret: as many letters, and on to the next blank."""
+    return rf"(?s:.{{0,{length}}})\S*" if length > 0 else ""
+
+
+def _unfinished(letters: list[str], text: str) -> int | None:
+    """Where the beginning of a secret begins that reaches to the end of the text; None when there is none."""
+    for begin in re.finditer(f"(?=({''.join(letters[:_FIRST_LETTERS])}))", text, re.IGNORECASE):
+        at = begin.end(1)
+        for letter in letters[_FIRST_LETTERS:]:
+            step = re.compile(letter, re.IGNORECASE).match(text, at)
+            if not step:
+                break
+            at = step.end()
+        # A spelling of several signs may have been cut in its middle.
+        if at == len(text) or (text[at] in "%&\\" and len(text) - at < _LONGEST_SPELLING):
+            return begin.start()
+    return None
+
+
+def trace(error: BaseException) -> str:
+    """Where an exception comes from, for a log: its type and its frames without its text, which may quote a secret."""
+    return f"{type(error).__name__}\n{''.join(traceback.format_list(traceback.extract_tb(error.__traceback__)))}"
 
 
 # What no font draws or what turns the direction of reading (Unicode's general categories), and letters that are blank.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs"})
-BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0") | frozenset(
+    chr(number) for number in (*range(0xFFF0, 0xFFF9), *range(0xE0100, 0xE01F0))
+)
 
 
 def visible(text: str) -> str:

@@ -1,14 +1,16 @@
 """Makes the message of a channel for an alert: the same for tests, previews and deliveries."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from delivery.answer import Answer, Judgement, by_status
 from delivery.kinds import Event, kinds
 from delivery.settings import Settings
 from delivery.target import Target, read_url
 
 
-class UnknownKind(ValueError):
-    """The channel's kind is none that this Tocsin knows (a damaged row, or one of a newer version)."""
+class Unsendable(ValueError):
+    """The message cannot be made as the channel stands (a damaged row, or one of a newer version); a sentence."""
 
 
 @dataclass(frozen=True)
@@ -18,15 +20,16 @@ class Message:
     id: str
     method: str
     target: Target
-    body: bytes
+    body: bytes = field(repr=False)
     content_type: str = "application/json"
+    judge: Callable[[Answer], Judgement] = by_status
 
 
 def build(settings: Settings, event: Event) -> Message:
-    """The message. Total in the alert; raises InvalidUrl or UnknownKind when the channel itself cannot be used."""
+    """The message. Total in the alert; raises InvalidUrl or Unsendable when the channel itself cannot be used."""
     kind = kinds().get(settings.kind)
     if kind is None:
-        raise UnknownKind(f"The kind {settings.kind!r} is not known.")
+        raise Unsendable(f"The kind {settings.kind!r} is not known.")
     method = settings.method if "method" in kind.uses else "POST"
     body = b"" if method == "GET" else kind.body(settings, event).encode("utf-8", "replace")
-    return Message(f"msg_{event.number}", method, kind.complete(read_url(settings.url)), body)
+    return Message(f"msg_{event.number}", method, kind.complete(read_url(settings.url)), body, judge=kind.judge)

@@ -1,5 +1,6 @@
 """What a status means, and how long a receiver asks us to wait. Pure; no loop, no clock."""
 
+import math
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -19,17 +20,25 @@ def classify(status: int) -> str:
     return "gone" if status == 410 else "failed"
 
 
-def retry_after(values: list[str], now: float) -> float | None:
-    """The seconds that `Retry-After` asks for (RFC 9110 §10.2.3: seconds or a date), at most six hours.
+def retry_after(values: list[str], now: float, in_body: object = None) -> float | None:
+    """The seconds that an answer asks to wait, at most six hours.
 
-    Takes every value of the header and the time in seconds since the epoch. Garbage counts for nothing; of several, the
-    longest wait is kept. None when there is nothing to honour.
+    Takes every value of the header `Retry-After` (RFC 9110 §10.2.3: seconds or a date), the time in seconds since the epoch,
+    and the vendor's field in the body, which is more exact and counts before the header. Garbage counts for nothing; of
+    several values, the longest wait is kept. None when there is nothing to honour.
     """
-    waits = [wait for value in values if (wait := _seconds(value.strip(), now)) is not None]
+    exact = _seconds(in_body, now)
+    waits = [wait for value in values if (wait := _seconds(value, now)) is not None] if exact is None else [exact]
     return min(max(waits), LONGEST_WAIT) if waits else None
 
 
-def _seconds(value: str, now: float) -> float | None:
+def _seconds(value: object, now: float) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(min(value, LONGEST_WAIT)) if 0 <= value < math.inf else None
+    return _seconds_in(value.strip(), now) if isinstance(value, str) else None
+
+
+def _seconds_in(value: str, now: float) -> float | None:
     if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,9})?", value, re.ASCII):
         return float(value)
     try:

@@ -4,7 +4,6 @@ import http.client
 import logging
 import ssl
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -12,16 +11,17 @@ from functools import lru_cache
 import requests
 from requests import PreparedRequest
 from requests.exceptions import RequestException
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import DecodeError, HTTPError, IncompleteRead, InvalidChunkLength, ProtocolError
 
 from config import VERSION
+from delivery.answer import Answer
 from delivery.dial import Exchange, GuardError, Policy
-from delivery.guard import GuardedAdapter
-from delivery.masking import basic_token
-from delivery.message import Message
-from delivery.outcome import Outcome
-from delivery.report import Answer, Report
+from delivery.guard import Connection, Kept, connection_for
+from delivery.masking import basic_token, trace
+from delivery.message import Message, Unsendable
+from delivery.outcome import WORDS, Outcome
+from delivery.report import Report
 from delivery.settings import Settings
 from delivery.signing import sign
 from delivery.target import InvalidUrl, Target, read_url
@@ -34,28 +34,34 @@ Clock = Callable[[], float]
 
 log = logging.getLogger("tocsin.sender")
 # urllib3 writes the whole URL, which is a credential, into its records.
-logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.response"):
+    logging.getLogger(_name).addFilter(lambda _record: False)
 
 
 def prepare(message: Message, settings: Settings, attempt: int, now: float) -> PreparedRequest:
     """The request with all its headers, as it goes over the wire at `now` (seconds since the epoch).
 
-    Raises InvalidUrl when requests would send it to another host or port than was read and judged.
+    Raises InvalidUrl when requests would send it to another host or port than was read and judged, and Unsendable when the
+    message cannot be signed.
     """
     timestamp = int(now)
     headers = {
+        "Host": message.target.authority,
         "User-Agent": USER_AGENT,
         "Accept-Encoding": "gzip, deflate",
         "webhook-id": message.id,
         "webhook-timestamp": str(timestamp),
         "X-Delivery-Attempt": str(attempt),
         **({"Content-Type": message.content_type} if message.body else {}),
+        **({"Content-Length": str(len(message.body))} if message.body or message.method != "GET" else {}),
     }
-    request = requests.Request(message.method, message.target.url, headers=headers, data=message.body or None)
-    prepared = _prepared(request, message.target)
-    for name, value in [*_credentials(settings), *((row.name, row.value) for row in settings.headers)]:
-        prepared.headers[name] = value
-    for name, value in sign(settings, message.id, timestamp, message.body):
+    prepared = _blank(message.method, message.target).copy()
+    prepared.headers, prepared.body = CaseInsensitiveDict(headers), message.body or None
+    try:
+        signature = sign(settings, message.id, timestamp, message.body)
+    except ValueError:
+        raise Unsendable(WORDS["unwritable"]) from None
+    for name, value in [*_credentials(settings), *((row.name, row.value) for row in settings.headers), *signature]:
         prepared.headers[name] = value
     return prepared
 
@@ -67,21 +73,25 @@ def send(
     *,
     attempt: int = 1,
     now: Clock = time.time,
-    prepared: PreparedRequest | None = None,
+    seen: Callable[[PreparedRequest], None] = lambda _request: None,
+    kept: Kept | None = None,
 ) -> Outcome:
-    """Sends the message once, over a fresh connection, within the channel's timeout. Never raises.
+    """Sends the message once, within the channel's timeout. Never raises.
 
-    Takes the request where it is `prepared` already. Whatever happens is the Outcome's verdict; the last resort is
-    `internal_error`.
+    `seen` gets the request before it leaves. The connection is a fresh one, as for every test, unless `kept` has one for the
+    same place. Whatever happens is the Outcome's verdict; the last resort is `internal_error`.
     """
     began = time.monotonic()
-    exchange = Exchange(message.target, policy, began + settings.timeout)
-    report = Report(exchange, settings, began, now())
+    exchange = Exchange(message.target, policy, began + settings.timeout, now())
+    report = Report(exchange, settings, began)
     try:
-        request = prepared or prepare(message, settings, attempt, now())
-        return report.answered(_exchanged(request, settings, exchange))
+        request = prepare(message, settings, attempt, exchange.at)
+        seen(request)
+        return report.answered(_exchanged(request, settings, exchange, kept), message.judge)
     except InvalidUrl as error:
         return report.ended("invalid_url", str(error))
+    except Unsendable as error:
+        return report.ended("template_error", str(error))
     except GuardError as error:
         return report.ended(error.reason, error.detail)
     except Exception as error:  # noqa: BLE001 (the promise of this module: no failure leaves it as an exception)
@@ -90,43 +100,26 @@ def send(
 
 def _failed(report: Report, exchange: Exchange, error: Exception) -> Outcome:
     """The outcome of an exception: one of the network, or a fault of our own, which is logged without its text."""
-    stages = {stage.name for stage in exchange.stages}
-    handshaken = exchange.target.scheme == "http" or bool(stages & {"sent", "first byte"})
-    reason, detail = _reason_of(error, handshaken)
+    reason, detail = _reason_of(error, exchange)
     if reason == "internal_error":
-        frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
-        log.error("internal error in the sender: %s\n%s", type(error).__name__, frames)
+        log.error("internal error in the sender: %s", trace(error))
     return report.ended(reason, detail)
 
 
 def wire_bytes(prepared: PreparedRequest, target: Target) -> bytes:
-    """The exact bytes of the request, written by the code that sends it, into a socket that leads nowhere."""
-    connection = (HTTPSConnection if target.scheme == "https" else HTTPConnection)(target.host, target.port)
-    connection.sock = recorder = _Recorder()
-    connection.request(prepared.method or "POST", prepared.path_url, body=prepared.body, headers=prepared.headers)
-    return b"".join(recorder.sent)
+    """The exact bytes of the request, written by the code that sends it. Raises Unsendable."""
+    return Connection(target).written(prepared)
 
 
-class _Recorder:
-    def __init__(self):
-        self.sent = []
-
-    def settimeout(self, seconds):
-        """Nothing here waits."""
-
-    def sendall(self, data):
-        self.sent.append(bytes(data))
+def refuse_ambiguous(target: Target) -> None:
+    """Raises InvalidUrl when requests would read the URL otherwise than we did. Nothing is sent or looked up."""
+    _blank("POST", target)
 
 
 @lru_cache(maxsize=1024)
-def refuse_ambiguous(target: Target) -> None:
-    """Raises InvalidUrl when requests would read the URL otherwise than we did. Nothing is sent or looked up."""
-    _prepared(requests.Request("POST", target.url), target)
-
-
-def _prepared(request: requests.Request, target: Target) -> PreparedRequest:
+def _blank(method: str, target: Target) -> PreparedRequest:
     try:
-        prepared = request.prepare()
+        prepared = requests.Request(method, target.url).prepare()
         read_back = read_url(prepared.url or "")
     except (RequestException, ValueError):
         raise InvalidUrl("This URL cannot be requested as it stands: look for signs that do not belong there.") from None
@@ -145,17 +138,38 @@ def _credentials(settings: Settings) -> list[tuple[str, str]]:
     return []
 
 
-def _exchanged(prepared: PreparedRequest, settings: Settings, exchange: Exchange) -> Answer:
-    adapter = GuardedAdapter(exchange, settings.verify_tls, settings.ca_pem)
+def _exchanged(prepared: PreparedRequest, settings: Settings, exchange: Exchange, kept: Kept | None) -> Answer:
+    key = (exchange.target.origin, settings.verify_tls, settings.ca_pem, exchange.policy.ca_file)
+    if kept and (connection := kept.take(key)):
+        exchange.connected = True
+        exchange.lap("tcp", WORDS["kept"])
+        try:
+            return _over(connection, prepared, exchange, kept, key)
+        except (OSError, http.client.HTTPException):
+            if exchange.heard:
+                raise
+            exchange.lap("first byte", WORDS["kept_gone"], ok=False)
+            exchange.connected = False
+    return _over(connection_for(exchange, settings.verify_tls, settings.ca_pem), prepared, exchange, kept, key)
+
+
+def _over(connection: Connection, prepared: PreparedRequest, exchange: Exchange, kept: Kept | None, key: tuple) -> Answer:
+    """The answer over this connection, which is kept where it can be, and else closed."""
     try:
-        raw = adapter.send(prepared, stream=True, timeout=settings.timeout).raw
+        raw = connection.exchange(prepared, exchange)
         headers = tuple((str(name), str(value)) for name, value in raw.headers.items())
-        return _read(raw, Answer(raw.status, headers))
-    finally:
-        adapter.close()
+        answer = _read(raw, Answer(raw.status, headers), exchange)
+        if kept and answer.whole and connection.sock is not None:
+            kept.give(key, connection)
+            return answer
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
+    return answer
 
 
-def _read(raw, answer: Answer) -> Answer:
+def _read(raw, answer: Answer, exchange: Exchange) -> Answer:
     """The answer with its body; a body that could not be read to its end says why."""
     body = bytearray()
     broken = ""
@@ -168,41 +182,45 @@ def _read(raw, answer: Answer) -> Answer:
         broken = error.reason
     except DecodeError:
         broken = "undecodable"
+    except ValueError:
+        broken = "protocol_error"  # http.client takes the size of a chunk as int() reads it
     except (HTTPError, http.client.HTTPException, OSError) as error:
-        broken, _ = _reason_of(error, handshaken=True)
-    finally:
+        broken, _ = _reason_of(error, exchange)
+    if broken or len(body) > BODY_BYTES:
         raw.close()
     return replace(answer, body=bytes(body[:BODY_BYTES]), cut=len(body) > BODY_BYTES, broken=broken)
 
 
 def _pieces(raw) -> Iterator[bytes]:
     """The decoded body as it comes in: what a slow receiver has sent so far is not lost."""
-    if raw.chunked:
+    if raw.chunked and raw.status not in (204, 304):
         return raw.stream(4096, decode_content=True)
     return iter(lambda: raw.read1(4096, decode_content=True), b"")
 
 
-def _reason_of(error: BaseException, handshaken: bool) -> tuple[str, str]:
+def _reason_of(error: BaseException, exchange: Exchange) -> tuple[str, str]:
     """The reason in the table for an exception of the libraries below, found behind whatever it was wrapped in."""
     chain = list(_causes(error))
-    for one in chain:
-        if isinstance(one, ssl.SSLError) and not handshaken and not isinstance(one, TimeoutError):
-            return reason_of(one)
-    if any(isinstance(one, TimeoutError) for one in chain):
-        return "timeout_total", ""
-    if any(isinstance(one, InvalidChunkLength) for one in chain):
-        return "protocol_error", ""
-    if any(isinstance(one, http.client.LineTooLong) or "got more than" in str(one) for one in chain):
-        return "too_large", ""
-    if any(isinstance(one, _CUT_OFF) for one in chain):
-        return ("connection_closed", "") if handshaken else ("tls_handshake", "the connection was closed")
-    if any(isinstance(one, http.client.HTTPException | ProtocolError) for one in chain):
-        return "protocol_error", ""
+    alert = next((one for one in chain if isinstance(one, ssl.SSLError) and "ALERT" in (one.reason or "")), None)
+    if alert and not exchange.heard:
+        return reason_of(alert)
+    for reason, kinds in _REASONS:
+        if any(isinstance(one, kinds) for one in chain):
+            return reason, ""
     return "internal_error", type(error).__name__
 
 
-# requests' own exceptions are OSErrors, and so must not stand in this list.
-_CUT_OFF = (ConnectionError, ssl.SSLError, IncompleteRead, http.client.IncompleteRead, http.client.RemoteDisconnected)
+# The first row that fits counts. A bare ProtocolError is urllib3's word for chunks that end too early.
+_REASONS: list[tuple[str, tuple[type[BaseException], ...]]] = [
+    ("timeout_total", (TimeoutError,)),
+    ("protocol_error", (InvalidChunkLength,)),
+    ("connection_closed", (ConnectionError, IncompleteRead, http.client.IncompleteRead, ssl.SSLEOFError)),
+    ("protocol_error", (ssl.SSLError,)),
+    ("protocol_error", (http.client.HTTPException,)),
+    ("connection_closed", (ProtocolError,)),
+    ("protocol_error", (HTTPError,)),
+    ("connection_closed", (OSError,)),
+]
 
 
 def _causes(error: BaseException, depth: int = 0) -> Iterator[BaseException]:

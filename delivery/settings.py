@@ -24,7 +24,7 @@ class Header:
     """One header row of a channel."""
 
     name: str
-    value: str
+    value: str = field(repr=False)
     secret: bool = False
 
 
@@ -33,7 +33,7 @@ class Settings:
     """What a person configured, secrets opened. `timeout` is seconds; `payload` is the text as it was typed."""
 
     kind: str = "webhook"
-    url: str = ""
+    url: str = field(default="", repr=False)
     method: str = "POST"
     headers: tuple[Header, ...] = ()
     auth: str = "none"

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
@@ -26,8 +26,8 @@ class Target:
     scheme: str
     host: str
     port: int
-    path: str
-    query: str
+    path: str = field(repr=False)
+    query: str = field(repr=False)
 
     @property
     def authority(self) -> str:

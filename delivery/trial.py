@@ -12,7 +12,7 @@ from delivery.kinds import Event
 from delivery.masking import Mask, mask_of, visible
 from delivery.message import Message, build
 from delivery.outcome import Outcome
-from delivery.sender import PreparedRequest, prepare, send, wire_bytes
+from delivery.sender import PreparedRequest, send, wire_bytes
 from delivery.settings import Settings
 from models import Attempt, Channel
 from storage import unhurried
@@ -36,9 +36,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Trial:
-    """One test: what was sent, and how it ended."""
+    """One test: what was sent (None when it could not even be written), and how it ended."""
 
-    request: Request
+    request: Request | None
     outcome: Outcome
 
 
@@ -50,13 +50,16 @@ class Bench:
         self._policy = policy
 
     def run(self, settings: Settings, alert_url: str) -> Trial:
-        """Sends a sample alert. Raises Busy at once when no slot is free, and InvalidUrl or UnknownKind as `message.build`."""
+        """Sends a sample alert. Raises Busy at once when no slot is free, and InvalidUrl and Unsendable as `message.build`."""
         if not self._slots.acquire(blocking=False):
             raise Busy
         try:
             message = sample_message(settings, alert_url)
-            prepared = prepare(message, settings, 1, time.time())
-            return Trial(describe(message, settings, prepared), send(message, settings, self._policy, prepared=prepared))
+            shown: list[Request] = []
+            outcome = send(
+                message, settings, self._policy, seen=lambda prepared: shown.append(describe(message, settings, prepared))
+            )
+            return Trial(shown[0] if shown else None, outcome)
         finally:
             self._slots.release()
 
@@ -101,7 +104,8 @@ def record(outcome: Outcome, channel: Channel, config_hash: str, at: int) -> Non
 
 
 def _curl(message: Message, mask: Mask, headers: list[tuple[str, str]], body: str) -> str:
-    named = [("-H", f"{name}: {mask(value)}") for name, value in headers if name not in ("Content-Length", "Accept-Encoding")]
+    own = ("Host", "Content-Length", "Accept-Encoding")
+    named = [("-H", f"{name}: {mask(value)}") for name, value in headers if name not in own]
     arguments = ["curl", "-sS", "-i", "-X", message.method, *(part for pair in named for part in pair)]
     if message.body:
         arguments += ["--data-raw", body]

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import re
+import time
 import unicodedata
 from urllib.parse import quote, quote_plus
 
@@ -254,3 +255,22 @@ def test_what_was_made_visible_holds_no_control_character_and_stays_so(text):
     shown = visible(text)
     assert visible(shown) == shown
     assert not [one for one in shown if unicodedata.category(one) in ("Cc", "Cs") and one not in "\n\t"]
+
+
+# --- long secrets -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_secret_of_four_thousand_letters_is_hidden_whole(spelling):
+    secret = "-".join(f"{number}:ä{number * 7}" for number in range(400))
+    shown = Mask(with_secret("header", secret))(f"before <{SPELLINGS[spelling](secret)} after")
+    assert shown == f"before <{HIDDEN} after"
+
+
+def test_twenty_long_secrets_of_odd_letters_cost_no_more_than_a_moment():
+    rows = tuple(Header(f"X-{number}", f"{number}" + "ä/" * 2040, secret=True) for number in range(20))
+    began = time.process_time()
+    mask = Mask(Settings(headers=rows))
+    mask.cut("ä/" * 8000)
+    mask("7" + "ä/" * 8000)
+    assert time.process_time() - began < 2

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from delivery.alert import Alert, milliseconds, rfc3339, sample_alert, text_of
 from delivery.kinds import Event, kinds
-from delivery.message import UnknownKind, build
+from delivery.message import Unsendable, build
 from delivery.settings import METHODS, Settings
 from delivery.target import InvalidUrl
 
@@ -330,7 +330,7 @@ def test_the_id_and_the_body_are_the_same_at_every_attempt(kind):
 
 @pytest.mark.parametrize("kind", ["", "Webhook", "slack-of-a-newer-version", "__init__", "\x00"])
 def test_a_kind_that_is_not_known_is_said_to_be_unknown(kind):
-    with pytest.raises(UnknownKind):
+    with pytest.raises(Unsendable):
         message_of(LATENCY, kind)
 
 

@@ -1,46 +1,18 @@
 """TLS of the sender, with real certificates: whom it trusts, and what it says when it does not."""
 
-import socket
+import re
 import ssl
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
-from receiver import read_request
+from certificates import server_context
+from receiver import Receiver
 from test_sender import ALLOW, send
 
+from delivery import guard
 from delivery.dial import Policy
-
-
-class TlsReceiver:
-    """Answers 204 over TLS, one connection after the other."""
-
-    def __init__(self, context):
-        self._context = context
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self.heard = []
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            try:
-                with connection, self._context.wrap_socket(connection, server_side=True) as secure:
-                    self.heard.append(read_request(secure))
-                    secure.sendall(b"HTTP/1.1 204 Done\r\n\r\n")
-            except OSError:
-                continue
-
-    def close(self):
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
+from delivery.tls import Certificate
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +26,7 @@ def secure(request):
     started = []
 
     def start(certificate, **changes):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate.configure_cert(context)
-        for name, value in changes.items():
-            setattr(context, name, value)
-        started.append(TlsReceiver(context))
+        started.append(Receiver(tls=server_context(certificate, **changes)))
         return started[-1]
 
     yield start
@@ -78,7 +46,7 @@ def test_a_certificate_of_an_unknown_authority_is_not_trusted(secure, authority)
     receiver = secure(authority.issue_cert("127.0.0.1"))
     outcome = reach(receiver)
     assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "tls_untrusted", "receiver")
-    assert receiver.heard == []
+    assert receiver.requests == []
 
 
 def test_an_authority_of_the_channel_is_trusted(secure, authority):
@@ -121,3 +89,61 @@ def test_a_receiver_that_only_speaks_old_tls_is_told(secure, authority):
 def test_a_receiver_that_never_shakes_hands_is_not_waited_for_longer_than_the_timeout(receiver):
     outcome = send(f"https://127.0.0.1:{receiver.port}/")
     assert outcome.reason == "timeout_total"
+
+
+# --- the facts behind a refusal ---------------------------------------------------------------------------------------
+
+OLD, YOUNG = datetime(2020, 3, 3, tzinfo=UTC), datetime(2100, 12, 24, tzinfo=UTC)
+
+
+def test_an_expired_certificate_says_when(secure, authority):
+    receiver = secure(authority.issue_cert("127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=OLD))
+    outcome = reach(receiver, ca_pem=pem_of(authority))
+    assert outcome.says.startswith(f"The certificate of 127.0.0.1:{receiver.port} expired on 3 March 2020.")
+    assert outcome.hint == "Renew the certificate at the receiver."
+
+
+def test_a_certificate_of_the_future_says_from_when(secure, authority):
+    receiver = secure(authority.issue_cert("127.0.0.1", not_before=YOUNG))
+    assert "is valid only from 24 December 2100." in reach(receiver, ca_pem=pem_of(authority)).says
+
+
+def test_a_certificate_for_other_names_says_which(secure, authority):
+    receiver = secure(authority.issue_cert("one.example", "*.two.example", "10.1.2.3", common_name="three.example"))
+    assert "is for one.example, *.two.example, 10.1.2.3, and so" in reach(receiver, ca_pem=pem_of(authority)).says
+
+
+def test_an_unknown_issuer_is_named(secure):
+    receiver = secure(trustme.CA(organization_name="Example Homelab").issue_cert("127.0.0.1"))
+    assert "this machine does not know its issuer, Example Homelab." in reach(receiver).says
+
+
+def test_the_certificate_is_looked_at_on_a_second_connection_that_carries_nothing(secure, authority):
+    receiver = secure(authority.issue_cert("other.example"))
+    outcome = reach(receiver, ca_pem=pem_of(authority))
+    assert (receiver.connections, receiver.requests) == (2, [])
+    assert [stage.name for stage in outcome.stages] == ["policy", "dns", "tcp", "tls", "verdict"]
+    assert not outcome.sent
+
+
+def test_without_a_second_look_there_is_a_reason_all_the_same(secure, authority, monkeypatch):
+    monkeypatch.setattr(guard, "look_again", lambda *_args: None)
+    receiver = secure(authority.issue_cert("127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=OLD))
+    assert "expired some time ago" in reach(receiver, ca_pem=pem_of(authority)).says
+    receiver = secure(authority.issue_cert("127.0.0.1", not_before=YOUNG))
+    assert "valid only from a later day" in reach(receiver, ca_pem=pem_of(authority)).says
+    assert "is for another name, and so" in reach(secure(authority.issue_cert("other.example")), ca_pem=pem_of(authority)).says
+    assert "its issuer, which it does not name" in reach(secure(authority.issue_cert("127.0.0.1"))).says
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_the_stage_of_a_good_handshake_tells_version_issuer_and_days_left(secure, authority, verify):
+    certificate = authority.issue_cert("127.0.0.1", not_after=datetime.now(UTC) + timedelta(days=61, hours=1))
+    outcome = reach(secure(certificate), ca_pem=pem_of(authority), verify_tls=verify)
+    [tls] = [stage for stage in outcome.stages if stage.name == "tls"]
+    assert re.fullmatch(r"TLSv1\.3, issued by trustme v[0-9.]+, 61 days left", tls.detail)
+
+
+@pytest.mark.parametrize("der", [None, b"", b"nonsense", b"\x30\x82"])
+def test_a_certificate_that_cannot_be_read_is_none(der):
+    assert Certificate.read(der) is None

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, abort, make_response, render_template, re
 from markupsafe import escape
 from peewee import DatabaseError
 
-from delivery.message import UnknownKind
+from delivery.message import Unsendable
 from delivery.sender import prepare
 from delivery.target import InvalidUrl
 from delivery.trial import Busy, Trial, describe, record, sample_message
@@ -76,7 +76,7 @@ def preview(channel_id: int | None):
     try:
         message = sample_message(settings, f"{services().base_url}{edit.base}")
         shown = describe(message, settings, prepare(message, settings, 1, time.time()))
-    except (InvalidUrl, UnknownKind) as error:
+    except (InvalidUrl, Unsendable) as error:
         return _shown(edit, "_preview.html", 422, refused=str(error))
     return _shown(edit, "_preview.html", 200, preview=shown)
 

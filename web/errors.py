@@ -8,6 +8,7 @@ from flask_wtf.csrf import CSRFError
 from peewee import DatabaseError, InterfaceError
 from werkzeug.exceptions import HTTPException, SecurityError
 
+from delivery.masking import trace
 from storage import in_words
 from web.editor import open_edit, page
 from web.services import services
@@ -79,7 +80,7 @@ def _database(error: Exception):
 
 def _bug(error: Exception):
     reference = secrets.token_hex(4)
-    log.error("bug %s at %s", reference, request.endpoint, exc_info=error)
+    log.error("bug %s at %s: %s", reference, request.endpoint, trace(error))
     return failure(
         500, f"Nothing more happened, and nothing you typed was stored. Tocsin's log has the details under {reference}."
     )

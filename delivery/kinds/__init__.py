@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from delivery.alert import Alert
+from delivery.answer import Answer, Judgement, by_status
 from delivery.settings import Settings
 from delivery.target import Target
 
@@ -26,7 +27,8 @@ class Kind:
     """One kind of receiver.
 
     `uses` names the form's fields that only some kinds have (`method`, `payload`); `body` gives the message's text,
-    `complete` the target that is really requested. Both are total.
+    `complete` the target that is really requested, `judge` what an answer means (given no redirect and no answer that broke
+    off). All are total.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Kind:
     body: Callable[[Settings, Event], str]
     complete: Callable[[Target], Target] = lambda target: target
     uses: frozenset[str] = frozenset()
+    judge: Callable[[Answer], Judgement] = by_status
 
 
 @cache
