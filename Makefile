@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test lint format lock screenshot bench clean
+.PHONY: run test lint format lock screenshot kinds bench clean
 
 run: .venv/runtime  ## serve the pages on http://127.0.0.1:8000/
 	@exec $(BIN)/python cli.py serve
@@ -26,6 +26,9 @@ format: .venv/development  ## put the code into its one form
 
 screenshot: .venv/development  ## make docs/screenshot.png anew (needs Chromium)
 	$(BIN)/python docs/screenshot.py
+
+kinds: .venv/development  ## make docs/kinds/ anew
+	$(BIN)/python docs/kinds.py
 
 bench: .venv/development  ## print every measured figure
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done

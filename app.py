@@ -8,7 +8,7 @@ from flask_wtf import CSRFProtect
 import storage
 from config import Config
 from models import db
-from web import channels, checks, errors, filters, headers, health
+from web import advice, channels, checks, errors, filters, headers, health
 from web.services import Services
 
 MOST_BYTES = 1024 * 1024
@@ -30,7 +30,7 @@ def create_app(config: Config | None = None) -> Flask:
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
     app.extensions["tocsin"] = Services.of(config)
-    app.jinja_env.globals.update(config=config, ago=filters.ago)
+    app.jinja_env.globals.update(config=config, ago=filters.ago, notes=advice.notes)
     app.jinja_env.filters.update(moment=filters.moment, duration=filters.duration, waterfall=filters.waterfall)
     app.before_request(_connect)
     CSRFProtect(app)

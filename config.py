@@ -83,7 +83,7 @@ class Config:
             threads=_number(env, "TOCSIN_THREADS", 8, 2, 128),
             secret_key=_secret_key(_secret(env, "TOCSIN_SECRET_KEY")),
             encryption_keys=_encryption_keys(_secret(env, "TOCSIN_ENCRYPTION_KEYS")),
-            allow=_permissions(env.get("TOCSIN_ALLOW_NETWORKS", "")),
+            allow=tuple(map(_permission, filter(None, map(str.strip, env.get("TOCSIN_ALLOW_NETWORKS", "").split(","))))),
             ca_file=_ca_file(env.get("TOCSIN_CA_FILE", "")),
             public_url=_web_url(env, "TOCSIN_PUBLIC_URL", "").rstrip("/"),
             htmx_url=_web_url(env, "TOCSIN_HTMX_URL", HTMX_URL),
@@ -98,9 +98,8 @@ class Config:
         with _plain_failure("TOCSIN_DATA_DIR", f"the folder {self.data_dir} cannot be used"):
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             secret_key = self.secret_key or _secret_key(_kept(self.data_dir / "secret.key", secrets.token_urlsafe(48)))
-            keys = self.encryption_keys or _encryption_keys(
-                _kept(self.data_dir / "encryption.keys", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
-            )
+            fresh = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+            keys = self.encryption_keys or _encryption_keys(_kept(self.data_dir / "encryption.keys", fresh))
         return replace(self, secret_key=secret_key, encryption_keys=keys)
 
 
@@ -151,19 +150,13 @@ def _bind(text: str) -> tuple[str, int]:
     if not match or not 1 <= int(match[3]) <= 65535:
         raise ConfigError(f"TOCSIN_BIND: {text!r} is not host:port, for example 127.0.0.1:8000")
     host = match[1] or match[2]
-    if not _is_loopback(host):
-        raise ConfigError(
-            f"TOCSIN_BIND: {host} is reachable from other machines, and this version has no sign-in yet; "
-            "use 127.0.0.1, ::1 or localhost"
-        )
+    loopback = host.lower() == "localhost"
+    with contextlib.suppress(ValueError):
+        loopback = ipaddress.ip_address(host).is_loopback
+    if not loopback:
+        why = f"{host} is reachable from other machines, and this version has no sign-in yet"
+        raise ConfigError(f"TOCSIN_BIND: {why}; use 127.0.0.1, ::1 or localhost")
     return host, int(match[3])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _database(url: str, data_dir: Path) -> Path:
@@ -196,28 +189,18 @@ def _encryption_keys(text: str) -> tuple[str, ...]:
     return keys
 
 
-def _permissions(text: str) -> tuple[Permission, ...]:
-    return tuple(_permission(entry.strip()) for entry in text.split(",") if entry.strip())
-
-
 def _permission(entry: str) -> Permission:
     """`10.0.0.0/8`, `[fd00::]/8`, `::1`, `127.0.0.1:9000`, `[::1]:9000`, `10.0.0.0/8:9093`, `alertmanager`, `nas.lan:8080`."""
-    for candidate, port in _with_and_without_port(entry):
+    match = re.fullmatch(r"(\[[^\[\]]*\][^:]*|[^:\[\]]*):([0-9]{1,5})", entry)
+    place, port = (match[1], int(match[2])) if match else (entry, None)
+    if port is None or 1 <= port <= 65535:
         with contextlib.suppress(ValueError):
-            bare = re.sub(r"^\[([^\]]*)\]", r"\1", candidate)
+            bare = re.sub(r"^\[([^\]]*)\](?=/|$)", r"\1", place)
             return Permission(network=ipaddress.ip_network(bare, strict=False), port=port)
-    match = re.fullmatch(r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?)\.?(?::([0-9]{1,5}))?", entry)
-    if not match or match[1].replace(".", "").isdigit() or (match[2] and not 1 <= int(match[2]) <= 65535):
-        raise ConfigError(f"TOCSIN_ALLOW_NETWORKS: {entry!r} is neither a network (10.0.0.0/8), an address nor a host name")
-    return Permission(host=match[1].lower(), port=int(match[2]) if match[2] else None)
-
-
-def _with_and_without_port(entry: str):
-    head, colon, tail = entry.rpartition(":")
-    if not colon or ("[" in entry) != ("]" in head) or (":" in head and "[" not in head):
-        yield entry, None
-    elif re.fullmatch(r"[0-9]{1,5}", tail) and 1 <= int(tail) <= 65535:
-        yield head, int(tail)
+        host = re.fullmatch(r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?)\.?", place)
+        if host and not host[1].replace(".", "").isdigit():
+            return Permission(host=host[1].lower(), port=port)
+    raise ConfigError(f"TOCSIN_ALLOW_NETWORKS: {entry!r} is neither a network (10.0.0.0/8), an address nor a host name")
 
 
 def _ca_file(text: str) -> Path | None:

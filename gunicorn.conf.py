@@ -29,12 +29,9 @@ def on_starting(server):
 
 def when_ready(server):
     """Says where to go."""
-    for note in [
-        storage.journal_notice(),
-        *(f"{name} is set, but this version does not use it." for name in unused_variables()),
-    ]:
-        if note:
-            print(f"tocsin: {note}", flush=True)
+    unused = [f"{name} is set, but this version does not use it." for name in unused_variables()]
+    for note in filter(None, [storage.journal_notice(), *unused]):
+        print(f"tocsin: {note}", flush=True)
     print(f"Tocsin is at {tocsin.address} (data in {tocsin.data_dir}); stop it with Ctrl-C.", flush=True)
 
 

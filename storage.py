@@ -23,12 +23,8 @@ class StorageError(Exception):
 
 def open_database(path: Path) -> SqliteDatabase:
     """The database at `path`, not yet connected. Every thread keeps one connection of its own."""
-    pragmas = {
-        "journal_mode": "wal" if WAL_IS_SAFE else "truncate",
-        "synchronous": "full",
-        "foreign_keys": 1,
-        "busy_timeout": 5000,
-    }
+    journal = "wal" if WAL_IS_SAFE else "truncate"
+    pragmas = {"journal_mode": journal, "synchronous": "full", "foreign_keys": 1, "busy_timeout": 5000}
     database = SqliteDatabase(str(path), pragmas=pragmas, lock_type="IMMEDIATE")
     db.initialize(database)
     return database
@@ -72,7 +68,12 @@ def in_words(error: Exception, path: Path) -> str:
     if "full" in text or "no space" in text:
         return f"The disk that holds {path} is full. Make room on it."
     if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return _damaged(path, str(error))
+        return (
+            f"The database {path} is damaged ({' '.join(str(error).split())}). Tocsin does not start on it, so that nothing "
+            f"more is lost. To restore: move {path.name}, {path.name}-wal and {path.name}-shm away, put your latest copy of "
+            f"{path.name} in their place and start again; or start without it, with no channels. The key files beside it must "
+            "stay."
+        )
     return f"The database {path} cannot be used ({error})."
 
 
@@ -81,15 +82,6 @@ def journal_notice() -> str:
     if WAL_IS_SAFE:
         return ""
     return f"SQLite {sqlite3.sqlite_version} has a fault in its write-ahead log; Tocsin uses the slower TRUNCATE journal."
-
-
-def _damaged(path: Path, detail: str) -> str:
-    why = " ".join(detail.split())
-    return (
-        f"The database {path} is damaged ({why}). Tocsin does not start on it, so that nothing more is lost. To restore: move "
-        f"{path.name}, {path.name}-wal and {path.name}-shm away, put your latest copy of {path.name} in their place and start "
-        "again; or start without it, with no channels. The key files beside it must stay."
-    )
 
 
 @contextlib.contextmanager

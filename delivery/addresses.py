@@ -9,34 +9,19 @@ from delivery.target import Address, Target, literal_address
 
 # A machine's own credentials lie behind these (AWS with its ECS and EKS agents, GCP, Azure, DigitalOcean, Oracle, Alibaba,
 # Tencent, Scaleway): never.
-_METADATA = frozenset(
-    ipaddress.ip_address(text)
-    for text in (
-        "169.254.169.254",
-        "169.254.170.2",
-        "169.254.170.23",
-        "169.254.0.23",
-        "169.254.42.42",
-        "100.100.100.200",
-        "192.0.0.192",
-        "fd00:ec2::254",
-        "fd00:ec2::23",
-        "fd20:ce::254",
-        "fd00:42::42",
-    )
-)
+_METADATA_TEXTS = """
+    169.254.169.254 169.254.170.2 169.254.170.23 169.254.0.23 169.254.42.42 100.100.100.200 192.0.0.192
+    fd00:ec2::254 fd00:ec2::23 fd20:ce::254 fd00:42::42"""
+_METADATA = frozenset(map(ipaddress.ip_address, _METADATA_TEXTS.split()))
 
 # What `is_global` passes in one Python release or another although it leads inside. Of IPv6 only 2000::/3 is given out as
-# global unicast (IANA's registry), so whatever lies outside it (mapped, compatible, NAT64, site-local, multicast) is not.
-_INSIDE_V4 = [
-    ipaddress.IPv4Network(text)
-    for text in ("192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32")
-]
+# global unicast (IANA's registry), so whatever lies outside it (mapped, compatible, NAT64, site-local, multicast) is not;
+# and of that not Teredo, ORCHID and benchmarking, documentation, 6to4, and documentation again.
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
-_INSIDE_V6 = [
-    ipaddress.IPv6Network(text)
-    for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")  # Teredo, ORCHID, benchmarking; docs; 6to4; docs
-]
+_INSIDE_TEXTS = """
+    192.0.0.0/24 192.88.99.0/24 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4 168.63.129.16/32
+    2001::/23 2001:db8::/32 2002::/16 3fff::/20"""
+_INSIDE = list(map(ipaddress.ip_network, _INSIDE_TEXTS.split()))
 
 
 def why_refused(address: Address, host: str, port: int, allowed: Iterable[Permission]) -> str | None:
@@ -65,18 +50,16 @@ def why_literal_refused(target: Target, allowed: Iterable[Permission]) -> str | 
 
 
 def _is_public(address: Address) -> bool:
-    if not address.is_global or address.is_multicast:
+    if not address.is_global or address.is_multicast or any(address in network for network in _INSIDE):
         return False
-    if isinstance(address, ipaddress.IPv4Address):
-        return not any(address in network for network in _INSIDE_V4)
-    return address in _GLOBAL_V6 and not any(address in network for network in _INSIDE_V6)
+    return address.version == 4 or address in _GLOBAL_V6
 
 
 def _permits(entry: Permission, address: Address, host: str, port: int) -> bool:
     if entry.port not in (None, port):
         return False
     if entry.network is not None:
-        return entry.network.version == address.version and address in entry.network
+        return address in entry.network
     return entry.host == host.lower().rstrip(".")
 
 

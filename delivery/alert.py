@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 OPEN, CLOSED = "open", "closed"
 UNNAMED = "Unnamed alert"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOSTILE = "\"'\\ </script><b>&amp; {{ alert.name }} \r\n\t\x00\x1b[31m \u202egnp\u202c \u2028 🔔"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,23 @@ def sample_alert(now: int, url: str) -> Alert:
             "url": url,
         }
     )
+
+
+def samples(now: int, url: str) -> dict[str, Alert]:
+    """The alerts that previews show: the one of a test, the same closed, one with traps in every part, and a huge one."""
+    opened, text = sample_alert(now, url), _HOSTILE
+    hostile = dict.fromkeys(("id", "name", "url"), text) | {"labels": {text: text}, "annotations": {"summary": text}}
+    huge = {
+        "name": "Huge alert. " * 833 + "Huge",
+        "labels": {f"label_{number}": "long value " * 45 + "value" for number in range(1, 201)},
+        "annotations": dict.fromkeys(("summary", "description"), "One of many sentences. " * 1000),
+    }
+    return {
+        "open": opened,
+        "closed": replace(opened, status=CLOSED, starts_at=now - 26 * 60_000, ends_at=now),
+        "hostile": Alert.read({**hostile, "starts_at": now}),
+        "huge": Alert.read({**huge, "id": opened.id, "url": url, "starts_at": now}),
+    }
 
 
 def text_of(value: object) -> str:

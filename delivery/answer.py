@@ -1,25 +1,38 @@
 """What came back from a receiver, and how a kind judges it."""
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
-from delivery.outcome import DELIVERED
+from delivery.alert import text_of
+from delivery.outcome import DELIVERED, RETRY, WORDS
 from delivery.retry import classify
 
+GONE = "gone"
 # Charsets of the web (WHATWG "Encoding"); what else Python can decode is no text, or costs more than it tells.
 _CHARSETS = re.compile(r"utf-?(8|16|32)|us-ascii|ascii|latin|iso-?8859|windows-|cp125|gb|big5|shift|euc-|koi8", re.ASCII)
+_PAGE = re.compile(
+    r"[\s\ufeff]*+(?>(?:<!--.*?-->|<\?xml.*?\?>)\s*)*+<(!doctype html|html|head|body|title|meta|script|center|h1)\b",
+    re.I | re.S,
+)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was read of an answer: the decoded body up to 16 KB, whether there was more, and why reading it ended early."""
+    """What was read of an answer: the decoded body up to 16 KB, whether there was more, and why reading it ended early.
+
+    `host` is the one that was asked.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
     cut: bool = False
     broken: str = ""
+    host: str = ""
 
     def values(self, name: str) -> list[str]:
         """Every value of a header."""
@@ -40,6 +53,31 @@ class Answer:
         except (LookupError, ValueError):
             return self.body.decode("utf-8", "replace")
 
+    @cached_property
+    def said(self) -> dict[str, Any]:
+        """The JSON object in the body; empty when there is none."""
+        try:
+            found = json.loads(self.text.lstrip("\ufeff"))
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def inner(self, name: str) -> dict[str, Any]:
+        """The object of this name in that object; empty when there is none."""
+        found = self.said.get(name)
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def good(self) -> bool:
+        """Whether the status alone says that the message was taken."""
+        return classify(self.status) == DELIVERED
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the body is a web page, or a part of one that says to be HTML."""
+        tags = self.text.lstrip("\ufeff \t\r\n").startswith("<") and "html" in "".join(self.values("Content-Type")).lower()
+        return tags or bool(_PAGE.match(self.text))
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -56,9 +94,81 @@ class Judgement:
     retry_after: object = None
 
 
-def by_status(answer: Answer) -> Judgement:
+Rule = Callable[[Answer], Judgement]
+
+
+def by_status(answer: Answer, detail: str = "") -> Judgement:
     """The judgement of every kind whose receivers say by the status alone whether they took the message."""
-    verdict = classify(answer.status)
-    if verdict == DELIVERED:
+    if answer.good:
         return Judgement("ok" if answer.whole else "ok_truncated")
-    return Judgement("http_status", verdict=verdict)
+    return Judgement("http_status", detail, verdict=classify(answer.status))
+
+
+def by_body(rule: Rule, gone: Collection[int] = ()) -> Rule:
+    """The judgement of a kind whose receivers say it in the body.
+
+    `rule` gets every answer whose body was read to its end, and those with a bad status. `gone` are the statuses with which
+    this vendor says that the hook no longer exists.
+    """
+
+    def judge(answer: Answer) -> Judgement:
+        if answer.good and not answer.whole:
+            broken = {"undecodable": "protocol_error"}.get(answer.broken, answer.broken)
+            return Judgement(broken or "too_large", verdict=RETRY)
+        if answer.good and answer.is_page:
+            return Judgement("body_says_error", WORDS["a_page"], actor="proxy")
+        judged = rule(answer)
+        return replace(judged, verdict=GONE) if answer.status in gone else judged
+
+    return judge
+
+
+def taken(answer: Answer, yes: bool, why: str = "", reason: str = "ok", **other: Any) -> Judgement:
+    """For rules: a good status whose body says `yes` is `reason`, another body a refusal; any other status decides itself.
+
+    `why` is what the vendor says for it.
+    """
+    if not answer.good:
+        return by_status(answer, why)
+    return Judgement(reason) if yes else Judgement("body_says_error", why or WORDS["unclear"], **other)
+
+
+def gives(name: str, *why: str, reason: str = "ok") -> Rule:
+    """The rule of receivers that give a text or number of this name when they took the message, and else say `why`."""
+
+    def rule(answer: Answer) -> Judgement:
+        given = answer.said.get(name)
+        yes = number(given) is not None or (isinstance(given, str) and given != "")
+        return taken(answer, yes, told(*map(answer.said.get, why)), reason)
+
+    return rule
+
+
+def by_code(name: str, why: str, gone: Collection[int], waits: Mapping[int, object]) -> Rule:
+    """The rule of receivers whose body holds a code, 0 when they took the message.
+
+    `gone` are the codes of a hook that no longer exists, `waits` those that ask to wait, with the seconds (None: not said).
+    """
+
+    def rule(answer: Answer) -> Judgement:
+        code, detail = number(answer.said.get(name)), told(answer.said.get(name), answer.said.get(why))
+        if code in gone:
+            return Judgement("body_says_error", detail, GONE)
+        if code is not None and code in waits:
+            return Judgement("body_says_error", detail, RETRY, retry_after=waits[code])
+        return taken(answer, code == 0, detail)
+
+    return rule
+
+
+def number(value: object) -> int | None:
+    """The value when it is a whole number (a true is none)."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def told(*parts: object) -> str:
+    """What a vendor says, whatever its type, as one text: its code, then its words."""
+    flat: list[object] = []
+    for part in parts:
+        flat += part.values() if isinstance(part, dict) else part if isinstance(part, list) else [part]
+    return ": ".join(text for text in map(text_of, flat) if text)

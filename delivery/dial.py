@@ -179,7 +179,8 @@ def resolve(exchange: Exchange) -> list[Address]:
         exchange.lap("dns", WORDS["no_answer"], ok=False)
         raise GuardError("dns_timeout") from None
     if isinstance(answer, Exception) or not answer:
-        why = _why_not_found(answer)
+        silent = isinstance(answer, socket.gaierror) and answer.errno == socket.EAI_AGAIN
+        why = WORDS["silent_name_server" if silent else "unknown_name"]
         exchange.lap("dns", why, ok=False)
         raise GuardError("dns_failure", why)
     return answer
@@ -193,11 +194,6 @@ def _look_up(target: Target, answers: queue.SimpleQueue) -> None:
         answers.put(error)
     finally:
         _lookups.release()
-
-
-def _why_not_found(error: object) -> str:
-    silent = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
-    return WORDS["silent_name_server" if silent else "unknown_name"]
 
 
 def _why_not_connected(error: OSError) -> str:

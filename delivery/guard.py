@@ -1,4 +1,4 @@
-"""The connections of the sender: urllib3's, over sockets that `delivery.dial` has judged, and nothing else."""
+"""The connections of the sender: http.client's, over sockets that `delivery.dial` has judged, and nothing else."""
 
 import contextlib
 import http.client
@@ -10,8 +10,7 @@ import time
 from typing import Any
 
 from requests import PreparedRequest
-from urllib3 import BaseHTTPResponse
-from urllib3.connection import HTTPConnection
+from urllib3.util import wait_for_read
 from urllib3.util.response import assert_header_parsing
 
 from delivery.dial import DeadlineTlsSocket, Exchange, GuardError, connect, look_again
@@ -23,7 +22,6 @@ from delivery.tls import Certificate, context_for, describe, reason_of
 RAW_BODY_BYTES = 256 * 1024
 KEPT_SECONDS = 5.0
 MOST_KEPT = 64
-_LONGEST_LINE = 65536
 _STATUS = re.compile(rb"HTTP/1\.[01] +([1-9][0-9]{2})(?: (.*?))?(\r?\n)?", re.DOTALL)
 _SIZE = re.compile(rb"[0-9A-Fa-f]+[ \t]*(;.*?)?(\r?\n)?", re.DOTALL)
 
@@ -35,7 +33,6 @@ class _Reader(io.BufferedReader):
     """
 
     part = "status"
-    left = 0
 
     def readline(self, size=-1):
         """As a file's. Raises GuardError on a line that was cut off, that is endless, or that is no size of a chunk."""
@@ -44,17 +41,15 @@ class _Reader(io.BufferedReader):
             raise GuardError("protocol_error")
         if self.part != "status" and not line.endswith(b"\n") and (line or self.part != "trailers"):
             raise GuardError("too_large" if 0 < size <= len(line) else "connection_closed")
-        if self.part == "sizes":
-            self.left = int(line.split(b";")[0], 16)
-            self.part = "sizes" if self.left else "trailers"
+        if self.part == "sizes" and int(line.split(b";")[0], 16) == 0:
+            self.part = "trailers"
         return line
 
     def read(self, size=-1):
-        """As a file's. Raises GuardError when something else than the end of a line follows a chunk."""
+        """The end of a chunk, which is all that http.client reads this way. Raises GuardError when it is something else."""
         data = super().read(size)
-        if self.part == "sizes" and not self.left and data != b"\r\n"[: len(data)]:
+        if not b"\r\n".startswith(data):
             raise GuardError("protocol_error")
-        self.left -= min(self.left, len(data))
         return data
 
 
@@ -74,20 +69,26 @@ class _StrictResponse(http.client.HTTPResponse):
         assert_header_parsing(self.msg)
         if self.status in (204, 304):
             self.chunked, self.length = False, 0
-        if not self.chunked and not _lengths_agree(self.msg.get_all("Content-Length", [])):
+        elif "chunked" in [one.strip() for one in self.getheader("Transfer-Encoding", "").lower().split(",")]:
+            vars(self).update(chunked=True, chunk_left=None, length=None)  # http.client knows it only where it stands alone.
+        if not self.chunked:
+            stated = self._stated_length()
+            self.length = stated if self.length is None else self.length
+        self.fp.part = "sizes" if self.chunked else "trailers"
+
+    def _stated_length(self) -> int | None:
+        lengths = {one.strip() for value in self.msg.get_all("Content-Length", []) for one in value.split(",")}
+        if len(lengths) > 1 or not all(re.fullmatch("[0-9]{1,1000}", one, re.ASCII) for one in lengths):
             raise GuardError("protocol_error")
-        if self.fp:
-            self.fp.part = "sizes" if self.chunked else "trailers"
+        return int(lengths.pop()) if lengths else None
 
     def _read_status(self):
         """Passes over every interim answer (RFC 9110 §15.2), not over 100 alone as the standard library does."""
         while True:
             self.fp.part = "status"
-            line = self.fp.readline(_LONGEST_LINE + 1)
+            line = self.fp.readline()
             if not line:
                 raise http.client.RemoteDisconnected("no answer")
-            if len(line) > _LONGEST_LINE:
-                raise GuardError("too_large")
             found = _STATUS.fullmatch(line)
             if not found:
                 raise GuardError("protocol_error")
@@ -97,12 +98,7 @@ class _StrictResponse(http.client.HTTPResponse):
             http.client.parse_headers(self.fp)
 
 
-def _lengths_agree(values: list[str]) -> bool:
-    lengths = {one.strip() for value in values for one in value.split(",")}
-    return len(lengths) <= 1 and all(re.fullmatch("[0-9]{1,1000}", one, re.ASCII) for one in lengths)
-
-
-class Connection(HTTPConnection):
+class Connection(http.client.HTTPConnection):
     """One connection to a target, made when it is first needed; it can carry one exchange after the other."""
 
     response_class = _StrictResponse
@@ -112,12 +108,16 @@ class Connection(HTTPConnection):
         self._context = context
         self._pieces: list[bytes] = []
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the receiver has neither closed it nor sent anything since its last answer."""
+        return self.sock is not None and not wait_for_read(self.sock, timeout=0)
+
     def written(self, prepared: PreparedRequest) -> bytes:
         """The exact bytes of the request. Raises Unsendable when a header cannot be written."""
         self._pieces.clear()
-        parts = {"body": prepared.body, "headers": prepared.headers, "preload_content": False, "decode_content": False}
         try:
-            self.request(prepared.method or "POST", prepared.path_url, **parts)  # type: ignore[arg-type]
+            self.request(prepared.method or "POST", prepared.path_url, prepared.body, prepared.headers)
         except ValueError:
             raise Unsendable(WORDS["unwritable"]) from None
         return b"".join(self._pieces)
@@ -126,7 +126,7 @@ class Connection(HTTPConnection):
         """Keeps the pieces, so that head and body leave together: one packet, and a receiver that reads once reads all."""
         self._pieces.append(data)
 
-    def exchange(self, prepared: PreparedRequest, exchange: Exchange) -> BaseHTTPResponse:
+    def exchange(self, prepared: PreparedRequest, exchange: Exchange) -> http.client.HTTPResponse:
         """Sends the request, and reads the head of the answer; the body gets a budget of its own.
 
         Raises GuardError, and what sockets and http.client raise; Unsendable before anything was sent.

@@ -14,10 +14,8 @@ from delivery.target import Target
 
 HIDDEN = "••••"
 # Words that many webhook URLs share; as secrets they would only blot out plain answers.
-_COMMON = frozenset(
-    {"webhook", "webhooks", "services", "workflows", "triggers", "message", "messages", "alerts", "channels", "notify"}
-    | {"true", "false", "null", "none"}
-)
+_COMMON_WORDS = "webhook webhooks services workflows triggers message messages alerts channels notify true false null none"
+_COMMON = frozenset(_COMMON_WORDS.split())
 _SHORTEST_SECRET, _SHORTEST_SEGMENT = 4, 6
 _FIRST_LETTERS, _LONGEST_SPELLING = 3, 12
 _KNOWN_BY = 128  # A pattern for each letter of a long secret would take seconds to make: the beginning must do.
@@ -60,7 +58,7 @@ def basic_token(username: str, password: str) -> str:
 
 def _secrets(settings: Settings) -> list[str]:
     own = [settings.auth_secret, settings.signing_secret, settings.signing_secret_old]
-    own += [row.value for row in settings.headers if row.secret]
+    own += [row.value for row in (*settings.headers, *settings.options) if row.secret]
     if settings.auth == "basic" and settings.auth_secret:
         own.append(basic_token(settings.auth_username, settings.auth_secret))
     return own + (_parts_of(settings.target) if settings.target else [settings.url])
@@ -81,13 +79,8 @@ def _letter(one: str) -> str:
         return one
     number, utf8 = ord(one), one.encode()
     latin1 = one.encode("latin-1", "ignore")
-    spellings = {
-        one,
-        f"\\{one}",
-        json.dumps(one)[1:-1],
-        utf8.decode("latin-1"),
-        *({"\ufffd"} if latin1 and number > 127 else ()),
-    }
+    spellings = {one, f"\\{one}", json.dumps(one)[1:-1], utf8.decode("latin-1")}
+    spellings |= {"\ufffd"} if latin1 and number > 127 else set()
     spellings |= {"".join(f"%{byte:02x}" for byte in code) for code in (utf8, latin1) if code}
     spellings |= {f"&{entity};" for entity in (codepoint2name.get(number), "apos" if one == "'" else None) if entity}
     spellings |= {"+"} if one == " " else {f"\\u{number:04x}"}

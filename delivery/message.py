@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from delivery.answer import Answer, Judgement, by_status
-from delivery.kinds import Event, kinds
+from delivery.kinds import Event, Kind, kinds
+from delivery.outcome import Repair
 from delivery.settings import Settings
 from delivery.target import Target, read_url
+from delivery.template import TemplateProblem
 
 
 class Unsendable(ValueError):
@@ -15,21 +17,53 @@ class Unsendable(ValueError):
 
 @dataclass(frozen=True)
 class Message:
-    """What goes to the receiver: where, how, and the exact body. `id` is the `webhook-id`, the same on every retry."""
+    """What goes to the receiver: where, how, and the exact body. `id` is the `webhook-id`, the same on every retry.
+
+    `pace` is the vendor's rate, and `at_vendor` says whether the message goes to the vendor's own server.
+    """
 
     id: str
     method: str
     target: Target
     body: bytes = field(repr=False)
     content_type: str = "application/json"
-    judge: Callable[[Answer], Judgement] = by_status
+    headers: tuple[tuple[str, str], ...] = ()
+    pace: tuple[tuple[int, float], ...] = ()
+    at_vendor: bool = False
+    judge: Callable[[Answer], Judgement] = field(default=by_status, compare=False)
+    repair: Callable[[Answer], Repair | None] = field(default=lambda _answer: None, compare=False)
 
 
 def build(settings: Settings, event: Event) -> Message:
     """The message. Total in the alert; raises InvalidUrl or Unsendable when the channel itself cannot be used."""
+    kind = _kind_of(settings)
+    method = settings.method if "method" in kind.uses else "POST"
+    body = "" if method == "GET" else body_of(settings, event)
+    target = kind.complete(read_url(settings.url), settings, event)
+    pasted = kind.recognise(target)
+    return Message(
+        id=f"msg_{event.number}",
+        method=method,
+        target=target,
+        body=body.encode("utf-8", "replace"),
+        pace=kind.pace,
+        at_vendor=pasted is not None and pasted.certain,
+        headers=tuple(kind.headers(settings)),
+        judge=kind.judge,
+        repair=lambda answer: kind.repair(answer, settings),
+    )
+
+
+def body_of(settings: Settings, event: Event) -> str:
+    """The body of the message alone. Raises Unsendable."""
+    try:
+        return _kind_of(settings).body(settings, event)
+    except TemplateProblem as problem:
+        raise Unsendable(str(problem)) from None
+
+
+def _kind_of(settings: Settings) -> Kind:
     kind = kinds().get(settings.kind)
     if kind is None:
         raise Unsendable(f"The kind {settings.kind!r} is not known.")
-    method = settings.method if "method" in kind.uses else "POST"
-    body = b"" if method == "GET" else kind.body(settings, event).encode("utf-8", "replace")
-    return Message(f"msg_{event.number}", method, kind.complete(read_url(settings.url)), body, judge=kind.judge)
+    return kind

@@ -4,7 +4,8 @@ The table is `outcomes.toml` beside this file: every word that an exchange may s
 """
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 
@@ -32,6 +33,14 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Repair:
+    """A known mend: what it is called on its button, and the form's fields that it sets."""
+
+    label: str
+    changes: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How one HTTP exchange ended. Texts are masked; `excerpt` and `headers` are the receiver's and stay hostile.
 
@@ -51,6 +60,7 @@ class Outcome:
     excerpt: str = ""
     excerpt_cut: bool = False
     retry_after: float | None = None
+    repair: Repair | None = None
 
     @property
     def good(self) -> bool:

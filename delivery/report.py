@@ -1,16 +1,16 @@
-"""Turns the end of an exchange into its Outcome: judged, in words, masked. Knows nothing of sockets."""
+"""Turns the end of an exchange into its Outcome: judged, in words, masked."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 from delivery.answer import Answer, Judgement
+from delivery.dial import Exchange
 from delivery.masking import mask_of, visible
-from delivery.outcome import ACCEPTED, DELIVERED, REASONS, RETRY, WORDS, Outcome, Stage, status_hint, status_line
+from delivery.message import Message
+from delivery.outcome import ACCEPTED, DELIVERED, REASONS, RETRY, WORDS, Outcome, Repair, status_hint, status_line
 from delivery.retry import retry_after
 from delivery.settings import Settings
-from delivery.target import Target
+from delivery.target import InvalidUrl, read_url
 
 MOST_HEADERS_SHOWN = 30
 EXCERPT_CHARACTERS = 4000
@@ -21,27 +21,16 @@ _FATAL = ("connection_closed", "protocol_error", "internal_error")
 _NEXT_STAGE = {"policy": "dns", "dns": "tcp", "tcp": "sent", "tls": "sent", "sent": "first byte", "first byte": "answer"}
 
 
-class Steps(Protocol):
-    """What a report needs of an exchange: its target, its stages, and when it began (epoch seconds)."""
-
-    target: Target
-    stages: list[Stage]
-    at: float
-
-    def lap(self, name: str, detail: str = "", ok: bool = True) -> None:
-        """Ends the stage that has run since the last call."""
-
-
 class Report:
     """Turns the end of one exchange, which began at `began` (monotonic seconds), into its Outcome, masked."""
 
-    def __init__(self, exchange: Steps, settings: Settings, began: float):
+    def __init__(self, exchange: Exchange, settings: Settings, began: float):
         self.exchange, self.settings, self.began = exchange, settings, began
         self.mask = mask_of(settings)
 
-    def answered(self, answer: Answer, judge: Callable[[Answer], Judgement]) -> Outcome:
+    def answered(self, answer: Answer, message: Message) -> Outcome:
         """The outcome of an answer: of its framing where that is broken, a redirect, or as the kind judges it."""
-        judged = self._judged(answer, judge)
+        judged = self._judged(answer, message)
         verdict = judged.verdict or REASONS[judged.reason].verdict
         wait = retry_after(answer.values("Retry-After"), self.exchange.at, judged.retry_after)
         shown = self.mask(answer.text) if answer.whole else self.mask.cut(answer.text)
@@ -55,15 +44,27 @@ class Report:
             headers=tuple((self._shown(n)[:100], self._shown(v)) for n, v in answer.headers[:MOST_HEADERS_SHOWN]),
             excerpt=visible(shown[:EXCERPT_CHARACTERS])[:EXCERPT_CHARACTERS],
             excerpt_cut=not answer.whole or len(shown) > EXCERPT_CHARACTERS,
+            repair=self._moved(answer) if judged.reason == "redirect" else message.repair(answer),
             retry_after=wait if verdict == RETRY else None,
         )
 
-    def _judged(self, answer: Answer, judge: Callable[[Answer], Judgement]) -> Judgement:
+    def _judged(self, answer: Answer, message: Message) -> Judgement:
         if answer.broken in _FATAL:
             return Judgement(answer.broken)
         if answer.status in _REDIRECTS:
             return Judgement("redirect", next(iter(answer.values("Location")), "") or WORDS["nowhere"])
-        return judge(answer)
+        return message.judge(answer)
+
+    def _moved(self, answer: Answer) -> Repair | None:
+        """The whole address that a redirect points to, as the channel's; its origin alone where the rest is the same."""
+        target = self.exchange.target
+        try:
+            there, own = read_url(next(iter(answer.values("Location")), "")), read_url(self.settings.url)
+        except InvalidUrl:
+            return None
+        same = (there.path, there.query) == (target.path, target.query)
+        moved = replace(there, path=own.path, query=own.query) if same else there
+        return Repair(WORDS["use_location"], {"url": moved.url})
 
     def ended(self, reason: str, detail: str) -> Outcome:
         """The outcome of an exchange without an answer."""
@@ -73,11 +74,14 @@ class Report:
         return self._outcome(reason, detail)
 
     def _outcome(self, reason: str, detail: str, *, status: int | None = None, **given) -> Outcome:
-        row, target = REASONS[reason], self.exchange.target
+        row, target, found = REASONS[reason], self.exchange.target, self._shown(detail)
+        if given.get("actor") == "proxy":
+            row = replace(row, actor="proxy", says=WORDS["proxy_says"], hint=WORDS["proxy_hint"])
+        words = f" ({found})" if reason == "http_status" and found else ""
         blanks = {
             "receiver": target.authority,
-            "answer": status_line(status) if status else "",
-            "detail": self._shown(detail),
+            "answer": status_line(status) + words if status else "",
+            "detail": found,
             "seconds": f"{self.settings.timeout:g}",
         }
         hint = given.pop("hint", None) or row.hint.format(**blanks)

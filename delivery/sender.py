@@ -4,7 +4,8 @@ import http.client
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -12,7 +13,8 @@ import requests
 from requests import PreparedRequest
 from requests.exceptions import RequestException
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import DecodeError, HTTPError, IncompleteRead, InvalidChunkLength, ProtocolError
+from urllib3.exceptions import DecodeError, HeaderParsingError
+from urllib3.response import MultiDecoder
 
 from config import VERSION
 from delivery.answer import Answer
@@ -33,9 +35,6 @@ BODY_BYTES = 16 * 1024
 Clock = Callable[[], float]
 
 log = logging.getLogger("tocsin.sender")
-# urllib3 writes the whole URL, which is a credential, into its records.
-for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.response"):
-    logging.getLogger(_name).addFilter(lambda _record: False)
 
 
 def prepare(message: Message, settings: Settings, attempt: int, now: float) -> PreparedRequest:
@@ -61,7 +60,8 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> P
         signature = sign(settings, message.id, timestamp, message.body)
     except ValueError:
         raise Unsendable(WORDS["unwritable"]) from None
-    for name, value in [*_credentials(settings), *((row.name, row.value) for row in settings.headers), *signature]:
+    own = ((row.name, row.value) for row in settings.headers)
+    for name, value in [*message.headers, *_credentials(settings), *own, *signature]:
         prepared.headers[name] = value
     return prepared
 
@@ -87,23 +87,9 @@ def send(
     try:
         request = prepare(message, settings, attempt, exchange.at)
         seen(request)
-        return report.answered(_exchanged(request, settings, exchange, kept), message.judge)
-    except InvalidUrl as error:
-        return report.ended("invalid_url", str(error))
-    except Unsendable as error:
-        return report.ended("template_error", str(error))
-    except GuardError as error:
-        return report.ended(error.reason, error.detail)
+        return report.answered(_exchanged(request, settings, exchange, kept), message)
     except Exception as error:  # noqa: BLE001 (the promise of this module: no failure leaves it as an exception)
-        return _failed(report, exchange, error)
-
-
-def _failed(report: Report, exchange: Exchange, error: Exception) -> Outcome:
-    """The outcome of an exception: one of the network, or a fault of our own, which is logged without its text."""
-    reason, detail = _reason_of(error, exchange)
-    if reason == "internal_error":
-        log.error("internal error in the sender: %s", trace(error))
-    return report.ended(reason, detail)
+        return report.ended(*_reason_of(error, exchange))
 
 
 def wire_bytes(prepared: PreparedRequest, target: Target) -> bytes:
@@ -155,79 +141,63 @@ def _exchanged(prepared: PreparedRequest, settings: Settings, exchange: Exchange
 
 def _over(connection: Connection, prepared: PreparedRequest, exchange: Exchange, kept: Kept | None, key: tuple) -> Answer:
     """The answer over this connection, which is kept where it can be, and else closed."""
+    answer = None
     try:
-        raw = connection.exchange(prepared, exchange)
-        headers = tuple((str(name), str(value)) for name, value in raw.headers.items())
-        answer = _read(raw, Answer(raw.status, headers), exchange)
-        if kept and answer.whole and connection.sock is not None:
+        response = connection.exchange(prepared, exchange)
+        # A value that was folded is one line (RFC 9112 §5.2).
+        unfolded = [(name, [line.strip(" \t") for line in value.split("\r\n")]) for name, value in response.getheaders()]
+        headers = tuple((name, " ".join(lines)) for name, lines in unfolded)
+        answer = _read(response, Answer(response.status, headers, host=exchange.target.host), exchange)
+        return answer
+    finally:
+        if kept and answer and answer.whole and connection.sock is not None:
             kept.give(key, connection)
-            return answer
-    except BaseException:
-        connection.close()
-        raise
-    connection.close()
-    return answer
+        else:
+            connection.close()
 
 
-def _read(raw, answer: Answer, exchange: Exchange) -> Answer:
-    """The answer with its body; a body that could not be read to its end says why."""
-    body = bytearray()
-    broken = ""
+def _read(response: http.client.HTTPResponse, answer: Answer, exchange: Exchange) -> Answer:
+    """The answer with its body, as much as came in; a body that could not be read to its end says why."""
+    body, broken = bytearray(), ""
     try:
-        for piece in _pieces(raw):
-            body += piece
-            if len(body) > BODY_BYTES:
-                break
-    except GuardError as error:
-        broken = error.reason
-    except DecodeError:
-        broken = "undecodable"
-    except ValueError:
-        broken = "protocol_error"  # http.client takes the size of a chunk as int() reads it
-    except (HTTPError, http.client.HTTPException, OSError) as error:
+        decoder = _decoder(response)
+        while len(body) <= BODY_BYTES and (piece := response.read1(4096)):
+            body += decoder.decompress(piece, BODY_BYTES + 1) if decoder else piece
+    except (GuardError, DecodeError, zlib.error, http.client.HTTPException, OSError) as error:
         broken, _ = _reason_of(error, exchange)
-    if broken or len(body) > BODY_BYTES:
-        raw.close()
-    return replace(answer, body=bytes(body[:BODY_BYTES]), cut=len(body) > BODY_BYTES, broken=broken)
+    cut = len(body) > BODY_BYTES
+    if response.length and not cut and not broken:
+        broken = "connection_closed"
+    response.close()
+    return replace(answer, body=bytes(body[:BODY_BYTES]), cut=cut, broken=broken)
 
 
-def _pieces(raw) -> Iterator[bytes]:
-    """The decoded body as it comes in: what a slow receiver has sent so far is not lost."""
-    if raw.chunked and raw.status not in (204, 304):
-        return raw.stream(4096, decode_content=True)
-    return iter(lambda: raw.read1(4096, decode_content=True), b"")
+def _decoder(response: http.client.HTTPResponse) -> MultiDecoder | None:
+    codings = response.getheader("Content-Encoding", "").lower()
+    known = {"gzip", "x-gzip", "deflate"}.intersection(one.strip() for one in codings.split(","))
+    return MultiDecoder(codings) if known else None
 
 
-def _reason_of(error: BaseException, exchange: Exchange) -> tuple[str, str]:
-    """The reason in the table for an exception of the libraries below, found behind whatever it was wrapped in."""
-    chain = list(_causes(error))
-    alert = next((one for one in chain if isinstance(one, ssl.SSLError) and "ALERT" in (one.reason or "")), None)
-    if alert and not exchange.heard:
-        return reason_of(alert)
+def _reason_of(error: Exception, exchange: Exchange) -> tuple[str, str]:
+    """The reason in the table, and a detail for its sentence; a fault of our own is logged without its text."""
+    if isinstance(error, GuardError):
+        return error.reason, error.detail
+    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "") and not exchange.heard:
+        return reason_of(error)
     for reason, kinds in _REASONS:
-        if any(isinstance(one, kinds) for one in chain):
-            return reason, ""
+        if isinstance(error, kinds):
+            return reason, str(error) if isinstance(error, InvalidUrl | Unsendable) else ""
+    log.error("internal error in the sender: %s", trace(error))
     return "internal_error", type(error).__name__
 
 
-# The first row that fits counts. A bare ProtocolError is urllib3's word for chunks that end too early.
-_REASONS: list[tuple[str, tuple[type[BaseException], ...]]] = [
+# The first row that fits counts.
+_REASONS: list[tuple[str, tuple[type[Exception], ...]]] = [
+    ("invalid_url", (InvalidUrl,)),
+    ("template_error", (Unsendable,)),
+    ("undecodable", (DecodeError, zlib.error)),
     ("timeout_total", (TimeoutError,)),
-    ("protocol_error", (InvalidChunkLength,)),
-    ("connection_closed", (ConnectionError, IncompleteRead, http.client.IncompleteRead, ssl.SSLEOFError)),
-    ("protocol_error", (ssl.SSLError,)),
-    ("protocol_error", (http.client.HTTPException,)),
-    ("connection_closed", (ProtocolError,)),
-    ("protocol_error", (HTTPError,)),
+    ("connection_closed", (ConnectionError, http.client.IncompleteRead, ssl.SSLEOFError)),
+    ("protocol_error", (ssl.SSLError, http.client.HTTPException, HeaderParsingError)),
     ("connection_closed", (OSError,)),
 ]
-
-
-def _causes(error: BaseException, depth: int = 0) -> Iterator[BaseException]:
-    if depth > 8:
-        return
-    yield error
-    behind = [error.__cause__, error.__context__, getattr(error, "reason", None), *error.args]
-    for one in behind:
-        if isinstance(one, BaseException):
-            yield from _causes(one, depth + 1)

@@ -14,14 +14,15 @@ from models import Channel
 METHODS = ("POST", "PUT", "PATCH", "GET")
 AUTHS = ("none", "basic", "bearer", "header")
 SIGNINGS = ("none", "standard", "github", "grafana")
+_CHOICES = {"method": METHODS, "auth": AUTHS, "signing": SIGNINGS}
 SECRET_FIELDS = ("auth_secret", "signing_secret", "signing_secret_old")
-_HIDDEN = ("url", *SECRET_FIELDS)
+_HIDDEN, _ROWS = ("url", *SECRET_FIELDS), ("headers", "options")
 SHORTEST_TIMEOUT, LONGEST_TIMEOUT, DEFAULT_TIMEOUT = 1, 30, 10
 
 
 @dataclass(frozen=True)
 class Header:
-    """One header row of a channel."""
+    """One header row of a channel, or one option of its kind."""
 
     name: str
     value: str = field(repr=False)
@@ -30,7 +31,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a person configured, secrets opened. `timeout` is seconds; `payload` is the text as it was typed."""
+    """What a person configured, secrets opened. `timeout` is seconds; `payload` and `body` are as they were typed."""
 
     kind: str = "webhook"
     url: str = field(default="", repr=False)
@@ -44,6 +45,8 @@ class Settings:
     signing_secret_old: str = field(default="", repr=False)
     signing_timestamp_header: str = ""
     payload: str = ""
+    body: str = ""
+    options: tuple[Header, ...] = ()
     timeout: int = DEFAULT_TIMEOUT
     verify_tls: bool = True
     ca_pem: str = ""
@@ -61,6 +64,10 @@ class Settings:
         """Scheme, host and port of the URL, which kept secrets are bound to; empty when the URL cannot be read."""
         return self.target.origin if self.target else ""
 
+    def option(self, name: str) -> str:
+        """The value of an option, empty when it was not given."""
+        return next((one.value for one in self.options if one.name == name), "")
+
     def fingerprint(self, key: str) -> str:
         """Names this configuration: equal for equal exchanges. Keyed, so that it tells nothing about a weak secret."""
         text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
@@ -70,9 +77,11 @@ class Settings:
 def write(channel: Channel, settings: Settings, keyring: Keyring, key: str) -> None:
     """Puts the settings into the row's columns, secrets sealed to the row's id. The row must have one; it is not saved."""
     public = {name: value for name, value in asdict(settings).items() if name not in _HIDDEN}
-    public["headers"] = [asdict(replace(row, value="") if row.secret else row) for row in settings.headers]
     hidden = {name: getattr(settings, name) for name in _HIDDEN}
-    hidden["headers"] = {row.name.lower(): row.value for row in settings.headers if row.secret}
+    for name in _ROWS:
+        rows = getattr(settings, name)
+        public[name] = [asdict(replace(row, value="") if row.secret else row) for row in rows]
+        hidden[name] = {row.name.lower(): row.value for row in rows if row.secret}
     channel.kind = settings.kind
     channel.origin = settings.origin
     channel.settings = json.dumps(public, ensure_ascii=True)
@@ -90,12 +99,12 @@ def read(channel: Channel, keyring: Keyring) -> tuple[Settings, str]:
         hidden = keyring.open(f"channel {channel.id}", channel.sealed)
     except Unopenable as error:
         hidden, problem = {}, str(error)
-    values = {**public, **hidden}
-    plain: dict[str, Any] = {
-        one.name: _typed(values.get(one.name), one.default) for one in fields(Settings) if one.name != "headers"
-    }
-    settings = Settings(headers=_headers(public.get("headers"), hidden.get("headers")), **plain)
-    return _within_bounds(replace(settings, kind=channel.kind)), problem
+    stored = public | hidden
+    values: dict[str, Any] = {one.name: _typed(stored.get(one.name), one.default) for one in fields(Settings)}
+    values |= {name: values[name] if values[name] in known else known[0] for name, known in _CHOICES.items()}
+    values |= {name: _headers(public.get(name), hidden.get(name)) for name in _ROWS}
+    timeout = min(max(values["timeout"], SHORTEST_TIMEOUT), LONGEST_TIMEOUT)
+    return Settings(**values | {"kind": channel.kind, "timeout": timeout}), problem
 
 
 def _loaded(text: str) -> tuple[dict, str]:
@@ -103,19 +112,7 @@ def _loaded(text: str) -> tuple[dict, str]:
         public = json.loads(text)
     except (ValueError, RecursionError):
         public = None
-    if isinstance(public, dict):
-        return public, ""
-    return {}, "Its stored settings are damaged."
-
-
-def _within_bounds(settings: Settings) -> Settings:
-    return replace(
-        settings,
-        method=settings.method if settings.method in METHODS else "POST",
-        auth=settings.auth if settings.auth in AUTHS else "none",
-        signing=settings.signing if settings.signing in SIGNINGS else "none",
-        timeout=min(max(settings.timeout, SHORTEST_TIMEOUT), LONGEST_TIMEOUT),
-    )
+    return (public, "") if isinstance(public, dict) else ({}, "Its stored settings are damaged.")
 
 
 def _typed(value: object, default: object) -> object:

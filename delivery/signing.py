@@ -1,7 +1,7 @@
 """Signature headers, in the three styles that receivers verify. Pure."""
 
 import base64
-import binascii
+import contextlib
 import hashlib
 import hmac
 
@@ -21,13 +21,10 @@ def sign(settings: Settings, message_id: str, timestamp: int, body: bytes) -> li
 
 def standard_key(secret: str) -> bytes:
     """The bytes behind `whsec_…` (standard-webhooks.md, "Signature scheme": base64 after the prefix). Raises ValueError."""
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error as error:
-        raise ValueError("not base64") from error
-    if not key:
-        raise ValueError("empty")
-    return key
+    with contextlib.suppress(ValueError):
+        if key := base64.b64decode(secret.removeprefix("whsec_"), validate=True):
+            return key
+    raise ValueError("A Standard Webhooks secret is whsec_ and base64, such as whsec_MDEyMzQ1Njc4OWFi….")
 
 
 def _standard(settings, message_id, timestamp, body):

@@ -46,13 +46,13 @@ def _check_depth(text: str) -> None:
         token = match[0]
         depth += (token in "[{") - (token in "]}")
         if depth > DEEPEST:
-            raise JsonProblem(f"{_place(text, match.start())}: the JSON is nested deeper than {DEEPEST} levels.")
+            raise JsonProblem(f"{place(text, match.start())}: the JSON is nested deeper than {DEEPEST} levels.")
 
 
 def _refuse_constant(text: str, name: str):
     outside_strings = (match for match in _CONSTANT.finditer(text) if match[0] == name)
     start = next(outside_strings).start()
-    raise JsonProblem(f"{_place(text, start)}: {name} is not JSON; use a number, null or a string.")
+    raise JsonProblem(f"{place(text, start)}: {name} is not JSON; use a number, null or a string.")
 
 
 def _sentence(text: str, error: json.JSONDecodeError) -> str:
@@ -65,9 +65,10 @@ def _sentence(text: str, error: json.JSONDecodeError) -> str:
         words = "strings stand in double quotes, not in single ones"
     elif rest[:1] in ("]", "}") and text[:position].rstrip().endswith(","):
         words = "remove the comma before the closing bracket"
-    return f"{_place(text, position)}: {words}."
+    return f"{place(text, position)}: {words}."
 
 
-def _place(text: str, position: int) -> str:
+def place(text: str, position: int) -> str:
+    """`Line 3, column 14`."""
     line = text.count("\n", 0, position) + 1
     return f"Line {line}, column {position - text.rfind(chr(10), 0, position)}"

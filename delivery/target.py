@@ -1,5 +1,6 @@
 """Reads the URL of a channel: what it must be, said in words, and how it may be shown."""
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -59,14 +60,11 @@ class Target:
 
 def literal_address(host: str) -> Address | None:
     """The address that `host` spells without any look-up, or None. `inet_aton` is what resolvers themselves read with."""
-    try:
+    with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    try:
+    with contextlib.suppress(OSError, ValueError):
         return ipaddress.IPv4Address(socket.inet_aton(host.removesuffix(".")))
-    except (OSError, ValueError):
-        return None
+    return None
 
 
 @lru_cache(maxsize=1024)

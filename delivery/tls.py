@@ -52,8 +52,7 @@ def context_for(verify: bool, ca_pem: str, ca_file: Path | None, socket_class: t
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
     context.load_verify_locations(certifi.where())
     if ca_file:
@@ -68,19 +67,17 @@ def refuse_broken_pem(text: str) -> None:
     try:
         ssl.create_default_context(cadata=text)
     except (ssl.SSLError, ValueError):
-        raise ValueError("not certificates in PEM form") from None
+        raise ValueError("This is no certificate in PEM form (-----BEGIN CERTIFICATE----- …).") from None
 
 
 def describe(sock: ssl.SSLSocket, now: float) -> str:
     """What a page tells of a connection at `now` (epoch seconds): `TLSv1.3, issued by R11, 61 days left`."""
-    certificate = Certificate.read(sock.getpeercert(binary_form=True))
-    parts = [sock.version() or "TLS"]
-    if certificate and certificate.issuer:
-        parts.append(WORDS["issued_by"].format(certificate.issuer))
-    if certificate:
-        days = (certificate.not_after - datetime.fromtimestamp(now, UTC)).days
-        parts.append(WORDS["day_left" if days == 1 else "days_left"].format(days))
-    return ", ".join(parts)
+    version, certificate = sock.version() or "TLS", Certificate.read(sock.getpeercert(binary_form=True))
+    if certificate is None:
+        return version
+    issuer = [WORDS["issued_by"].format(certificate.issuer)] if certificate.issuer else []
+    days = (certificate.not_after - datetime.fromtimestamp(now, UTC)).days
+    return ", ".join([version, *issuer, WORDS["day_left" if days == 1 else "days_left"].format(days)])
 
 
 def reason_of(error: ssl.SSLError, certificate: Certificate | None = None) -> tuple[str, str]:
@@ -115,9 +112,8 @@ def _day(moment: datetime) -> str:
 
 
 def _issuer(given: x509.Certificate) -> str:
-    found = [*given.issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
-    found += given.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(found[0].value) if found else ""
+    oids = (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME)
+    return next((str(one.value) for oid in oids for one in given.issuer.get_attributes_for_oid(oid)), "")
 
 
 def _names(given: x509.Certificate) -> tuple[str, ...]:

@@ -6,14 +6,16 @@ import threading
 import time
 from dataclasses import dataclass
 
-from delivery.alert import sample_alert
+from delivery.alert import sample_alert, samples
 from delivery.dial import Policy
-from delivery.kinds import Event
+from delivery.kinds import Event, kinds
 from delivery.masking import Mask, mask_of, visible
-from delivery.message import Message, build
+from delivery.message import Message, body_of, build
 from delivery.outcome import Outcome
+from delivery.pace import Pacer
 from delivery.sender import PreparedRequest, send, wire_bytes
 from delivery.settings import Settings
+from delivery.wording import octets, units
 from models import Attempt, Channel
 from storage import unhurried
 
@@ -21,7 +23,11 @@ BODY_SHOWN = 20_000
 
 
 class Busy(Exception):
-    """All slots for tests are taken."""
+    """All slots for tests are taken, or the vendor would have been asked too often: when to try again (seconds), and why."""
+
+    def __init__(self, seconds: float, vendor: str = ""):
+        super().__init__(vendor)
+        self.seconds, self.vendor = seconds, vendor
 
 
 @dataclass(frozen=True)
@@ -48,13 +54,17 @@ class Bench:
     def __init__(self, slots: int, policy: Policy):
         self._slots = threading.BoundedSemaphore(slots)
         self._policy = policy
+        self._pacer = Pacer()
 
     def run(self, settings: Settings, alert_url: str) -> Trial:
-        """Sends a sample alert. Raises Busy at once when no slot is free, and InvalidUrl and Unsendable as `message.build`."""
+        """Sends a sample alert. Raises Busy at once where it may not, and InvalidUrl and Unsendable as `message.build`."""
         if not self._slots.acquire(blocking=False):
-            raise Busy
+            raise Busy(1)
         try:
             message = sample_message(settings, alert_url)
+            pace = message.pace if message.at_vendor else ()
+            if wait := self._pacer.wait((settings.kind, settings.url, settings.options), pace, time.monotonic()):
+                raise Busy(wait, kinds()[settings.kind].label)
             shown: list[Request] = []
             outcome = send(
                 message, settings, self._policy, seen=lambda prepared: shown.append(describe(message, settings, prepared))
@@ -71,17 +81,32 @@ def sample_message(settings: Settings, alert_url: str) -> Message:
     return build(settings, Event(sample_alert(now, alert_url), number, now))
 
 
+@dataclass(frozen=True)
+class Sample:
+    """The body for one of the alerts of a preview, secrets masked (cut when very long), and its size."""
+
+    name: str
+    body: str
+    characters: int
+    bytes: int
+
+
+def previews(settings: Settings, alert_url: str) -> list[Sample]:
+    """The bodies for the alerts of a preview. Raises Unsendable."""
+    number = time.time_ns()
+    alerts = samples(number // 1_000_000, alert_url)
+    bodies = {name: body_of(settings, Event(alert, number, number // 1_000_000)) for name, alert in alerts.items()}
+    mask = mask_of(settings)
+    return [Sample(name, mask(text)[:BODY_SHOWN], units(text), octets(text)) for name, text in bodies.items()]
+
+
 def describe(message: Message, settings: Settings, prepared: PreparedRequest) -> Request:
     """What `send` puts on the wire for the prepared request, byte for byte but for the masked secrets."""
     mask = mask_of(settings)
     head, _, body = wire_bytes(prepared, message.target).partition(b"\r\n\r\n")
     text = mask(body.decode("utf-8", "replace"))
-    return Request(
-        head=visible(mask(head.decode("latin-1"))),
-        body=text[:BODY_SHOWN],
-        body_bytes=len(body),
-        curl=_curl(message, mask, list(prepared.headers.items()), text),
-    )
+    curl = _curl(message, mask, list(prepared.headers.items()), text)
+    return Request(visible(mask(head.decode("latin-1"))), text[:BODY_SHOWN], len(body), curl)
 
 
 def record(outcome: Outcome, channel: Channel, config_hash: str, at: int) -> None:
@@ -90,14 +115,11 @@ def record(outcome: Outcome, channel: Channel, config_hash: str, at: int) -> Non
         "channel_id": channel.id,
         "at": at,
         "config_hash": config_hash,
-        "verdict": outcome.verdict,
-        "reason": outcome.reason,
-        "actor": outcome.actor,
-        "status": outcome.status,
         "milliseconds": round(outcome.milliseconds),
-        "receiver": outcome.receiver,
         "stages": json.dumps([vars(stage) for stage in outcome.stages]),
+        "receiver": outcome.receiver,
         "excerpt": outcome.excerpt,
+        **{name: getattr(outcome, name) for name in ("verdict", "reason", "actor", "status")},
     }
     with unhurried():
         Attempt.store_test(values)

@@ -37,7 +37,7 @@ document.addEventListener("htmx:after:swap", (event) => {
   const target = event.detail && event.detail.ctx && event.detail.ctx.target;
   if (target && (target.id === "test-result" || target.id === "preview" || target.id === "notice")) {
     const shown = document.getElementById(target.id);
-    shown.scrollIntoView({ block: "nearest" });
+    if (document.activeElement.id !== "body") shown.scrollIntoView({ block: "nearest" });
   }
   if (target && target.id === "header-rows") target.querySelector(".row:last-child input").focus();
 });
@@ -57,6 +57,25 @@ if (form) {
     const chosen = kind.selectedOptions[0].dataset;
     document.getElementById("kind-help").textContent = chosen.help || "";
     document.getElementById("url-help").textContent = chosen.urlHelp || "";
+  });
+
+  // Without htmx the fields of another kind come with a whole page; with it they come by themselves.
+  const useKind = document.getElementById("use-kind");
+  window.addEventListener("load", () => { useKind.hidden = Boolean(window.htmx); });
+
+  // A name is typed in as a person would, so that Ctrl+Z takes it back.
+  const body = document.getElementById("body");
+  form.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-insert]");
+    if (!button) return;
+    body.focus();
+    document.execCommand("insertText", false, button.dataset.insert);
+  });
+
+  // Advice is of what stood in the field; what is typed now gets its own.
+  form.addEventListener("input", (event) => {
+    const note = document.getElementById(`${event.target.name}-note`);
+    if (note) note.replaceChildren();
   });
 
   // A second click on Save must not save twice.

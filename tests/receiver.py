@@ -607,6 +607,11 @@ BROKEN_HTTP = [
         raw(http("200 OK", "Transfer-Encoding: gzip, chunked", body=b"2\r\nhi\r\n0\r\n\r\n")),
         _OK,
     ),
+    Fault(
+        "gzip, chunked, beside another length",
+        raw(http("200 OK", "Content-Length: 3", "Transfer-Encoding: gzip, chunked", body=b"2\r\nhi\r\n0\r\n\r\n")),
+        "delivered ok 200",
+    ),
     # Chunks.
     _chunked("two", b"2\r\nhi\r\n3;a=b\r\nyou\r\n0\r\nX: trailer\r\n\r\n", _OK),
     _chunked("leading zeros", b"0002\r\nhi\r\n000\r\n\r\n", _OK),

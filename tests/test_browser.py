@@ -1,5 +1,6 @@
 """What a person does, in real Chromium."""
 
+import re
 import threading
 
 import pytest
@@ -245,6 +246,103 @@ def test_a_channel_is_made_tested_and_saved_with_the_keyboard_alone(visit, recei
     expect(page.locator("h1 + .facts")).to_contain_text("proven by test")
 
 
+# --- kinds and bodies of one's own -----------------------------------------------------------------------------------------
+
+TELEGRAM = "https://api.telegram.org/bot123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr/sendMessage?chat_id=-1001234"
+
+
+def test_the_fields_of_a_kind_come_with_its_choice_without_a_reload(visit):
+    page = visit()
+    page.evaluate("window.__same = true")
+    page.fill("#name", "Ops")
+    page.select_option("#kind", "gotify")
+    expect(page.locator("#options-app_token")).to_be_visible()
+    expect(page.locator("#use-kind")).to_be_hidden()
+    page.select_option("#kind", "webhook")
+    expect(page.locator("#options-app_token")).to_have_count(0)
+    expect(page.locator("#name")).to_have_value("Ops")
+    assert page.evaluate("window.__same")
+
+
+def test_a_pasted_url_becomes_a_channel_of_its_kind_by_the_keyboard_alone(visit):
+    page = visit()
+    page.fill("#name", fresh_name())
+    page.locator("#url").focus()
+    page.keyboard.insert_text(TELEGRAM)
+    use = page.get_by_role("button", name="Use Telegram")
+    expect(use).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(use).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#kind")).to_have_value("telegram")
+    expect(page.locator("#url")).to_have_value("https://api.telegram.org")
+    expect(page.locator("#options-chat_id")).to_have_value("-1001234")
+    assert "AAbbCC" not in page.content()
+    save(page)
+
+
+def test_leaving_the_field_does_not_take_the_offer_away_from_under_the_pointer(visit):
+    page = visit()
+    page.fill("#url", TELEGRAM)
+    use = page.get_by_role("button", name="Use Telegram")
+    expect(use).to_be_visible()
+    use.evaluate("button => { button.kept = true; }")
+    with page.expect_response("**/validate/url"):
+        page.locator("#url").blur()
+    page.locator("#name").focus()
+    assert use.evaluate("button => button.kept")
+    box = use.bounding_box()
+    page.locator("#url").press("End")
+    page.keyboard.type("2")
+    expect(use).to_be_visible()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    with page.expect_response("**/validate/url"):
+        page.mouse.down()
+    page.mouse.up()
+    expect(page.locator("#kind")).to_have_value("telegram")
+
+
+def test_advice_goes_when_what_it_was_of_has_gone(visit):
+    page = visit()
+    page.fill("#url", TELEGRAM)
+    expect(page.locator("#url-note")).to_contain_text("Telegram")
+    page.fill("#url", "https://hooks.example.com/x")
+    expect(page.locator("#url-note")).not_to_contain_text("Telegram")
+    expect(page.locator("#url-error")).to_be_empty()
+
+
+def test_a_body_is_written_with_clicks_checked_and_previewed_while_it_is_typed(visit):
+    page = visit("/channels/new?kind=custom")
+    page.fill("#body", '{"text": ""}')
+    page.evaluate("document.getElementById('body').setSelectionRange(10, 10)")
+    page.get_by_text("Names and what they stand for").click()
+    page.get_by_role("button", name="alert.name", exact=True).click()
+    expect(page.locator("#body")).to_have_value('{"text": "{{ alert.name }}"}')
+    expect(page.locator("#preview")).to_contain_text('{"text":"Test alert from Tocsin"}')
+    page.keyboard.press("Control+z")
+    expect(page.locator("#body")).to_have_value('{"text": ""}')
+    page.fill("#body", '{"text": "{{ alert.nmae }}"}')
+    expect(page.locator("#body-error")).to_contain_text("Line 1, column 11: alert.nmae is not known; did you mean alert.name?")
+    expect(page.locator("#name-error")).to_be_empty()
+
+
+def test_a_body_to_begin_with_fills_the_empty_field(visit):
+    page = visit("/channels/new?kind=custom")
+    page.get_by_role("button", name="Plain text").click()
+    expect(page.locator("#body")).to_have_value(re.compile("alert.name"))
+    expect(page.locator("#kind")).to_have_value("custom")
+
+
+@pytest.mark.parametrize("options", [{"javascript": False}, {"cdn": False}], ids=["no scripts", "no htmx"])
+def test_the_fields_of_a_kind_come_without_htmx_too(visit, options):
+    page = visit(**options)
+    page.fill("#name", "Ops")
+    page.select_option("#kind", "gotify")
+    page.get_by_role("button", name="Show the fields of this kind").click()
+    expect(page.locator("#options-app_token")).to_be_visible()
+    expect(page.locator("#name")).to_have_value("Ops")
+
+
 # --- without scripts -------------------------------------------------------------------------------------------------------
 
 
@@ -325,6 +423,13 @@ def test_every_page_is_accessible_and_fits_its_screen(visit, receiver, live, sch
     page.fill("#payload", "[2]")
     page.locator(".actions").get_by_role("button", name="Save").click()
     expect(page.locator(".conflict")).to_be_visible()
+    check()
+    page.goto(f"{live.url}/channels/new?kind=custom")
+    page.fill("#url", TELEGRAM)
+    expect(page.locator("#url-note")).to_contain_text("Telegram")
+    page.get_by_text("Names and what they stand for").click()
+    page.fill("#body", '{"a": "{{ alert.name }}"}')
+    expect(page.locator("#preview")).to_contain_text("A huge alert")
     check()
     for path in ("/channels", edit.removeprefix(live.url).replace("/edit", "/delete"), "/nowhere"):
         page.goto(live.url + path)

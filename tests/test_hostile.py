@@ -287,7 +287,9 @@ LOCATIONS += [b"x" * 40_000, "http://x/\u202e".encode(), b"http://x/\r\n <b>", b
 @pytest.mark.parametrize("location", LOCATIONS, ids=lambda location: ascii(location[:20]))
 def test_where_a_redirect_points_to_is_text_too(bench, location):
     head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n"
-    bench.compare(raw(head % location), raw(head % b"http://other.example/"))
+    # One that could stand in the URL field is offered there, any other is only shown.
+    plain = b"http://other.example/" if location in (b"http://x/\"'>", b"http://x/\rHX-Redirect: y") else b"elsewhere"
+    bench.compare(raw(head % location), raw(head % plain))
 
 
 @pytest.mark.parametrize("wait", [b"<script>", b"\xff", b"1\x00", b"9" * 5000, b"0.000000001", b"nan", b"-1"], ids=ascii)

@@ -153,7 +153,7 @@ def listen(caplog, *, except_for=()):
 
 @pytest.fixture
 def watch(client, config, caplog, capfd, monkeypatch):
-    """A watched client; the outcomes of its tests are kept too. Tocsin itself switches urllib3's logger off."""
+    """A watched client; the outcomes of its tests are kept too."""
     watch = Watch(client, config, caplog, capfd)
     send_ = trial.send
     monkeypatch.setattr(

@@ -18,7 +18,8 @@ NOTHING = [{}, None, [], "text", {"labels": None, "annotations": 7, "starts_at":
 @pytest.mark.parametrize("parts", NOTHING)
 @pytest.mark.parametrize("kind", list(kinds()))
 def test_1_an_optional_thing_that_is_absent_never_breaks_a_message(kind, parts):
-    message = build(Settings(kind=kind, url="https://h.example/"), Event(Alert.read(parts), 1, 0))
+    settings = Settings(kind=kind, url="https://h.example/", body='{"name": "{{ alert.name }}"}')
+    message = build(settings, Event(Alert.read(parts), 1, 0))
     assert json.loads(message.body)
 
 

@@ -209,3 +209,14 @@ def test_the_stages_of_an_exchange_are_timed_in_their_order(receiver):
     assert [stage.name for stage in outcome.stages] == ["policy", "dns", "tcp", "sent", "first byte", "verdict"]
     assert all(stage.milliseconds >= 0 for stage in outcome.stages)
     assert sum(stage.milliseconds for stage in outcome.stages) <= outcome.milliseconds
+
+
+def test_a_value_that_was_folded_over_lines_is_shown_as_one(receiver):
+    receiver.script = raw(b"HTTP/1.1 200 OK\r\nX-Folded: one\r\n  two\r\n\tthree\r\nContent-Length: 0\r\n\r\n")
+    assert ("X-Folded", "one two three") in send(receiver.url).headers
+
+
+def test_what_came_before_a_chunk_broke_off_is_shown(receiver):
+    receiver.script = raw(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nthe beginning")
+    outcome = send(receiver.url)
+    assert (outcome.reason, outcome.excerpt) == ("connection_closed", "the beginning")

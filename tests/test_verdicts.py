@@ -26,7 +26,12 @@ def send(url, judge=by_status, **fields):
         (Judgement("body_says_error", "no such robot"), "failed", "receiver", "refused the message: no such robot."),
         (Judgement("body_says_error", "too fast", verdict="retry"), "retry", "receiver", "too fast"),
         (Judgement("body_says_error", "gone", verdict="gone"), "gone", "receiver", "gone"),
-        (Judgement("body_says_error", "a page", actor="proxy"), "failed", "proxy", "a page"),
+        (
+            Judgement("body_says_error", "a page", actor="proxy"),
+            "failed",
+            "proxy",
+            "is not the receiver, but something before it: a page.",
+        ),
     ],
 )
 def test_a_kind_may_judge_a_200_by_its_body(receiver, judgement, verdict, actor, says):
@@ -51,6 +56,13 @@ def test_a_detail_of_a_kind_is_masked_made_visible_and_bounded(receiver):
 def test_a_redirect_and_an_answer_that_broke_off_are_no_kinds_to_judge(receiver, script):
     receiver.script = script
     assert send(receiver.url, lambda _answer: pytest.fail("was asked")).verdict in ("failed", "retry")
+
+
+def test_what_a_vendor_says_beside_its_status_stands_in_the_sentence(receiver):
+    receiver.script = reply(403, b"no")
+    says = send(receiver.url, lambda _answer: Judgement("http_status", "bot was kicked", verdict="gone")).says
+    assert "answered 403 Forbidden (bot was kicked). Tocsin is fine." in says
+    assert "answered 403 Forbidden. Tocsin is fine." in send(receiver.url).says
 
 
 def test_a_kind_that_fails_itself_is_our_fault_and_no_exception(receiver, caplog):

@@ -36,10 +36,7 @@ def _row(channel: Channel) -> dict:
 @bp.get("/new")
 def new():
     """An empty form, of the kind that `?kind=` names."""
-    edit = open_edit(None)
-    if request.args.get("kind") in kinds():
-        edit.form.kind.data = request.args["kind"]
-    return page(edit)
+    return page(open_edit(None, kind=request.args.get("kind", "")))
 
 
 @bp.get("/<int:channel_id>/edit")

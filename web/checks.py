@@ -4,17 +4,21 @@ Each route has two rules, one for a stored channel and one for `new`; both take 
 """
 
 import logging
+import math
 import time
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
 from markupsafe import escape
 from peewee import DatabaseError
 
+from delivery.keyring import Unopenable
+from delivery.kinds import kinds
 from delivery.message import Unsendable
 from delivery.sender import prepare
 from delivery.target import InvalidUrl
-from delivery.trial import Busy, Trial, describe, record, sample_message
+from delivery.trial import Busy, Trial, describe, previews, record, sample_message
 from storage import in_words
+from web.advice import CHANGE, change_of, notes
 from web.editor import Edit, now_ms, open_edit, page
 from web.services import services
 
@@ -35,11 +39,14 @@ def _for_both(rule: str):
 @_for_both("validate/<field>")
 def validate(channel_id: int | None, field: str):
     """The message of one field, as text; empty when its value is accepted."""
-    form = open_edit(channel_id, request.form).form
-    errors = _errors_by_field(form, validated=True)
+    edit = open_edit(channel_id, request.form)
+    edit.form.validate()
+    errors = _errors_by_field(edit.form)
     if field not in errors:
         abort(404, "The form has no such field.")
-    return Response(str(escape(" ".join(errors[field]))), mimetype="text/html")
+    beside = notes(edit.form, field)
+    advice = render_template("channels/_note.html", name=field, beside=beside, edit=edit, out_of_band=True) if beside else ""
+    return Response(str(escape(" ".join(errors[field]))) + advice, mimetype="text/html")
 
 
 @_for_both("test")
@@ -51,9 +58,13 @@ def test(channel_id: int | None):
     settings = edit.form.settings()
     try:
         trial = services().bench.run(settings, f"{services().base_url}{edit.base}")
-    except Busy:
-        return _shown(edit, "_test_result.html", 429, {"Retry-After": "1"}, busy=services().config.test_slots)
-    return _shown(edit, "_test_result.html", 200, trial=trial, unstored=_record(edit, trial, settings))
+    except Busy as busy:
+        response = _shown(edit, "_test_result.html", 429, busy=busy)
+        response.headers["Retry-After"] = str(math.ceil(busy.seconds))
+        return response
+    repair = trial.outcome.repair
+    change = change_of(edit.form, dict(repair.changes)) if repair else ""
+    return _shown(edit, "_test_result.html", 200, trial=trial, change=change, unstored=_record(edit, trial, settings))
 
 
 def _record(edit: Edit, trial: Trial, settings) -> str:
@@ -68,17 +79,48 @@ def _record(edit: Edit, trial: Trial, settings) -> str:
 
 @_for_both("preview")
 def preview(channel_id: int | None):
-    """The bytes that would be sent. Sends nothing."""
-    edit = open_edit(channel_id, request.form)
-    if not edit.form.validate():
-        return _shown(edit, "_preview.html", 422)
-    settings = edit.form.settings()
+    """What would be sent for four alerts, and the bytes of the request for one of this moment. Sends nothing.
+
+    While a body is typed (`?live=1`) the bodies are shown whatever the rest of the form says.
+    """
+    edit, shown = open_edit(channel_id, request.form), None
+    valid, settings, url = edit.form.validate(), edit.form.settings(), f"{services().base_url}{edit.base}"
     try:
-        message = sample_message(settings, f"{services().base_url}{edit.base}")
-        shown = describe(message, settings, prepare(message, settings, 1, time.time()))
+        samples = previews(settings, url)
+        if valid:
+            message = sample_message(settings, url)
+            shown = describe(message, settings, prepare(message, settings, 1, time.time()))
     except (InvalidUrl, Unsendable) as error:
         return _shown(edit, "_preview.html", 422, refused=str(error))
-    return _shown(edit, "_preview.html", 200, preview=shown)
+    return _shown(edit, "_preview.html", 200 if valid or "live" in request.args else 422, samples=samples, preview=shown)
+
+
+@_for_both("kind")
+def kind(channel_id: int | None):
+    """The form with the fields of the kind that is chosen in it; htmx gets those fields alone."""
+    edit = open_edit(channel_id, request.form)
+    if not _wants_fragment():
+        return page(edit)
+    return render_template("channels/_options.html", edit=edit, form=edit.form, swapped=True)
+
+
+@_for_both("apply")
+def apply(channel_id: int | None):
+    """The form with a change that was offered: of a pasted URL, a repair, or a starting body. Nothing is saved."""
+    posted, changed = request.form.copy(), _changes(request.form)
+    for name, text in changed.items():
+        posted.setlist(name, [text])
+    return page(open_edit(channel_id, posted), applied=bool(changed))
+
+
+def _changes(posted) -> dict[str, str]:
+    chosen = kinds().get(posted.get("kind", ""))
+    if chosen and posted.get("starter") in chosen.starters:
+        return {} if posted.get("body", "").strip() else dict(chosen.starters[posted["starter"]].changes)
+    try:
+        return {str(name): str(text) for name, text in services().keyring.open(CHANGE, posted.get(CHANGE, "")).items()}
+    except Unopenable:
+        return {}
 
 
 @_for_both("rows")
@@ -93,26 +135,21 @@ def rows(channel_id: int | None):
     return render_template("channels/_header_row.html", edit=edit, form=edit.form, row=row) if _wants_fragment() else page(edit)
 
 
-def _shown(edit: Edit, fragment: str, status: int, headers: dict | None = None, **context) -> Response:
+def _shown(edit: Edit, fragment: str, status: int, **context) -> Response:
     """The fragment with every field's message beside it, or the whole page that includes it."""
-    if _wants_fragment():
-        errors = _errors_by_field(edit.form)
-        html = render_template(f"channels/{fragment}", edit=edit, form=edit.form, errors=errors, out_of_band=True, **context)
-        response = make_response(html, status)
-    else:
-        response = page(edit, status, shown=fragment, **context)
-    response.headers.update(headers or {})
-    return response
+    if not _wants_fragment():
+        return page(edit, status, shown=fragment, **context)
+    errors = _errors_by_field(edit.form)
+    context |= {} if "live" in request.args else {"out_of_band": True}
+    return make_response(render_template(f"channels/{fragment}", edit=edit, form=edit.form, errors=errors, **context), status)
 
 
 def _wants_fragment() -> bool:
     return "HX-Request" in request.headers
 
 
-def _errors_by_field(form, validated: bool = False) -> dict[str, list[str]]:
+def _errors_by_field(form) -> dict[str, list[str]]:
     """The messages of every field of the form, rows included, by the name that the field has in the page."""
-    if validated:
-        form.validate()
     own = {one.name: list(one.errors) for one in form if one.name != "version"}
     for row in form.headers:
         own |= {part.name: list(part.errors) for part in row.form}

@@ -1,5 +1,6 @@
 """What every view of the channel form shares: opening a channel for an edit, drawing the page, saving."""
 
+import itertools
 import time
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from delivery.kinds import kinds
 from delivery.settings import SECRET_FIELDS, Settings, read, write
-from delivery.target import InvalidUrl, read_url
+from delivery.template import samples
 from models import PROVEN_BY_TEST, Attempt, Channel, db
 from web.forms import ChannelForm, values_of
 from web.services import services
@@ -46,16 +47,17 @@ def get_channel_or_404(channel_id: int) -> Channel:
     return Channel.find(channel_id) or abort(404, "There is no such channel. It may have been deleted.")
 
 
-def open_edit(channel_id: int | None, posted: MultiDict | None = None) -> Edit:
-    """The edit of a stored channel, or of a new one when `channel_id` is None; the form as posted, else as stored."""
+def open_edit(channel_id: int | None, posted: MultiDict | None = None, kind: str = "") -> Edit:
+    """The edit of a stored channel, or of a new one (of this kind) when `channel_id` is None; as posted, else as stored."""
     if channel_id is None:
-        return _edit(Channel(name=""), None, "", posted)
+        fresh = {"kind": kind, "url": kinds()[kind].base} if kind in kinds() else {}
+        return _edit(Channel(name=""), None, "", posted, fresh)
     channel = get_channel_or_404(channel_id)
     stored, problem = read(channel, services().keyring)
-    return _edit(channel, stored, problem, posted)
+    return _edit(channel, stored, problem, posted, values_of(channel.name, channel.version, stored))
 
 
-def _edit(channel: Channel, stored: Settings | None, problem: str, posted: MultiDict | None) -> Edit:
+def _edit(channel: Channel, stored: Settings | None, problem: str, posted: MultiDict | None, values: dict) -> Edit:
     context = Context(
         stored=stored,
         name_taken=lambda name: Channel.name_taken(name, channel.id),
@@ -63,30 +65,28 @@ def _edit(channel: Channel, stored: Settings | None, problem: str, posted: Multi
         keyring=services().keyring,
         posted=posted if posted is not None else MultiDict(),
     )
-    values = {} if posted is not None or stored is None else values_of(channel.name, channel.version, stored)
-    return Edit(channel, stored, problem, ChannelForm(context, **values))
+    return Edit(channel, stored, problem, ChannelForm(context, **(values if posted is None else {})))
 
 
 def page(edit: Edit, status: int = 200, **extra) -> Response:
     """The whole editor page."""
     tests = list(Attempt.tests_of(edit.channel, TESTS_SHOWN)) if edit.channel.id else []
-    html = render_template("channels/edit.html", edit=edit, form=edit.form, kinds=kinds(), tests=tests, **extra)
+    html = render_template(
+        "channels/edit.html", edit=edit, form=edit.form, kinds=kinds(), names=samples(), tests=tests, **extra
+    )
     return make_response(html, status)
 
 
 def save(edit: Edit) -> Channel:
     """Writes a valid form: a pure write. Raises Stale, and puts a name that was taken meanwhile into the form's errors."""
-    settings = edit.form.settings()
+    settings, channel, now = edit.form.settings(), edit.channel, now_ms()
     with db.atomic():
-        channel = edit.channel if edit.channel.id else _insert(edit.form.name.data.strip())
+        if not channel.id:
+            name = edit.form.name.data.strip()
+            channel = Channel.create(name=name, kind="", version=0, created_at=now, updated_at=now)
         write(channel, settings, services().keyring, services().config.secret_key)
         _update(channel, edit.form)
     return channel
-
-
-def _insert(name: str) -> Channel:
-    now = now_ms()
-    return Channel.create(name=name, kind="", version=0, created_at=now, updated_at=now)
 
 
 def _update(channel: Channel, form: ChannelForm) -> None:
@@ -144,16 +144,11 @@ def _shown(name: str, text: str) -> str:
     """The URL is a credential: only its own field shows it in full."""
     if name != "url":
         return text
-    try:
-        return read_url(text).masked
-    except InvalidUrl:
-        return "(no URL that could be used)"
+    target = Settings(url=text).target
+    return target.masked if target else "(no URL that could be used)"
 
 
 def copy_name(name: str) -> str:
     """A free name for a copy."""
-    stem = name[:85]
-    number = 1
-    while Channel.name_taken(candidate := f"{stem} (copy{f' {number}' if number > 1 else ''})", None):
-        number += 1
-    return candidate
+    names = (f"{name[:85]} (copy{f' {number}' if number > 1 else ''})" for number in itertools.count(1))
+    return next(one for one in names if not Channel.name_taken(one, None))

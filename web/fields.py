@@ -1,5 +1,6 @@
 """The form's own fields, and its rules as small functions that raise a sentence."""
 
+import contextlib
 import re
 import unicodedata
 
@@ -14,22 +15,10 @@ _OFF = ("", "0", "false", "off", "no")
 
 # RFC 9110 §5.6.2, and the fields that belong to the connection or that Tocsin sets itself.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
-_OURS = frozenset(
-    [
-        "host",
-        "content-length",
-        "transfer-encoding",
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-        "x-delivery-attempt",
-    ]
+_OURS = re.compile(
+    "host|content-length|transfer-encoding|connection|keep-alive|proxy-connection|proxy-authenticate|proxy-authorization|te|"
+    "trailer|upgrade|expect|x-delivery-attempt|webhook-.*",
+    re.IGNORECASE,
 )
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -80,6 +69,15 @@ class HeaderRow(Form):
     secret = TickField("Secret", default=False)
 
 
+@contextlib.contextmanager
+def said_as_message():
+    """A rule of the delivery side that raises ValueError with a sentence becomes a message of the form."""
+    try:
+        yield
+    except ValueError as problem:
+        raise ValidationError(str(problem)) from None
+
+
 def check_name(text: str) -> None:
     """A channel's name: 1 to 100 characters after trimming, one of them visible, none that hides or turns the others."""
     if not text:
@@ -98,7 +96,7 @@ def check_header_name(name: str) -> None:
         raise ValidationError("Give the header a name, or remove the row.")
     if not _TOKEN.fullmatch(name):
         raise ValidationError("A header's name has letters, digits and hyphens only (no blank, no colon).")
-    if name.lower() in _OURS or name.lower().startswith("webhook-"):
+    if _OURS.fullmatch(name):
         raise ValidationError(f"{name} is set by Tocsin itself: remove this row.")
 
 

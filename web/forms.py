@@ -1,6 +1,6 @@
 """The channel form. One class judges a field check, a test and a save, whole each time, and never looks anything up outside."""
 
-from wtforms import Form, FormField, HiddenField, StringField, TextAreaField
+from wtforms import FormField, HiddenField, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
 from delivery.addresses import why_literal_refused
@@ -8,37 +8,19 @@ from delivery.kinds import kinds
 from delivery.sender import refuse_ambiguous
 from delivery.settings import DEFAULT_TIMEOUT, LONGEST_TIMEOUT, METHODS, SHORTEST_TIMEOUT, Header, Settings
 from delivery.signing import standard_key
-from delivery.strictjson import JsonProblem, check
-from delivery.target import InvalidUrl, Target, read_url
+from delivery.strictjson import check
+from delivery.target import read_url
+from delivery.template import parse
 from delivery.tls import refuse_broken_pem
-from web.fields import (
-    MOST_HEADERS,
-    ChoiceField,
-    HeaderRow,
-    Rows,
-    SwitchField,
-    check_header_name,
-    check_header_value,
-    check_name,
-    seconds,
-)
-from web.writeonly import Context, WriteOnly
+from web import WORDS, fields
+from web.fields import ChoiceField, HeaderRow, Rows, SwitchField, check_header_name, check_header_value, said_as_message
+from web.options import OfKind
+from web.writeonly import Context
 
-AUTH_LABELS = {
-    "none": "None",
-    "basic": "User name and password (Basic)",
-    "bearer": "Token (Bearer)",
-    "header": "Key in a header of its own",
-}
-SIGNING_LABELS = {
-    "none": "None",
-    "standard": "Standard Webhooks (webhook-signature)",
-    "github": "GitHub style (X-Hub-Signature-256)",
-    "grafana": "Grafana style (X-Grafana-Alerting-Signature)",
-}
+_AS_TYPED = ("kind", "method", "auth", "signing", "payload", "body", "verify_tls", "ca_pem")
 
 
-class ChannelForm(WriteOnly, Form):
+class ChannelForm(OfKind):
     """Every field of a channel. Secrets are write-only: blank keeps the stored one, `<field>-remove` removes it."""
 
     name = StringField("Name", default="")
@@ -46,14 +28,15 @@ class ChannelForm(WriteOnly, Form):
     url = StringField("URL", default="")
     method = ChoiceField("Method", [(method, method) for method in METHODS], default="POST")
     headers = Rows(FormField(HeaderRow))
-    auth = ChoiceField("Sign in with", list(AUTH_LABELS.items()), default="none")
+    auth = ChoiceField("Sign in with", list(WORDS["auth"].items()), default="none")
     auth_username = StringField("User name, or name of the header", default="")
     auth_secret = StringField("Password, token or key", default="")
-    signing = ChoiceField("Sign with", list(SIGNING_LABELS.items()), default="none")
+    signing = ChoiceField("Sign with", list(WORDS["signing"].items()), default="none")
     signing_secret = StringField("Signing secret", default="")
     signing_secret_old = StringField("Outgoing secret, during a rotation", default="")
     signing_timestamp_header = StringField("Timestamp header", default="")
     payload = TextAreaField("Payload", default="")
+    body = TextAreaField("Body", default="")
     timeout = StringField("Timeout in seconds", default="")
     verify_tls = SwitchField("Verify the receiver's certificate", default=True)
     ca_pem = TextAreaField("Certificate authorities", default="")
@@ -62,41 +45,29 @@ class ChannelForm(WriteOnly, Form):
     def __init__(self, context: Context, **values):
         self.context = context
         super().__init__(formdata=context.posted or None, **values)
+        self.add_options(values)
 
     # --- what a field's text means -------------------------------------------------------------------------------
-
-    @property
-    def target(self) -> Target | None:
-        """The URL as typed, read; None when it cannot be."""
-        try:
-            return read_url(self.url.data)
-        except InvalidUrl:
-            return None
 
     def filled_rows(self) -> list:
         """The rows that say something; an empty one is as good as none."""
         return [row for row in self.headers if row.form.name.data.strip() or row.value.data or self._carried(row.value.name)]
 
     def settings(self) -> Settings:
-        """What the form says, once it is valid."""
+        """What the form says; an invalid field may count as its default."""
         auth, signing = self.auth.data, self.signing.data
         rows = [Header(row.form.name.data.strip(), self.row_value(row), bool(row.secret.data)) for row in self.filled_rows()]
         return Settings(
-            kind=self.kind.data,
-            url=self.url.data.strip(),
-            method=self.method.data,
+            **{name: self[name].data for name in _AS_TYPED},
+            url=self.address,
             headers=tuple(rows),
-            auth=auth,
             auth_username=self.auth_username.data.strip() if auth in ("basic", "header") else "",
             auth_secret=self.secret("auth_secret") if auth != "none" else "",
-            signing=signing,
             signing_secret=self.secret("signing_secret") if signing != "none" else "",
             signing_secret_old=self.secret("signing_secret_old") if signing == "standard" else "",
             signing_timestamp_header=self.signing_timestamp_header.data.strip() if signing == "grafana" else "",
-            payload=self.payload.data,
-            timeout=seconds(self.timeout.data, SHORTEST_TIMEOUT, LONGEST_TIMEOUT, DEFAULT_TIMEOUT),
-            verify_tls=self.verify_tls.data,
-            ca_pem=self.ca_pem.data,
+            options=self.option_values(),
+            timeout=DEFAULT_TIMEOUT if self.timeout.errors else self._seconds(),
         )
 
     def problems(self) -> list[tuple[str, str, str]]:
@@ -115,23 +86,21 @@ class ChannelForm(WriteOnly, Form):
         return valid and all(rows_valid)
 
     def validate_name(self, name):
-        check_name(name.data.strip())
+        fields.check_name(name.data.strip())
         if self.context.name_taken(name.data.strip()):
             raise ValidationError("Another channel has this name already: choose another.")
 
     def validate_url(self, url):
-        try:
-            target = read_url(url.data)
+        with said_as_message():
+            target = read_url(self.address)
             refuse_ambiguous(target)
-        except InvalidUrl as error:
-            raise ValidationError(str(error)) from None
         refusal = why_literal_refused(target, self.context.allow)
         if refusal:
             raise ValidationError(refusal)
 
     def validate_headers(self, headers):
-        if len(self.filled_rows()) > MOST_HEADERS:
-            raise ValidationError(f"There are {len(self.filled_rows())} headers; at most {MOST_HEADERS} are possible.")
+        if len(self.filled_rows()) > fields.MOST_HEADERS:
+            raise ValidationError(f"There are {len(self.filled_rows())} headers; at most {fields.MOST_HEADERS} are possible.")
 
     def validate_auth_username(self, username):
         text = username.data.strip()
@@ -148,7 +117,7 @@ class ChannelForm(WriteOnly, Form):
             self._require_secret("auth_secret")
             check_header_value(self.secret("auth_secret"), "This")
         if self.auth.data != "none":
-            self._refuse_changed_origin(self.keeps("auth_secret"))
+            self.refuse_changed_origin(self.keeps("auth_secret"))
 
     def validate_signing_secret(self, secret):
         if self.signing.data != "none":
@@ -164,35 +133,38 @@ class ChannelForm(WriteOnly, Form):
             check_header_name(header.data.strip())
 
     def validate_payload(self, payload):
-        uses = kinds()[self.kind.data].uses if self.kind.data in kinds() else ()
-        if payload.data.strip() and "payload" in uses:
-            try:
+        if payload.data.strip() and self.uses("payload"):
+            with said_as_message():
                 check(payload.data)
-            except JsonProblem as problem:
-                raise ValidationError(str(problem)) from None
+
+    def validate_body(self, body):
+        if self.uses("body"):
+            if not body.data.strip():
+                raise ValidationError("Enter a JSON document, or take one of the bodies to begin with.")
+            with said_as_message():
+                parse(body.data)
 
     def validate_timeout(self, timeout):
-        seconds(timeout.data, SHORTEST_TIMEOUT, LONGEST_TIMEOUT, DEFAULT_TIMEOUT)
+        self._seconds()
 
     def validate_ca_pem(self, ca_pem):
-        if not ca_pem.data.strip():
-            return
-        try:
-            refuse_broken_pem(ca_pem.data)
-        except ValueError:
-            raise ValidationError("This is no certificate in PEM form (-----BEGIN CERTIFICATE----- …).") from None
+        if ca_pem.data.strip():
+            with said_as_message():
+                refuse_broken_pem(ca_pem.data)
+
+    def _seconds(self) -> int:
+        return fields.seconds(self.timeout.data, SHORTEST_TIMEOUT, LONGEST_TIMEOUT, DEFAULT_TIMEOUT)
 
     # --- helpers of the rules ---------------------------------------------------------------------------------------
 
     def _row_valid(self, row) -> bool:
-        name, errors = row.form.name, dict[str, list[str]](name=[], value=[])
-        for part, rule in (("name", self._check_row_name), ("value", self._check_row_value)):
+        for part, rule in ((row.form.name, self._check_row_name), (row.value, self._check_row_value)):
+            part.errors = []
             try:
                 rule(row)
             except ValidationError as error:
-                errors[part].append(str(error))
-        name.errors, row.value.errors = errors["name"], errors["value"]
-        return not any(errors.values())
+                part.errors = [str(error)]
+        return not (row.form.name.errors or row.value.errors)
 
     def _check_row_name(self, row) -> None:
         name = row.form.name.data.strip()
@@ -206,7 +178,7 @@ class ChannelForm(WriteOnly, Form):
 
     def _check_row_value(self, row) -> None:
         check_header_value(self.row_value(row))
-        self._refuse_changed_origin(self.row_keeps(row))
+        self.refuse_changed_origin(self.row_keeps(row))
         if not row.secret.data and not row.value.data and self._stored_header(row):
             raise ValidationError("This value was kept as a secret: type it again to make it readable.")
 
@@ -215,30 +187,18 @@ class ChannelForm(WriteOnly, Form):
             raise ValidationError("Enter the secret: without it the receiver will refuse the message.")
 
     def _check_signing_secret(self, name: str) -> None:
-        self._refuse_changed_origin(self.keeps(name))
+        self.refuse_changed_origin(self.keeps(name))
         if self.signing.data == "standard":
-            try:
+            with said_as_message():
                 standard_key(self.secret(name))
-            except ValueError:
-                raise ValidationError(
-                    "A Standard Webhooks secret is whsec_ and base64, such as whsec_MDEyMzQ1Njc4OWFi…."
-                ) from None
-
-    def _refuse_changed_origin(self, keeps: bool) -> None:
-        """A kept secret goes only to the origin that it was saved for."""
-        old, new = (self.context.stored.origin if self.context.stored else ""), (self.target.origin if self.target else "")
-        if keeps and old != new and new:
-            raise ValidationError(
-                f"The URL now leads to {new}, and this secret was kept for {old or 'another'}: type it again."
-            )
 
 
 def values_of(name: str, version: int, settings: Settings) -> dict:
     """The form's values for a stored channel; secrets stay out."""
     rows = [{"name": row.name, "value": "" if row.secret else row.value, "secret": row.secret} for row in settings.headers]
-    same = ("kind", "url", "method", "auth", "auth_username", "signing", "signing_timestamp_header", "payload", "ca_pem")
     return {
-        **{one: getattr(settings, one) for one in (*same, "verify_tls")},
+        **{f"options-{one.name}": "" if one.secret else one.value for one in settings.options},
+        **{one: getattr(settings, one) for one in (*_AS_TYPED, "url", "auth_username", "signing_timestamp_header")},
         "name": name,
         "version": str(version),
         "headers": rows,

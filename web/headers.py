@@ -15,18 +15,17 @@ def register(app: Flask, config: Config) -> None:
         # Without a sign-in yet, a foreign page must not reach this one under a name of its own (DNS rebinding).
         TRUSTED_HOSTS=_hosts(config),
     )
-    policy = _content_policy(config)
+    protection = {
+        "Content-Security-Policy": f"default-src 'none'; script-src 'self' {config.htmx_url}; style-src 'self'; "
+        "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
 
     @app.after_request
     def protect(response: Response) -> Response:
-        response.headers.update(
-            {
-                "Content-Security-Policy": policy,
-                "X-Content-Type-Options": "nosniff",
-                "Referrer-Policy": "same-origin",
-                "Cross-Origin-Opener-Policy": "same-origin",
-            }
-        )
+        response.headers.update(protection)
         response.vary.add("HX-Request")
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"
@@ -36,10 +35,3 @@ def register(app: Flask, config: Config) -> None:
 def _hosts(config: Config) -> list[str]:
     public = config.public_url.split("://")[-1].split("/")[0]
     return ["localhost", "127.0.0.1", "[::1]", *([public.rsplit(":", 1)[0] if "]" not in public else public] if public else [])]
-
-
-def _content_policy(config: Config) -> str:
-    return (
-        f"default-src 'none'; script-src 'self' {config.htmx_url}; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )

@@ -6,9 +6,9 @@ back sealed in `<field>-carried`, so that the page holds no secret and nothing t
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from werkzeug.datastructures import MultiDict
+from wtforms import Form
 
 from config import Permission
 from delivery.keyring import Keyring, Unopenable
@@ -26,19 +26,14 @@ class Context:
     posted: MultiDict = field(default_factory=MultiDict)
 
 
-class WriteOnly:
+class WriteOnly(Form):
     """What the channel form knows of its secrets; fields are found by name."""
 
     context: Context
-    __getitem__: Any
 
     def secret(self, name: str) -> str:
         """The secret that counts: the one typed now, or typed before this page was drawn again, or the stored one."""
-        if self[name].data:
-            return self[name].data
-        return self._carried(name) or (
-            "" if self.removes(name) or not self.context.stored else getattr(self.context.stored, name)
-        )
+        return self[name].data or self._carried(name) or ("" if self.removes(name) else self._stored(name))
 
     def keeps(self, name: str) -> bool:
         """Whether the stored secret of this field stands behind a blank input."""
@@ -51,10 +46,7 @@ class WriteOnly:
 
     def carries(self, name: str) -> str:
         """A token that brings a secret typed now through a page that is drawn again, without showing it; else empty."""
-        try:
-            value = self[name].data or self._carried(name)
-        except KeyError:
-            value = ""
+        value = (self[name].data or self._carried(name)) if name in self else ""
         return self.context.keyring.seal(f"typed {name}", {"value": value}) if value else ""
 
     def row_value(self, row) -> str:
@@ -71,6 +63,13 @@ class WriteOnly:
         """As `carries`, of a header row that is marked secret."""
         value = (row.value.data or self._carried(row.value.name)) if row.secret.data else ""
         return self.context.keyring.seal(f"typed {row.value.name}", {"value": value}) if value else ""
+
+    def _stored(self, name: str) -> str:
+        """The stored secret of a field; that of an option only while the kind is the same."""
+        stored = self.context.stored
+        if stored is None or not name.startswith("options-"):
+            return getattr(stored, name, "")
+        return stored.option(name.removeprefix("options-")) if stored.kind == self["kind"].data else ""
 
     def _stored_header(self, row) -> str:
         name = row.form.name.data.strip().lower()

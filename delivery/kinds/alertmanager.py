@@ -1,12 +1,13 @@
 """Prometheus Alertmanager's `POST /api/v2/alerts`: an array of one alert, with the same labels for open and closed."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from delivery.alert import CLOSED, rfc3339
-from delivery.kinds import Event, Kind
+from delivery.answer import Answer, Judgement, by_status
+from delivery.kinds import Event, Kind, Shape, dumps
+from delivery.outcome import WORDS
 from delivery.settings import Settings
 from delivery.target import InvalidUrl, Target, read_url
 
@@ -15,7 +16,7 @@ PATH = "/api/v2/alerts"
 STAYS_OPEN_MS = 30 * 24 * 3600 * 1000
 
 
-def complete(target: Target) -> Target:
+def complete(target: Target, _settings: Settings, _event: Event) -> Target:
     """A bare base URL gets the path of the API; one that has a path is taken as it is."""
     return replace(target, path=PATH) if target.path == "/" else target
 
@@ -31,7 +32,14 @@ def body(_settings: Settings, event: Event) -> str:
         "endsAt": rfc3339(ends) or "9999-12-31T23:59:59.999Z",
         "generatorURL": alert.url if _is_url(alert.url) else "",
     }
-    return json.dumps([message], ensure_ascii=False, separators=(",", ":"))
+    return dumps([message])
+
+
+def judge(answer: Answer) -> Judgement:
+    """By the status; but a page where Alertmanager would have said nothing is somebody else's."""
+    if answer.good and answer.is_page:
+        return Judgement("body_says_error", WORDS["a_page"], actor="proxy")
+    return by_status(answer)
 
 
 def _times(event: Event) -> tuple[int, int]:
@@ -80,6 +88,9 @@ KIND = Kind(
     label="Alertmanager",
     help="Posts the alert to a Prometheus Alertmanager (API v2), which groups it and notifies by its own rules.",
     url_help=f"A bare address such as http://alertmanager:9093 is completed with {PATH}; any other path is taken as it is.",
+    docs="https://prometheus.io/docs/alerting/latest/alerts_api/",
+    shapes=(Shape("/api/v[12]/alerts"),),
     body=body,
     complete=complete,
+    judge=judge,
 )

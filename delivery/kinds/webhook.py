@@ -1,9 +1,7 @@
 """Uptrace's JSON: one event with its alert, and the person's own JSON as the value of `payload`."""
 
-import json
-
 from delivery.alert import CLOSED, rfc3339
-from delivery.kinds import Event, Kind
+from delivery.kinds import Event, Kind, dumps
 from delivery.settings import Settings
 from delivery.strictjson import JsonProblem, check
 
@@ -23,7 +21,7 @@ def body(settings: Settings, event: Event) -> str:
             "createdAt": rfc3339(event.at if alert.starts_at is None else alert.starts_at),
         },
     }
-    return f'{_dumps(before)[:-1]},"payload":{_payload(settings.payload)},{_dumps(after)[1:]}'
+    return f'{dumps(before)[:-1]},"payload":{_payload(settings.payload)},{dumps(after)[1:]}'
 
 
 def event_name(event: Event) -> str:
@@ -40,12 +38,8 @@ def _payload(text: str) -> str:
     try:
         check(text)
     except JsonProblem:
-        return _dumps(text)
+        return dumps(text)
     return text.strip()
-
-
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 KIND = Kind(

@@ -1,0 +1,586 @@
+"""Templates of bodies: what is filled in, what is refused and where, and that the result is JSON whatever is given."""
+
+import json
+import time
+import tomllib
+from contextlib import suppress
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+
+from delivery import template
+from delivery.alert import Alert, samples
+from delivery.kinds import Event, kinds
+from delivery.kinds.custom import STARTERS
+from delivery.settings import Header, Settings
+from delivery.strictjson import DEEPEST
+from delivery.template import LARGEST_BYTES, NAMES, TemplateProblem, parse, values_of
+
+NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
+SAMPLES = samples(NOW, "https://tocsin.example/alerts/4711")
+LATENCY = Alert.read(
+    {
+        "id": "4711",
+        "name": 'p99 "latency"',
+        "labels": {"severity": "critical", "service.name": "checkout", "größe": "7 µm", "": "x", "two words": "b"},
+        "annotations": {"summary": "1.2 s,\nlimit 800 ms", "runbook": "https://wiki.example/"},
+        "starts_at": "2026-03-02T09:15:00.120Z",
+        "url": "https://alerts.example/4711",
+    }
+)
+VALUES = values_of(Event(LATENCY, 5, NOW))
+CIRCLE = []
+CIRCLE.append(CIRCLE)
+
+
+def strictly(text):
+    """The JSON, read as strictly as a receiver may, numbers as they are spelled, members of objects as pairs."""
+    number = {"parse_int": lambda digits: ("number", digits), "parse_float": lambda digits: ("number", digits)}
+    read = json.loads(text, parse_constant=pytest.fail, object_pairs_hook=lambda pairs: ("object", pairs), **number)
+    text.encode("utf-8")
+    return read
+
+
+def filled(text, values=VALUES, **given):
+    """The template's message; fails unless it is JSON of at most 256 KB."""
+    message = parse(text, **given).fill(values)
+    strictly(message)
+    assert len(message.encode()) <= LARGEST_BYTES
+    return message
+
+
+def problem(text):
+    """The sentence of a refusal."""
+    with pytest.raises(TemplateProblem) as refusal:
+        parse(text)
+    return str(refusal.value)
+
+
+# --- what is filled in ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"text": "{{ alert.name }}"}', '{"text":"p99 \\"latency\\""}'),
+        ('"{{alert.id}}"', '"4711"'),
+        ('"{{   alert.id\\t}}"', '"4711"'),
+        ('["[{{ alert.status }}] {{ alert.name }}: {{ alert.type }}"]', '["[open] p99 \\"latency\\": metric"]'),
+        ('"{{ alert.summary }}"', '"1.2 s,\\nlimit 800 ms"'),
+        ('"{{ alert.labels.service.name }} {{ alert.labels.two words }}"', '"checkout b"'),
+        ('"{{ alert.labels.größe }}"', '"7 µm"'),
+        ('"{{ alert.labels.gr\\u00f6\\u00dfe }}"', '"7 µm"'),
+        ('"{{ alert.labels.absent }}"', '""'),
+        ('"<{{ alert.labels.absent }}>"', '"<>"'),
+        ('"{{ alert.annotations.runbook }}"', '"https://wiki.example/"'),
+        ('"{{ message.id }} {{ message.at }} {{ message.event }}"', '"msg_5 2026-03-02T09:41:30.004Z created"'),
+        ('"{{ alert.id }}{{ alert.id }}"', '"47114711"'),
+        ('"{{ alert.id }} "', '"4711 "'),
+        ('"é {{ alert.id }} \\n\\u00e9\\/"', '"é 4711 \\n\\u00e9\\/"'),
+        ('"{ { alert.id } } {} }{ {{ alert.id }}}"', '"{ { alert.id } } {} }{ 4711}"'),
+        ('"\\u007b{ alert.id }\\u007d"', '"\\u007b{ alert.id }\\u007d"'),
+        (' \r\n[ 1 ,\t{ "a" : [ ] } ]\n', '[1,{"a":[]}]'),
+        ('{"{{ alert.id }}": 1, "}}" : 2, "{{": 3}', '{"{{ alert.id }}":1,"}}":2,"{{":3}'),
+        ('{"b": 1, "a": 2, "b": 3}', '{"b":1,"a":2,"b":3}'),
+        ("null", "null"),
+        ('" a  b "', '" a  b "'),
+    ],
+)
+def test_placeholders_are_filled_in_and_all_else_stays(text, message):
+    assert filled(text) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"{{ alert.starts_at_ms }}"', "1772442900120"),
+        ('"{{ alert.starts_at_ms }} ms"', '"1772442900120 ms"'),
+        ('"{{ alert.ends_at }}"', "null"),
+        ('"{{ alert.ends_at_ms }}"', "null"),
+        ('"until {{ alert.ends_at }}"', '"until "'),
+        ('"{{ alert.annotations }}"', '{"summary":"1.2 s,\\nlimit 800 ms","runbook":"https://wiki.example/"}'),
+        (
+            '"all: {{ alert.annotations }}"',
+            '"all: {\\"summary\\":\\"1.2 s,\\\\nlimit 800 ms\\",\\"runbook\\":\\"https://wiki.example/\\"}"',
+        ),
+    ],
+)
+def test_a_placeholder_alone_keeps_the_type_and_one_in_a_text_is_text(text, message):
+    assert filled(text) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "alone", "inside"),
+    [
+        (None, "null", ""),
+        ("", '""', ""),
+        ({}, "{}", ""),
+        ([], "[]", ""),
+        (0, "0", "0"),
+        (False, "false", "false"),
+        (1.5, "1.5", "1.5"),
+        (float("nan"), "null", ""),
+        (float("-inf"), "null", ""),
+        (10**5000, "null", ""),
+        (2**70, str(2**70), str(2**70)),
+        ([1, None], "[1,null]", "[1,null]"),
+        ({"a": float("nan")}, "null", ""),
+        ({("a",): 1}, "null", ""),
+        ({1: {2: 3}}, '{"1":{"2":3}}', '{\\"1\\":{\\"2\\":3}}'),
+        (b"bytes", "null", ""),
+        (object(), "null", ""),
+        (CIRCLE, "null", ""),
+        ("a\ud800b", '"a?b"', "a?b"),
+        ({"\udfff": ["\ud800\udc00"]}, '{"?":["??"]}', '{\\"?\\":[\\"??\\"]}'),
+        ("{{ alert.id }}", '"{{ alert.id }}"', "{{ alert.id }}"),
+        ('\\"', '"\\\\\\""', '\\\\\\"'),
+        ("\x00\u2028🔔", '"\\u0000\u2028🔔"', "\\u0000\u2028🔔"),
+    ],
+    ids=lambda value: ascii(value)[:16] if not isinstance(value, int) or abs(value) < 2**64 else "int",
+)
+def test_any_value_of_any_type_can_be_filled_in(value, alone, inside):
+    assert filled('["{{ alert.id }}"]', {"alert.id": value}) == f"[{alone}]"
+    assert filled('["<{{ alert.id }}>"]', {"alert.id": value}) == f'["<{inside}>"]'
+
+
+def test_a_value_that_is_missing_altogether_is_an_empty_text():
+    assert filled('["{{ alert.id }}", "<{{ alert.labels }}>"]', {}) == '["","<>"]'
+
+
+@pytest.mark.parametrize(
+    "number", ["1.10", "-0", "12345678901234567890", "1e400", "-1E-400", "0.30000000000000004", "9" * 5000]
+)
+def test_numbers_stay_exactly_as_they_were_typed(number):
+    assert filled(f'[{number}, {{"a":{number}}}]') == f'[{number},{{"a":{number}}}]'
+    assert filled(f'["{{{{ alert.ends_at | {number} }}}}"]') == f"[{number}]"
+
+
+# --- defaults -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("default", "alone", "inside"),
+    [
+        ('\\"none\\"', '"none"', "none"),
+        ("'none'", '"none"', "none"),
+        ("''", '""', ""),
+        ("'it is \\\"quoted\\\"'", '"it is \\"quoted\\""', 'it is \\"quoted\\"'),
+        ('\\"it\'s\\"', '"it\'s"', "it's"),
+        ("'a | b, { c } \\\\ \\n é \\u00e9'", '"a | b, { c } \\\\ \\n é é"', "a | b, { c } \\\\ \\n é é"),
+        ("0", "0", "0"),
+        ("-1.50e+3", "-1.50e+3", "-1.50e+3"),
+        ("true", "true", "true"),
+        ("false", "false", "false"),
+        ("null", "null", ""),
+    ],
+)
+@pytest.mark.parametrize("value", ["", None, {}, [], float("nan")])
+def test_the_default_stands_for_what_is_absent_or_empty(default, alone, inside, value):
+    text = f'["{{{{ alert.url | {default} }}}}", "<{{{{alert.url|{default}}}}}>"]'
+    assert filled(text, {"alert.url": value}) == f'[{alone},"<{inside}>"]'
+    assert filled(text, {}) == f'[{alone},"<{inside}>"]'
+
+
+def test_the_default_does_not_stand_for_what_is_there():
+    for value in ("null", "{}", '""', " "):
+        spelled = json.dumps(value)
+        assert (
+            filled('["{{ alert.id | 7 }}", "<{{ alert.id | 7 }}>"]', {"alert.id": value}) == f'[{spelled},"<{spelled[1:-1]}>"]'
+        )
+    assert filled('["{{ alert.id | 7 }}", "{{ alert.starts_at_ms | null }}"]') == '["4711",1772442900120]'
+    assert filled('["{{ alert.id | 7 }}", "{{ alert.url | 7 }}"]', {"alert.id": 0, "alert.url": False}) == "[0,false]"
+
+
+@pytest.mark.parametrize(
+    "default", ["", "none", "'none", "none'", "'a' 'b'", "01", "1.", "+1", "NaN", "True", "'a' | upper", "٣", "{}"]
+)
+def test_a_broken_default_is_refused(default):
+    said = problem(f'["{{{{ alert.url | {default} }}}}"]')
+    assert said == "Line 1, column 3: the default behind | must be a text in quotes, a number, true, false or null."
+
+
+# --- what is refused, and where -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "Line 1, column 1: the JSON ends too early; a value or a closing bracket is missing."),
+        ("  \n ", "Line 2, column 2: the JSON ends too early; a value or a closing bracket is missing."),
+        ("{{ alert.name }}", 'Line 1, column 2: a name in double quotes ("name") must stand here.'),
+        ('{"a": {{ alert.name }}}', 'Line 1, column 8: a name in double quotes ("name") must stand here.'),
+        ('{"a": NaN}', "Line 1, column 7: NaN is not JSON; use a number, null or a string."),
+        ("[" * 65, f"Line 1, column 65: the JSON is nested deeper than {DEEPEST} levels."),
+        ('"' + "x" * 65_535 + '"', "The JSON has 65,537 bytes; at most 65,536 are possible."),
+        ('{"a":\n 1,\n "text": "so {{ alert.nmae }}"}', "Line 3, column 14: alert.nmae is not known; did you mean alert.name?"),
+        ('"{{alert.url}} {{ alert.ur }}"', "Line 1, column 16: alert.ur is not known; did you mean alert.url?"),
+        ('"\\n\\u00e9\\"{{alert.idd}}"', "Line 1, column 12: alert.idd is not known; did you mean alert.id?"),
+        ('"🔔é{{alert.idd}}"', "Line 1, column 4: alert.idd is not known; did you mean alert.id?"),
+        ('["a",\r\n"{{alert.idd}}"]', "Line 2, column 2: alert.idd is not known; did you mean alert.id?"),
+        ('"{{ alert.label.team }}"', "Line 1, column 2: alert.label.team is not known; did you mean alert.labels.team?"),
+        ('"{{ severity }}"', "Line 1, column 2: severity is not known; did you mean alert.severity?"),
+        ('"{{ Alert.Name }}"', "Line 1, column 2: Alert.Name is not known; did you mean alert.name?"),
+        ('"{{ alert.labels. }}"', "Line 1, column 2: alert.labels. is not known; did you mean alert.labels?"),
+        ('"{{ § }}"', "Line 1, column 2: § is not known; names begin with alert. or message."),
+        ('"{{ \\u202e\\n§ | 1 }}"', "Line 1, column 2: § is not known; names begin with alert. or message."),
+        ('"a {{ alert.name"', "Line 1, column 4: {{ has no }} in the same text."),
+        ('["{{ alert.name", "}}"]', "Line 1, column 3: {{ has no }} in the same text."),
+        ('"{{ {{ alert.name }}"', "Line 1, column 2: {{ has no }} in the same text."),
+        ('"a }}"', "Line 1, column 4: }} has no {{ before it."),
+        ('"\\t{{ alert.id }} }}"', "Line 1, column 19: }} has no {{ before it."),
+        ('"{{ alert.id }}}}"', "Line 1, column 16: }} has no {{ before it."),
+        ('"{{ alert.id }}{{ alert.id }}x}}y}}"', "Line 1, column 31: }} has no {{ before it."),
+        ('"{{}}"', "Line 1, column 2: a name is missing between {{ and }}, such as {{ alert.name }}."),
+        ('"{{ | 1 }}"', "Line 1, column 2: a name is missing between {{ and }}, such as {{ alert.name }}."),
+        ('"a\\ud800"', "Line 1, column 3: half of a character stands here, which cannot be sent."),
+        ('{"a\\uDFFFb": 1}', "Line 1, column 4: half of a character stands here, which cannot be sent."),
+        ('"\\udd14\\ud83d"', "Line 1, column 2: half of a character stands here, which cannot be sent."),
+        ('"\\ud83d{{ alert.id }}\\udd14"', "Line 1, column 2: half of a character stands here, which cannot be sent."),
+        ('"\\\\\ud800"', "Line 1, column 4: half of a character stands here, which cannot be sent."),
+    ],
+    ids=lambda text: ascii(text[:24]),
+)
+def test_a_refusal_says_where_and_why(text, sentence):
+    assert problem(text) == sentence
+
+
+@pytest.mark.parametrize("text", ['"\\ud83d\\udd14 \\\\ud800 \\\\\\ud83d\\udd14 🔔"', '["\\\\", "ud800"]'])
+def test_whole_characters_are_not_taken_for_halves(text):
+    assert strictly(filled(text)) == json.loads(text)
+
+
+def test_a_very_long_name_is_quoted_in_part():
+    assert len(problem('"{{ ' + "x" * 60_000 + ' }}"')) < 250
+
+
+def test_one_megabyte_is_refused():
+    assert problem('["' + "{{ alert.id }}" * 75_000 + '"]') == "The JSON has 1,050,004 bytes; at most 65,536 are possible."
+
+
+def test_sixty_four_levels_pass():
+    deep = "[" * DEEPEST + '"{{ alert.labels }}"' + "]" * DEEPEST
+    assert filled(deep).startswith("[" * DEEPEST + "{")
+
+
+def test_a_name_that_is_not_known_is_empty_at_delivery():
+    assert filled('["{{ alert.of_tomorrow }}", "<{{ x }}>", "{{ y | 1.0 }}"]', strict=False) == '["","<>",1.0]'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"' + "{{ alert.id }}" * 4680 + '"',
+        "[" + '"{{alert.id}}",' * 4300 + "1]",
+        '"' + "{{a}}" * 10_000 + '"',
+        '"' + "{{ alert.id }}" * 10_000 + '"',
+        '"' + "{{" * 32_000 + '"',
+        '"' + "}}" * 32_000 + '"',
+        '"' + "{" * 65_000 + "}}" + '"',
+        '"' + "{{}}" * 16_000 + '"',
+        '"{{' + " " * 65_000 + '"',
+        '"{{ alert.id |' + "'" * 65_000 + ' }}"',
+        "{" * 65_536,
+        '"' + '\\"' * 32_000 + '"',
+        '"' + "\\u0041" * 10_000 + '"',
+        '["",' * 60 + '"",' * 21_000 + '""' + "]" * 60,
+        '"{{ ' + "alert." * 10_000 + ' }}"',
+        '"' + "".join(f"{{{{alert.labels|{number}}}}}" for number in range(2900)) + '"',
+        "[" + "".join(f'"{{{{alert.labels|{number}}}}}",' for number in range(2500)) + "1]",
+    ],
+    ids=lambda text: text[:16],
+)
+def test_ten_thousand_placeholders_and_64_kilobytes_of_braces_take_no_time(text):
+    values, began = values_of(Event(SAMPLES["huge"], 5, NOW)), time.process_time()
+    with suppress(TemplateProblem):
+        parse(text).fill(values)
+    assert time.process_time() - began < 0.5  # about 0.03 s on a machine that is not busy
+
+
+# --- at most 256 KB -------------------------------------------------------------------------------------------------
+
+HUGE = {
+    "alert.id": "4711",
+    "alert.name": "🔔" * 100_000,
+    "alert.summary": '\\"\n\x00' * 100_000,
+    "alert.url": "x" * 1_000_000,
+    "alert.labels": {"severity": "critical", **{f"label_{number}": "é" * 500 for number in range(1000)}},
+    "alert.annotations": {"é" * 300_000: 1, "kept": "yes"},
+    "alert.ends_at": [["x" * 1000]] * 1000,
+    "alert.starts_at_ms": 10**4000,
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+@pytest.mark.parametrize("times", [1, 2, 1500])
+@pytest.mark.parametrize("leaf", ['"{{ %s }}"', '"é{{ %s }}"', "\"{{ %s | 'of its own' }}\""])
+def test_values_are_shortened_so_that_256_kilobytes_are_never_exceeded(name, times, leaf):
+    message = filled("[" + ",".join([leaf % name] * times) + "]", HUGE)
+    whole = len(json.dumps(HUGE[name], ensure_ascii=False).encode())
+    if times * whole > LARGEST_BYTES:
+        assert "…" in message
+        assert len(message.encode()) > LARGEST_BYTES / 2 or isinstance(HUGE[name], dict)
+
+
+def test_an_object_that_is_too_large_keeps_the_members_that_fit():
+    text = '["{{ alert.labels }}", "{{ alert.annotations }}"]'
+    labels, annotations = json.loads(filled(text, HUGE))
+    assert labels["severity"] == "critical"
+    assert labels["label_7"] == "é" * 500
+    assert labels["…"] == "…"
+    assert 100 < len(labels) < 300
+    assert annotations == {"kept": "yes", "…": "…"}
+
+
+def test_the_text_of_the_template_is_never_shortened():
+    own = "own text, " * 5000
+    message = filled(f'["{own}", "{{{{ alert.url }}}}", "{{{{ alert.of | \'default\' }}}}"]', HUGE, strict=False)
+    assert message.startswith(f'["{own}","xxx')
+    assert message.endswith('x…","default"]')
+
+
+def test_up_to_256_kilobytes_nothing_is_shortened():
+    message = filled('["{{ alert.url }}"]', {"alert.url": "x" * (LARGEST_BYTES - 4)})
+    assert (len(message), "…" in message) == (LARGEST_BYTES, False)
+    assert filled('["{{ alert.url }}"]', {"alert.url": "x" * (LARGEST_BYTES - 3)}).endswith('x…"]')
+
+
+@pytest.mark.parametrize("value", ["🔔" * 80_000, '"' * 200_000, "\x00" * 80_000, "\\" * 200_000, "a\n" * 200_000])
+@pytest.mark.parametrize("before", range(7))
+def test_no_character_and_no_escape_is_torn_apart(value, before):
+    shortened = json.loads(filled('["' + "x" * before + '{{ alert.url }}"]', {"alert.url": value}))[0]
+    assert shortened.endswith("…")
+    assert value.startswith(shortened[before:-1])
+
+
+# --- the names ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_has_a_value_in_every_sample(name):
+    parse(f'"{{{{ {name} }}}}"')
+    for alert in SAMPLES.values():
+        values = values_of(Event(alert, 5, NOW))
+        assert name in values or name in ("alert.labels.severity", "alert.annotations.summary")
+
+
+def test_the_list_beside_the_editor_has_a_meaning_and_a_sample_for_each_name():
+    rows = template.samples()
+    assert [name for name, _meaning, _sample in rows] == list(NAMES)
+    assert all(meaning and sample for _name, meaning, sample in rows)
+    assert {name: sample for name, _meaning, sample in rows}["alert.labels"] == '{"severity": "info", "source": "tocsin"}'
+
+
+def test_the_values_are_those_of_the_alert():
+    closed = replace(LATENCY, status="closed", ends_at=NOW)
+    values = values_of(Event(closed, 5, NOW))
+    assert (values["alert.status"], values["message.event"], values["alert.severity"]) == (
+        "closed",
+        "status-changed",
+        "critical",
+    )
+    assert (values["alert.ends_at"], values["alert.ends_at_ms"]) == ("2026-03-02T09:41:30.004Z", NOW)
+    assert values_of(Event(closed, 5, NOW, True))["message.event"] == "recurring"
+
+
+def test_a_label_cannot_take_the_place_of_another_name():
+    odd = Alert.read({"id": "1", "labels": {"NAME": "x", "severity": "page"}, "annotations": {"": "x"}})
+    assert set(values_of(Event(odd, 5, NOW))) - set(NAMES) == {"alert.labels.NAME"}
+
+
+# --- the kind -------------------------------------------------------------------------------------------------------
+
+
+def body(text, alert, closed=""):
+    """The body that a channel of kind `custom` sends."""
+    settings = Settings(kind="custom", body=text, options=(Header("closed_body", closed),))
+    return kinds()["custom"].body(settings, Event(alert, 5, NOW))
+
+
+def test_a_closed_alert_has_a_body_of_its_own_when_there_is_one():
+    assert body('["a"]', SAMPLES["open"], '["b"]') == '["a"]'
+    assert body('["a"]', SAMPLES["closed"], '["b"]') == '["b"]'
+    assert body('["a"]', SAMPLES["closed"], " \r\n") == '["a"]'
+
+
+@pytest.mark.parametrize("text", ["", "{", '"{{"', '"\\ud800"', "x" * 70_000])
+def test_a_stored_template_that_is_none_is_a_problem_every_time(text):
+    for _ in range(2):
+        with pytest.raises(TemplateProblem):
+            body(text, SAMPLES["open"])
+
+
+def test_the_form_checks_the_body_for_closed_alerts_like_the_body():
+    option = kinds()["custom"].option("closed_body")
+    with pytest.raises(TemplateProblem):
+        option.check('"{{ alert.nmae }}"')
+    assert not option.required
+
+
+@pytest.mark.parametrize("name", STARTERS)
+def test_every_starter_fills_for_every_sample(name):
+    starter = STARTERS[name]
+    assert 3 <= len(starter.label) <= 24
+    assert starter.changes.keys() == {"body", "options-closed_body"}
+    for text in filter(None, starter.changes.values()):
+        parse(text)
+        assert text == text.strip()
+        for alert in SAMPLES.values():
+            assert isinstance(json.loads(body(text, alert)), dict)
+
+
+def test_the_starters_are_those_of_the_file():
+    rows = tomllib.loads((Path(template.__file__).with_name("starters.toml")).read_text())
+    assert list(STARTERS) == list(rows)
+    assert kinds()["custom"].starters == STARTERS
+    assert all(STARTERS[name].changes["options-closed_body"] for name, row in rows.items() if "closed" in row)
+    assert all(set(row) <= {"label", "body", "closed"} for row in rows.values())
+
+
+def test_the_labels_within_a_servicenow_event_are_json_within_a_text():
+    for alert in SAMPLES.values():
+        [record] = json.loads(body(STARTERS["servicenow"].changes["body"], alert))["records"]
+        assert json.loads(record["additional_info"])["labels"] == dict(alert.labels)
+    [record] = json.loads(body(STARTERS["servicenow"].changes["body"], Alert()))["records"]
+    assert json.loads(record["additional_info"])["labels"] == {}
+
+
+def test_the_samples_are_open_closed_hostile_and_huge():
+    assert list(SAMPLES) == ["open", "closed", "hostile", "huge"]
+    assert (SAMPLES["closed"].status, SAMPLES["closed"].ends_at) == ("closed", NOW)
+    hostile, huge = SAMPLES["hostile"], SAMPLES["huge"]
+    for text in (
+        hostile.id,
+        hostile.name,
+        hostile.url,
+        *hostile.labels,
+        *hostile.labels.values(),
+        *hostile.annotations.values(),
+    ):
+        assert all(trap in text for trap in ('"', "\\", "<b>", "{{ alert.name }}", "\x00", "\u202e", "🔔", "\n"))
+    assert (len(huge.name), len(huge.labels), {len(text) for text in huge.labels.values()}) == (10_000, 200, {500})
+
+
+# --- whatever is given ----------------------------------------------------------------------------------------------
+
+_texts = st.text(st.characters(exclude_categories=[]), max_size=12)
+_sound = st.text(st.one_of(st.sampled_from('{}"\\/\n|<é'), st.characters(exclude_categories=["Cs"])), max_size=8).map(
+    lambda text: text.replace("{{", "{ {").replace("}}", "} }")
+)
+_names = st.one_of(st.sampled_from(list(NAMES)), st.sampled_from(["alert.labels.a.b", "alert.annotations.é"]))
+_defaults = st.sampled_from(["", '| "none"', "| 'it is \"so\"'", "|1.10", "| null", "| true", "| 'é\\'"])
+_slots = st.tuples(_names, _defaults).map(lambda pair: f"{{{{ {pair[0]} {pair[1]} }}}}")
+_runs = st.lists(st.one_of(_slots, _sound.filter(bool)), max_size=5).filter(
+    lambda pieces: not any(left.endswith("{") or right.startswith("}") for left, right in pairwise(pieces))
+)
+_leaves = st.one_of(_runs, st.sampled_from(["1.10", "-0", "1e400", "12345678901234567890", "null", "true"]))
+_names_of_members = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | _slots
+_documents = st.recursive(
+    _leaves.map(lambda leaf: ("leaf", leaf)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4).map(lambda items: ("list", items)),
+        st.lists(st.tuples(_names_of_members, inner), max_size=4).map(lambda members: ("members", members)),
+    ),
+    max_leaves=15,
+)
+_anything = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _texts, st.binary(max_size=4), st.just("x" * 200_000)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.one_of(_texts, st.integers()), inner, max_size=3)),
+    max_leaves=8,
+)
+_PARTS = ["id", "name", "status", "type", "labels", "annotations", "starts_at", "ends_at", "url"]
+_alerts = st.one_of(_anything, st.fixed_dictionaries({}, optional=dict.fromkeys(_PARTS, _anything)))
+
+
+def written(document, plain):
+    """The document as JSON."""
+    shape, inner = document
+    if shape == "list":
+        return "[" + " ,\n".join(written(item, plain) for item in inner) + "]"
+    if shape == "members":
+        return "{" + ",".join(f"{json.dumps(name, ensure_ascii=plain)} : {written(item, plain)}" for name, item in inner) + "}"
+    return json.dumps("".join(inner), ensure_ascii=plain) if isinstance(inner, list) else inner
+
+
+def compare(document, message):
+    """Fails unless the message is the document outside of its placeholders."""
+    shape, inner = document
+    if shape == "list":
+        assert isinstance(message, list)
+        assert len(message) == len(inner)
+        for item, one in zip(inner, message, strict=True):
+            compare(item, one)
+    elif shape == "members":
+        assert message[0] == "object"
+        assert [name for name, _ in message[1]] == [name for name, _ in inner]
+        for (_, item), (_, one) in zip(inner, message[1], strict=True):
+            compare(item, one)
+    elif isinstance(inner, str):
+        assert message == strictly(inner)
+    elif not (len([piece for piece in inner if piece]) == 1 and any(piece.startswith("{{") for piece in inner)):
+        assert isinstance(message, str)
+        rest = message
+        for piece in inner:
+            if not piece.startswith("{{"):
+                assert piece in rest
+                rest = rest[rest.index(piece) + len(piece) :]
+
+
+@budget(deadline=None, max_examples=250)
+@given(_documents, _alerts, st.booleans(), st.booleans())
+@example(("list", [("leaf", ["{{ alert.name  }}"])] * 40), {"name": "x" * 200_000}, True, False)
+def test_any_document_with_any_alert_is_json_of_the_same_shape(document, parts, plain, repeated):
+    text = written(document, plain)
+    event = Event(Alert.read(parts), 5, NOW, repeated)
+    message = parse(text).fill(values_of(event))
+    compare(document, strictly(message))
+    assert len(message.encode()) <= LARGEST_BYTES
+
+
+@budget(deadline=None, max_examples=150)
+@given(_documents, st.dictionaries(st.sampled_from(list(NAMES)), _anything, max_size=6))
+def test_any_document_with_any_values_is_json_of_the_same_shape(document, values):
+    message = parse(written(document, False)).fill(values)
+    compare(document, strictly(message))
+    assert len(message.encode()) <= LARGEST_BYTES
+
+
+_shards = st.lists(
+    st.sampled_from(
+        ["{{", "}}", "{", "}", '"', "\\", "'", "|", " ", "alert.", "name", "\\u", "d83d", "007b", "[", "]", ",", ":", "\ud800"]
+    )
+).map("".join)
+
+
+@budget(deadline=None, max_examples=300)
+@given(st.one_of(st.text(st.characters(exclude_categories=[])), _shards, _shards.map(lambda text: f'"{text}"')), st.booleans())
+@example("[" * 65_536, True)
+@example('"\\' * 30_000, True)
+@example('"{{alert.labels.\\u0000|\\u0027\\\\\\u0027}}"', True)
+def test_no_text_raises_anything_but_a_problem_with_one_sentence(text, strict):
+    try:
+        message = parse(text, strict).fill(VALUES)
+    except TemplateProblem as refusal:
+        assert str(refusal).endswith((".", "?"))
+        assert "\n" not in str(refusal)
+        return
+    strictly(message)
+
+
+@budget(deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _sound,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_sound, inner, max_size=4),
+        max_leaves=20,
+    ),
+    st.booleans(),
+    st.sampled_from([None, 2]),
+)
+def test_json_without_placeholders_comes_out_as_it_went_in(value, plain, indent):
+    text = json.dumps(value, ensure_ascii=plain, indent=indent)
+    assert json.dumps(json.loads(filled(text))) == json.dumps(value)

@@ -1,0 +1,64 @@
+"""Advice beside a field: what a pasted URL says, what is about to end, what looks unusual. Never a refusal."""
+
+import re
+from dataclasses import dataclass
+
+from delivery.kinds import Pasted, recognise
+from delivery.settings import Settings
+from web.forms import ChannelForm
+
+CHANGE = "change"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence, and the button that acts on it: its label, and a sealed change of the form. Both may be empty."""
+
+    text: str
+    label: str = ""
+    change: str = ""
+
+
+def notes(form: ChannelForm, name: str) -> list[Note]:
+    """What there is to say beside this field, whatever its own message says."""
+    if name not in form or not isinstance(form[name].data, str):
+        return []
+    field = form[name]
+    text = form.address if name == "url" else field.data
+    return [*_of_url(form, name, text), *_of_shape(field)]
+
+
+def change_of(form: ChannelForm, changes: dict[str, str]) -> str:
+    """A change of the form's fields, sealed: it may hold what a page must not show."""
+    return form.context.keyring.seal(CHANGE, changes)
+
+
+def _of_url(form: ChannelForm, name: str, text: str) -> list[Note]:
+    target = Settings(url=text).target
+    if target is None:
+        return []
+    pasted, kind = recognise(target), form.kind_chosen
+    speaks = pasted.kind if pasted and pasted.certain else kind
+    warning = speaks.warn(target) if speaks else ""
+    found = [Note(warning)] if warning else []
+    if pasted is None or (not pasted.certain and form.kind.data != "webhook"):
+        return found if name == "url" else []
+    if name == "url" and pasted.kind is kind and not pasted.options:
+        return found
+    return [_suggestion(form, name, pasted), *found]
+
+
+def _suggestion(form: ChannelForm, name: str, pasted: Pasted) -> Note:
+    options = {f"options-{option}": text for option, text in pasted.options.items()}
+    changes = {name: "", "kind": pasted.kind.name, "url": pasted.url, **options}
+    words = f"This {'is' if pasted.certain else 'looks like'} a URL of {pasted.kind.label}."
+    if options:
+        words += " What is secret in it moves into a field of its own, and is not shown again."
+    return Note(words, f"Use {pasted.kind.label}", change_of(form, changes))
+
+
+def _of_shape(field) -> list[Note]:
+    shape = field.option.shape if hasattr(field, "option") else ""
+    if not shape or not field.data.strip() or re.fullmatch(shape, field.data.strip()):
+        return []
+    return [Note("This does not look as it usually does. Compare it letter by letter; it is sent as it stands.")]
