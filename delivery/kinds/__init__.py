@@ -133,7 +133,7 @@ class Kind:
     def recognise(self, target: Target) -> Pasted | None:
         """What the URL says when it is one of this kind's; never judged by a part of the host or of the query."""
         for shape in self.shapes:
-            path = re.fullmatch(shape.path, target.path)
+            path = re.fullmatch(shape.path, target.path.rstrip("/"))
             if path and re.fullmatch(shape.host or ".*", target.host):
                 return self._split(shape, path, target)
         return None

@@ -9,7 +9,7 @@ from delivery.wording import Words, cut, markdown, spelled
 
 BODY = Limit(28_000, "bytes")  # (?)
 _TITLE, _TEXT, _NAME, _VALUE = 1000, 9000, 100, 400  # in bytes: twice the title, twenty facts and a link leave 3 000 free
-_RETIRED = r".+\.webhook\.office\.com"
+_RETIRED = r"(.+\.webhook|outlook)\.office(365)?\.com"
 _REPLACE = "Microsoft has retired these URLs: make a flow in Workflows that starts from a webhook, and use its URL."
 
 

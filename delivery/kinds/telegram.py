@@ -10,7 +10,7 @@ from delivery.settings import Settings
 from delivery.wording import Words, cut, entities, integer, units
 
 TEXT, _TITLE, _DONE = Limit(4096, "characters", "text"), 500, "/bot[^/]+/sendMessage"
-_PATH = r"(?P<base>(/[^/]+)*)/bot(?P<bot_token>[0-9]+:[\w-]+)/sendMessage"
+_PATH = r"(?P<base>(/[^/]+)*)/bot(?P<bot_token>[0-9]+:[\w-]+)(/sendMessage)?"
 _IDS = {"chat_id": "chat_id", "message_thread_id": "message_thread_id"}
 
 
