@@ -45,25 +45,31 @@ class Policy:
 
 @dataclass
 class Exchange:
-    """One exchange on its way: its target, its deadline (monotonic seconds), its budget of bytes, and its stages so far.
+    """One exchange on its way: its target, the seconds it has, its budget of bytes, and its stages so far.
 
-    `at` is the wall clock's time at its beginning (epoch seconds); `heard` says whether any byte of an answer came.
+    `at` is the wall clock's time (epoch seconds), `began` the monotonic one from which its seconds count; `heard` says
+    whether any byte of an answer came.
     """
 
     target: Target
     policy: Policy
-    deadline: float
+    seconds: float
     at: float = field(default_factory=time.time)
     stages: list[Stage] = field(default_factory=list)
     connected: bool = False
     budget: int = HEAD_BYTES
     listening: bool = False
     heard: bool = False
+    began: float = field(default_factory=time.monotonic)
     lap_began: float = field(default_factory=time.monotonic)
+
+    def begin(self) -> None:
+        """Lets the seconds count from now on: what went before was no part of the exchange."""
+        self.began = self.lap_began = time.monotonic()
 
     def left(self) -> float:
         """The seconds until the deadline. Raises GuardError when there are none."""
-        seconds = self.deadline - time.monotonic()
+        seconds = self.began + self.seconds - time.monotonic()
         if seconds <= 0:
             raise GuardError("timeout_total" if self.connected else "timeout_connect")
         return seconds
@@ -141,7 +147,6 @@ def _connected(family: int, peer: tuple, seconds: float) -> "DeadlineSocket":
 def _judged(exchange: Exchange) -> list[tuple[int, Address]]:
     """The addresses that may be connected to; the stages `policy` and `dns` are over afterwards. Raises GuardError."""
     target, allow = exchange.target, exchange.policy.allow
-    exchange.lap_began = time.monotonic()
     refusal = why_literal_refused(target, allow)
     exchange.lap("policy", refusal or WORDS["may_be_used"], ok=refusal is None)
     if refusal:

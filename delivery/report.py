@@ -22,10 +22,10 @@ _NEXT_STAGE = {"policy": "dns", "dns": "tcp", "tcp": "sent", "tls": "sent", "sen
 
 
 class Report:
-    """Turns the end of one exchange, which began at `began` (monotonic seconds), into its Outcome, masked."""
+    """Turns the end of one exchange into its Outcome, masked."""
 
-    def __init__(self, exchange: Exchange, settings: Settings, began: float):
-        self.exchange, self.settings, self.began = exchange, settings, began
+    def __init__(self, exchange: Exchange, settings: Settings):
+        self.exchange, self.settings = exchange, settings
         self.mask = mask_of(settings)
 
     def answered(self, answer: Answer, message: Message) -> Outcome:
@@ -94,7 +94,7 @@ class Report:
             says=row.says.format(**blanks),
             hint=hint,
             receiver=target.authority,
-            milliseconds=(time.monotonic() - self.began) * 1000,
+            milliseconds=(time.monotonic() - self.exchange.began) * 1000,
             status=status,
             stages=tuple(replace(stage, detail=self._shown(stage.detail)) for stage in self.exchange.stages),
             **given,

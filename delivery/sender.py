@@ -81,12 +81,12 @@ def send(
     `seen` gets the request before it leaves. The connection is a fresh one, as for every test, unless `kept` has one for the
     same place. Whatever happens is the Outcome's verdict; the last resort is `internal_error`.
     """
-    began = time.monotonic()
-    exchange = Exchange(message.target, policy, began + settings.timeout, now())
-    report = Report(exchange, settings, began)
+    exchange = Exchange(message.target, policy, settings.timeout, now())
+    report = Report(exchange, settings)
     try:
         request = prepare(message, settings, attempt, exchange.at)
         seen(request)
+        exchange.begin()
         return report.answered(_exchanged(request, settings, exchange, kept), message)
     except Exception as error:  # noqa: BLE001 (the promise of this module: no failure leaves it as an exception)
         return report.ended(*_reason_of(error, exchange))

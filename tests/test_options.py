@@ -152,7 +152,7 @@ def test_the_fields_of_another_kind_come_with_its_choice_and_nothing_typed_is_lo
 # --- pasted URLs ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("field", ["url", "name", "options-app_token"])
+@pytest.mark.parametrize("field", ["url", "name", "payload", "auth_secret", "headers-0-value", "options-app_token"])
 def test_a_pasted_url_suggests_its_kind_wherever_it_was_pasted(client, field):
     kind = "gotify" if field.startswith("options-") else "webhook"
     message, note = checked(client, field, {**form_of(kind=kind), field: PASTED})

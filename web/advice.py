@@ -20,12 +20,12 @@ class Note:
 
 
 def notes(form: ChannelForm, name: str) -> list[Note]:
-    """What there is to say beside this field, whatever its own message says."""
-    if name not in form or not isinstance(form[name].data, str):
+    """What there is to say beside this field, whatever its own message says. What is pasted into a header row counts too."""
+    typed = form[name].data if name in form else form.context.posted.get(name, "")
+    if not isinstance(typed, str):
         return []
-    field = form[name]
-    text = form.address if name == "url" else field.data
-    return [*_of_url(form, name, text), *_of_shape(field)]
+    text = form.address if name == "url" else typed
+    return [*_of_url(form, name, text), *(_of_shape(form[name]) if name in form else ())]
 
 
 def change_of(form: ChannelForm, changes: dict[str, str]) -> str:

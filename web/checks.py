@@ -44,8 +44,8 @@ def validate(channel_id: int | None, field: str):
     errors = _errors_by_field(edit.form)
     if field not in errors:
         abort(404, "The form has no such field.")
-    beside = notes(edit.form, field)
-    advice = render_template("channels/_note.html", name=field, beside=beside, edit=edit, out_of_band=True) if beside else ""
+    beside, place = notes(edit.form, field), field if field in edit.form else "url"  # a header row has no place for advice
+    advice = render_template("channels/_note.html", name=place, beside=beside, edit=edit, out_of_band=True) if beside else ""
     return Response(str(escape(" ".join(errors[field]))) + advice, mimetype="text/html")
 
 
