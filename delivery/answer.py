@@ -117,8 +117,11 @@ def by_body(rule: Rule, gone: Collection[int] = ()) -> Rule:
             return Judgement(broken or "too_large", verdict=RETRY)
         if answer.good and answer.is_page:
             return Judgement("body_says_error", WORDS["a_page"], actor="proxy")
-        judged = rule(answer)
-        return replace(judged, verdict=GONE) if answer.status in gone else judged
+        if answer.status not in gone:
+            return rule(answer)
+        if answer.is_page:
+            return replace(by_status(answer, WORDS["a_page"]), actor="proxy")
+        return replace(rule(answer), verdict=GONE)
 
     return judge
 

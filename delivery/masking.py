@@ -5,6 +5,7 @@ import json
 import re
 import traceback
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 from html.entities import codepoint2name
 from urllib.parse import parse_qsl, unquote
@@ -18,6 +19,7 @@ _COMMON_WORDS = "webhook webhooks services workflows triggers message messages a
 _COMMON = frozenset(_COMMON_WORDS.split())
 _SHORTEST_SECRET, _SHORTEST_SEGMENT = 4, 6
 _FIRST_LETTERS, _LONGEST_SPELLING = 3, 12
+_MOST_STEPS = 100_000
 _KNOWN_BY = 128  # A pattern for each letter of a long secret would take seconds to make: the beginning must do.
 
 
@@ -40,8 +42,8 @@ class Mask:
 
     def cut(self, text: str) -> str:
         """The text, which was cut off at its end, without secrets and without the beginning of one at its end."""
-        text = text.rstrip("\ufffd")
-        begins = [begin for letters in self._letters if (begin := _unfinished(letters, text)) is not None]
+        text, steps = text.rstrip("\ufffd"), iter(range(_MOST_STEPS))
+        begins = [begin for letters in self._letters if (begin := _unfinished(letters, text, steps)) is not None]
         return self(text[: min(begins)]) + HIDDEN if begins else self(text)
 
 
@@ -84,7 +86,7 @@ def _letter(one: str) -> str:
     spellings |= {"".join(f"%{byte:02x}" for byte in code) for code in (utf8, latin1) if code}
     spellings |= {f"&{entity};" for entity in (codepoint2name.get(number), "apos" if one == "'" else None) if entity}
     spellings |= {"+"} if one == " " else {f"\\u{number:04x}"}
-    patterns = [*map(re.escape, sorted(spellings, key=len, reverse=True)), f"&#0*{number};", f"&#x0*{number:x};"]
+    patterns = [*map(re.escape, sorted(spellings, key=len, reverse=True)), f"&#0{{0,6}}{number};", f"&#x0{{0,6}}{number:x};"]
     return f"(?:{'|'.join(patterns)})"
 
 
@@ -93,11 +95,17 @@ def _rest(length: int) -> str:
     return rf"(?s:.{{0,{length}}})\S*" if length > 0 else ""
 
 
-def _unfinished(letters: list[str], text: str) -> int | None:
-    """Where the beginning of a secret begins that reaches to the end of the text; None when there is none."""
-    for begin in re.finditer(f"(?=({''.join(letters[:_FIRST_LETTERS])}))", text, re.IGNORECASE):
+def _unfinished(letters: list[str], text: str, steps: Iterator[int]) -> int | None:
+    """Where the beginning of a secret begins that reaches to the end of the text; None when there is none.
+
+    Secrets and texts that are made to be compared without end use the steps up, and then all of the end is hidden.
+    """
+    edge = max(0, len(text) - _KNOWN_BY * _LONGEST_SPELLING)
+    for begin in re.compile(f"(?=({''.join(letters[:_FIRST_LETTERS])}))", re.IGNORECASE).finditer(text, edge):
         at = begin.end(1)
         for letter in letters[_FIRST_LETTERS:]:
+            if next(steps, None) is None:
+                return edge
             step = re.compile(letter, re.IGNORECASE).match(text, at)
             if not step:
                 break

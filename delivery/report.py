@@ -1,6 +1,5 @@
 """Turns the end of an exchange into its Outcome: judged, in words, masked."""
 
-import time
 from dataclasses import replace
 
 from delivery.answer import Answer, Judgement
@@ -32,6 +31,7 @@ class Report:
         """The outcome of an answer: of its framing where that is broken, a redirect, or as the kind judges it."""
         judged = self._judged(answer, message)
         verdict = judged.verdict or REASONS[judged.reason].verdict
+        self._decide(verdict)
         wait = retry_after(answer.values("Retry-After"), self.exchange.at, judged.retry_after)
         shown = self.mask(answer.text) if answer.whole else self.mask.cut(answer.text)
         return self._outcome(
@@ -40,7 +40,7 @@ class Report:
             verdict=verdict,
             actor=judged.actor,
             status=answer.status,
-            hint=status_hint(answer.status) if judged.reason == "http_status" else None,
+            hint=status_hint(answer.status) if judged.reason == "http_status" and not judged.actor else None,
             headers=tuple((self._shown(n)[:100], self._shown(v)) for n, v in answer.headers[:MOST_HEADERS_SHOWN]),
             excerpt=visible(shown[:EXCERPT_CHARACTERS])[:EXCERPT_CHARACTERS],
             excerpt_cut=not answer.whole or len(shown) > EXCERPT_CHARACTERS,
@@ -71,7 +71,12 @@ class Report:
         last = self.exchange.stages[-1] if self.exchange.stages else None
         if last and last.ok and last.name in _NEXT_STAGE:
             self.exchange.lap(_NEXT_STAGE[last.name], WORDS["not_reached"], ok=False)
+        self._decide(REASONS[reason].verdict)
         return self._outcome(reason, detail)
+
+    def _decide(self, verdict: str) -> None:
+        """Ends the last stage, and with it the time: what comes after is words."""
+        self.exchange.lap("verdict", verdict, ok=verdict in (DELIVERED, ACCEPTED))
 
     def _outcome(self, reason: str, detail: str, *, status: int | None = None, **given) -> Outcome:
         row, target, found = REASONS[reason], self.exchange.target, self._shown(detail)
@@ -86,7 +91,6 @@ class Report:
         }
         hint = given.pop("hint", None) or row.hint.format(**blanks)
         verdict = given.pop("verdict", row.verdict)
-        self.exchange.lap("verdict", verdict, ok=verdict in (DELIVERED, ACCEPTED))
         return Outcome(
             verdict=verdict,
             reason=reason,
@@ -94,7 +98,7 @@ class Report:
             says=row.says.format(**blanks),
             hint=hint,
             receiver=target.authority,
-            milliseconds=(time.monotonic() - self.exchange.began) * 1000,
+            milliseconds=(self.exchange.lap_began - self.exchange.began) * 1000,
             status=status,
             stages=tuple(replace(stage, detail=self._shown(stage.detail)) for stage in self.exchange.stages),
             **given,

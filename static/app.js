@@ -74,7 +74,7 @@ if (form) {
 
   // Advice is of what stood in the field; what is typed now gets its own.
   form.addEventListener("input", (event) => {
-    const note = document.getElementById(`${event.target.name}-note`);
+    const note = document.getElementById(`${event.target.name}-note`) || document.getElementById("url-note");
     if (note) note.replaceChildren();
   });
 

@@ -880,6 +880,12 @@ def test_a_retired_connector_of_teams_must_say_exactly_1(host, text, verdict, re
     assert judged("teams", replace(answer_of(200, text), host=host))[:2] == (verdict, reason)
 
 
+@pytest.mark.parametrize(("kind", "status"), [("telegram", 403), ("slack", 404), ("googlechat", 403), ("googlechat", 404)])
+def test_a_page_of_a_proxy_does_not_say_that_a_hook_is_gone(kind, status):
+    page = answer_of(status, "<!doctype html><h1>Blocked by the company's proxy</h1>")
+    assert judged(kind, page)[:3] == ("failed", "http_status", "proxy")
+
+
 def judged(kind, answer):
     """Verdict, reason, actor and wait, as `delivery.report` makes them of the kind's judgement."""
     judgement = kinds()[kind].judge(answer)

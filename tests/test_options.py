@@ -149,6 +149,24 @@ def test_the_fields_of_another_kind_come_with_its_choice_and_nothing_typed_is_lo
     assert TOKEN not in fragment + page
 
 
+def test_what_is_stored_survives_the_choice_of_another_kind_and_back(client):
+    channel_id = create(client, kind="custom", body="{}", **{"options-closed_body": '{"mine": 1}'})
+    form = stored_form(client, channel_id)
+    away = fields_in(client.post(f"/channels/{channel_id}/kind", {**form, "kind": "slack"}).text)
+    assert "options-closed_body" not in away
+    back = fields_in(client.post(f"/channels/{channel_id}/kind", {**away, "kind": "custom"}).text)
+    assert back["options-closed_body"] == '{"mine": 1}'
+
+
+def test_a_secret_header_that_is_renamed_asks_for_its_value_again(client):
+    row = {"headers-0-name": "X-Key", "headers-0-value": "s3cret-value", "headers-0-secret": "1"}
+    channel_id = create(client, **row)
+    renamed = {**stored_form(client, channel_id), "headers-0-name": "X-Api-Key"}
+    response = client.post(f"/channels/{channel_id}", renamed)
+    assert response.status_code == 422
+    assert "none is stored under this name" in message_at(response.text, "headers-0-value")
+
+
 # --- pasted URLs ------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +226,22 @@ def test_a_url_of_another_vendor_or_of_a_dying_service_is_a_warning_and_no_refus
 def test_an_ordinary_url_gets_no_advice_and_the_answer_is_the_message_alone(client, url):
     response = client.post("/channels/new/validate/url", form_of(url), htmx=True)
     assert response.text == ""
+
+
+def test_an_offer_of_what_no_longer_stands_in_its_field_changes_nothing(client):
+    form = form_of("https://own.example.com/x", **{"headers-0-name": "X-A", "headers-0-value": PASTED})
+    page = client.post("/channels/new/validate/headers-0-value", form, htmx=True).text
+    late = {**form, "headers-0-value": "other", "change": offered(page, "Use Telegram")}
+    back = fields_in(client.post("/channels/new/apply", late).text)
+    assert (back["kind"], back["url"], back["headers-0-value"]) == ("webhook", "https://own.example.com/x", "other")
+
+
+def test_the_server_of_another_vendor_is_told_and_emptied_with_one_click(client):
+    form = form_of("https://api.telegram.org", kind="pushover", **{"options-token": "x", "options-user": "y"})
+    page = client.post("/channels/new/validate/url", form, htmx=True).text
+    assert "This is the server of Telegram." in page
+    back = fields_in(client.post("/channels/new/apply", {**form, "change": offered(page, "Empty the URL")}).text)
+    assert back["url"] == ""
 
 
 @pytest.mark.parametrize("change", ["", "nonsense", "gAAAAAB"])
@@ -298,6 +332,9 @@ def test_a_starting_body_fills_an_empty_field_and_replaces_nothing(client):
         assert client.post("/channels/new/preview", {**custom(filled["body"])}).status_code == 200
         kept = fields_in(client.post("/channels/new/apply", {**custom("[1]"), "starter": name}).text)
         assert kept["body"] == "[1]"
+        own = custom("", **{"options-closed_body": '{"mine": 1}'})
+        kept = fields_in(client.post("/channels/new/apply", {**own, "starter": name}).text)
+        assert kept["options-closed_body"] == '{"mine": 1}'
 
 
 def test_a_preview_shows_the_body_for_four_alerts_with_its_sizes(client, receiver):

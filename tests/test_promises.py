@@ -150,3 +150,24 @@ def test_6_a_failing_test_does_not_block_saving(client, receiver):
     edited = {**stored_form(client, channel_id), "payload": "[9]"}
     client.post(f"/channels/{channel_id}/test", edited)
     assert client.post(f"/channels/{channel_id}", edited).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("stored", "typed"),
+    [
+        ({"kind": "telegram", "options-bot_token": "1:x", "options-chat_id": "5"}, {"options-message_thread_id": "7"}),
+        ({"kind": "webhook"}, {"kind": "ntfy", "options-topic": "abc"}),
+        ({"kind": "ntfy", "options-topic": "abc"}, {"kind": "webhook"}),
+    ],
+)
+def test_5_a_stale_save_shows_both_sides_of_every_option_and_no_secret(client, stored, typed):
+    channel_id = create(client, "https://own.example.com", **stored)
+    form = {**stored_form(client, channel_id), "name": "Renamed"}
+    assert client.post(f"/channels/{channel_id}", form).status_code == 303
+    late = {**form, **typed, "options-bot_token": "999999:S3CRET-typed"}
+    response = client.post(f"/channels/{channel_id}", late)
+    assert response.status_code == 409
+    assert "S3CRET" not in response.text
+    assert ("abc" in response.text) == ("ntfy" in (stored["kind"], typed.get("kind")))
+    back = fields_in(response.text)
+    assert all(back[name] == text for name, text in typed.items())

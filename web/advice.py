@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from delivery.kinds import Pasted, recognise
+from delivery.kinds import Pasted, kinds, recognise
 from delivery.settings import Settings
 from web.forms import ChannelForm
 
@@ -41,6 +41,9 @@ def _of_url(form: ChannelForm, name: str, text: str) -> list[Note]:
     speaks = pasted.kind if pasted and pasted.certain else kind
     warning = speaks.warn(target) if speaks else ""
     found = [Note(warning)] if warning else []
+    other = next((one for one in kinds().values() if one.base == target.origin and one is not kind), None)
+    if name == "url" and other and kind and kind.base:
+        found.append(Note(f"This is the server of {other.label}.", "Empty the URL", change_of(form, {"url": ""})))
     if pasted is None or (not pasted.certain and form.kind.data != "webhook"):
         return found if name == "url" else []
     if name == "url" and pasted.kind is kind and not pasted.options:
@@ -50,7 +53,8 @@ def _of_url(form: ChannelForm, name: str, text: str) -> list[Note]:
 
 def _suggestion(form: ChannelForm, name: str, pasted: Pasted) -> Note:
     options = {f"options-{option}": text for option, text in pasted.options.items()}
-    changes = {name: "", "kind": pasted.kind.name, "url": pasted.url, **options}
+    typed = form[name].data if name in form else form.context.posted.get(name, "")
+    changes = {name: "", "kind": pasted.kind.name, "url": pasted.url, **options, "source": name, "typed": typed}
     words = f"This {'is' if pasted.certain else 'looks like'} a URL of {pasted.kind.label}."
     if options:
         words += " What is secret in it moves into a field of its own, and is not shown again."

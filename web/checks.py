@@ -116,11 +116,14 @@ def apply(channel_id: int | None):
 def _changes(posted) -> dict[str, str]:
     chosen = kinds().get(posted.get("kind", ""))
     if chosen and posted.get("starter") in chosen.starters:
-        return {} if posted.get("body", "").strip() else dict(chosen.starters[posted["starter"]].changes)
+        offered = {} if posted.get("body", "").strip() else chosen.starters[posted["starter"]].changes
+        return {name: text for name, text in offered.items() if not posted.get(name, "").strip()}
     try:
-        return {str(name): str(text) for name, text in services().keyring.open(CHANGE, posted.get(CHANGE, "")).items()}
+        offered = {str(name): str(text) for name, text in services().keyring.open(CHANGE, posted.get(CHANGE, "")).items()}
     except Unopenable:
         return {}
+    source, typed = offered.pop("source", ""), offered.pop("typed", "")
+    return offered if not source or posted.get(source) == typed else {}
 
 
 @_for_both("rows")

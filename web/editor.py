@@ -125,12 +125,16 @@ class Difference:
 
 def differences(edit: Edit) -> list[Difference]:
     """Field by field, what somebody else saved and what stands in this form; secrets only say that they differ."""
-    theirs = _comparable(values_of(edit.channel.name, edit.channel.version, edit.stored or Settings()))
-    yours = _comparable({field.name: field.data for field in edit.form})
-    labels = {field.name: field.label.text for field in edit.form}
-    changed = [name for name in labels if theirs.get(name, "") != yours.get(name, "")]
-    plain = [Difference(labels[name], _shown(name, theirs[name]), _shown(name, yours[name])) for name in changed]
-    typed = [name for name in SECRET_FIELDS if edit.form[name].data or edit.form.removes(name)]
+    form, stored = edit.form, edit.stored or Settings()
+    secret = [*SECRET_FIELDS, *(field.name for field in form.options if field.option.secret)]
+    theirs = _comparable(values_of(edit.channel.name, edit.channel.version, stored))
+    yours = _comparable({**{field.name: field.data for field in form}, "url": form.address})
+    labels = {**{name: name for name in theirs}, **{field.name: field.label.text for field in form}}
+    changed = [name for name in labels if name not in secret and theirs.get(name, "") != yours.get(name, "")]
+    plain = [
+        Difference(labels[name], _shown(name, theirs.get(name, "")), _shown(name, yours.get(name, ""))) for name in changed
+    ]
+    typed = [name for name in secret if form.carries(name) or form.removes(name)]
     return plain + [Difference(labels[name], "kept as stored", "changed (not shown)") for name in typed]
 
 

@@ -179,6 +179,8 @@ class ChannelForm(OfKind):
     def _check_row_value(self, row) -> None:
         check_header_value(self.row_value(row))
         self.refuse_changed_origin(self.row_keeps(row))
+        if row.secret.data and not self.row_value(row) and self.context.stored:
+            raise ValidationError("Enter the value: none is stored under this name.")
         if not row.secret.data and not row.value.data and self._stored_header(row):
             raise ValidationError("This value was kept as a secret: type it again to make it readable.")
 

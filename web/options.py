@@ -33,8 +33,13 @@ class OfKind(WriteOnly):
             kind_of_field = TextAreaField if option.lines > 1 else StringField
             unbound = kind_of_field(option.label, default="", validators=[_check_option])
             field = self._fields[name] = self.meta.bind_field(self, unbound, {"name": name, "prefix": ""})
-            field.process(self.context.posted or None, values.get(name, ""))
+            field.process(self.context.posted or None, values.get(name, self._stored_option(option)))
             field.option = option
+
+    def _stored_option(self, option: Option) -> str:
+        """What counts where the form does not name the option at all, as after another kind was chosen and this one again."""
+        stored = self.context.stored
+        return stored.option(option.name) if stored and stored.kind == self.kind.data and not option.secret else ""
 
     @property
     def options(self) -> list:
