@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -100,11 +101,12 @@ def values_of(event: Event) -> dict[str, object]:
     }
 
 
-def samples() -> list[tuple[str, str, str]]:
+@cache
+def samples() -> tuple[tuple[str, str, str], ...]:
     """Each name with its meaning and a value, from an alert that is closed, since that has them all."""
     at = 1772444490004
     values = values_of(Event(alerts.samples(at, "https://tocsin.example/alerts/4711")["closed"], 4711, at))
-    return [(name, meaning, text_of(values[name])) for name, meaning in NAMES.items()]
+    return tuple((name, meaning, text_of(values[name])) for name, meaning in NAMES.items())
 
 
 def _parts(text: str, token: re.Match, strict: bool) -> Iterator[str | Slot]:

@@ -415,7 +415,7 @@ def test_a_stored_template_that_is_none_is_a_problem_every_time(text):
 
 
 def test_the_form_checks_the_body_for_closed_alerts_like_the_body():
-    option = kinds()["custom"].option("closed_body")
+    [option] = [one for one in kinds()["custom"].options if one.name == "closed_body"]
     with pytest.raises(TemplateProblem):
         option.check('"{{ alert.nmae }}"')
     assert not option.required

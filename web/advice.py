@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from delivery.kinds import Pasted, kinds, recognise
 from delivery.settings import Settings
@@ -21,11 +22,16 @@ class Note:
 
 def notes(form: ChannelForm, name: str) -> list[Note]:
     """What there is to say beside this field, whatever its own message says. What is pasted into a header row counts too."""
-    typed = form[name].data if name in form else form.context.posted.get(name, "")
+    typed = _typed(form, name)
     if not isinstance(typed, str):
         return []
     text = form.address if name == "url" else typed
     return [*_of_url(form, name, text), *(_of_shape(form[name]) if name in form else ())]
+
+
+def _typed(form: ChannelForm, name: str) -> Any:
+    """What stands in a field; a part of a header row is no field of the form itself."""
+    return form[name].data if name in form else form.context.posted.get(name, "")
 
 
 def change_of(form: ChannelForm, changes: dict[str, str]) -> str:
@@ -53,8 +59,8 @@ def _of_url(form: ChannelForm, name: str, text: str) -> list[Note]:
 
 def _suggestion(form: ChannelForm, name: str, pasted: Pasted) -> Note:
     options = {f"options-{option}": text for option, text in pasted.options.items()}
-    typed = form[name].data if name in form else form.context.posted.get(name, "")
-    changes = {name: "", "kind": pasted.kind.name, "url": pasted.url, **options, "source": name, "typed": typed}
+    source = {"source": name, "typed": _typed(form, name)}
+    changes = {name: "", "kind": pasted.kind.name, "url": pasted.url, **options, **source}
     words = f"This {'is' if pasted.certain else 'looks like'} a URL of {pasted.kind.label}."
     if options:
         words += " What is secret in it moves into a field of its own, and is not shown again."

@@ -126,10 +126,6 @@ class Kind:
     repair: Callable[[Answer, Settings], Repair | None] = lambda _answer, _settings: None
     warn: Callable[[Target], str] = lambda _target: ""
 
-    def option(self, name: str) -> Option | None:
-        """The option of this name."""
-        return next((option for option in self.options if option.name == name), None)
-
     def recognise(self, target: Target) -> Pasted | None:
         """What the URL says when it is one of this kind's; never judged by a part of the host or of the query."""
         for shape in self.shapes:
