@@ -12,7 +12,7 @@ import re
 import secrets
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,7 +21,8 @@ HTMX_URL = "https://cdn.jsdelivr.net/npm/htmx.org@4.0.1/dist/htmx.min.js"
 HTMX_INTEGRITY = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9xO3+UlEhn"
 
 # Named in the design, read by later versions. Who sets one today is told that it does nothing yet.
-NOT_YET = ("TOCSIN_QUEUE_URL", "TOCSIN_ADMIN_PASSWORD", "TOCSIN_TRUSTED_PROXIES", "TOCSIN_PROVISION")
+NOT_YET = ("TOCSIN_QUEUE_URL", "TOCSIN_PROVISION")
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1000
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -51,17 +52,38 @@ class Config:
     threads: int = 8
     secret_key: str = ""
     encryption_keys: tuple[str, ...] = ()
+    keys_file: Path | None = field(default=None, compare=False)
     allow: tuple[Permission, ...] = ()
     ca_file: Path | None = None
     public_url: str = ""
+    admin_password: str = field(default="", repr=False)
+    trusted_proxies: tuple[Network, ...] = ()
     htmx_url: str = HTMX_URL
     htmx_integrity: str = HTMX_INTEGRITY
 
     @property
     def address(self) -> str:
         """The address that a person opens in a browser on this machine."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/"
+        here = self.host
+        if here.strip("0.:") == "":  # every address of this machine, so this one too
+            here = "::1" if ":" in here else "127.0.0.1"
+        return f"http://{f'[{here}]' if ':' in here else here}:{self.port}/"
+
+    @property
+    def base_url(self) -> str:
+        """Where people reach the pages, without a slash at the end."""
+        return self.public_url or self.address.rstrip("/")
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names that the pages are served under, in small letters; addresses need no name."""
+        public = urlsplit(self.public_url).hostname or "localhost"
+        return frozenset({"localhost", self.host.lower(), public.lower()})
+
+    @property
+    def public_https(self) -> bool:
+        """Whether people reach Tocsin by https, as TOCSIN_PUBLIC_URL says."""
+        return self.public_url.startswith("https://")
 
     @property
     def test_slots(self) -> int:
@@ -83,9 +105,11 @@ class Config:
             threads=_number(env, "TOCSIN_THREADS", 8, 2, 128),
             secret_key=_secret_key(_secret(env, "TOCSIN_SECRET_KEY")),
             encryption_keys=_encryption_keys(_secret(env, "TOCSIN_ENCRYPTION_KEYS")),
-            allow=tuple(map(_permission, filter(None, map(str.strip, env.get("TOCSIN_ALLOW_NETWORKS", "").split(","))))),
+            allow=tuple(map(_permission, _listed(env, "TOCSIN_ALLOW_NETWORKS"))),
             ca_file=_ca_file(env.get("TOCSIN_CA_FILE", "")),
             public_url=_web_url(env, "TOCSIN_PUBLIC_URL", "").rstrip("/"),
+            admin_password=_admin_password(_secret(env, "TOCSIN_ADMIN_PASSWORD")),
+            trusted_proxies=tuple(map(_proxy, _listed(env, "TOCSIN_TRUSTED_PROXIES"))),
             htmx_url=_web_url(env, "TOCSIN_HTMX_URL", HTMX_URL),
             htmx_integrity=_integrity(env),
         )
@@ -93,20 +117,33 @@ class Config:
     def with_keys(self) -> "Config":
         """The same with both keys, read from the data folder or generated there (mode 0600) when the variables are absent.
 
-        Raises ConfigError when the folder cannot be written or a key file holds no key.
+        `keys_file` is the file that the encryption keys came from, None when the variable gives them. Raises ConfigError when
+        the folder cannot be written or a key file holds no key.
         """
         with _plain_failure("TOCSIN_DATA_DIR", f"the folder {self.data_dir} cannot be used"):
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             secret_key = self.secret_key or _secret_key(_kept(self.data_dir / "secret.key", secrets.token_urlsafe(48)))
+            if self.encryption_keys:
+                return replace(self, secret_key=secret_key)
             fresh = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-            keys = self.encryption_keys or _encryption_keys(_kept(self.data_dir / "encryption.keys", fresh))
-        return replace(self, secret_key=secret_key, encryption_keys=keys)
+            file = self.data_dir / "encryption.keys"
+            keys = _encryption_keys(_kept(file, fresh))
+        return replace(self, secret_key=secret_key, encryption_keys=keys, keys_file=file)
 
 
 def unused_variables(environ: Mapping[str, str] | None = None) -> list[str]:
     """The variables that are set although this version does not use them yet."""
     env = os.environ if environ is None else environ
     return [name for name in NOT_YET if env.get(name) or env.get(f"{name}_FILE")]
+
+
+def read_keys(path: Path) -> tuple[str, ...]:
+    """The encryption keys in a file, the one that seals first. Raises ConfigError when it cannot be read or holds none."""
+    with _plain_failure("TOCSIN_ENCRYPTION_KEYS", f"{path} cannot be read"):
+        keys = _encryption_keys(path.read_text())
+    if not keys:
+        raise ConfigError(f"TOCSIN_ENCRYPTION_KEYS: {path} is empty; put the keys back")
+    return keys
 
 
 @contextlib.contextmanager
@@ -130,6 +167,8 @@ def _kept(path: Path, fresh: str) -> str:
         return text
     with os.fdopen(descriptor, "w") as file:
         file.write(fresh + "\n")
+        file.flush()
+        os.fsync(descriptor)
     return fresh
 
 
@@ -150,12 +189,10 @@ def _bind(text: str) -> tuple[str, int]:
     if not match or not 1 <= int(match[3]) <= 65535:
         raise ConfigError(f"TOCSIN_BIND: {text!r} is not host:port, for example 127.0.0.1:8000")
     host = match[1] or match[2]
-    loopback = host.lower() == "localhost"
     with contextlib.suppress(ValueError):
-        loopback = ipaddress.ip_address(host).is_loopback
-    if not loopback:
-        why = f"{host} is reachable from other machines, and this version has no sign-in yet"
-        raise ConfigError(f"TOCSIN_BIND: {why}; use 127.0.0.1, ::1 or localhost")
+        return str(ipaddress.ip_address(host)), int(match[3])
+    if host.replace(".", "").isdigit() or not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", host):
+        raise ConfigError(f"TOCSIN_BIND: {host!r} is neither an address nor a host name")
     return host, int(match[3])
 
 
@@ -173,6 +210,23 @@ def _number(env, name: str, default: int, least: int, most: int) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
         raise ConfigError(f"{name}: {text!r} is not a whole number from {least} to {most}")
     return int(text)
+
+
+def _listed(env, name: str) -> list[str]:
+    return list(filter(None, map(str.strip, env.get(name, "").split(","))))
+
+
+def _admin_password(text: str) -> str:
+    if text and not SHORTEST_PASSWORD <= len(text) <= LONGEST_PASSWORD:
+        raise ConfigError(f"TOCSIN_ADMIN_PASSWORD: use {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    return text
+
+
+def _proxy(entry: str) -> Network:
+    try:
+        return ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        raise ConfigError(f"TOCSIN_TRUSTED_PROXIES: {entry!r} is neither an address nor a network (10.0.0.0/8)") from None
 
 
 def _secret_key(text: str) -> str:

@@ -4,7 +4,11 @@ import gc
 import os
 
 import storage
+from app import prepare
 from config import Config, unused_variables
+from models import db
+from web import accounts
+from web.editor import now_ms
 
 tocsin = Config.from_env()
 
@@ -19,12 +23,14 @@ timeout = 60
 # A test may take 30 s, but who stops Tocsin does not wait for it longer than this.
 graceful_timeout = 5
 loglevel = "warning"
+# Who asks is said by web/proxy.py, from the proxies of TOCSIN_TRUSTED_PROXIES alone.
+forwarded_allow_ips = ""
 logger_class = "gunicorn.glogging.Logger"
 
 
 def on_starting(server):
     """Keys and migrations, before the first worker is forked; a failure here ends the start."""
-    storage.prepare(tocsin.with_keys().database)
+    prepare(tocsin)
 
 
 def when_ready(server):
@@ -32,6 +38,10 @@ def when_ready(server):
     unused = [f"{name} is set, but this version does not use it." for name in unused_variables()]
     for note in filter(None, [storage.journal_notice(), *unused]):
         print(f"tocsin: {note}", flush=True)
+    with db.connection_context():
+        secret = accounts.setup_secret(now_ms())
+    if secret:
+        print(f"tocsin: Make the first account (this link is good once): {tocsin.base_url}/setup/{secret}", flush=True)
     print(f"Tocsin is at {tocsin.address} (data in {tocsin.data_dir}); stop it with Ctrl-C.", flush=True)
 
 

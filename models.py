@@ -13,6 +13,7 @@ db = DatabaseProxy()
 
 DELIVERING, PAUSED, FAILING = "delivering", "paused", "failing"
 UNPROVEN, PROVEN_BY_TEST, PROVEN_BY_DELIVERY = "unproven", "proven by test", "proven by delivery"
+EDITOR, VIEWER = "editor", "viewer"
 LARGEST_ID = 2**63 - 1
 TESTS_KEPT = 50
 
@@ -127,4 +128,95 @@ _FORGET_OLD_TESTS = """
         SELECT id FROM attempt WHERE channel_id IS ? AND purpose = 'test' ORDER BY id DESC LIMIT -1 OFFSET ?)"""
 _PROVE = "UPDATE channel SET proof = ?, proof_hash = ?, proven_at = ? WHERE id = ? AND config_hash = ?"
 
-TABLES = (Channel, Attempt)
+
+class User(Table):
+    """A person who may sign in. An editor may do everything; a viewer sees all but secrets and changes nothing.
+
+    `name` is unique whatever its letters' case. `password` is an argon2id hash, empty until one is chosen.
+    """
+
+    id: Any = AutoIncrementField()
+    name: Any = TextField(unique=True, collation="NOCASE")
+    role: Any = TextField(default=VIEWER)
+    password: Any = TextField(default="")
+    created_at: Any = BigIntegerField()
+    seen_at: Any = BigIntegerField(null=True)
+
+    @classmethod
+    def listed(cls) -> Any:
+        """Everybody, in the order of their names."""
+        return cls.select().order_by(cls.name)
+
+    @classmethod
+    def named(cls, name: str) -> "User | None":
+        """The person of this name, or None."""
+        return cls.get_or_none(cls.name == name)
+
+    @classmethod
+    def editors(cls) -> Any:
+        """Those who may change things, and have a way in: a password, or a proxy that brought them here before."""
+        return cls.select().where((cls.role == EDITOR) & ((cls.password != "") | cls.seen_at.is_null(False)))
+
+
+class Login(Table):
+    """One browser that is signed in: the hash of what its cookie holds, and until when that counts. Deleted is signed out."""
+
+    digest: Any = TextField(primary_key=True)
+    user: Any = ForeignKeyField(User, backref="logins", on_delete="CASCADE")
+    created_at: Any = BigIntegerField()
+    seen_at: Any = BigIntegerField()
+
+    @classmethod
+    def person(cls, digest: str, started_after: int, seen_after: int) -> "User | None":
+        """Who is signed in with this, if it began and was last used after these times; `seen_at` is when that was."""
+        rows = User.raw(_SIGNED_IN, digest, started_after, seen_after)
+        return next(iter(rows), None)
+
+
+class Invitation(Table):
+    """A link that is good once, known by its hash: to choose a password for `user`; for nobody, to make the first editor."""
+
+    digest: Any = TextField(primary_key=True)
+    user: Any = ForeignKeyField(User, backref="invitations", null=True, unique=True, on_delete="CASCADE")
+    expires_at: Any = BigIntegerField(null=True)
+
+
+class Guess(Table):
+    """A password that was tried and was not right: for which account, from where. Forgotten after a quarter of an hour."""
+
+    id: Any = AutoIncrementField()
+    account: Any = TextField(index=True)
+    address: Any = TextField(index=True)
+    at: Any = BigIntegerField()
+
+
+class Token(Table):
+    """What a machine shows instead of signing in: known by its hash, good for the scopes it names (blanks between them)."""
+
+    id: Any = AutoIncrementField()
+    name: Any = TextField(unique=True)
+    digest: Any = TextField(unique=True)
+    scopes: Any = TextField()
+    made_by: Any = TextField(default="")
+    created_at: Any = BigIntegerField()
+    expires_at: Any = BigIntegerField(null=True)
+    used_at: Any = BigIntegerField(null=True)
+
+    @classmethod
+    def listed(cls) -> Any:
+        """All tokens in the order of their names."""
+        return cls.select().order_by(SQL("name COLLATE NOCASE"))
+
+
+class Fact(Table):
+    """Something that the installation knows of itself, by name."""
+
+    name: Any = TextField(primary_key=True)
+    value: Any = TextField()
+
+
+_SIGNED_IN = """
+    SELECT "user".id, name, role, password, login.seen_at FROM login JOIN "user" ON "user".id = login.user_id
+    WHERE login.digest = ? AND login.created_at > ? AND login.seen_at > ?"""
+
+TABLES = (Channel, Attempt, User, Login, Invitation, Guess, Token, Fact)

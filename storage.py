@@ -21,11 +21,19 @@ class StorageError(Exception):
     """The database cannot be used; the text is a plain sentence for the person who starts Tocsin."""
 
 
+class Forgiving(SqliteDatabase):
+    """SQLite, whose texts are read even where a flipped bit has made them no UTF-8: one row must not take a page with it."""
+
+    def _add_conn_hooks(self, conn):
+        conn.text_factory = lambda octets: octets.decode("utf-8", "replace")
+        super()._add_conn_hooks(conn)  # type: ignore[misc]
+
+
 def open_database(path: Path) -> SqliteDatabase:
     """The database at `path`, not yet connected. Every thread keeps one connection of its own."""
     journal = "wal" if WAL_IS_SAFE else "truncate"
     pragmas = {"journal_mode": journal, "synchronous": "full", "foreign_keys": 1, "busy_timeout": 5000}
-    database = SqliteDatabase(str(path), pragmas=pragmas, lock_type="IMMEDIATE")
+    database = Forgiving(str(path), pragmas=pragmas, lock_type="IMMEDIATE")
     db.initialize(database)
     return database
 

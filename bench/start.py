@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 from parts import ROOT
 from parts.figures import figure
-from parts.tocsin import Browser, alive, free_port, processes_of
+from parts.tocsin import PASSWORD, Browser, alive, free_port, processes_of
 from receiver import Receiver, silence
 
 STARTS = 5
@@ -41,6 +41,7 @@ def start_and_stop(folder: str, meanwhile=None) -> tuple[float, float]:
     port = free_port()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
     given = {"TOCSIN_BIND": f"127.0.0.1:{port}", "TOCSIN_DATA_DIR": folder, "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}
+    given |= {"TOCSIN_ADMIN_PASSWORD": PASSWORD}
     began = time.monotonic()
     # A session of its own, so that whatever goes wrong, all of it can be ended at once.
     process = subprocess.Popen(

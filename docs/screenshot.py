@@ -27,6 +27,8 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1280, "height": 1010})
             script = {"path": str(HTMX), "content_type": "text/javascript", "headers": OPEN}
             page.route("https://cdn.jsdelivr.net/**", lambda route: route.fulfill(**script))
+            signed_in = [{"name": one.name, "value": one.value, "url": server.url} for one in server.person.cookies]
+            page.context.add_cookies(signed_in)
             page.goto(f"{server.url}/channels/new")
             page.fill("#name", "Shop, on call")
             page.fill("#url", f"http://127.0.0.1:{receiver.port}/hooks/checkout")

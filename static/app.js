@@ -34,10 +34,11 @@ document.addEventListener("htmx:error", (event) => {
 });
 
 document.addEventListener("htmx:after:swap", (event) => {
-  const target = event.detail && event.detail.ctx && event.detail.ctx.target;
-  if (target && (target.id === "test-result" || target.id === "preview" || target.id === "notice")) {
+  const target = event.detail && event.detail.ctx && event.detail.ctx.target;  // a selector when the answer named it
+  if (target && (target.id === "test-result" || target.id === "preview")) {
     const shown = document.getElementById(target.id);
     if (document.activeElement.id !== "body") shown.scrollIntoView({ block: "nearest" });
+    notice.querySelectorAll(".bad").forEach((old) => old.remove());  // what could not be done before was done now
   }
   if (target && target.id === "header-rows") target.querySelector(".row:last-child input").focus();
 });
@@ -48,6 +49,17 @@ document.addEventListener("htmx:finally:request", (event) => {
   if (!button.matches || !button.matches("button[hx-disable]")) return;
   queueMicrotask(() => { if (document.activeElement === document.body) button.focus({ preventScroll: true }); });
 });
+
+// What is shown only once is selected as a whole, and copied where the browser lets a page do so.
+for (const copy of document.querySelectorAll("button[data-copy]")) {
+  const shown = document.getElementById(copy.dataset.copy);
+  shown.addEventListener("focus", () => shown.select());
+  if (document.activeElement === shown) shown.select();
+  copy.hidden = !navigator.clipboard;
+  copy.addEventListener("click", () => {
+    navigator.clipboard.writeText(shown.value).then(() => { copy.textContent = "Copied"; }, () => shown.focus());
+  });
+}
 
 const form = document.getElementById("channel-form");
 if (form) {

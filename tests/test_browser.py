@@ -17,7 +17,7 @@ def visit(chromium, live):
     pages = []
 
     def visit(path="/channels/new", **options):
-        page = open_page(chromium, **options)
+        page = open_page(chromium, live, **options)
         pages.append((page, options.get("cdn", True)))
         page.goto(live.url + path)
         return page
@@ -366,7 +366,7 @@ def everything_by_buttons(page, receiver):
     expect(page.locator("#notice")).to_contain_text("Saved")
     page.get_by_role("link", name="Channels").click()
     page.get_by_role("button", name=f"Pause {name}", exact=True).click()
-    row = page.locator(".channels li").filter(has=page.get_by_role("link", name=name, exact=True))
+    row = page.locator(".list li").filter(has=page.get_by_role("link", name=name, exact=True))
     expect(row).to_have_attribute("data-state", "paused")
     page.get_by_role("button", name=f"Duplicate {name}", exact=True).click()
     expect(page.locator("h1")).to_have_text(f"{name} (copy)")

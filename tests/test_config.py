@@ -64,6 +64,10 @@ def test_an_empty_environment_has_the_defaults_of_the_design():
         ("BIND", "127.9.9.9:1", "host", "127.9.9.9"),
         ("BIND", "localhost:65535", "host", "localhost"),
         ("BIND", "[::1]:8000", "host", "::1"),
+        ("BIND", "0.0.0.0:8000", "host", "0.0.0.0"),
+        ("BIND", "[::]:8000", "host", "::"),
+        ("BIND", "tocsin.example:8000", "host", "tocsin.example"),
+        ("ADMIN_PASSWORD", "8 signs.", "admin_password", "8 signs."),
         ("WORKERS", "1", "workers", 1),
         ("WORKERS", "32", "workers", 32),
         ("THREADS", "2", "threads", 2),
@@ -88,7 +92,18 @@ def test_a_good_value_is_taken(name, value, field, expected):
 
 @pytest.mark.parametrize(
     "name",
-    ["DATA_DIR", "DATABASE_URL", "BIND", "WORKERS", "THREADS", "SECRET_KEY", "ENCRYPTION_KEYS", "ALLOW_NETWORKS", "CA_FILE"],
+    [
+        "DATA_DIR",
+        "DATABASE_URL",
+        "BIND",
+        "WORKERS",
+        "THREADS",
+        "SECRET_KEY",
+        "ENCRYPTION_KEYS",
+        "ALLOW_NETWORKS",
+        "CA_FILE",
+        "ADMIN_PASSWORD",
+    ],
 )
 def test_an_empty_value_is_as_good_as_none(name):
     assert read(**{name: ""}) == read()
@@ -155,8 +170,10 @@ BAD = {
         *("::1:8000", "[::1]"),
         *("[127.0.0.1]:80", "unix:/run/tocsin.sock", "http://127.0.0.1:80"),
         *(" 127.0.0.1:80", "127.0.0.1:80 "),
-        *("0.0.0.0:8000", "[::]:8000", "192.168.1.2:8000", "tocsin.example:8000", "[fe80::1]:80", "*:8000", "127.1:80"),
+        *("*:8000", "127.1:80", "300.1.1.1:80", "a b:80", "-x:80"),
     ],
+    "ADMIN_PASSWORD": ["short", "x" * 1001],
+    "TRUSTED_PROXIES": ["nas.lan", "10.0.0.0/33", "10.0.0.1;10.0.0.2", "*"],
     "WORKERS": ["0", "33", "-1", "+2", "2.0", "two", " 2", "２", "1e1", "9" * 5000],
     "THREADS": ["0", "1", "129", "-8", "eight", "8 ", "0x8"],
     "SECRET_KEY": ["short", "x" * 15],
@@ -279,7 +296,15 @@ def test_by_default_there_are_at_least_four_slots_for_tests():
     assert read().test_slots >= 4
 
 
-@pytest.mark.parametrize(("bind", "address"), [("127.0.0.1:80", "http://127.0.0.1:80/"), ("[::1]:8000", "http://[::1]:8000/")])
+@pytest.mark.parametrize(
+    ("bind", "address"),
+    [
+        ("127.0.0.1:80", "http://127.0.0.1:80/"),
+        ("[::1]:8000", "http://[::1]:8000/"),
+        ("0.0.0.0:8000", "http://127.0.0.1:8000/"),
+        ("[::]:80", "http://[::1]:80/"),
+    ],
+)
 def test_the_address_is_one_that_a_browser_takes(bind, address):
     assert read(BIND=bind).address == address
 

@@ -16,6 +16,7 @@ import markupsafe
 import pytest
 import trustme
 from channels import create, form_of, marks, stored_form
+from conftest import PASSWORD
 from receiver import raw, reply, silence
 
 from config import Config
@@ -25,7 +26,7 @@ from delivery.dial import Policy
 from delivery.kinds import Event
 from delivery.message import build
 from delivery.settings import Header, Settings
-from models import Attempt, Channel, db
+from models import Attempt, Channel, Login, db
 from web import channels, checks
 
 POLICY = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}).allow)
@@ -304,7 +305,7 @@ def test_an_exception_in_preparing_a_test_is_an_outcome_too(client, receiver, mo
         (checks, "sample_message", "/channels/new/preview"),
         (checks, "describe", "/channels/new/preview"),
         (checks, "_errors_by_field", "/channels/new/validate/url"),
-        (checks, "_record", "/channels/new/test"),
+        (checks, "recorded", "/channels/new/test"),
     ],
     ids=lambda given: given if isinstance(given, str) else "",
 )
@@ -721,3 +722,46 @@ def test_a_stored_row_holds_no_secret_in_any_column(client):
     row = Channel.get()
     assert leaks(repr(row.__data__)) == []
     assert row.origin == "http://127.0.0.1:9"
+
+
+# --- people and tokens -----------------------------------------------------------------------------------------------
+
+
+def test_no_password_link_session_or_token_is_stored_logged_or_shown_again(watch, app, config):
+    typed = {"old": PASSWORD, "password": "m4rker-new-password", "again": "m4rker-new-password"}
+    wrong = {"username": "ada", "password": "m4rker-wrong-guess"}
+    watch.post("/tokens", {"name": "Prometheus", "scope": "ingest"})
+    token = re.search(r'value="(tocsin_[\w-]+)"', watch.responses.pop()[1].text)[1]
+    watch.post("/people", {"name": "grace", "role": "editor"})
+    link = re.search(r'value="[^"]+/setup/([\w-]+)"', watch.responses.pop()[1].text)[1]
+    watch.post("/login", wrong)
+    watch.post("/account", {**typed, "again": "different"})
+    watch.post("/account", typed)
+    with watch.client._client.session_transaction() as session:
+        login = session["login"]
+    machine = app.test_client()
+    for headers in ({"Authorization": f"Bearer {token}"}, {"Authorization": f"Bearer {token}x"}):
+        watch.responses.append(("GET /metrics", machine.get("/metrics", headers=headers)))
+    for path in ("/people", "/tokens", "/account", "/channels"):
+        assert watch.get(path).status_code == 200
+    secrets = [*typed.values(), wrong["password"], token, link, login]
+    places = [part for _, response in watch.responses for part in (response.text, without_cookies(response))]
+    places += [text_of(record) for record in watch.caplog.records] + ["".join(watch.capfd.readouterr())]
+    places += [file.read_bytes().decode("latin-1") for file in config.database.parent.iterdir() if file.is_file()]
+    assert len(places) > 20
+    assert [(secret, place[:200]) for secret in secrets for place in places if secret in place] == []
+
+
+def without_cookies(response) -> str:
+    """The headers, but for the session's cookie, which is the one place where its secret belongs."""
+    return str([(name, text) for name, text in response.headers if name != "Set-Cookie"])
+
+
+def test_a_form_that_is_kept_over_a_sign_in_shows_no_secret(watch):
+    Login.delete().execute()
+    refused = watch.post("/channels", secret_form("http://127.0.0.1:9"))
+    kept = re.search(r'name="typed" value="([^"]+)"', refused.text)[1]
+    watch.post("/login", {"username": "ada", "password": "wrong", "typed": kept})
+    back = watch.post("/login", {"username": "ada", "password": PASSWORD, "typed": kept})
+    assert "What you typed stands below" in back.text
+    assert watch.found() == {}

@@ -1,6 +1,7 @@
 """The database file: migrations, pragmas, damage, and what each failure says."""
 
 import pytest
+from channels import create
 from peewee import SqliteDatabase
 
 import storage
@@ -78,3 +79,11 @@ def test_every_failure_of_the_database_has_a_sentence(tmp_path, error, words):
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(storage.StorageError, match="cannot be used"):
         storage.prepare(tmp_path / "missing" / "tocsin.db")
+
+
+def test_a_text_with_a_flipped_bit_takes_no_page_with_it(client):
+    whole, broken = create(client, name="Whole"), create(client, name="Broken")
+    db.execute_sql("UPDATE channel SET name = CAST(x'42FF6B' AS TEXT), settings = CAST(x'FF' AS TEXT) WHERE id = ?", (broken,))
+    listed = client.get("/channels")
+    assert (listed.status_code, "Whole" in listed.text, "B\N{REPLACEMENT CHARACTER}k" in listed.text) == (200, True, True)
+    assert [client.get(f"/channels/{one}/edit").status_code for one in (whole, broken)] == [200, 200]

@@ -1,13 +1,13 @@
 """The pages of channels: list, create, edit, duplicate, pause, resume, delete. No view here sends anything."""
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from peewee import IntegrityError
 from werkzeug.wrappers import Response
 
 from delivery.kinds import kinds
-from delivery.settings import read, write
-from models import DELIVERING, FAILING, PAUSED, Channel, db
-from web.editor import Edit, Stale, copy_name, differences, get_channel_or_404, now_ms, open_edit, page, save
+from delivery.settings import Settings, read, write
+from models import DELIVERING, EDITOR, FAILING, PAUSED, Channel, db
+from web.editor import Edit, Stale, copy_name, differences, drawn_again, get_channel_or_404, now_ms, open_edit, page, save
 from web.services import services
 
 bp = Blueprint("channels", __name__, url_prefix="/channels")
@@ -29,8 +29,13 @@ def _row(channel: Channel) -> dict:
         "kind": kind.label if kind else f"unknown kind “{channel.kind[:40]}”",
         "address": settings.target.masked if settings.target else "",
         "state": state,
-        "problem": problem or ("" if kind and settings.target else "Its kind or URL cannot be used."),
+        "problem": problem or unusable(channel, settings),
     }
+
+
+def unusable(channel: Channel, settings: Settings) -> str:
+    """Why nothing can be sent to a channel whose row is whole; empty when it can."""
+    return "" if settings.target and channel.kind in kinds() else "Its kind or URL cannot be used."
 
 
 @bp.get("/new")
@@ -41,8 +46,11 @@ def new():
 
 @bp.get("/<int:channel_id>/edit")
 def edit(channel_id: int):
-    """The form of a stored channel."""
-    return page(open_edit(channel_id))
+    """The form of a stored channel; a viewer sees it without what is secret in its URL."""
+    edit = open_edit(channel_id)
+    if g.person.role != EDITOR:
+        edit.form.url.data = edit.stored.target.masked if edit.stored and edit.stored.target else ""
+    return page(edit)
 
 
 @bp.post("")
@@ -55,7 +63,7 @@ def create():
 def update(channel_id: int):
     """Saves a stored channel; one that was deleted meanwhile comes back as a new one that is not saved yet."""
     if Channel.find(channel_id) is None:
-        return page(open_edit(None, request.form), 404, notice="This channel was deleted meanwhile. Save makes it anew.")
+        return drawn_again(channel_id, request.form, 404, "This channel was deleted meanwhile. Save makes it anew.")
     return _save(open_edit(channel_id, request.form))
 
 

@@ -57,17 +57,17 @@ def test(channel_id: int | None):
         return _shown(edit, "_test_result.html", 422)
     settings = edit.form.settings()
     try:
-        trial = services().bench.run(settings, f"{services().base_url}{edit.base}")
+        trial = services().bench.run(settings, edit.link)
     except Busy as busy:
         response = _shown(edit, "_test_result.html", 429, busy=busy)
         response.headers["Retry-After"] = str(math.ceil(busy.seconds))
         return response
     repair = trial.outcome.repair
     change = change_of(edit.form, dict(repair.changes)) if repair else ""
-    return _shown(edit, "_test_result.html", 200, trial=trial, change=change, unstored=_record(edit, trial, settings))
+    return _shown(edit, "_test_result.html", 200, trial=trial, change=change, unstored=recorded(edit, trial, settings))
 
 
-def _record(edit: Edit, trial: Trial, settings) -> str:
+def recorded(edit: Edit, trial: Trial, settings) -> str:
     """Stores the attempt; a database that cannot take it must not hide what the receiver said. Gives a sentence then."""
     try:
         record(trial.outcome, edit.channel, settings.fingerprint(services().config.secret_key), now_ms())
@@ -84,7 +84,7 @@ def preview(channel_id: int | None):
     While a body is typed (`?live=1`) the bodies are shown whatever the rest of the form says.
     """
     edit, shown = open_edit(channel_id, request.form), None
-    valid, settings, url = edit.form.validate(), edit.form.settings(), f"{services().base_url}{edit.base}"
+    valid, settings, url = edit.form.validate(), edit.form.settings(), edit.link
     try:
         samples = previews(settings, url)
         if valid:

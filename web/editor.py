@@ -36,6 +36,11 @@ class Edit:
         """The address under which this edit's checks, tests and previews live."""
         return url_for("channels.index") + f"/{self.channel.id or 'new'}"
 
+    @property
+    def link(self) -> str:
+        """Where the message of a test leads to."""
+        return f"{services().config.base_url}{self.base}{'/edit' if self.channel.id else ''}"
+
 
 def now_ms() -> int:
     """The time in milliseconds since the epoch."""
@@ -64,6 +69,7 @@ def _edit(channel: Channel, stored: Settings | None, problem: str, posted: Multi
         allow=services().policy.allow,
         keyring=services().keyring,
         posted=posted if posted is not None else MultiDict(),
+        fingerprint_key=services().config.secret_key,
     )
     return Edit(channel, stored, problem, ChannelForm(context, **(values if posted is None else {})))
 
@@ -72,9 +78,15 @@ def page(edit: Edit, status: int = 200, **extra) -> Response:
     """The whole editor page."""
     tests = list(Attempt.tests_of(edit.channel, TESTS_SHOWN)) if edit.channel.id else []
     html = render_template(
-        "channels/edit.html", edit=edit, form=edit.form, kinds=kinds(), names=samples(), tests=tests, **extra
+        "channels/edit.html", edit=edit, form=edit.form, kinds=kinds(), names=samples(), tests=tests, status=status, **extra
     )
     return make_response(html, status)
+
+
+def drawn_again(channel_id: int | None, posted: MultiDict, status: int, notice: str) -> Response:
+    """The editor with what was typed, and why it comes back; as a new channel when the stored one is gone."""
+    known = channel_id is not None and Channel.find(channel_id) is not None
+    return page(open_edit(channel_id if known else None, posted), status, notice=notice)
 
 
 def save(edit: Edit) -> Channel:

@@ -1,6 +1,7 @@
 """Every failure in words: who answered, what happened, what to do. No stack trace and no bare 500 ever leaves."""
 
 import logging
+import math
 import secrets
 
 from flask import Flask, Response, make_response, render_template, request
@@ -11,8 +12,11 @@ from werkzeug.exceptions import HTTPException, SecurityError
 from delivery.masking import trace
 from storage import in_words
 from web import WORDS
-from web.editor import open_edit, page
+from web.doors import SignInNeeded, for_machines
+from web.editor import drawn_again
+from web.problems import Denied, problem
 from web.services import services
+from web.signin import interrupted, refused
 
 log = logging.getLogger("tocsin.web")
 
@@ -24,6 +28,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(CSRFError, _forged)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(SecurityError, _foreign)
+    app.register_error_handler(SignInNeeded, _nobody)
+    app.register_error_handler(Denied, _denied)
     app.register_error_handler(DatabaseError, _database)
     app.register_error_handler(InterfaceError, _database)
     app.register_error_handler(Exception, _bug)
@@ -31,12 +37,34 @@ def register(app: Flask) -> None:
 
 def _forged(_error: CSRFError):
     words = WORDS["outdated"]
+    if "HX-Request" in request.headers:
+        return failure(400, words + WORDS["outdated_here"], renewed=True)
+    if request.endpoint == "signin.login":  # signed in meanwhile in another tab: the sealed edit must not be lost here
+        return refused(400, words + WORDS["outdated_sign_in"])
     return _again(words + WORDS["outdated_typed"], 400) or failure(400, words + WORDS["outdated_lost"])
 
 
 def _foreign(_error: SecurityError):
     # Without a host that is ours there is no address to draw a page with.
     return Response(WORDS["foreign"] + "\n", 400, mimetype="text/plain")
+
+
+def _nobody(_error: SignInNeeded):
+    if "HX-Request" in request.headers:
+        return _noticed(make_response(render_template("_interrupted.html", words=WORDS["interrupted_here"]), 401))
+    try:
+        return interrupted()
+    except HTTPException as too_much:  # a form that cannot even be read
+        return _http(too_much)
+
+
+def _denied(denied: Denied):
+    response = failure(denied.status, denied.why, **denied.members)
+    if denied.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="Tocsin"'
+    if denied.retry_after:
+        response.headers["Retry-After"] = str(math.ceil(denied.retry_after))
+    return response
 
 
 def _http(error: HTTPException):
@@ -46,7 +74,8 @@ def _http(error: HTTPException):
     if status == 413:
         _drain()
     ours = error.description if status == 404 and error.description != type(error).description else None
-    response = failure(status, ours or WORDS["failures"].get(str(status), error.description or ""))
+    of_pages = "" if for_machines() else WORDS["failures"].get(str(status), "")
+    response = failure(status, ours or of_pages or error.description or "")
     if status == 405:
         response.headers["Allow"] = error.get_response().headers.get("Allow", "")
     return response
@@ -64,11 +93,20 @@ def _bug(error: Exception):
     return failure(500, WORDS["bug"].format(reference))
 
 
-def failure(status: int, words: str) -> Response:
-    """A page that says what happened, or a fragment of it for htmx."""
-    template = "_failure.html" if "HX-Request" in request.headers else "failure.html"
-    title = WORDS["titles"].get(str(status), WORDS["other"])
-    return make_response(render_template(template, title=title, words=words, status=status), status)
+def failure(status: int, words: str, **more) -> Response:
+    """A page that says what happened, a fragment of it for htmx, or a problem document for a machine."""
+    if for_machines():
+        return problem(status, words, **more)
+    shown = {"title": WORDS["titles"].get(str(status), WORDS["other"]), "words": words, "status": status, **more}
+    if "HX-Request" in request.headers:
+        return _noticed(make_response(render_template("_failure.html", **shown), status))
+    return make_response(render_template("failure.html", **shown), status)
+
+
+def _noticed(fragment: Response) -> Response:
+    """The fragment, sent to the place for notices whatever was asked for."""
+    fragment.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
+    return fragment
 
 
 def _again(words: str, status: int) -> Response | None:
@@ -77,7 +115,7 @@ def _again(words: str, status: int) -> Response | None:
     if not edits or "HX-Request" in request.headers:
         return None
     try:
-        return page(open_edit((request.view_args or {}).get("channel_id"), request.form), status, notice=words)
+        return drawn_again((request.view_args or {}).get("channel_id"), request.form, status, words)
     except (DatabaseError, HTTPException):
         return None
 

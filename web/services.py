@@ -7,28 +7,29 @@ from flask import current_app
 from config import Config
 from delivery.dial import Policy
 from delivery.keyring import Keyring
+from delivery.pace import Pacer
 from delivery.trial import Bench
+from web.passwords import Passwords
 
 
 @dataclass(frozen=True)
 class Services:
-    """The configuration, the keys, the address policy, and the bench that runs tests."""
+    """The configuration, the keys, the address policy, the bench that runs tests, the passwords, and the pace of people."""
 
     config: Config
     keyring: Keyring
     policy: Policy
     bench: Bench
+    passwords: Passwords
+    pacer: Pacer
 
     @classmethod
     def of(cls, config: Config) -> "Services":
         """The services of a configuration that has its keys."""
         policy = Policy(config.allow, config.ca_file)
-        return cls(config, Keyring(config.encryption_keys), policy, Bench(config.test_slots, policy))
-
-    @property
-    def base_url(self) -> str:
-        """Where people reach these pages, without a slash at the end."""
-        return self.config.public_url or self.config.address.rstrip("/")
+        keyring, bench = Keyring(config.encryption_keys, config.keys_file), Bench(config.test_slots, policy)
+        seats = Passwords(config.data_dir, waiting=max(1, config.threads // 2))
+        return cls(config, keyring, policy, bench, seats, Pacer())
 
 
 def services() -> Services:

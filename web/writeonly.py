@@ -4,6 +4,9 @@ Blank keeps the stored secret, `<field>-remove` removes it. A secret that was ty
 back sealed in `<field>-carried`, so that the page holds no secret and nothing typed is lost.
 """
 
+import hashlib
+import hmac
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -24,6 +27,7 @@ class Context:
     allow: tuple[Permission, ...]
     keyring: Keyring
     posted: MultiDict = field(default_factory=MultiDict)
+    fingerprint_key: str = field(default="", repr=False)
 
 
 class WriteOnly(Form):
@@ -49,6 +53,14 @@ class WriteOnly(Form):
         value = (self[name].data or self._carried(name)) if name in self else ""
         return self.context.keyring.seal(f"typed {name}", {"value": value}) if value else ""
 
+    def fingerprint(self, name: str) -> str:
+        """Names the stored secret of a field, so that people can compare it and learn nothing of it; empty without one."""
+        return self._digits(name, self._stored(name))
+
+    def row_fingerprint(self, row) -> str:
+        """As `fingerprint`, of a header row."""
+        return self._digits(f"header {row.form.name.data.strip().lower()}", self._stored_header(row))
+
     def row_value(self, row) -> str:
         """The value that counts of one header row; a blank secret keeps the stored one of the same header name."""
         if row.value.data or not row.secret.data:
@@ -70,6 +82,10 @@ class WriteOnly(Form):
         if stored is None or not name.startswith("options-"):
             return getattr(stored, name, "")
         return stored.option(name.removeprefix("options-")) if stored.kind == self["kind"].data else ""
+
+    def _digits(self, purpose: str, secret: str) -> str:
+        text = json.dumps([purpose, secret]).encode()
+        return hmac.new(self.context.fingerprint_key.encode(), text, hashlib.sha256).hexdigest()[:8] if secret else ""
 
     def _stored_header(self, row) -> str:
         name = row.form.name.data.strip().lower()

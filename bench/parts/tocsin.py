@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from channels import fields_in
-from conftest import Live, free_port
+from conftest import PASSWORD, Live, free_port
 from markup import token_in
 
-__all__ = ["FORM", "Browser", "alive", "free_port", "megabytes", "processes_of", "running"]
+__all__ = ["FORM", "PASSWORD", "Browser", "alive", "free_port", "megabytes", "processes_of", "running"]
 
 FORM = {
     "name": "Database team, on call",
@@ -78,6 +78,14 @@ class Browser:
     def __init__(self, port: int, cookie: str = "", token: str = ""):
         self.port, self.cookie, self.token = port, cookie, token
         self._connection = HTTPConnection("127.0.0.1", port, timeout=40)
+        if not cookie:
+            self.sign_in()
+
+    def sign_in(self, page: str = "") -> None:
+        """As the admin of a `Live`; `page` is the sign-in page where it was fetched before."""
+        token = token_in(page or self.get("/login"))
+        form = {"username": "admin", "password": PASSWORD, "csrf_token": token}
+        self.answer("/login", urlencode(form).encode(), 303)
 
     def another(self) -> "Browser":
         """The same person on a connection of its own."""
@@ -101,7 +109,7 @@ class Browser:
 
     def encoded(self, form: dict) -> bytes:
         """The form as it goes over the wire, with the CSRF token."""
-        self.token = self.token or token_in(self.get("/channels/new"))
+        self.token = self.token or token_in(self.get("/account"))
         return urlencode({**form, "csrf_token": self.token}).encode()
 
     def create_channel(self, url: str, **fields: str) -> int:

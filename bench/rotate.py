@@ -1,0 +1,60 @@
+"""What `tocsin keys rotate` does to a thousand channels with secret headers, a sign-in and a signature, and how fast."""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from parts.figures import figure
+
+import storage
+from config import Config
+from delivery.keyring import Keyring
+from delivery.settings import Header, Settings, read, write
+from delivery.vault import rotate
+from models import Channel, db
+
+CHANNELS, ROTATIONS, TARGET = 1000, 5, 2.0
+SETTINGS = Settings(
+    url="https://hooks.example.com/services/T024BE7LD/t0ken-of-the-path",
+    headers=tuple(Header(f"X-Key-{number}", f"r0ute-4f9c2d7e81ab-{number}", secret=number < 3) for number in range(5)),
+    auth="bearer",
+    auth_secret="glsa_8Jw2bYx0QmT5vNfKcR3pLzHs7EuDgA1o",
+    signing="standard",
+    signing_secret="whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    payload='{"team": "database", "runbook": "https://wiki.example.com/runbooks/db", "escalate": ["lead", "on call"]}',
+)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
+        config = Config.from_env({"TOCSIN_DATA_DIR": folder}).with_keys()
+        storage.prepare(config.database)
+        fill(Keyring(config.encryption_keys), config.secret_key)
+        took = [seconds(config) for _ in range(ROTATIONS)]
+        alone = Keyring(tuple(Path(folder, "encryption.keys").read_text().split())[:1])
+        shut = sum(bool(read(channel, alone)[1]) for channel in Channel.listed())
+        db.close()
+    figure(f"rotation of {CHANNELS:,} channels, median of {ROTATIONS}", statistics.median(took), "s", TARGET, places=2)
+    figure(f"rotation of {CHANNELS:,} channels, longest of {ROTATIONS}", max(took), "s", TARGET, places=2)
+    figure("channels that the new key alone does not open", shut, "channels", 0, places=0)
+
+
+def fill(keyring: Keyring, key: str) -> None:
+    """The channels, as they are stored."""
+    with db.atomic():
+        for number in range(CHANNELS):
+            channel = Channel.create(name=f"Team {number}", kind="", created_at=1, updated_at=1)
+            write(channel, SETTINGS, keyring, key)
+            channel.save()
+
+
+def seconds(config: Config) -> float:
+    """The time of one rotation, the disk's part included."""
+    began = time.perf_counter()
+    assert rotate(config).resealed == CHANNELS
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,527 @@
+"""Channels for scripts: who may ask, what comes back and what never does, what is written, what is refused in which words."""
+
+import json
+
+import pytest
+from channels import create, stored_form
+from receiver import reply
+
+from delivery.trial import Busy
+from models import PAUSED, Channel
+from web import api
+from web.editor import now_ms, save
+from web.services import services
+from web.tokens import make
+
+URL = "https://hooks.example.com/services/t0ken-of-the-url"
+SECRETS = {"auth": "bearer", "auth_secret": "s3cret-of-auth", "signing": "github", "signing_secret": "s3cret-of-signing"}
+ROWS = [{"name": "X-Key", "value": "s3cret-of-row", "secret": True}, {"name": "X-Team", "value": "db"}]
+FULL = {"name": "Full", "url": URL, **SECRETS, "headers": ROWS, "payload": '{ "n": 1.10 }', "timeout": 7, "verify_tls": False}
+PATHS = [
+    ("GET", "/api/v1/channels", "channels:read"),
+    ("GET", "/api/v1/channels/1", "channels:read"),
+    ("POST", "/api/v1/channels", "channels:write"),
+    ("PUT", "/api/v1/channels/1", "channels:write"),
+    ("DELETE", "/api/v1/channels/1", "channels:write"),
+    ("POST", "/api/v1/channels/1/test", "channels:write"),
+]
+
+
+class Script:
+    """A script with a token: no cookies, JSON in and out."""
+
+    def __init__(self, app, *scopes):
+        self._app, self._name = app, " ".join(scopes)
+        with app.app_context():
+            _token, self.secret = make(self._name, list(scopes), None, "ada", now_ms())
+
+    def ask(self, method, path="", sent=None, **kwargs):
+        """One request below /api/v1/channels; a text goes as it is, all else as JSON."""
+        data = sent if sent is None or isinstance(sent, str | bytes) else json.dumps(sent)
+        headers = {"Authorization": f"Bearer {self.secret}"}
+        response = self._app.test_client().open(f"/api/v1/channels{path}", method=method, data=data, headers=headers, **kwargs)
+        assert "Set-Cookie" not in response.headers
+        if response.status_code >= 400:
+            assert response.mimetype == "application/problem+json", response.text
+            assert {"type", "title", "status", "detail"} <= set(response.json)
+            assert response.json["status"] == response.status_code
+        return response
+
+    def make(self, **members):
+        """A new channel."""
+        response = self.ask("POST", "", {"name": "Made", "url": URL, **members})
+        assert response.status_code == 201, response.text
+        return response.json
+
+    def errors(self, members, method="POST", path="", status=422):
+        """The messages that a channel is refused with."""
+        response = self.ask(method, path, members)
+        assert response.status_code == status, response.text
+        return response.json["errors"]
+
+
+@pytest.fixture
+def script(app):
+    """A script that may do everything with channels."""
+    return Script(app, "channels:read", "channels:write")
+
+
+def settings_of(app, channel_id):
+    """What is stored, secrets opened."""
+    with app.app_context():
+        return api.read(Channel.find(channel_id), services().keyring)[0]
+
+
+# --- who may ask ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), PATHS)
+def test_every_route_asks_for_a_token_with_its_scope(app, client, method, path, scope):
+    create(client)
+    others = {"ingest", "metrics", "channels:read", "channels:write"} - {scope}
+    script = Script(app, *sorted(others))
+    answers = {
+        "no token": app.test_client().open(path, method=method),
+        "an unknown token": app.test_client().open(path, method=method, headers={"Authorization": "Bearer tocsin_x"}),
+        "a password": app.test_client().open(path, method=method, auth=("x", script.secret)),
+        "a person's cookie": client._client.open(path, method=method),
+    }
+    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 401)
+    assert all(answer.headers["WWW-Authenticate"].startswith("Bearer") for answer in answers.values())
+    assert all(answer.mimetype == "application/problem+json" for answer in answers.values())
+    denied = script.ask(method, path.removeprefix("/api/v1/channels"))
+    assert (denied.status_code, scope in denied.json["detail"]) == (403, True)
+    assert Channel.select().count() == 1
+
+
+def test_an_expired_token_opens_nothing(app):
+    with app.app_context():
+        _token, secret = make("old", ["channels:read"], 1, "ada", now_ms() - 2 * 24 * 60 * 60 * 1000)
+    answer = app.test_client().get("/api/v1/channels", headers={"Authorization": f"Bearer {secret}"})
+    assert (answer.status_code, "expired" in answer.json["detail"]) == (401, True)
+
+
+# --- what comes back --------------------------------------------------------------------------------------------------------
+
+
+def test_no_channels_are_an_empty_list(script):
+    assert script.ask("GET").json == {"channels": []}
+
+
+def test_a_created_channel_is_where_its_location_says(app, script):
+    response = script.ask("POST", "", FULL)
+    assert response.status_code == 201
+    channel_id = response.json["id"]
+    assert response.headers["Location"] == f"/api/v1/channels/{channel_id}"
+    assert script.ask("GET", f"/{channel_id}").json == response.json
+    assert script.ask("GET").json == {"channels": [response.json]}
+    settings = settings_of(app, channel_id)
+    assert (settings.url, settings.auth_secret, settings.signing_secret) == (URL, "s3cret-of-auth", "s3cret-of-signing")
+    assert (settings.timeout, settings.verify_tls, settings.headers[0].value) == (7, False, "s3cret-of-row")
+
+
+def test_a_channel_shows_all_of_itself_but_its_secrets(script):
+    shown = script.make(**FULL)
+    assert shown == {
+        "id": 1,
+        "name": "Full",
+        "kind": "webhook",
+        "url": "https://hooks.example.com/…-url",
+        "method": "POST",
+        "headers": [{"name": "X-Key", "value": "", "secret": True}, {"name": "X-Team", "value": "db", "secret": False}],
+        "auth": "bearer",
+        "auth_username": "",
+        "signing": "github",
+        "signing_timestamp_header": "",
+        "options": {},
+        "payload": '{ "n": 1.10 }',
+        "body": "",
+        "timeout": 7,
+        "verify_tls": False,
+        "ca_pem": "",
+        "version": 1,
+        "secrets": ["auth_secret", "signing_secret"],
+        "state": "delivering",
+        "proof": "unproven",
+        "origin": "https://hooks.example.com",
+        "created_at": shown["created_at"],
+        "updated_at": shown["updated_at"],
+    }
+    assert shown["created_at"].endswith("Z")
+
+
+def test_no_secret_ever_comes_back(script):
+    options = {"bot_token": "12345678:s3cret-of-option", "chat_id": "7"}
+    telegram = {"kind": "telegram", "name": "Telegram", "url": "", "options": options}
+    wrong = {**FULL, "name": "", "timeout": 99}
+    told = [
+        *(script.ask("POST", "", sent).text for sent in (FULL, telegram, FULL, wrong)),
+        *(script.ask("PUT", "/1", sent).text for sent in (FULL, wrong, {**FULL, "version": 1})),
+        *(script.ask("GET", path).text for path in ("", "/1", "/2")),
+    ]
+    assert not [text for text in told if "s3cret" in text or "t0ken-of-the-url" in text]
+    assert script.ask("GET", "/2").json["secrets"] == ["options-bot_token"]
+    assert script.ask("GET", "/2").json["options"]["chat_id"] == "7"
+
+
+def test_a_damaged_channel_is_listed_and_says_so(client, script):
+    whole, damaged = create(client, name="Whole"), create(client, name="Damaged")
+    Channel.update(sealed="nonsense", settings="[", kind="unheard").where(Channel.id == damaged).execute()
+    rows = {row["name"]: row for row in script.ask("GET").json["channels"]}
+    assert "problem" not in rows["Whole"]
+    assert "cannot be opened" in rows["Damaged"]["problem"]
+    assert (rows["Damaged"]["url"], rows["Damaged"]["id"], rows["Whole"]["id"]) == ("", damaged, whole)
+
+
+def test_a_channel_whose_kind_is_gone_says_so(client, script):
+    Channel.update(kind="unheard").where(Channel.id == create(client)).execute()
+    assert script.ask("GET", "/1").json["problem"] == "Its kind or URL cannot be used."
+
+
+@pytest.mark.parametrize("path", ["/7", "/0", f"/{10**30}"])
+@pytest.mark.parametrize(("method", "below"), [("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/test")])
+def test_a_channel_that_does_not_exist_is_not_found(script, method, path, below):
+    assert script.ask(method, path + below, {}).status_code == 404
+
+
+def test_a_deleted_channel_is_gone(script):
+    script.make()
+    response = script.ask("DELETE", "/1")
+    assert (response.status_code, response.data) == (204, b"")
+    assert script.ask("GET", "/1").status_code == 404
+
+
+# --- what is written --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dropped", [[], ["url"], ["version"], ["secrets", "problem", "state", "proof", "id", "origin"]])
+def test_what_was_read_can_be_sent_back_and_changes_nothing(app, script, dropped):
+    read = script.make(**FULL)
+    before = settings_of(app, 1)
+    sent = {name: value for name, value in read.items() if name not in dropped}
+    response = script.ask("PUT", "/1", sent)
+    assert response.status_code == 200, response.text
+    assert {**response.json, "updated_at": ""} == {**read, "version": 2, "updated_at": ""}
+    assert settings_of(app, 1) == before
+
+
+def test_a_page_and_a_script_see_the_same_channel(client, script):
+    script.make(**FULL)
+    form = stored_form(client, 1)
+    assert (form["url"], form["payload"], form["timeout"], form["headers-1-value"]) == (URL, FULL["payload"], "7", "db")
+    assert client.post("/channels/1", form).status_code == 303
+    assert script.ask("GET", "/1").json["version"] == 2
+
+
+def test_what_is_left_out_goes_back_to_its_default_but_for_url_and_secrets(app, script):
+    script.make(**FULL)
+    kept = {name: SECRETS[name] for name in ("auth", "signing")}
+    shown = script.ask("PUT", "/1", {"name": "Less", **kept}).json
+    assert (shown["payload"], shown["timeout"], shown["verify_tls"], shown["headers"]) == ("", 10, True, [])
+    settings = settings_of(app, 1)
+    assert (settings.url, settings.auth_secret, settings.signing_secret) == (URL, "s3cret-of-auth", "s3cret-of-signing")
+
+
+STORED = "whsec_b2xkLXNlY3JldA=="
+OLD = {"signing": "standard", "signing_secret": "whsec_bmV3LXNlY3JldA==", "signing_secret_old": STORED}
+
+
+@pytest.mark.parametrize(
+    ("sent", "left"),
+    [
+        ({}, "whsec_b2xkLXNlY3JldA=="),
+        ({"signing_secret_old": ""}, "whsec_b2xkLXNlY3JldA=="),
+        ({"signing_secret_old": None}, ""),
+    ],
+)
+def test_a_secret_is_kept_when_left_out_or_empty_and_removed_by_null(app, script, sent, left):
+    script.make(**OLD)
+    shown = script.ask("PUT", "/1", {"name": "Made", "signing": "standard", **sent}).json
+    assert settings_of(app, 1).signing_secret_old == left
+    assert ("signing_secret_old" in shown["secrets"]) == bool(left)
+
+
+def test_an_option_is_kept_when_it_is_secret_and_else_goes_back_to_its_default(app, script):
+    options = {"bot_token": "12345678:s3cret", "chat_id": "7", "message_thread_id": "3"}
+    shown = script.make(kind="telegram", url=None, options=options)
+    assert (shown["url"], shown["secrets"]) == ("https://api.telegram.org/", ["options-bot_token"])
+    shown = script.ask("PUT", "/1", {"name": "Made", "kind": "telegram", "options": {"chat_id": "8"}}).json
+    settings = settings_of(app, 1)
+    assert (settings.option("bot_token"), settings.option("chat_id")) == ("12345678:s3cret", "8")
+    assert shown["options"] == {"chat_id": "8"}
+    removed = {"name": "Made", "kind": "telegram", "options": {"bot_token": None, "chat_id": "8"}}
+    assert list(script.errors(removed, "PUT", "/1")) == ["options-bot_token"]
+
+
+def test_a_kept_secret_goes_to_no_other_origin(app, script):
+    script.make(**FULL)
+    elsewhere = {**script.ask("GET", "/1").json, "url": "https://elsewhere.example.com/x"}
+    assert set(script.errors(elsewhere, "PUT", "/1")) == {"auth_secret", "signing_secret", "headers-0-value"}
+    assert settings_of(app, 1).url == URL
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_shortened_url_is_not_taken_for_the_url(app, script, method):
+    script.make(name="First")
+    errors = script.errors(
+        {"name": "Second", "url": "https://hooks.example.com/…else"}, method, "/1" if method == "PUT" else ""
+    )
+    assert "shortened" in errors["url"][0]
+    assert settings_of(app, 1).url == URL
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        (json.dumps(' {"a":\r\n 1.10}'), ' {"a":\r\n 1.10}'),
+        ('{ "a" : 1.10,\n "b": [1e400, -0] }', '{ "a" : 1.10,\n "b": [1e400, -0] }'),
+        ('{"a": "\\u007b{ x }}", "b\\"}": "],:é"}', '{"a": "\\u007b{ x }}", "b\\"}": "],:é"}'),
+        ("1" * 5000, "1" * 5000),
+        ("[]", "[]"),
+        ("false", "false"),
+        ("0", "0"),
+        ("null", ""),
+        ('"null"', "null"),
+        (json.dumps('"text"'), '"text"'),
+    ],
+)
+def test_a_payload_is_stored_to_the_letter(app, script, sent, stored):
+    body = f'{{"name": "Made", "url": "{URL}", "payload": {sent} , "timeout":null}}'
+    response = script.ask("POST", "", body.encode())
+    assert (response.status_code, response.json.get("payload")) == (201, stored), response.text
+    assert settings_of(app, 1).payload == stored
+
+
+def test_a_body_may_be_an_object(script):
+    assert script.make(kind="custom", body={"text": "{{ alert.name }}"})["body"] == '{"text": "{{ alert.name }}"}'
+
+
+@pytest.mark.parametrize(("version", "status"), [(1, 409), (3, 409), (2, 200), (None, 200)])
+def test_only_over_the_version_that_was_read(script, version, status):
+    script.make()
+    assert script.ask("PUT", "/1", {"name": "Second"}).status_code == 200
+    assert script.ask("PUT", "/1", {"name": "Third", "version": version}).status_code == status
+
+
+def test_somebody_who_saves_in_between_is_not_overwritten(script, monkeypatch):
+    script.make()
+
+    def overtaken(edit):
+        Channel.update(version=Channel.version + 1, name="Theirs").execute()
+        return save(edit)
+
+    monkeypatch.setattr(api, "save", overtaken)
+    response = script.ask("PUT", "/1", {"name": "Mine"})
+    assert (response.status_code, Channel.find(1).name) == (409, "Theirs")
+
+
+def test_a_name_that_is_taken_in_between_is_refused(script, monkeypatch):
+    script.make(name="First")
+    monkeypatch.setattr(Channel, "name_taken", classmethod(lambda cls, name, except_id: False))
+    assert "choose another" in script.errors({"name": "First", "url": URL})["name"][0]
+    assert Channel.select().count() == 1
+
+
+def test_saving_sends_nothing(script, receiver):
+    script.make(url=receiver.url)
+    script.ask("PUT", "/1", {"name": "Again"})
+    assert not receiver.connections
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------------
+
+GOOD = {"name": "Made", "url": URL}
+REFUSED = [
+    ({**GOOD, "name": ""}, "name", "Give the channel a name"),
+    ({**GOOD, "name": "\ud83d\ude00\u202e"}, "name", "control character"),
+    ({"name": "Made"}, "url", "Enter the address"),
+    ({**GOOD, "url": "http://10.0.0.1/"}, "url", "TOCSIN_ALLOW_NETWORKS"),
+    ({**GOOD, "kind": "unheard", "options": {"x": "y"}}, "kind", "Choose one of the list"),
+    ({**GOOD, "timeout": 31}, "timeout", "from 1 to 30"),
+    ({**GOOD, "timeout": 1.5}, "timeout", "whole number"),
+    ({**GOOD, "timeout": 10**400}, "timeout", "whole number"),
+    ({**GOOD, "payload": "{"}, "payload", "Line 1"),
+    ({**GOOD, "payload": json.loads("[" * 70 + "]" * 70)}, "payload", "nested deeper than 64"),
+    ({**GOOD, "payload": "[" * 50_000}, "payload", "nested deeper than 64"),
+    ({**GOOD, "payload": ["x" * 70_000]}, "payload", "at most 65,536"),
+    ({**GOOD, "kind": "custom", "body": {"a": "{{ alert.nam }}"}}, "body", "did you mean alert.name?"),
+    ({**GOOD, "auth": "bearer"}, "auth_secret", "Enter the secret"),
+    ({**GOOD, "auth": None, "method": "DELETE"}, "method", "Choose one of the list"),
+    ({**GOOD, "headers": [ROWS[1], {"name": "Host", "value": "x"}]}, "headers-1-name", "set by Tocsin itself"),
+    ({**GOOD, "headers": [{"name": f"X-{number}", "value": "x"} for number in range(5000)]}, "headers", "at most 20"),
+    ({**GOOD, "kind": "telegram", "options": {"chat_id": "7"}}, "options-bot_token", "Enter this"),
+    # members that do not exist
+    ({**GOOD, "naem": "x"}, "naem", "no such member"),
+    ({**GOOD, "headers-0-name": "X"}, "headers-0-name", "no such member"),
+    ({**GOOD, "auth_secret-remove": "1"}, "auth_secret-remove", "no such member"),
+    ({**GOOD, "csrf_token": "1"}, "csrf_token", "no such member"),
+    ({**GOOD, "headers": [{"name": "X", "valeu": "y"}]}, "headers-0-valeu", "no such member"),
+    ({**GOOD, "options": {"token": "x"}}, "options-token", "no such member"),
+    ({**GOOD, "kind": "telegram", "options": {"bot_token-remove": "1"}}, "options-bot_token-remove", "no such member"),
+    # wrong types
+    ({**GOOD, "name": ["x"]}, "name", "must be a text"),
+    ({**GOOD, "name": 5}, "name", "must be a text"),
+    ({**GOOD, "url": {"a": 1}}, "url", "must be a text"),
+    ({**GOOD, "auth_secret": False}, "auth_secret", "must be a text"),
+    ({**GOOD, "timeout": "5"}, "timeout", "must be a number"),
+    ({**GOOD, "timeout": True}, "timeout", "must be a number"),
+    ({**GOOD, "version": "1"}, "version", "must be a number"),
+    ({**GOOD, "verify_tls": "no"}, "verify_tls", "must be true or false"),
+    ({**GOOD, "verify_tls": 0}, "verify_tls", "must be true or false"),
+    ({**GOOD, "headers": {"X-Team": "db"}}, "headers", "must be a list"),
+    ({**GOOD, "headers": ["X-Team: db"]}, "headers-0", "must be an object"),
+    ({**GOOD, "headers": [{"name": None, "value": "x"}]}, "headers-0-name", "must be a text"),
+    ({**GOOD, "headers": [{"name": "X", "value": None, "secret": True}]}, "headers-0-value", "must be a text"),
+    ({**GOOD, "headers": [{"name": "X", "value": "x", "secret": 1}]}, "headers-0-secret", "must be true or false"),
+    ({**GOOD, "options": [1]}, "options", "must be an object"),
+    ({**GOOD, "kind": "telegram", "options": {"bot_token": 5}}, "options-bot_token", "must be a text"),
+    ({**GOOD, "kind": "unheard", "options": {"token": []}}, "options-token", "must be a text"),
+]
+
+
+@pytest.mark.parametrize(("sent", "member", "words"), REFUSED)
+def test_what_is_wrong_is_said_member_by_member(script, sent, member, words):
+    errors = script.errors(sent)
+    assert list(errors) == [member]
+    assert words in errors[member][0]
+    assert Channel.select().count() == 0
+
+
+HOSTILE = [
+    (b"", 400, "not JSON"),
+    (b"name=Made&kind=webhook", 400, "Line 1, column 1"),
+    (b'{"name": "x",\n "url"}', 400, "Line 2, column 7"),
+    (b'{"name": "\xff"}', 400, "not UTF-8"),
+    (b'{"name": "\\ud800"}', 400, "Half of a character"),
+    (b'{"\\ud800": 1}', 400, "Half of a character"),
+    (b'{"timeout": NaN}', 400, "NaN is not JSON"),
+    (b'{"payload": [-Infinity]}', 400, "-Infinity is not JSON"),
+    (b'{"name": "a", "name": "b"}', 400, "'name' stands twice"),
+    (b'{"payload": [{"\\u0061": 1, "a": 2}]}', 400, "'a' stands twice"),
+    (b"[" * 100_000, 400, "nested too deep"),
+    (b'{"payload":' * 50_000 + b"1" + b"}" * 50_000, 400, "nested too deep"),
+    (b"[" * 900 + b"]" * 900, 422, "one JSON object"),
+    (b"[]", 422, "one JSON object"),
+    (b"null", 422, "one JSON object"),
+    (b'"text"', 422, "one JSON object"),
+    (b"9" * 5000, 422, "one JSON object"),
+    (b'{"name": "\x00"}', 400, "control character"),
+    (b'{"name": "x"}' + b" " * 1_100_000, 413, ""),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "words"), HOSTILE)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_hostile_body_is_refused_in_words(script, method, body, status, words):
+    script.make()
+    response = script.ask(method, "/1" if method == "PUT" else "", body)
+    assert (response.status_code, words in response.json["detail"]) == (status, True), response.text
+    assert script.ask("GET", "/1").json["version"] == 1
+
+
+@pytest.mark.parametrize("member", [*api._READ_ONLY, "headers", "options", "payload", "naem"])
+@pytest.mark.parametrize("value", ["[" * 500 + "]" * 500, '{"a":' * 300 + "1" + "}" * 300, '"\\u0000\\u202e"', "1e999999999"])
+def test_no_value_of_any_member_is_a_fault_of_ours(script, member, value):
+    response = script.ask("POST", "", f'{{"name": "Made", "url": "{URL}", "{member}": {value}}}')
+    assert response.status_code in (201, 422)
+
+
+@pytest.mark.parametrize("sent", [b'\xef\xbb\xbf{"name": "Made", "url": "https://x.example/"}', json.dumps(GOOD).encode()])
+@pytest.mark.parametrize(
+    "mimetype", ["application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+def test_json_is_json_whatever_it_is_called(script, sent, mimetype):
+    assert script.ask("POST", "", sent, content_type=mimetype).status_code == 201
+
+
+def test_a_method_that_no_route_has_says_which_there_are(script):
+    response = script.ask("PATCH", "/1", {})
+    assert (response.status_code, set(response.headers["Allow"].split(", ")) >= {"GET", "PUT", "DELETE"}) == (405, True)
+
+
+# --- tests ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [None, "{}", " "])
+def test_a_test_really_sends_and_proves_the_channel(script, receiver, sent):
+    script.make(url=receiver.url, payload="[1]")
+    response = script.ask("POST", "/1/test", sent)
+    told = response.json
+    marks = {name: told[name] for name in ("verdict", "reason", "actor", "status", "unstored")}
+    assert response.status_code == 200
+    assert marks == {"verdict": "delivered", "reason": "ok", "actor": "receiver", "status": 200, "unstored": ""}
+    message = json.loads(receiver.requests[0].body)
+    assert (message["payload"], message["alert"]["url"]) == ([1], "http://127.0.0.1:8000/channels/1/edit")
+    assert [stage["name"] for stage in told["stages"]] == ["policy", "dns", "tcp", "sent", "first byte", "verdict"]
+    assert told["says"]
+    assert told["milliseconds"] > 0
+    assert script.ask("GET", "/1").json["proof"] == "proven by test"
+    assert len(receiver.requests) == 1
+
+
+def test_a_test_tells_what_the_receiver_said_without_its_secrets(script, receiver):
+    script.make(url=receiver.url, **SECRETS)
+    receiver.script = reply(404, b"no hook t0ken-of-the-path for s3cret-of-auth <b>")
+    response = script.ask("POST", "/1/test")
+    assert (response.status_code, response.json["verdict"], response.json["status"]) == (200, "failed", 404)
+    assert "no hook" in response.json["excerpt"]
+    assert response.json["hint"]
+    assert not [secret for secret in ("t0ken-of-the-path", "s3cret") if secret in response.text]
+
+
+def test_a_test_of_a_paused_channel_sends_too(script, receiver):
+    script.make(url=receiver.url)
+    Channel.update(state=PAUSED).execute()
+    assert script.ask("POST", "/1/test").json["verdict"] == "delivered"
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [({"sealed": "x"}, "cannot be opened"), ({"settings": "["}, "damaged"), ({"kind": "x"}, "'x' is not known")],
+)
+def test_a_damaged_channel_is_not_tested_and_says_so(script, receiver, damage, words):
+    script.make(url=receiver.url)
+    Channel.update(**damage).execute()
+    response = script.ask("POST", "/1/test")
+    assert (response.status_code, response.json["detail"].startswith("Nothing was sent.")) == (422, True)
+    assert words in response.json["detail"]
+    assert not receiver.connections
+
+
+def test_a_test_takes_no_body(script, receiver):
+    script.make(url=receiver.url)
+    response = script.ask("POST", "/1/test", {"url": "https://elsewhere.example.com/"})
+    assert (response.status_code, "no body" in response.json["detail"]) == (422, True)
+    assert not receiver.connections
+
+
+def test_a_test_beyond_the_free_places_is_put_off_at_once(app, script, receiver):
+    script.make(url=receiver.url)
+    bench = app.extensions["tocsin"].bench
+    taken = 0
+    while bench._slots.acquire(blocking=False):
+        taken += 1
+    response = script.ask("POST", "/1/test")
+    bench._slots.release(taken)
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "1")
+    assert not receiver.connections
+    assert script.ask("POST", "/1/test").status_code == 200
+
+
+def test_a_vendor_that_takes_no_more_is_named(app, script, monkeypatch):
+    script.make()
+
+    def busy(_settings, _url):
+        raise Busy(2.5, "Telegram")
+
+    monkeypatch.setattr(app.extensions["tocsin"].bench, "run", busy)
+    response = script.ask("POST", "/1/test")
+    assert (response.status_code, response.headers["Retry-After"], "Telegram" in response.text) == (429, "3", True)
+
+
+def test_a_test_that_cannot_be_stored_says_so_and_what_the_receiver_said(script, receiver, monkeypatch):
+    script.make(url=receiver.url)
+    monkeypatch.setattr(api, "recorded", lambda *_args: "The disk is full.")
+    told = script.ask("POST", "/1/test").json
+    assert (told["verdict"], told["unstored"]) == ("delivered", "The disk is full.")

@@ -1,0 +1,100 @@
+"""What Prometheus reads: every known series from the beginning, counted from the database at each visit."""
+
+import re
+
+import pytest
+from channels import create
+from prometheus_client.parser import text_string_to_metric_families
+from receiver import reply
+
+from config import VERSION
+from models import Attempt, Channel
+from web.editor import now_ms
+from web.tokens import make
+
+
+@pytest.fixture
+def scrape(app):
+    """The answer to a visit of Prometheus."""
+    with app.app_context():
+        _token, secret = make("prometheus", ["metrics"], None, "ada", now_ms())
+    return lambda: app.test_client().get("/metrics", headers={"Authorization": f"Bearer {secret}"})
+
+
+def families(response):
+    """The metrics of an answer by their names, as Prometheus itself reads them."""
+    assert response.status_code == 200, response.text
+    return {family.name: family for family in text_string_to_metric_families(response.text)}
+
+
+def samples(response, name):
+    """The values of a metric by their labels' values, in the order of the labels' names."""
+    return {
+        tuple(value for _name, value in sorted(sample.labels.items())): sample.value
+        for sample in families(response)[name].samples
+    }
+
+
+def test_metrics_are_the_text_that_prometheus_reads(scrape):
+    response = scrape()
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert "Set-Cookie" not in response.headers
+    found = families(response)
+    assert {name: family.type for name, family in found.items()} == {
+        "tocsin_build_info": "gauge",
+        "tocsin_channels": "gauge",
+        "tocsin_recent_tests": "gauge",
+    }
+    assert all(re.fullmatch(r"[A-Z].+\.", family.documentation) for family in found.values())
+
+
+def test_the_version_stands_in_build_info(scrape):
+    assert samples(scrape(), "tocsin_build_info") == {(VERSION,): 1}
+
+
+def test_what_does_not_exist_yet_counts_zero(scrape):
+    channels, tests = samples(scrape(), "tocsin_channels"), samples(scrape(), "tocsin_recent_tests")
+    assert (len(channels), len(tests)) == (9, 6)
+    assert set(channels.values()) | set(tests.values()) == {0}
+
+
+def test_channels_are_counted_by_state_and_proof_as_they_are_now(scrape, client, receiver):
+    first, second = create(client, receiver.url, name="One"), create(client, name="Two")
+    client.post(f"/channels/{second}/pause")
+    client.post(f"/channels/{first}/test", {"name": "One", "kind": "webhook", "url": receiver.url, "timeout": "5"})
+    counted = {labels: value for labels, value in samples(scrape(), "tocsin_channels").items() if value}
+    assert counted == {("proven by test", "delivering"): 1, ("unproven", "paused"): 1}
+    Channel.delete().execute()
+    assert not any(samples(scrape(), "tocsin_channels").values())
+
+
+def test_tests_are_counted_by_verdict_for_a_day(scrape, client, receiver):
+    form = {"name": "One", "kind": "webhook", "url": receiver.url, "timeout": "5"}
+    for status in (200, 404, 404, 503):
+        receiver.script = reply(status)
+        client.post("/channels/new/test", form)
+    counted = {labels: value for labels, value in samples(scrape(), "tocsin_recent_tests").items() if value}
+    assert counted == {("delivered",): 1, ("failed",): 2, ("retry",): 1}
+    Attempt.update(at=Attempt.at - 24 * 60 * 60 * 1000 - 1).execute()
+    assert not any(samples(scrape(), "tocsin_recent_tests").values())
+
+
+def test_a_state_that_no_version_knows_breaks_nothing(scrape, client):
+    Channel.update(state='b"r\\o\nken').where(Channel.id == create(client)).execute()
+    assert samples(scrape(), "tocsin_channels")["unproven", 'b"r\\o\nken'] == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 401), ({"Authorization": "Bearer tocsin_nonsense"}, 401), ({"Authorization": "Basic eDp5"}, 401)],
+)
+def test_metrics_need_a_token(client, headers, status):
+    response = client.get("/metrics", headers=headers)
+    assert (response.status_code, response.mimetype) == (status, "application/problem+json")
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_metrics_need_the_scope(app):
+    with app.app_context():
+        _token, secret = make("other", ["ingest", "channels:read", "channels:write"], None, "ada", now_ms())
+    assert app.test_client().get("/metrics", headers={"Authorization": f"Bearer {secret}"}).status_code == 403

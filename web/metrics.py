@@ -1,0 +1,49 @@
+"""For Prometheus: what the database knows, counted when it is asked, so that all web processes say the same."""
+
+from collections import Counter
+from itertools import product
+
+from flask import Blueprint, Response
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from config import VERSION
+from models import DELIVERING, FAILING, PAUSED, PROVEN_BY_DELIVERY, PROVEN_BY_TEST, UNPROVEN, Attempt, Channel
+from web.doors import scoped
+from web.editor import now_ms
+
+bp = Blueprint("metrics", __name__)
+DAY = 24 * 60 * 60 * 1000
+# What is known stands there from the beginning, at 0: a query over a series that is not there finds nothing at all.
+CHANNELS = dict.fromkeys(product((DELIVERING, PAUSED, FAILING), (UNPROVEN, PROVEN_BY_TEST, PROVEN_BY_DELIVERY)), 0)
+TESTS = {(verdict,): 0 for verdict in ("delivered", "accepted", "retry", "failed", "gone", "blocked")}
+
+
+class Stored(Collector):
+    """What is counted; a metric more is a line more in `collect`."""
+
+    def collect(self):
+        yield InfoMetricFamily("tocsin_build", "The version of Tocsin that answers.", {"version": VERSION})
+        channels = Counter((channel.state, channel.proven) for channel in Channel.select())
+        yield _gauge("tocsin_channels", "Channels, by state and by what proves them.", ("state", "proof"), CHANNELS | channels)
+        words = "Tests of the last 24 hours, by verdict; the latest 50 of each channel are kept."
+        recent = Attempt.select(Attempt.verdict).where(Attempt.purpose == "test", Attempt.at > now_ms() - DAY)
+        yield _gauge("tocsin_recent_tests", words, ("verdict",), TESTS | Counter((test.verdict,) for test in recent))
+
+
+def _gauge(name: str, words: str, labels: tuple[str, ...], values: dict) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(name, words, labels=labels)
+    for of, value in values.items():
+        gauge.add_metric(of, value)
+    return gauge
+
+
+@bp.get("/metrics")
+@scoped("metrics")
+def metrics():
+    """The text that Prometheus reads."""
+    registry = CollectorRegistry()
+    registry.register(Stored())
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
