@@ -1,6 +1,7 @@
 """Assembly only: configuration, database, blueprints, failures, headers."""
 
 import logging
+from pathlib import Path
 
 from flask import Flask, redirect, url_for
 from flask_wtf import CSRFProtect
@@ -15,15 +16,19 @@ from web import (
     api,
     channels,
     checks,
+    deliveries,
     doors,
     errors,
     filters,
     headers,
     health,
+    ingest,
+    lab,
     metrics,
     passwords,
     people,
     signin,
+    silences,
     tokens,
 )
 from web.editor import now_ms
@@ -31,6 +36,7 @@ from web.proxy import BehindProxy
 from web.services import Services
 
 MOST_BYTES = 1024 * 1024
+_prepared: set[Path] = set()
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -56,10 +62,11 @@ def create_app(config: Config | None = None) -> Flask:
     csrf = CSRFProtect(app)
     errors.register(app)
     headers.register(app, config)
-    for module in (api, channels, checks, health, metrics, people, signin, tokens):
+    for module in (api, channels, checks, deliveries, health, ingest, lab, metrics, people, signin, silences, tokens):
         app.register_blueprint(module.bp)
-    for module in (api, metrics):
+    for module in (api, ingest, metrics):
         csrf.exempt(module.bp)
+    csrf.exempt(lab.receive)
     app.add_url_rule("/", "home", lambda: redirect(url_for("channels.index")))
     logging.getLogger("tocsin").setLevel(logging.INFO)
     app.wsgi_app = BehindProxy(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign]
@@ -69,13 +76,18 @@ def create_app(config: Config | None = None) -> Flask:
 def prepare(config: Config) -> Config:
     """What must stand before anything is served, and is made where it does not; the configuration with its keys.
 
-    Raises ConfigError and StorageError, each with one sentence for whoever starts Tocsin.
+    Once in a process and those that it forks: a look over the whole database takes up to a second. Raises ConfigError and
+    StorageError, each with one sentence for whoever starts Tocsin.
     """
     config = config.with_keys()
+    if config.database in _prepared:
+        storage.open_database(config.database)
+        return config
     storage.prepare(config.database)
     with db.connection_context():
         vault.check(Keyring(config.encryption_keys, config.keys_file))
         passwords.first_start(passwords.Passwords(config.data_dir), config.admin_password, now_ms())
+    _prepared.add(config.database)
     return config
 
 

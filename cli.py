@@ -1,6 +1,9 @@
 """The `tocsin` command: what is asked for goes to standard output, words about it to standard error."""
 
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ import storage
 from app import prepare
 from config import VERSION, Config, ConfigError
 from delivery import vault
+from delivery.worker import work
 from models import EDITOR, VIEWER, Token, User, db
+from supervisor import Supervisor, die_with_parent
 from web import accounts, filters, passwords, tokens
 from web.editor import now_ms
 
@@ -67,11 +72,36 @@ click.version_option(VERSION, message="tocsin %(version)s")(tocsin)
 
 
 @tocsin.command()
-def serve() -> None:
-    """Serve the pages until it is stopped."""
+@click.option("--no-worker", is_flag=True, help="Serve the pages alone; a worker runs elsewhere (tocsin worker).")
+def serve(no_worker: bool) -> int:
+    """Serve the pages, and deliver, until it is stopped."""
     prepare(Config.from_env())
+    return Supervisor(_web, with_worker=not no_worker).run()
+
+
+def _web() -> None:
     sys.argv = ["tocsin", "--config", str(Path(__file__).with_name("gunicorn.conf.py")), "wsgi:app"]
     WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog="tocsin").run()
+
+
+@tocsin.command()
+@click.option("--parent", type=int, default=0, hidden=True)
+@click.option("--crashed", is_flag=True, hidden=True)
+def worker(parent: int, crashed: bool) -> int:
+    """Deliver until it is stopped; one at a time works, a second one waits."""
+    stop, config = threading.Event(), Config.from_env().with_keys()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    if parent:
+        die_with_parent()
+        if os.getppid() != parent:
+            return 0
+        storage.open_database(config.database)  # the parent has looked it over
+    else:
+        storage.prepare(config.database)
+    work(config, stop, crashed)
+    sys.stdout.flush()
+    os._exit(0)  # a thread that still waits for a receiver must not hold up the end
 
 
 @people.command("list")

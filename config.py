@@ -50,6 +50,7 @@ class Config:
     port: int = 8000
     workers: int = 2
     threads: int = 8
+    pin_cores: bool = False
     secret_key: str = ""
     encryption_keys: tuple[str, ...] = ()
     keys_file: Path | None = field(default=None, compare=False)
@@ -103,6 +104,7 @@ class Config:
             port=port,
             workers=_number(env, "TOCSIN_WORKERS", 2, 1, 32),
             threads=_number(env, "TOCSIN_THREADS", 8, 2, 128),
+            pin_cores=bool(_number(env, "TOCSIN_PIN_CORES", 0, 0, 1)),
             secret_key=_secret_key(_secret(env, "TOCSIN_SECRET_KEY")),
             encryption_keys=_encryption_keys(_secret(env, "TOCSIN_ENCRYPTION_KEYS")),
             allow=tuple(map(_permission, _listed(env, "TOCSIN_ALLOW_NETWORKS"))),

@@ -28,7 +28,11 @@ class Table(Model):
 
 
 class Channel(Table):
-    """One configured destination. `version` counts its saves; `config_hash` names what would change the exchange."""
+    """One configured destination. `version` counts its saves; `config_hash` names what would change the exchange.
+
+    What does not change it stands in columns of its own: `matchers` (delivery.matchers; empty: every alert), `retries`
+    (delivery.retry; empty: the usual steps), `repeat_minutes` (0: a firing alert is told once).
+    """
 
     id: Any = AutoIncrementField()
     name: Any = TextField(unique=True)
@@ -44,6 +48,9 @@ class Channel(Table):
     proven_at: Any = BigIntegerField(null=True)
     created_at: Any = BigIntegerField()
     updated_at: Any = BigIntegerField()
+    matchers: Any = TextField(default="")
+    retries: Any = TextField(default="")
+    repeat_minutes: Any = IntegerField(default=0)
 
     @classmethod
     def listed(cls) -> Any:
@@ -70,8 +77,98 @@ class Channel(Table):
         return self.proof if known and self.config_hash and self.proof_hash == self.config_hash else UNPROVEN
 
 
+class Alert(Table):
+    """One monitored thing and how it is now. `key` names it (a hash); `body` is its JSON in the shape of `POST /api/v1/alerts`.
+
+    `closes_at` is when an open one closes by itself.
+    """
+
+    id: Any = AutoIncrementField()
+    key: Any = TextField(unique=True)
+    name: Any = TextField()
+    status: Any = TextField()
+    body: Any = TextField()
+    closes_at: Any = BigIntegerField(null=True, index=True)
+    changed_at: Any = BigIntegerField()
+    seen_at: Any = BigIntegerField()
+
+    @classmethod
+    def latest(cls, limit: int) -> Any:
+        """The alerts that came last for the first time, newest first."""
+        return cls.select().order_by(cls.id.desc()).limit(limit)
+
+
+PENDING, SENDING, DELIVERED, ACCEPTED, FAILED, HELD = "pending", "sending", "delivered", "accepted", "failed", "held"
+SUPERSEDED, GIVEN_UP, DROPPED, PARKED = "superseded", "given_up", "dropped", "parked"
+STATES = (PENDING, SENDING, DELIVERED, ACCEPTED, FAILED, HELD, SUPERSEDED, GIVEN_UP, DROPPED, PARKED)
+
+
+class Delivery(Table):
+    """One alert owed to one channel; `webhook_id` names it outside. Only `delivery.outbox` writes its `state`.
+
+    `event` is what it tells (`open` or `closed`), `body` is fixed at the first attempt (sealed where it holds a secret),
+    `attempts` counts all, `claims` those that ended with the worker. `cause` says in words why it is where it is.
+    """
+
+    id: Any = BigIntegerField(primary_key=True)
+    channel: Any = ForeignKeyField(Channel, backref="deliveries", on_delete="CASCADE", index=False)
+    alert: Any = ForeignKeyField(Alert, backref="deliveries", on_delete="CASCADE", index=False)
+    event: Any = TextField()
+    repeated: Any = IntegerField(default=0)
+    state: Any = TextField()
+    due_at: Any = BigIntegerField()
+    expires_at: Any = BigIntegerField()
+    attempts: Any = IntegerField(default=0)
+    claims: Any = IntegerField(default=0)
+    body: Any = TextField(null=True)
+    cause: Any = TextField(default="")
+    created_at: Any = BigIntegerField()
+    settled_at: Any = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("state", "due_at"), False), (("channel", "id"), False), (("alert", "channel"), False))
+
+    @property
+    def webhook_id(self) -> str:
+        """What receivers know it by."""
+        return f"msg_{self.id}"
+
+
+class Silence(Table):
+    """Holds back alerts that its matchers match, until a time; by whom and why."""
+
+    id: Any = AutoIncrementField()
+    matchers: Any = TextField()
+    reason: Any = TextField()
+    made_by: Any = TextField()
+    created_at: Any = BigIntegerField()
+    until: Any = BigIntegerField()
+
+
+class Receipt(Table):
+    """What was answered to a post of alerts with an `Idempotency-Key` (kept as a hash): the same again gets the same answer."""
+
+    key: Any = TextField(primary_key=True)
+    answer: Any = TextField()
+    at: Any = BigIntegerField(index=True)
+
+
+class LabRequest(Table):
+    """A request that came to the lab's receiving address."""
+
+    id: Any = AutoIncrementField()
+    at: Any = BigIntegerField()
+    method: Any = TextField()
+    headers: Any = TextField()
+    body: Any = TextField()
+    answered: Any = IntegerField()
+
+
 class Attempt(Table):
-    """One HTTP exchange and how it ended; of a channel that is not saved yet when `channel` is null. Texts are masked."""
+    """One HTTP exchange and how it ended; of a channel that is not saved yet when `channel` is null. Texts are masked.
+
+    Of a delivery, `delivery` names it and `number` counts its attempts; of a test they are null.
+    """
 
     id: Any = AutoIncrementField()
     channel: Any = ForeignKeyField(Channel, backref="attempts", null=True, on_delete="CASCADE")
@@ -86,6 +183,9 @@ class Attempt(Table):
     receiver: Any = TextField()
     stages: Any = TextField(default="[]")
     excerpt: Any = TextField(default="")
+    delivery: Any = ForeignKeyField(Delivery, backref="tried", null=True, on_delete="CASCADE")
+    number: Any = IntegerField(null=True)
+    says: Any = TextField(default="")
 
     class Meta:
         indexes = ((("config_hash", "verdict"), False),)
@@ -119,10 +219,10 @@ class Attempt(Table):
 # Written out, because peewee takes longer to put such statements together than SQLite to run them.
 _STORE_TEST = """
     INSERT INTO attempt
-        (channel_id, purpose, at, config_hash, verdict, reason, actor, status, milliseconds, receiver, stages, excerpt)
+        (channel_id, purpose, at, config_hash, verdict, reason, actor, status, milliseconds, receiver, stages, excerpt, says)
     VALUES
         (:channel_id, 'test', :at, :config_hash, :verdict, :reason, :actor, :status, :milliseconds, :receiver,
-         :stages, :excerpt)"""
+         :stages, :excerpt, :says)"""
 _FORGET_OLD_TESTS = """
     DELETE FROM attempt WHERE id IN (
         SELECT id FROM attempt WHERE channel_id IS ? AND purpose = 'test' ORDER BY id DESC LIMIT -1 OFFSET ?)"""
@@ -219,4 +319,4 @@ _SIGNED_IN = """
     SELECT "user".id, name, role, password, login.seen_at FROM login JOIN "user" ON "user".id = login.user_id
     WHERE login.digest = ? AND login.created_at > ? AND login.seen_at > ?"""
 
-TABLES = (Channel, Attempt, User, Login, Invitation, Guess, Token, Fact)
+TABLES = (Channel, Alert, Delivery, Silence, Receipt, LabRequest, Attempt, User, Login, Invitation, Guess, Token, Fact)

@@ -67,8 +67,10 @@ def prepare(path: Path) -> None:
 
 
 def in_words(error: Exception, path: Path) -> str:
-    """A plain sentence for a failure of the database."""
-    text = str(error).lower()
+    """A plain sentence for a failure of the database, and of what led to it: SQLite rolls back by itself when a disk is full,
+    and peewee's own attempt to do so fails then.
+    """
+    text = " ".join(str(one).lower() for one in (error, error.__context__, error.__context__ and error.__context__.__context__))
     if "locked" in text or "busy" in text:
         return "The database is busy: another process has held it for more than five seconds. Try again in a moment."
     if "readonly" in text or "read-only" in text or "permission denied" in text:

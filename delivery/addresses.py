@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from config import Permission
 from delivery.outcome import WORDS
@@ -22,6 +23,28 @@ _INSIDE_TEXTS = """
     192.0.0.0/24 192.88.99.0/24 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4 168.63.129.16/32
     2001::/23 2001:db8::/32 2002::/16 3fff::/20"""
 _INSIDE = list(map(ipaddress.ip_network, _INSIDE_TEXTS.split()))
+
+
+@dataclass(frozen=True)
+class Own:
+    """Where the lab receives: the one target inside that needs no permission. Without a host it is nowhere.
+
+    `url` is the address to copy; `hosts` are the ways to spell it, `allows` what it comes down to at a connect.
+    """
+
+    url: str = field(default="", repr=False)
+    hosts: frozenset[str] = frozenset()
+    port: int = 0
+    path: str = field(default="", repr=False)
+    allows: tuple[Permission, ...] = ()
+
+    def permissions(self, target: Target) -> tuple[Permission, ...]:
+        """What this target may reach without being allowed: our address if it is exactly that, with any query; else nothing."""
+        same = (target.scheme, target.port, target.path) == ("http", self.port, self.path)
+        return self.allows if same and target.host in self.hosts else ()
+
+
+NOWHERE = Own()
 
 
 def why_refused(address: Address, host: str, port: int, allowed: Iterable[Permission]) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from config import Permission
-from delivery.addresses import why_literal_refused, why_refused
+from delivery.addresses import NOWHERE, Own, why_literal_refused, why_refused
 from delivery.outcome import WORDS, Stage
 from delivery.target import Address, Target
 
@@ -37,10 +37,11 @@ class GuardError(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """What this installation allows: private networks, and extra certificate authorities."""
+    """What this installation allows: private networks, extra certificate authorities, and the lab's address."""
 
     allow: tuple[Permission, ...] = ()
     ca_file: Path | None = None
+    own: Own = NOWHERE
 
 
 @dataclass
@@ -146,7 +147,8 @@ def _connected(family: int, peer: tuple, seconds: float) -> "DeadlineSocket":
 
 def _judged(exchange: Exchange) -> list[tuple[int, Address]]:
     """The addresses that may be connected to; the stages `policy` and `dns` are over afterwards. Raises GuardError."""
-    target, allow = exchange.target, exchange.policy.allow
+    target, policy = exchange.target, exchange.policy
+    allow = (*policy.allow, *policy.own.permissions(target))
     refusal = why_literal_refused(target, allow)
     exchange.lap("policy", refusal or WORDS["may_be_used"], ok=refusal is None)
     if refusal:

@@ -1,7 +1,7 @@
 """Makes the message of a channel for an alert: the same for tests, previews and deliveries."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from delivery.answer import Answer, Judgement, by_status
 from delivery.kinds import Event, Kind, kinds
@@ -34,12 +34,18 @@ class Message:
     repair: Callable[[Answer], Repair | None] = field(default=lambda _answer: None, compare=False)
 
 
-def build(settings: Settings, event: Event) -> Message:
-    """The message. Total in the alert; raises InvalidUrl or Unsendable when the channel itself cannot be used."""
+def build(settings: Settings, event: Event, at: int | None = None, fixed: str | None = None) -> Message:
+    """The message. Total in the alert; raises InvalidUrl or Unsendable when the channel itself cannot be used.
+
+    `at` is the time of this attempt (epoch milliseconds, the event's own when it is not given), which some kinds sign, and
+    `fixed` the body of the first attempt: it stays to the letter, but where the signature in it must be fresh.
+    """
     kind = _kind_of(settings)
     method = settings.method if "method" in kind.uses else "POST"
-    body = "" if method == "GET" else body_of(settings, event)
-    target = kind.complete(read_url(settings.url), settings, event)
+    attempt = event if at is None else replace(event, at=at)
+    if method == "GET" or fixed is None or kind.signs_body:
+        fixed = "" if method == "GET" else body_of(settings, attempt if kind.signs_body else event)
+    body, target = fixed, kind.complete(read_url(settings.url), settings, attempt)
     pasted = kind.recognise(target)
     return Message(
         id=f"msg_{event.number}",

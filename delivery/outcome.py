@@ -3,13 +3,15 @@
 The table is `outcomes.toml` beside this file: every word that an exchange may say to a person, ready to be translated.
 """
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
-DELIVERED, ACCEPTED, RETRY = "delivered", "accepted", "retry"
+DELIVERED, ACCEPTED, RETRY, GONE = "delivered", "accepted", "retry", "gone"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Outcome:
     def good(self) -> bool:
         """Whether the receiver took the message, as far as it says so itself."""
         return self.verdict in (DELIVERED, ACCEPTED)
+
+    def columns(self) -> dict[str, Any]:
+        """What an attempt's row holds of it."""
+        shown = {name: getattr(self, name) for name in ("verdict", "reason", "actor", "status", "receiver", "excerpt", "says")}
+        return {**shown, "milliseconds": round(self.milliseconds), "stages": json.dumps([vars(one) for one in self.stages])}
 
     @property
     def sent(self) -> bool:

@@ -19,14 +19,19 @@ class Pacer:
 
         0 when it may leave now, and then it counts as having left at `now` (seconds of any clock that does not jump).
         """
-        if not pace:
-            return 0.0
+        return self._wait(place, pace, now, leaves=True) if pace else 0.0
+
+    def look(self, place: Hashable, pace: tuple[tuple[int, float], ...], now: float) -> float:
+        """The same seconds, and nothing counts as having left."""
+        return self._wait(place, pace, now, leaves=False) if pace else 0.0
+
+    def _wait(self, place: Hashable, pace: tuple[tuple[int, float], ...], now: float, leaves: bool) -> float:
         with self._lock:
             left = self._left.setdefault(place, deque(maxlen=max(count for count, _ in pace)))
             self._left.move_to_end(place)
             while len(self._left) > MOST_PLACES:
                 self._left.popitem(last=False)
             wait = max(left[-count] + seconds - now if len(left) >= count else 0.0 for count, seconds in pace)
-            if wait <= 0:
+            if wait <= 0 and leaves:
                 left.append(now)
         return max(wait, 0.0)

@@ -31,6 +31,7 @@ from delivery.tls import reason_of
 
 USER_AGENT = f"Tocsin/{VERSION}"
 BODY_BYTES = 16 * 1024
+NOWHERE = read_url("http://nowhere.invalid/")
 
 Clock = Callable[[], float]
 
@@ -92,6 +93,12 @@ def send(
         return report.ended(*_reason_of(error, exchange))
 
 
+def unsent(error: Exception, settings: Settings, policy: Policy, now: Clock = time.time) -> Outcome:
+    """The outcome of a message that could not even be made, because of this error."""
+    exchange = Exchange(settings.target or NOWHERE, policy, settings.timeout, now())
+    return Report(exchange, settings).ended(*_reason_of(error, exchange))
+
+
 def wire_bytes(prepared: PreparedRequest, target: Target) -> bytes:
     """The exact bytes of the request, written by the code that sends it. Raises Unsendable."""
     return Connection(target).written(prepared)
@@ -125,7 +132,9 @@ def _credentials(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _exchanged(prepared: PreparedRequest, settings: Settings, exchange: Exchange, kept: Kept | None) -> Answer:
-    key = (exchange.target.origin, settings.verify_tls, settings.ca_pem, exchange.policy.ca_file)
+    # What the policy allows to this path alone is part of the key: a connection to the lab is no way to what stands beside it.
+    allowed = exchange.policy.own.permissions(exchange.target)
+    key = (exchange.target.origin, settings.verify_tls, settings.ca_pem, exchange.policy.ca_file, allowed)
     if kept and (connection := kept.take(key)):
         exchange.connected = True
         exchange.lap("tcp", WORDS["kept"])

@@ -1,6 +1,5 @@
 """A test of a channel as it stands in the form: really sent, once, by the same message and sender as a delivery."""
 
-import json
 import shlex
 import threading
 import time
@@ -111,18 +110,8 @@ def describe(message: Message, settings: Settings, prepared: PreparedRequest) ->
 
 def record(outcome: Outcome, channel: Channel, config_hash: str, at: int) -> None:
     """Stores the attempt of a test of this channel, made at `at` (epoch milliseconds) with this configuration."""
-    values = {
-        "channel_id": channel.id,
-        "at": at,
-        "config_hash": config_hash,
-        "milliseconds": round(outcome.milliseconds),
-        "stages": json.dumps([vars(stage) for stage in outcome.stages]),
-        "receiver": outcome.receiver,
-        "excerpt": outcome.excerpt,
-        **{name: getattr(outcome, name) for name in ("verdict", "reason", "actor", "status")},
-    }
     with unhurried():
-        Attempt.store_test(values)
+        Attempt.store_test({"channel_id": channel.id, "at": at, "config_hash": config_hash, **outcome.columns()})
 
 
 def _curl(message: Message, mask: Mask, headers: list[tuple[str, str]], body: str) -> str:

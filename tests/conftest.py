@@ -158,6 +158,8 @@ def receiver():
 class Live:
     """Tocsin as `make run` starts it, on a free port."""
 
+    command: tuple[str, ...] = ("serve",)
+
     def __init__(self, folder, **environment):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -167,7 +169,7 @@ class Live:
         given = {"TOCSIN_BIND": f"127.0.0.1:{self.port}", "TOCSIN_DATA_DIR": str(folder / "data"), **environment}
         given.setdefault("TOCSIN_ALLOW_NETWORKS", "127.0.0.0/8")
         given.setdefault("TOCSIN_ADMIN_PASSWORD", PASSWORD)
-        command = [sys.executable, str(ROOT / "cli.py"), "serve"]
+        command = [sys.executable, str(ROOT / "cli.py"), *self.command]
         self.process = subprocess.Popen(command, env={**plain, **given}, cwd=ROOT, stdout=self.log, stderr=self.log)
 
     def ready(self, seconds=10.0):

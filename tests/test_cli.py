@@ -338,7 +338,7 @@ def test_a_wrong_call_says_how_it_is_right_and_makes_nothing(tocsin, monkeypatch
     ("arguments", "words"),
     [
         (("--version",), f"tocsin {VERSION}"),
-        (("--help",), "serve  Serve the pages"),
+        (("--help",), "serve   Serve the pages"),
         (("user", "password", "--help"), "--password-stdin"),
         (("token", "add", "--help"), "channels:write"),
     ],

@@ -6,7 +6,9 @@ import pytest
 from receiver import drip, raw, read_request, reply
 from test_sender import ALLOW, POLICY, message_of
 
+from config import Config
 from delivery import guard, sender
+from delivery.addresses import Own
 from delivery.dial import Policy
 from delivery.guard import Kept
 from delivery.settings import Settings
@@ -158,3 +160,14 @@ def test_the_policy_counts_for_every_connection_that_is_made(receiver, kept):
     assert deliver(receiver.url, kept, Policy(ALLOW)).verdict == "delivered"
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert deliver(f"http://127.0.0.1:{other.getsockname()[1]}/", kept, Policy()).reason == "blocked_address"
+
+
+def test_a_connection_to_the_lab_is_no_way_to_what_stands_beside_it(receiver, kept):
+    receiver.script = answering(OPEN, OPEN, OPEN)
+    allows = Config.from_env({"TOCSIN_ALLOW_NETWORKS": f"127.0.0.1:{receiver.port}"}).allow
+    own = Own("", frozenset({"127.0.0.1"}), receiver.port, "/lab/in/r", allows)
+    policy, place = Policy((), None, own), f"http://127.0.0.1:{receiver.port}"
+    assert deliver(f"{place}/admin", kept, policy).verdict == "blocked"
+    assert deliver(f"{place}/lab/in/r", kept, policy).verdict == "delivered"
+    assert deliver(f"{place}/admin", kept, policy).verdict == "blocked"
+    assert [request.path for request in receiver.requests] == ["/lab/in/r"]

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from receiver import reply
 
 from config import VERSION
-from models import Attempt, Channel
+from models import Alert, Attempt, Channel, Delivery
 from web.editor import now_ms
 from web.tokens import make
 
@@ -44,6 +44,7 @@ def test_metrics_are_the_text_that_prometheus_reads(scrape):
         "tocsin_build_info": "gauge",
         "tocsin_channels": "gauge",
         "tocsin_recent_tests": "gauge",
+        "tocsin_deliveries": "gauge",
     }
     assert all(re.fullmatch(r"[A-Z].+\.", family.documentation) for family in found.values())
 
@@ -98,3 +99,15 @@ def test_metrics_need_the_scope(app):
     with app.app_context():
         _token, secret = make("other", ["ingest", "channels:read", "channels:write"], None, "ada", now_ms())
     assert app.test_client().get("/metrics", headers={"Authorization": f"Bearer {secret}"}).status_code == 403
+
+
+def test_deliveries_are_counted_by_state(scrape):
+    given = {"kind": "webhook", "created_at": 1, "updated_at": 1}
+    channel = Channel.create(name="C", **given)
+    alert = Alert.create(key="k", name="A", status="open", body="{}", changed_at=1, seen_at=1)
+    row = {"channel": channel, "alert": alert, "event": "open", "due_at": 1, "expires_at": 1, "created_at": 1}
+    for number, state in enumerate(("pending", "pending", "parked")):
+        Delivery.create(id=number + 1, state=state, **row)
+    counted = samples(scrape(), "tocsin_deliveries")
+    assert len(counted) == 10
+    assert {labels: value for labels, value in counted.items() if value} == {("pending",): 2, ("parked",): 1}

@@ -2,15 +2,23 @@
 
 import pytest
 from channels import create
-from peewee import SqliteDatabase
+from peewee import OperationalError, SqliteDatabase
 
 import storage
 from models import TABLES, db
 
 
 def schema(database):
-    rows = database.execute_sql("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'schema_migration%'")
-    return sorted((kind, name, sql) for kind, name, sql in rows)
+    """Tables with their columns and references, and indexes. (A column that was added later has a default, and stands last.)"""
+
+    def ask(words):
+        return list(database.execute_sql(words))
+
+    tables = ask("SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'schema_migration%'")
+    columns = {name: sorted(row[1:4] + row[5:6] for row in ask(f"PRAGMA table_info('{name}')")) for name, _ in tables}
+    references = {name: sorted(row[2:] for row in ask(f"PRAGMA foreign_key_list('{name}')")) for name, _ in tables}
+    indexes = ask("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'schema_migration%'")
+    return sorted(tables), columns, references, sorted(indexes, key=str)
 
 
 def test_the_migrations_make_exactly_what_the_models_say(tmp_path):
@@ -87,3 +95,13 @@ def test_a_text_with_a_flipped_bit_takes_no_page_with_it(client):
     listed = client.get("/channels")
     assert (listed.status_code, "Whole" in listed.text, "B\N{REPLACEMENT CHARACTER}k" in listed.text) == (200, True, True)
     assert [client.get(f"/channels/{one}/edit").status_code for one in (whole, broken)] == [200, 200]
+
+
+def test_the_cause_of_a_failed_rollback_is_told_and_not_the_rollback(tmp_path):
+    try:
+        try:
+            raise OperationalError("database or disk is full")
+        except OperationalError:
+            raise OperationalError("cannot rollback - no transaction is active")  # noqa: B904 (as peewee does)
+    except OperationalError as error:
+        assert "is full" in storage.in_words(error, tmp_path / "tocsin.db")

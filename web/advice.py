@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from delivery.kinds import Pasted, kinds, recognise
+from delivery.matchers import labels_of, matches, parse
+from delivery.owing import alert_of
 from delivery.settings import Settings
+from models import Alert
 from web.forms import ChannelForm
 
 CHANGE = "change"
+ALERTS_COUNTED = 100
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,20 @@ def notes(form: ChannelForm, name: str) -> list[Note]:
     typed = _typed(form, name)
     if not isinstance(typed, str):
         return []
+    if name == "matchers":
+        return [] if form.matchers.errors else [Note(_how_many(typed))]
     text = form.address if name == "url" else typed
     return [*_of_url(form, name, text), *(_of_shape(form[name]) if name in form else ())]
+
+
+def _how_many(text: str) -> str:
+    """How many of the latest alerts these matchers choose."""
+    matchers, rows = parse(text), Alert.latest(ALERTS_COUNTED).select(Alert.body).tuples()
+    hits = [matches(matchers, labels_of(alert_of(body))) for (body,) in rows]
+    if not hits:
+        return "No alert has come in yet."
+    of = f"Of the last {len(hits)} alerts" if len(hits) > 1 else "Of the one alert so far"
+    return f"{of}, {sum(hits)} {'matches' if sum(hits) == 1 else 'match'}."
 
 
 def _typed(form: ChannelForm, name: str) -> Any:

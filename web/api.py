@@ -29,12 +29,13 @@ from web.services import services
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
+_OF_ALERTS = ("matchers", "retries")
 _TEXTS = ("name", "kind", "url", "method", "auth", "auth_username", "signing", "signing_timestamp_header", "ca_pem")
 _ANY_JSON = ("payload", "body")
 _READ_ONLY = ("id", "state", "proof", "origin", "created_at", "updated_at", "secrets", "problem")
 _MEMBERS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys((*_TEXTS, *SECRET_FIELDS, *_ANY_JSON), (str, NoneType)),
-    **dict.fromkeys(("timeout", "version"), (Number, NoneType)),
+    **dict.fromkeys((*_TEXTS, *_OF_ALERTS, *SECRET_FIELDS, *_ANY_JSON), (str, NoneType)),
+    **dict.fromkeys(("timeout", "repeat", "version"), (Number, NoneType)),
     "verify_tls": (bool, NoneType),
     "headers": (list, NoneType),
     "options": (dict, NoneType),
@@ -104,7 +105,7 @@ def test(channel_id: int):
 def _shown(channel: Channel) -> dict[str, Any]:
     settings, broken = read(channel, services().keyring)
     broken = broken or unusable(channel, settings)
-    values = values_of(channel.name, channel.version, settings)
+    values = values_of(channel, settings)
     secret = [f"options-{option.name}" for option in settings.options if option.secret]
     return {
         **{name: value for name, value in values.items() if not name.startswith("options-")},
@@ -113,6 +114,7 @@ def _shown(channel: Channel) -> dict[str, Any]:
         "url": settings.target.masked if settings.target else "",
         "options": {option.name: option.value for option in settings.options if not option.secret},
         "timeout": settings.timeout,
+        "repeat": channel.repeat_minutes or None,
         "secrets": [name for name in SECRET_FIELDS if getattr(settings, name)] + secret,
         "proof": channel.proven,
         **({"problem": broken} if broken else {}),

@@ -4,6 +4,7 @@ from flask import Blueprint, flash, g, redirect, render_template, request, url_f
 from peewee import IntegrityError
 from werkzeug.wrappers import Response
 
+from delivery import outbox, wake
 from delivery.kinds import kinds
 from delivery.settings import Settings, read, write
 from models import DELIVERING, EDITOR, FAILING, PAUSED, Channel, db
@@ -40,8 +41,10 @@ def unusable(channel: Channel, settings: Settings) -> str:
 
 @bp.get("/new")
 def new():
-    """An empty form, of the kind that `?kind=` names."""
-    return page(open_edit(None, kind=request.args.get("kind", "")))
+    """An empty form, of the kind that `?kind=` names; `?url=` fills in the lab's address, and no other."""
+    url = request.args.get("url", "")
+    own = url if url == services().policy.own.url else ""
+    return page(open_edit(None, kind=request.args.get("kind", ""), url=own))
 
 
 @bp.get("/<int:channel_id>/edit")
@@ -104,8 +107,11 @@ def resume(channel_id: int):
 
 
 def _set_state(channel_id: int, state: str, words: str) -> Response:
-    channel = get_channel_or_404(channel_id)
-    Channel.update(state=state, updated_at=now_ms()).where(Channel.id == channel.id).execute()
+    channel, now = get_channel_or_404(channel_id), now_ms()
+    with db.atomic():
+        Channel.update(state=state, updated_at=now).where(Channel.id == channel.id).execute()
+        (outbox.hold if state == PAUSED else outbox.release)(channel.id, now)
+    wake.ring(services().config.data_dir)
     flash(f"“{channel.name}” {words}")
     return redirect(url_for("channels.index"), 303)
 
@@ -120,7 +126,8 @@ def duplicate(channel_id: int):
         return redirect(url_for("channels.index"), 303)
     now = now_ms()
     with db.atomic():
-        copy = Channel.create(name=copy_name(source.name), kind=source.kind, state=PAUSED, created_at=now, updated_at=now)
+        kept = {name: getattr(source, name) for name in ("kind", "matchers", "retries", "repeat_minutes")}
+        copy = Channel.create(name=copy_name(source.name), state=PAUSED, created_at=now, updated_at=now, **kept)
         write(copy, settings, services().keyring, services().config.secret_key)
         copy.proof, copy.proof_hash, copy.proven_at = source.proof, source.proof_hash, source.proven_at
         copy.save()

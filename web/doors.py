@@ -15,8 +15,11 @@ from web.problems import Denied
 from web.services import services
 from web.tokens import bearer
 
+# What senders post to, under any name and at any pace: an address that cannot be guessed is all that it asks for.
+FOR_SENDERS = frozenset({"lab.receive"})
 # Nobody has to be known for these.
-OPEN = frozenset({"static", "signin.login", "signin.setup", "health.healthz", "health.readyz"})
+HEALTH = frozenset({"health.healthz", "health.readyz", "health.healthy", "health.ready"})
+OPEN = frozenset({"static", "signin.login", "signin.setup", *HEALTH, *FOR_SENDERS})
 # What a viewer may do to their own account; everything else that is unsafe is for editors.
 PERSONAL = frozenset({"signin.logout", "people.account"})
 FOR_EDITORS = frozenset({"channels.new", "channels.confirm_delete"})
@@ -50,7 +53,7 @@ def register(app: Flask) -> None:
     @app.before_request
     def ask() -> None:
         g.person = None
-        if request.endpoint is None or request.endpoint == "static":
+        if request.endpoint is None or request.endpoint in ("static", *FOR_SENDERS):
             return
         if request.method not in SAFE and request.headers.get("Sec-Fetch-Site") == "cross-site":
             abort(403, "Another website sent this form. Nothing was done.")

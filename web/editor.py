@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from flask import Response, abort, make_response, render_template, url_for
 from werkzeug.datastructures import MultiDict
 
+from delivery import outbox
 from delivery.kinds import kinds
 from delivery.settings import SECRET_FIELDS, Settings, read, write
 from delivery.template import samples
-from models import PROVEN_BY_TEST, Attempt, Channel, db
+from models import DELIVERING, FAILING, PROVEN_BY_TEST, Attempt, Channel, db
 from web.forms import ChannelForm, values_of
 from web.services import services
 from web.writeonly import Context
@@ -52,14 +53,15 @@ def get_channel_or_404(channel_id: int) -> Channel:
     return Channel.find(channel_id) or abort(404, "There is no such channel. It may have been deleted.")
 
 
-def open_edit(channel_id: int | None, posted: MultiDict | None = None, kind: str = "") -> Edit:
-    """The edit of a stored channel, or of a new one (of this kind) when `channel_id` is None; as posted, else as stored."""
+def open_edit(channel_id: int | None, posted: MultiDict | None = None, kind: str = "", url: str = "") -> Edit:
+    """The edit of a stored channel, or of a new one (of this kind, to this URL) when `channel_id` is None; as posted, else
+    as stored."""
     if channel_id is None:
-        fresh = {"kind": kind, "url": kinds()[kind].base} if kind in kinds() else {}
+        fresh = {"kind": kind, "url": url or kinds()[kind].base} if kind in kinds() else {}
         return _edit(Channel(name=""), None, "", posted, fresh)
     channel = get_channel_or_404(channel_id)
     stored, problem = read(channel, services().keyring)
-    return _edit(channel, stored, problem, posted, values_of(channel.name, channel.version, stored))
+    return _edit(channel, stored, problem, posted, values_of(channel, stored))
 
 
 def _edit(channel: Channel, stored: Settings | None, problem: str, posted: MultiDict | None, values: dict) -> Edit:
@@ -70,6 +72,7 @@ def _edit(channel: Channel, stored: Settings | None, problem: str, posted: Multi
         keyring=services().keyring,
         posted=posted if posted is not None else MultiDict(),
         fingerprint_key=services().config.secret_key,
+        own=services().policy.own,
     )
     return Edit(channel, stored, problem, ChannelForm(context, **(values if posted is None else {})))
 
@@ -98,7 +101,14 @@ def save(edit: Edit) -> Channel:
             channel = Channel.create(name=name, kind="", version=0, created_at=now, updated_at=now)
         write(channel, settings, services().keyring, services().config.secret_key)
         _update(channel, edit.form)
+        _mended(channel, now)
     return channel
+
+
+def _mended(channel: Channel, now: int) -> None:
+    """A save may have mended what made the channel fail: it delivers again, and what was held for it is due."""
+    if Channel.update(state=DELIVERING).where((Channel.id == channel.id) & (Channel.state == FAILING)).execute():
+        outbox.release(channel.id, now)
 
 
 def _update(channel: Channel, form: ChannelForm) -> None:
@@ -108,7 +118,7 @@ def _update(channel: Channel, form: ChannelForm) -> None:
     if str(channel.version) != seen:
         raise Stale
     values = {
-        "name": form.name.data.strip(),
+        **form.columns(),
         "version": channel.version + 1,
         "updated_at": now_ms(),
         **{name: getattr(channel, name) for name in ("kind", "origin", "settings", "sealed", "config_hash")},
@@ -139,7 +149,7 @@ def differences(edit: Edit) -> list[Difference]:
     """Field by field, what somebody else saved and what stands in this form; secrets only say that they differ."""
     form, stored = edit.form, edit.stored or Settings()
     secret = [*SECRET_FIELDS, *(field.name for field in form.options if field.option.secret)]
-    theirs = _comparable(values_of(edit.channel.name, edit.channel.version, stored))
+    theirs = _comparable(values_of(edit.channel, stored))
     yours = _comparable({**{field.name: field.data for field in form}, "url": form.address})
     labels = {**{name: name for name in theirs}, **{field.name: field.label.text for field in form}}
     changed = [name for name in labels if name not in secret and theirs.get(name, "") != yours.get(name, "")]

@@ -111,6 +111,12 @@ def check_header_value(value: str, what: str = "A header's value") -> None:
         raise ValidationError(f"{what} can hold only Western European letters (latin-1), and {wrong} is none.")
 
 
+def check_repeat(text: str) -> None:
+    """After how many minutes a firing alert is told again, as a whole number up to a week; empty is never."""
+    if text and not (re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) and 1 <= int(text) <= 10080):
+        raise ValidationError("Enter a whole number of minutes from 1 to 10080 (a week), or leave it empty to tell it once.")
+
+
 def seconds(text: str, least: int, most: int, default: int) -> int:
     """A whole number of seconds; blank is the default."""
     if not text.strip():

@@ -5,6 +5,8 @@ from wtforms.validators import ValidationError
 
 from delivery.addresses import why_literal_refused
 from delivery.kinds import kinds
+from delivery.matchers import parse as parse_matchers
+from delivery.retry import steps
 from delivery.sender import refuse_ambiguous
 from delivery.settings import DEFAULT_TIMEOUT, LONGEST_TIMEOUT, METHODS, SHORTEST_TIMEOUT, Header, Settings
 from delivery.signing import standard_key
@@ -12,6 +14,7 @@ from delivery.strictjson import check
 from delivery.target import read_url
 from delivery.template import parse
 from delivery.tls import refuse_broken_pem
+from models import Channel
 from web import WORDS, fields
 from web.fields import ChoiceField, HeaderRow, Rows, SwitchField, check_header_name, check_header_value, said_as_message
 from web.options import OfKind
@@ -27,6 +30,7 @@ class ChannelForm(OfKind):
     kind = ChoiceField("Kind", [(kind.name, kind.label) for kind in kinds().values()], default="webhook")
     url = StringField("URL", default="")
     method = ChoiceField("Method", [(method, method) for method in METHODS], default="POST")
+    matchers = TextAreaField("Matchers", default="")
     headers = Rows(FormField(HeaderRow))
     auth = ChoiceField("Sign in with", list(WORDS["auth"].items()), default="none")
     auth_username = StringField("User name, or name of the header", default="")
@@ -40,6 +44,8 @@ class ChannelForm(OfKind):
     timeout = StringField("Timeout in seconds", default="")
     verify_tls = SwitchField("Verify the receiver's certificate", default=True)
     ca_pem = TextAreaField("Certificate authorities", default="")
+    retries = StringField("Retries after", default="")
+    repeat = StringField("Tell again after minutes", default="")
     version = HiddenField(default="")
 
     def __init__(self, context: Context, **values):
@@ -70,6 +76,15 @@ class ChannelForm(OfKind):
             timeout=DEFAULT_TIMEOUT if self.timeout.errors else self._seconds(),
         )
 
+    def columns(self) -> dict:
+        """What a valid form says beside the settings, by the channel's columns: nothing of it changes the exchange."""
+        return {
+            "name": self.name.data.strip(),
+            "matchers": self.matchers.data,
+            "retries": self.retries.data.strip(),
+            "repeat_minutes": int(self.repeat.data.strip() or 0),
+        }
+
     def problems(self) -> list[tuple[str, str, str]]:
         """Every message as (name of the field, its label, words), in the order of the form."""
         own = [(one.name, one.label.text, " ".join(one.errors)) for one in self if one.errors]
@@ -94,7 +109,7 @@ class ChannelForm(OfKind):
         with said_as_message():
             target = read_url(self.address)
             refuse_ambiguous(target)
-        refusal = why_literal_refused(target, self.context.allow)
+        refusal = why_literal_refused(target, (*self.context.allow, *self.context.own.permissions(target)))
         if refusal:
             raise ValidationError(refusal)
 
@@ -143,6 +158,17 @@ class ChannelForm(OfKind):
                 raise ValidationError("Enter a JSON document, or take one of the bodies to begin with.")
             with said_as_message():
                 parse(body.data)
+
+    def validate_matchers(self, matchers):
+        with said_as_message():
+            parse_matchers(matchers.data)
+
+    def validate_retries(self, retries):
+        with said_as_message():
+            steps(retries.data)
+
+    def validate_repeat(self, repeat):
+        fields.check_repeat(repeat.data.strip())
 
     def validate_timeout(self, timeout):
         self._seconds()
@@ -195,14 +221,15 @@ class ChannelForm(OfKind):
                 standard_key(self.secret(name))
 
 
-def values_of(name: str, version: int, settings: Settings) -> dict:
+def values_of(channel: Channel, settings: Settings) -> dict:
     """The form's values for a stored channel; secrets stay out."""
     rows = [{"name": row.name, "value": "" if row.secret else row.value, "secret": row.secret} for row in settings.headers]
     return {
         **{f"options-{one.name}": "" if one.secret else one.value for one in settings.options},
         **{one: getattr(settings, one) for one in (*_AS_TYPED, "url", "auth_username", "signing_timestamp_header")},
-        "name": name,
-        "version": str(version),
+        **{one: getattr(channel, one) for one in ("name", "matchers", "retries")},
+        "repeat": str(channel.repeat_minutes or ""),
+        "version": str(channel.version),
         "headers": rows,
         "timeout": "" if settings.timeout == DEFAULT_TIMEOUT else str(settings.timeout),
     }

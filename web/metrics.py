@@ -2,15 +2,17 @@
 
 from collections import Counter
 from itertools import product
+from typing import Any
 
 from flask import Blueprint, Response
+from peewee import fn
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from config import VERSION
-from models import DELIVERING, FAILING, PAUSED, PROVEN_BY_DELIVERY, PROVEN_BY_TEST, UNPROVEN, Attempt, Channel
+from models import DELIVERING, FAILING, PAUSED, PROVEN_BY_DELIVERY, PROVEN_BY_TEST, STATES, UNPROVEN, Attempt, Channel, Delivery
 from web.doors import scoped
 from web.editor import now_ms
 
@@ -18,6 +20,7 @@ bp = Blueprint("metrics", __name__)
 DAY = 24 * 60 * 60 * 1000
 # What is known stands there from the beginning, at 0: a query over a series that is not there finds nothing at all.
 CHANNELS = dict.fromkeys(product((DELIVERING, PAUSED, FAILING), (UNPROVEN, PROVEN_BY_TEST, PROVEN_BY_DELIVERY)), 0)
+DELIVERIES = {(state,): 0 for state in STATES}
 TESTS = {(verdict,): 0 for verdict in ("delivered", "accepted", "retry", "failed", "gone", "blocked")}
 
 
@@ -31,6 +34,9 @@ class Stored(Collector):
         words = "Tests of the last 24 hours, by verdict; the latest 50 of each channel are kept."
         recent = Attempt.select(Attempt.verdict).where(Attempt.purpose == "test", Attempt.at > now_ms() - DAY)
         yield _gauge("tocsin_recent_tests", words, ("verdict",), TESTS | Counter((test.verdict,) for test in recent))
+        counts: Any = Delivery.select(Delivery.state, fn.COUNT(Delivery.id)).group_by(Delivery.state).tuples()
+        states = {(state,): count for state, count in counts}
+        yield _gauge("tocsin_deliveries", "Deliveries that are kept, by state.", ("state",), DELIVERIES | states)
 
 
 def _gauge(name: str, words: str, labels: tuple[str, ...], values: dict) -> GaugeMetricFamily:

@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 from wtforms import Form
 
 from config import Permission
+from delivery.addresses import NOWHERE, Own
 from delivery.keyring import Keyring, Unopenable
 from delivery.settings import Settings
 
@@ -28,6 +29,7 @@ class Context:
     keyring: Keyring
     posted: MultiDict = field(default_factory=MultiDict)
     fingerprint_key: str = field(default="", repr=False)
+    own: Own = NOWHERE
 
 
 class WriteOnly(Form):

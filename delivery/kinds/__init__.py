@@ -105,6 +105,7 @@ class Kind:
     `complete` the target that is really requested; `headers` those that carry an option; `judge` what an answer means (it
     gets no redirect and no answer that broke off); `repair` a mend for it; `warn` what to tell of a URL. All are total.
     `starters` are bodies to begin with. `base` is the vendor's own server, `pace` its rate as pairs of a count and seconds.
+    `signs_body` says that the body holds a signature that grows old.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Kind:
     shapes: tuple[Shape, ...] = ()
     limits: tuple[Limit, ...] = ()
     pace: tuple[tuple[int, float], ...] = ()
+    signs_body: bool = False
     uses: frozenset[str] = frozenset()
     starters: Mapping[str, Repair] = field(default_factory=dict)
     complete: Callable[[Target, Settings, Event], Target] = lambda target, _settings, _event: target

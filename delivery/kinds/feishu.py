@@ -42,6 +42,7 @@ KIND = Kind(
     options=(Option("secret", "Signing secret", "Only when the bot verifies signatures.", secret=True),),
     shapes=(Shape(r"/open-apis/bot/v2/hook/[\w-]+", r"open\.(feishu\.cn|larksuite\.com)"),),
     limits=(BODY,),
+    signs_body=True,
     pace=((5, 1), (100, 60)),
     body=body,
     judge=by_body(lambda answer: (_NEW if "code" in answer.said else _OLD)(answer)),

@@ -1,0 +1,364 @@
+"""The worker: takes what is due, sends it, and writes down what came of it. One process, alone at the outbox.
+
+One thread owns the database, makes the messages and decides; a pool of others sends and hands outcomes back. Whoever finds a
+delivery `sending` at the start knows that its worker is dead, because a lock on a file lets in one at a time and goes with
+the process. Waits follow the monotonic clock, times of rows the other one, and a jump between the two moves the rows.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import queue
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from peewee import DatabaseError
+
+from config import Config
+from delivery import lab, outbox, retry, wake
+from delivery.dial import Policy
+from delivery.guard import Kept
+from delivery.keyring import Keyring, Unopenable
+from delivery.kinds import Event, kinds
+from delivery.masking import mask_of, trace
+from delivery.message import Message, Unsendable, build
+from delivery.outbox import Claimed, Next, Settled
+from delivery.outcome import GONE, RETRY, Outcome
+from delivery.owing import PROBE
+from delivery.pace import Pacer
+from delivery.sender import send, unsent
+from delivery.settings import Settings, read
+from models import ACCEPTED, DELIVERED, FAILED, FAILING, HELD, PENDING, Channel, db
+from storage import in_words, unhurried
+
+MOST_AT_ONCE = 96
+MOST_OF_A_CHANNEL = 4
+AT_A_TIME = 16  # short turns: what has arrived is soon written down
+STRIKES = 2
+JUMP_SECONDS = 30
+SEALED = "gAAAA"  # how every Fernet token begins, and no JSON
+_UNREACHABLE = frozenset({"timeout_connect", "timeout_total", "connect_refused", "dns_timeout"})
+
+log = logging.getLogger("tocsin.worker")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A channel as the worker knows it: opened, with what its retries and its vendor's pace are; `stamp` tells an old one."""
+
+    settings: Settings
+    problem: str
+    steps: tuple[int, ...]
+    pace: tuple[tuple[int, float], ...]
+    state: str
+    config_hash: str
+    stamp: tuple
+
+    @property
+    def place(self) -> tuple:
+        """What the vendor's pace counts for."""
+        return self.settings.kind, self.settings.url, self.settings.options
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A delivery that was sent, or could not even be made."""
+
+    claimed: Claimed
+    line: Line
+    outcome: Outcome
+    at: int
+
+
+class Worker:
+    """Everything of one worker. `turn` is one round; `run` goes on until it is stopped. Clocks and chance are passed in."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ):
+        self._config, self._clock, self._steady, self._chance = config, clock, steady, chance
+        self._keyring = Keyring(config.encryption_keys, config.keys_file)
+        self._policy = Policy(config.allow, config.ca_file, lab.address(config))
+        self._inbox: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()
+        self._pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="send")
+        self._kept, self._pacer, self._making = Kept(), Pacer(), Making(config.data_dir / "worker.making")
+        self._lines: dict[int, Line] = {}
+        self._taken: Counter[int] = Counter()
+        self._strikes: Counter[int] = Counter()
+        self._unsettled: list[Ended] = []
+        self._early: list[Claimed] = []
+        self._suspects = 0
+        self._begun = 0
+        self._offset, self._swept, self._newest = clock() - steady(), -1e9, 0
+        self._trouble = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set, and a few seconds longer for what is under way."""
+        wake.listen(self._config.data_dir, lambda: self._inbox.put(None))
+        while not stop.is_set():
+            self.turn(1.0)
+        deadline = self._steady() + 5
+        while self._taken.total() and self._steady() < deadline:
+            self._settle(self._ended(0.2))
+
+    def begin(self, crashed: bool = False) -> None:
+        """Takes over what an earlier worker left in the middle; whether that one ended by a fault of its own."""
+        outbox.take_over(self._now(), self._making.left, crashed)
+        self._making.note(0)
+
+    def turn(self, patience: float) -> int:
+        """One round: settles what has ended, takes what is due; waits at most `patience` seconds when there is nothing.
+
+        How many deliveries it began. A database that cannot be used just now is waited for.
+        """
+        try:
+            self._settle(self._ended(self._wait(patience)))
+            self._give_back()
+            self._housekeeping()
+            self._begun = self._start(self._claimed())
+            self._trouble = ""
+            return self._begun
+        except DatabaseError as error:
+            if (words := in_words(error, self._config.database)) != self._trouble:
+                log.error("the worker waits for the database: %s", words)
+            self._trouble, self._begun = words, 0
+            return 0
+
+    # --- what is due ---------------------------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+    def _wait(self, patience: float) -> float:
+        if self._trouble or self._unsettled:
+            return 0.5
+        if self._begun:
+            return 0.0
+        due = outbox.next_due(self._now())
+        paced = [wait for line in self._lines.values() if (wait := self._pacer.look(line.place, line.pace, self._steady()))]
+        if due == 0 and self._taken.total() >= MOST_AT_ONCE:
+            return patience
+        # A channel that is full, or must wait for its vendor, has rows that are due and cannot be taken.
+        soon = min([patience, *paced] if due == 0 and (self._taken or paced) else [patience, (due or 0) / 1000])
+        return soon if due is not None else patience
+
+    def _housekeeping(self) -> None:
+        jump = self._clock() - self._steady() - self._offset
+        if abs(jump) > JUMP_SECONDS:
+            log.warning("the clock has jumped by %d seconds: what waits moves with it", jump)
+            outbox.shift(int(jump * 1000), self._now(), self._newest)
+            self._offset += jump
+        self._newest = outbox.newest()
+        if self._steady() - self._swept >= 1:
+            self._swept = self._steady()
+            outbox.sweep(self._now())
+            outbox.close_overdue(self._now())
+
+    def _claimed(self) -> list[Claimed]:
+        free = MOST_AT_ONCE - self._taken.total()
+        if free <= 0 or self._unsettled or self._early:
+            return []
+        taken, slow = dict(self._taken), {channel for channel, count in self._strikes.items() if count >= STRIKES}
+        for channel, line in self._lines.items():
+            if line.pace:
+                slow.add(channel)
+                if self._pacer.look(line.place, line.pace, self._steady()):
+                    taken[channel] = MOST_OF_A_CHANNEL
+        with unhurried():
+            return outbox.claim(self._now(), taken, MOST_OF_A_CHANNEL, min(free, AT_A_TIME), slow, 1 - self._suspects)
+
+    # --- out it goes -----------------------------------------------------------------------------------------------------
+
+    def _start(self, claimed: list[Claimed]) -> int:
+        made, bodies = [], []
+        self._know({one.channel for one in claimed})
+        for one in claimed:
+            self._taken[one.channel] += 1
+            self._suspects += one.suspect
+            line = self._lines[one.channel]
+            if self._pacer.wait(line.place, line.pace, self._steady()):
+                self._early.append(one)
+                continue
+            message = self._made(one, line)
+            if isinstance(message, Outcome):
+                self._inbox.put(Ended(one, line, message, self._now()))
+                continue
+            if one.body is None:
+                bodies.append((self._stored(one, line, message), one.id))
+            made.append((one, line, message))
+        try:
+            with unhurried():
+                outbox.fix_bodies(bodies)
+        except DatabaseError:
+            self._early += [one for one, _, _ in made]
+            raise
+        for one, line, message in made:
+            self._pool.submit(self._send, one, line, message)
+        return len(made)
+
+    def _give_back(self) -> None:
+        """What was claimed too early: its vendor takes no more just now, or its body could not be stored."""
+        if self._early:
+            with unhurried():
+                outbox.put_back(self._early, self._now() + 1000, "It waits for its turn.")
+            self._taken.subtract(one.channel for one in self._early)
+            self._suspects -= sum(one.suspect for one in self._early)
+            self._early = []
+
+    def _made(self, one: Claimed, line: Line) -> Message | Outcome:
+        """The message; an outcome when none can be made. Its number is noted meanwhile: whatever ends this process now, the
+        next one knows because of what.
+        """
+        self._making.note(one.id)
+        try:
+            if line.problem:
+                raise Unsendable(line.problem)
+            event = Event(one.alert, one.id, one.created_at, one.repeated)
+            return build(line.settings, event, at=self._now(), fixed=self._fixed(one))
+        except Exception as error:  # noqa: BLE001 (no channel and no alert may end the worker)
+            outcome = unsent(error, line.settings, self._policy, self._clock)
+            # A row that cannot be read may be mended by a key that is put back.
+            return replace(outcome, verdict=RETRY) if line.problem else outcome
+        finally:
+            self._making.note(0)
+
+    def _stored(self, one: Claimed, line: Line, message: Message) -> str:
+        """The body as it is kept for later attempts: sealed, when a secret of the channel stands in it."""
+        text = message.body.decode("utf-8", "replace")
+        return self._keyring.seal(f"body {one.id}", {"body": text}) if mask_of(line.settings)(text) != text else text
+
+    def _fixed(self, one: Claimed) -> str | None:
+        if one.body is None or not one.body.startswith(SEALED):
+            return one.body
+        with contextlib.suppress(Unopenable):
+            return str(self._keyring.open(f"body {one.id}", one.body).get("body"))
+        return None
+
+    def _send(self, one: Claimed, line: Line, message: Message) -> None:
+        at = self._now()
+        outcome = send(message, line.settings, self._policy, attempt=one.attempt, now=self._clock, kept=self._kept)
+        self._inbox.put(Ended(one, line, outcome, at))
+
+    def _know(self, channels: set[int]) -> None:
+        """Opens channels that are new or were changed; what is sealed is opened once, not for each delivery."""
+        if not channels:
+            return
+        stamps = Channel.select(Channel.id, Channel.version, Channel.updated_at, Channel.state).where(Channel.id << channels)
+        rows: Any = stamps.tuples()
+        for stamp in list(rows):
+            known = self._lines.get(stamp[0])
+            if (known is None or known.stamp != stamp) and (row := Channel.find(stamp[0])):
+                self._lines[stamp[0]] = self._opened(row, stamp)
+
+    def _opened(self, row: Channel, stamp: tuple) -> Line:
+        settings, problem = read(row, self._keyring)
+        kind = kinds().get(settings.kind)
+        try:
+            steps = retry.steps(row.retries)
+        except ValueError:
+            steps = retry.SCHEDULE
+        return Line(settings, problem, steps, kind.pace if kind else (), row.state, row.config_hash, stamp)
+
+    # --- what came of it ---------------------------------------------------------------------------------------------------
+
+    def _ended(self, patience: float) -> list[Ended]:
+        """What has ended; waits for the first, not for a second one."""
+        found: list[Ended] = []
+        with contextlib.suppress(queue.Empty):
+            first = self._inbox.get(timeout=patience) if patience > 0 else self._inbox.get_nowait()
+            found += [first] if first else []
+            while len(found) < 4 * MOST_AT_ONCE:
+                more = self._inbox.get_nowait()
+                found += [more] if more else []
+        return found
+
+    def _settle(self, ended: list[Ended]) -> None:
+        for one in ended:
+            self._taken[one.claimed.channel] -= 1
+            self._suspects -= one.claimed.suspect
+            bad = one.outcome.reason in _UNREACHABLE
+            self._strikes[one.claimed.channel] = self._strikes[one.claimed.channel] + 1 if bad else 0
+        self._unsettled += ended
+        if self._unsettled:
+            with unhurried():
+                outbox.settle([self._judged(one) for one in self._unsettled], self._now())
+            self._unsettled = []
+
+    def _judged(self, one: Ended) -> Settled:
+        columns = {
+            "channel_id": one.claimed.channel,
+            "delivery_id": one.claimed.id,
+            "number": one.claimed.attempt,
+            "at": one.at,
+        }
+        row = {**columns, "config_hash": one.line.config_hash, **one.outcome.columns()}
+        probe = one.line.state == FAILING
+        gone = one.outcome.verdict == GONE and not probe
+        return Settled(one.claimed, self._next(one, probe), row, one.outcome.good, gone)
+
+    def _next(self, one: Ended, probe: bool) -> Next:
+        outcome, now = one.outcome, self._now()
+        if outcome.good:
+            return Next(DELIVERED if outcome.verdict == DELIVERED else ACCEPTED, now, outcome.says)
+        if probe and now < one.claimed.expires_at:
+            return Next(HELD, now + PROBE, outcome.says)
+        if outcome.verdict != RETRY:
+            return Next(FAILED, now, outcome.says)
+        wait = retry.wait(one.claimed.attempt, one.line.steps, outcome.retry_after, self._chance())
+        if wait is None:
+            return Next(FAILED, now, f"{outcome.says} That was the last attempt, number {one.claimed.attempt}.")
+        due = now + int(wait * 1000)
+        if due >= one.claimed.expires_at:
+            return Next(FAILED, now, f"{outcome.says} Its day is over before the next attempt would be due.")
+        asked = f" The receiver asked for {outcome.retry_after:g} s." if outcome.retry_after is not None else ""
+        return Next(PENDING, due, f"{outcome.says}{asked}")
+
+
+class Making:
+    """The number of the delivery whose message is being made, in a file of eight bytes that outlives the process."""
+
+    def __init__(self, path: Path):
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self.left = int.from_bytes(os.pread(self._file, 8, 0), "big")
+
+    def note(self, number: int) -> None:
+        """Writes the number, 0 for none. What is written stays when the process is killed, and need not outlive the machine."""
+        os.pwrite(self._file, number.to_bytes(8, "big"), 0)
+
+
+def alone(folder: Path, stop: threading.Event) -> bool:
+    """Waits until no other worker works on this folder; whether that came before `stop`. The lock ends with the process."""
+    lock = os.open(folder / "worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    while not stop.is_set():
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        stop.wait(0.2)
+    return False
+
+
+def work(config: Config, stop: threading.Event, crashed: bool = False) -> None:
+    """Works on the installation's outbox until `stop` is set; who starts it knows whether the worker before it crashed."""
+    if not alone(config.data_dir, stop):
+        return
+    db.connect(reuse_if_open=True)
+    try:
+        worker = Worker(config)
+        worker.begin(crashed)
+        worker.run(stop)
+    except Exception as error:
+        log.critical("the worker ends: %s", trace(error))
+        raise

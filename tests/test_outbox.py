@@ -1,0 +1,502 @@
+"""Who is owed what: once for each change, never twice, in order, and nothing forgotten when clocks jump."""
+
+import itertools
+
+import pytest
+
+from delivery import outbox
+from delivery.alert import Alert
+from delivery.outbox import Next, Settled, claim, put_back, settle, store, take_over
+from delivery.owing import LIFE, MINUTE, PROBE, Incoming
+from models import Alert as AlertRow
+from models import Attempt, Channel, Delivery, Silence, db
+
+NOW = 1_790_000_000_000
+HOUR = 60 * MINUTE
+_names = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _database(app):
+    db.connect(reuse_if_open=True)
+
+
+def channel(**fields) -> int:
+    """A channel that takes everything, unless it says otherwise."""
+    return Channel.create(name=f"C{next(_names)}", kind="webhook", created_at=NOW, updated_at=NOW, **fields).id
+
+
+def alert(key="k", status="open", closes_at=None, **parts) -> Incoming:
+    given = {"name": "Disk full", "labels": {"severity": "critical"}, "status": status, **parts}
+    return Incoming(key, Alert.read(given), closes_at)
+
+
+def deliveries(**where) -> list[tuple]:
+    """What is owed, as (channel, event, state), in the order it was made."""
+    rows = Delivery.select().order_by(Delivery.id)
+    return [(row.channel_id, row.event, row.state) for row in rows if all(getattr(row, k) == v for k, v in where.items())]
+
+
+def ended(one, state="delivered", due=NOW, *, good=None, gone=False) -> Settled:
+    """An attempt that has ended, and what becomes of its delivery."""
+    row = {"channel_id": one.channel, "delivery_id": one.id, "number": one.attempt, "at": NOW, "config_hash": "x"}
+    row |= {"verdict": state, "reason": "ok", "actor": "receiver", "status": 200, "milliseconds": 3, "receiver": "r"}
+    row |= {"stages": "[]", "excerpt": "", "says": "It went as it went."}
+    return Settled(one, Next(state, due, "why"), row, state == "delivered" if good is None else good, gone)
+
+
+def taken(now=NOW, **kwargs):
+    return claim(now, kwargs.get("taken", {}), kwargs.get("usual", 4), kwargs.get("most", 64), kwargs.get("slow", ()))
+
+
+# --- alerts in ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_alert_is_owed_to_every_channel_that_matches_it():
+    everything, critical, _info = channel(), channel(matchers='severity="critical"'), channel(matchers='severity="info"')
+    [stored] = store([alert()], NOW)
+    assert deliveries() == [(everything, "open", "pending"), (critical, "open", "pending")]
+    assert stored.deliveries == tuple(f"msg_{row.id}" for row in Delivery.select().order_by(Delivery.id))
+    assert AlertRow.get().id == stored.id
+
+
+@pytest.mark.parametrize(
+    ("statuses", "events"),
+    [
+        (["open", "open", "open"], ["open"]),
+        (["open", "closed"], ["open", "closed"]),
+        (["open", "closed", "closed"], ["open", "closed"]),
+        (["open", "closed", "open"], ["open", "closed", "open"]),
+        (["closed"], []),
+        (["closed", "open"], ["open"]),
+        (["closed", "closed", "open", "open", "closed"], ["open", "closed"]),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_change_is_told_and_a_repetition_is_not(statuses, events, at_once):
+    channel()
+    alerts = [alert(status=status) for status in statuses]
+    for batch in [alerts] if at_once else [[one] for one in alerts]:
+        store(batch, NOW)
+    assert [row[1] for row in deliveries()] == events
+    assert AlertRow.get().status == statuses[-1]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_a_newer_event_overtakes_while_it_waits_is_superseded(at_once):
+    here = channel()
+    batches = [[alert(), alert(status="closed")]] if at_once else [[alert()], [alert(status="closed")]]
+    for batch in batches:
+        store(batch, NOW)
+    assert deliveries() == [(here, "open", "superseded"), (here, "closed", "pending")]
+    store([alert()], NOW)
+    assert [row[2] for row in deliveries()] == ["superseded", "superseded", "pending"]
+
+
+def test_a_closing_carries_both_times_and_what_the_opening_said():
+    channel()
+    store([alert(starts_at=NOW - HOUR, url="https://alerts.example/1", annotations={"summary": "92 %"})], NOW)
+    store([Incoming("k", Alert.read({"status": "closed", "ends_at": NOW}))], NOW)
+    [claimed] = taken()
+    told = claimed.alert
+    assert (told.status, told.starts_at, told.ends_at) == ("closed", NOW - HOUR, NOW)
+    assert (told.url, dict(told.annotations), dict(told.labels)) == (
+        "https://alerts.example/1",
+        {"summary": "92 %"},
+        {"severity": "critical"},
+    )
+
+
+def test_a_closing_goes_to_whom_the_opening_went_and_to_nobody_else():
+    told, untold = channel(matchers='severity="critical"'), channel(matchers='severity="info"')
+    store([alert()], NOW)
+    settle([ended(one) for one in taken()], NOW)
+    Channel.update(matchers='severity="info"').where(Channel.id == told).execute()
+    Channel.update(matchers="").where(Channel.id == untold).execute()
+    store([alert(status="closed")], NOW)
+    assert deliveries(event="closed") == [(told, "closed", "pending")]
+
+
+@pytest.mark.parametrize("state", ["failed", "given_up", "parked", "accepted"])
+def test_a_closing_is_told_even_where_the_opening_did_not_arrive(state):
+    channel()
+    store([alert()], NOW)
+    Delivery.update(state=state).execute()
+    store([alert(status="closed")], NOW)
+    assert [row[1:] for row in deliveries()] == [("open", state), ("closed", "pending")]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "state", "repeated"),
+    [(59, "delivered", False), (60, "delivered", True), (60, "pending", False), (60, "sending", False), (60, "failed", True)],
+)
+def test_a_channel_may_want_a_firing_alert_repeated(minutes, state, repeated):
+    channel(repeat_minutes=60)
+    store([alert()], NOW)
+    Delivery.update(state=state).execute()
+    store([alert()], NOW + minutes * MINUTE)
+    assert [row.repeated for row in Delivery.select().order_by(Delivery.id)] == [0, 1][: 1 + repeated]
+
+
+def test_a_new_channel_hears_of_a_firing_alert_when_it_comes_again():
+    channel()
+    store([alert()], NOW)
+    new = channel()
+    store([alert()], NOW)
+    assert deliveries()[1:] == [(new, "open", "pending")]
+
+
+@pytest.mark.parametrize("state", ["paused", "failing"])
+def test_what_is_owed_to_a_channel_that_does_not_deliver_is_held(state):
+    here = channel(state=state)
+    store([alert()], NOW)
+    assert deliveries() == [(here, "open", "held")]
+    assert taken() == []
+    outbox.release(here, NOW + 48 * HOUR)
+    row = Delivery.get()
+    assert (row.state, row.due_at, row.expires_at) == ("pending", NOW + 48 * HOUR, NOW + 48 * HOUR + LIFE)
+
+
+def silence(**fields):
+    given = {"matchers": 'severity="critical"', "reason": "Disks are changed", "made_by": "ada", "created_at": NOW}
+    return Silence.create(until=NOW + HOUR, **{**given, **fields})
+
+
+def test_what_a_silence_holds_back_stays_visible_and_says_why():
+    channel()
+    quiet = silence()
+    store([alert()], NOW)
+    row = Delivery.get()
+    assert (row.state, row.cause, row.settled_at) == ("dropped", f"Silence {quiet.id}: Disks are changed (ada)", NOW)
+
+
+def test_under_a_silence_repetitions_make_no_rows_and_after_it_the_alert_is_told():
+    channel()
+    silence()
+    for minute in range(5):
+        store([alert()], NOW + minute * MINUTE)
+    assert [row[2] for row in deliveries()] == ["dropped"]
+    store([alert()], NOW + 2 * HOUR)
+    assert [row[1:] for row in deliveries()] == [("open", "dropped"), ("open", "pending")]
+
+
+def test_the_closing_of_what_nobody_heard_is_told_to_nobody():
+    channel()
+    silence()
+    store([alert(), alert(status="closed")], NOW)
+    assert [row[1:] for row in deliveries()] == [("open", "dropped")]
+
+
+def test_the_closing_of_what_was_told_is_told_in_spite_of_a_silence():
+    channel(repeat_minutes=1)
+    store([alert()], NOW)
+    settle([ended(one) for one in taken()], NOW)
+    silence()
+    store([alert()], NOW + 5 * MINUTE)
+    store([alert(status="closed")], NOW + 6 * MINUTE)
+    assert [row[1:] for row in deliveries()] == [("open", "delivered"), ("closed", "pending")]
+
+
+@pytest.mark.parametrize("text", ["not a matcher", '{severity="', "(", "\x00"])
+def test_damaged_matchers_let_everything_through(text):
+    channel(matchers=text)
+    store([alert()], NOW)
+    assert len(deliveries()) == 1
+
+
+def test_a_damaged_alert_closes_all_the_same():
+    channel()
+    store([alert()], NOW)
+    for body in ("nonsense", "[1]", '{"labels": 3}'):
+        AlertRow.update(body=body, status="open").execute()
+        store([alert(status="closed")], NOW)
+    assert AlertRow.get().status == "closed"
+
+
+def test_a_firing_alert_that_nobody_repeats_past_its_end_closes_by_itself():
+    here = channel()
+    store([alert(closes_at=NOW + 5 * MINUTE), alert("other")], NOW)
+    settle([ended(one) for one in taken()], NOW)
+    assert outbox.close_overdue(NOW + 5 * MINUTE - 1) == 0
+    store([alert(closes_at=NOW + 10 * MINUTE)], NOW + 4 * MINUTE)
+    assert outbox.close_overdue(NOW + 9 * MINUTE) == 0
+    assert outbox.close_overdue(NOW + 10 * MINUTE) == 1
+    assert outbox.close_overdue(NOW + 20 * MINUTE) == 0
+    assert deliveries(event="closed") == [(here, "closed", "pending")]
+    assert AlertRow.get(AlertRow.key == "k").status == "closed"
+    assert AlertRow.get(AlertRow.key == "other").status == "open"
+
+
+def test_a_thousand_alerts_in_one_go_are_one_transaction():
+    channel()
+    stored = store([alert(f"k{number}") for number in range(1200)], NOW)
+    assert len({one.id for one in stored}) == len({name for one in stored for name in one.deliveries}) == 1200
+    again = store([alert(f"k{number}") for number in range(1200)], NOW)
+    assert [one.id for one in again] == [one.id for one in stored]
+    assert not any(one.deliveries for one in again)
+
+
+def test_numbers_go_up_also_when_the_clock_is_set_back():
+    channel()
+    store([alert("a")], NOW)
+    store([alert("b")], NOW - 24 * HOUR)
+    first, second = Delivery.select().order_by(Delivery.created_at.desc())
+    assert second.id == first.id + 1
+
+
+def test_when_too_much_waits_nothing_more_is_taken_and_nothing_is_half_stored(monkeypatch):
+    channel()
+    monkeypatch.setattr(outbox, "MOST_WAITING", 3)
+    store([alert(str(number)) for number in range(3)], NOW)
+    with pytest.raises(outbox.Full):
+        store([alert("more")], NOW)
+    assert AlertRow.select().count() == 3
+
+
+# --- deliveries out ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_claimed_counts_as_an_attempt_before_anything_is_done():
+    channel()
+    store([alert()], NOW)
+    [one] = taken()
+    row = Delivery.get()
+    assert (one.attempt, row.attempts, row.state) == (1, 1, "sending")
+    assert taken() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [({}, 4), ({"usual": 2}, 2), ({"most": 1}, 1), ({"taken": {1: 3}}, 1), ({"taken": {1: 4}}, 0), ({"slow": (1,)}, 1)],
+)
+def test_of_one_channel_only_so_many_are_claimed_at_once(arguments, count):
+    here = channel()
+    store([alert(str(number)) for number in range(9)], NOW)
+    named = {name: ({here: next(iter(value.values()))} if name == "taken" else value) for name, value in arguments.items()}
+    named |= {"slow": (here,)} if "slow" in named else {}
+    assert len(taken(**named)) == count
+
+
+def test_a_channel_that_is_full_does_not_hide_the_others():
+    busy, other = channel(matchers='severity="critical"'), channel(matchers='severity="info"')
+    store([alert(str(number)) for number in range(300)], NOW)
+    store([alert("info", labels={"severity": "info"})], NOW + 1)
+    assert {one.channel for one in taken(NOW + 1, taken={busy: 4})} == {other}
+
+
+def test_a_closing_never_overtakes_its_own_opening():
+    channel()
+    store([alert()], NOW)
+    [opening] = taken()
+    store([alert(status="closed"), alert("other")], NOW)
+    assert [one.alert.name for one in taken()] == ["Disk full"]
+    assert Delivery.select().where(Delivery.state == "pending", Delivery.event == "closed").count() == 1
+    settle([ended(opening)], NOW)
+    assert [one.alert.status for one in taken()] == ["closed"]
+
+
+def test_an_opening_that_must_be_tried_again_is_superseded_when_its_alert_has_closed_meanwhile():
+    channel()
+    store([alert()], NOW)
+    [opening] = taken()
+    store([alert(status="closed")], NOW)
+    settle([ended(opening, "pending", NOW + MINUTE)], NOW)
+    assert [row[1:] for row in deliveries()] == [("open", "superseded"), ("closed", "pending")]
+
+
+def test_an_attempt_that_ends_after_the_channel_was_paused_is_held():
+    here = channel()
+    store([alert()], NOW)
+    claimed = taken()
+    Channel.update(state="paused").execute()
+    outbox.hold(here, NOW)
+    settle([ended(claimed[0], "pending", NOW + MINUTE)], NOW)
+    assert deliveries() == [(here, "open", "held")]
+
+
+def test_an_attempt_is_written_with_the_state_it_led_to():
+    channel()
+    store([alert()], NOW)
+    settle([ended(one, "pending", NOW + MINUTE) for one in taken()], NOW)
+    settle([ended(one) for one in taken(NOW + MINUTE)], NOW + MINUTE)
+    row = Delivery.get()
+    assert (row.state, row.attempts, row.claims, row.settled_at) == ("delivered", 2, 0, NOW + MINUTE)
+    assert [(one.number, one.purpose) for one in Attempt.select().order_by(Attempt.id)] == [(1, "delivery"), (2, "delivery")]
+
+
+def test_an_outcome_that_comes_too_late_changes_nothing():
+    channel()
+    store([alert()], NOW)
+    [late] = taken()
+    take_over(NOW)
+    [again] = taken()
+    settle([ended(late, "failed")], NOW)
+    assert (Delivery.get().state, Attempt.select().count()) == ("sending", 0)
+    settle([ended(again)], NOW)
+    assert (Delivery.get().state, Attempt.select().count()) == ("delivered", 1)
+
+
+def test_what_was_claimed_too_early_goes_back_and_was_no_attempt():
+    channel()
+    store([alert()], NOW)
+    put_back(taken(), NOW + 1000, "It waits for its turn.")
+    row = Delivery.get()
+    assert (row.state, row.attempts, row.due_at) == ("pending", 0, NOW + 1000)
+
+
+def test_what_a_dead_worker_left_is_taken_over_and_only_the_culprit_is_blamed():
+    channel(), channel()
+    store([alert()], NOW)
+    one, other = taken()
+    for time in (1, 2, 3):
+        take_over(NOW, one.id)
+        states = {row.id: row.state for row in Delivery.select()}
+        assert states == {one.id: "parked" if time == 3 else "pending", other.id: "pending"}
+        taken()
+    assert "ended the worker 3 times" in Delivery.get_by_id(one.id).cause
+
+
+def test_of_what_was_under_way_at_a_crash_only_the_one_that_does_it_again_is_parked():
+    for _ in range(3):
+        channel()
+    store([alert()], NOW)
+    poison = taken()[1].id
+    take_over(NOW, crashed=True)
+    for _ in range(6):
+        suspects = taken()
+        assert len(suspects) <= 1
+        if [one.id for one in suspects] == [poison]:
+            take_over(NOW, crashed=True)
+        else:
+            settle([ended(one) for one in suspects], NOW)
+    assert [row[2] for row in deliveries()] == ["delivered", "parked", "delivered"]
+    assert Delivery.get_by_id(poison).claims == 3
+
+
+def test_a_worker_that_was_killed_from_outside_makes_nobody_a_suspect():
+    channel()
+    store([alert()], NOW)
+    for _ in range(5):
+        taken()
+        take_over(NOW)
+    assert (Delivery.get().state, Delivery.get().claims) == ("pending", 0)
+
+
+def test_a_message_that_was_made_at_last_is_not_blamed_for_what_was():
+    channel()
+    store([alert()], NOW)
+    for _ in range(2):
+        [one] = taken()
+        take_over(NOW, one.id)
+    settle([ended(one, "pending", NOW) for one in taken()], NOW)
+    for _ in range(2):
+        [one] = taken()
+        take_over(NOW, one.id)
+    assert Delivery.get().state == "pending"
+
+
+def test_a_hook_that_is_gone_makes_its_channel_failing_and_a_probe_heals_it():
+    here = channel()
+    store([alert(str(number)) for number in range(3)], NOW)
+    first, *rest = taken()
+    settle([ended(first, "failed", good=False, gone=True), *(ended(one, "pending", NOW) for one in rest)], NOW)
+    assert Channel.get_by_id(here).state == "failing"
+    assert [row[2] for row in deliveries()] == ["failed", "held", "held"]
+    outbox.sweep(NOW + PROBE - 1)
+    assert taken(NOW + PROBE - 1) == []
+    outbox.sweep(NOW + PROBE)
+    [probe] = taken(NOW + PROBE)
+    outbox.sweep(NOW + PROBE)
+    settle([ended(probe)], NOW + PROBE)
+    assert Channel.get_by_id(here).state == "delivering"
+    assert [row[2] for row in deliveries()] == ["failed", "delivered", "pending"]
+
+
+def test_a_delivery_that_arrives_proves_the_configuration_it_was_sent_with():
+    here = channel(config_hash="x")
+    store([alert()], NOW)
+    settle([ended(one) for one in taken()], NOW)
+    assert Channel.get_by_id(here).proven == "proven by delivery"
+
+
+# --- clocks ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jump", [-24 * HOUR, 24 * HOUR])
+def test_a_clock_that_jumps_moves_what_waited_and_nothing_else(jump):
+    channel()
+    store([alert("before", closes_at=NOW + 5 * MINUTE)], NOW)
+    Delivery.update(due_at=NOW + MINUTE).execute()
+    newest, now = outbox.newest(), NOW + jump
+    store([alert("after", closes_at=now + 5 * MINUTE)], now)
+    outbox.shift(jump, now, newest)
+    before, after = Delivery.select().order_by(Delivery.id)
+    assert (before.due_at, before.expires_at) == (now + MINUTE, now + LIFE)
+    assert (after.due_at, after.expires_at) == (now, now + LIFE)
+    assert {row.closes_at for row in AlertRow.select()} == {now + 5 * MINUTE}
+
+
+def test_what_a_clock_left_in_a_far_future_is_due_now():
+    channel()
+    store([alert("late"), alert("soon")], NOW)
+    late, soon = Delivery.select().order_by(Delivery.id)
+    Delivery.update(due_at=NOW + 24 * HOUR).where(Delivery.id == late.id).execute()
+    Delivery.update(due_at=NOW + 11 * HOUR).where(Delivery.id == soon.id).execute()
+    outbox.sweep(NOW)
+    assert [row.due_at for row in Delivery.select().order_by(Delivery.id)] == [NOW, NOW + 11 * HOUR]
+
+
+# --- what people do --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "now", "later", "up"),
+    [
+        ("pending", True, True, True),
+        ("held", False, False, True),
+        ("failed", True, False, False),
+        ("given_up", True, False, False),
+        ("parked", True, False, True),
+        ("sending", False, False, False),
+        ("delivered", False, False, False),
+        ("superseded", False, False, False),
+    ],
+)
+def test_what_a_person_can_do_depends_on_the_state(state, now, later, up):
+    channel()
+    store([alert()], NOW)
+    number = Delivery.get().id
+
+    def afresh():
+        Delivery.update(state=state).execute()
+        return number
+
+    assert outbox.postpone(afresh(), 60, NOW) == later
+    assert outbox.give_up(afresh(), "ada", NOW) == up
+    assert outbox.hurry(afresh(), NOW) == now
+    assert outbox.hurry(number + 1, NOW) is False
+
+
+def test_an_opening_is_not_told_after_its_closing_whoever_asks_for_it():
+    channel()
+    store([alert()], NOW)
+    settle([ended(one, "failed") for one in taken()], NOW)
+    number = Delivery.get().id
+    store([alert(status="closed")], NOW)
+    assert outbox.hurry(number, NOW) is False
+    assert deliveries()[0][2] == "failed"
+
+
+def test_nothing_is_hurried_to_a_paused_channel():
+    channel(state="paused")
+    store([alert()], NOW)
+    Delivery.update(state="failed").execute()
+    assert outbox.hurry(Delivery.get().id, NOW) is False
+
+
+def test_what_is_put_off_lives_long_enough():
+    channel()
+    store([alert()], NOW)
+    outbox.postpone(Delivery.get().id, 48 * 60, NOW)
+    row = Delivery.get()
+    assert row.expires_at > row.due_at == NOW + 48 * HOUR

@@ -1,0 +1,412 @@
+"""The worker: sends what is due, tries again when that is worth it, and survives whatever happens."""
+
+import os
+import threading
+import time
+
+import pytest
+from peewee import OperationalError
+from receiver import after, reply, silence
+
+from delivery import outbox, worker
+from delivery.alert import Alert
+from delivery.keyring import Keyring
+from delivery.outbox import store
+from delivery.owing import MINUTE, PROBE, Incoming
+from delivery.settings import Header, Settings, write
+from delivery.worker import Making, Worker, alone
+from models import Attempt, Channel, Delivery, db
+
+HOUR = 3600
+
+
+class Clocks:
+    """Both clocks, which stand still until a test moves them."""
+
+    def __init__(self):
+        self.wall, self.steady = 1_790_000_000.0, 100.0
+
+    def move(self, seconds):
+        self.wall += seconds
+        self.steady += seconds
+
+    @property
+    def now(self):
+        return int(self.wall * 1000)
+
+
+@pytest.fixture
+def clocks():
+    return Clocks()
+
+
+@pytest.fixture
+def make(app, config, clocks):
+    """Makes workers as if each were a new process on the same database."""
+    made = []
+
+    def make():
+        one = Worker(config, clock=lambda: clocks.wall, steady=lambda: clocks.steady, chance=lambda: 0.5)
+        one.begin()
+        made.append(one)
+        return one
+
+    db.connect(reuse_if_open=True)
+    yield make
+    for one in made:
+        one._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@pytest.fixture
+def channel(app, config, clocks, receiver):
+    """Makes channels, to the receiver unless told otherwise."""
+    ring = Keyring(config.encryption_keys)
+
+    def channel(url=None, columns=None, **settings):
+        name = f"C{Channel.select().count()}"
+        row = Channel.create(name=name, kind="", created_at=1, updated_at=1, **(columns or {}))
+        write(row, Settings(url=url or f"{receiver.url}", **{"timeout": 5, **settings}), ring, config.secret_key)
+        row.save()
+        return row.id
+
+    db.connect(reuse_if_open=True)
+    return channel
+
+
+def owe(clocks, key="k", status="open", **parts):
+    return store([Incoming(key, Alert.read({"name": "Disk full", "status": status, **parts}))], clocks.now)
+
+
+def until(one, done, turns=400):
+    """Turns until it is done; each waits for what is under way, and for nothing else."""
+    for _ in range(turns):
+        if done():
+            return
+        one.turn(0.05)
+    raise AssertionError([(row.state, row.cause) for row in Delivery.select()])
+
+
+def states(*wanted):
+    return lambda: [row.state for row in Delivery.select().order_by(Delivery.id)] == list(wanted)
+
+
+def bodies(receiver):
+    return [request.body for request in receiver.requests]
+
+
+# --- what is due ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_delivery_is_sent_once_and_written_down_with_its_attempt(make, channel, clocks, receiver):
+    channel()
+    [stored] = owe(clocks)
+    until(make(), states("delivered"))
+    assert [request.headers["webhook-id"] for request in receiver.requests] == list(stored.deliveries)
+    assert receiver.requests[0].headers["X-Delivery-Attempt"] == "1"
+    [attempt] = Attempt.select()
+    assert (attempt.verdict, attempt.number, attempt.purpose, attempt.status) == ("delivered", 1, "delivery", 200)
+    assert Channel.get().proven == "proven by delivery"
+
+
+def test_every_retry_carries_the_same_id_and_body_and_the_number_of_the_attempt(make, channel, clocks, receiver):
+    channel()
+    receiver.script = reply(503)
+    owe(clocks, annotations={"summary": "first"})
+    one = make()
+    until(one, states("pending"))
+    for number, step in enumerate((10, 30, 120), start=2):
+        until(one, lambda number=number: Attempt.select().count() == number - 1)
+        clocks.move(step - 1)
+        one.turn(0)
+        assert len(receiver.requests) == number - 1
+        owe(clocks, annotations={"summary": f"changed {number}"})
+        clocks.move(2)
+        until(one, lambda number=number: Attempt.select().count() == number)
+    assert len(set(bodies(receiver))) == len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    assert [request.headers["X-Delivery-Attempt"] for request in receiver.requests] == ["1", "2", "3", "4"]
+
+
+def test_a_receiver_is_asked_again_no_sooner_than_it_asked(make, channel, clocks, receiver):
+    channel()
+    receiver.script = reply(429, Retry_After="120")
+    owe(clocks)
+    one = make()
+    until(one, lambda: Attempt.select().count() == 1)
+    row = Delivery.get()
+    assert row.due_at == clocks.now + 120_000
+    assert "The receiver asked for 120 s." in row.cause
+
+
+@pytest.mark.parametrize(("answer", "state"), [(404, "failed"), (410, "failed"), (302, "failed"), (202, "delivered")])
+def test_what_no_retry_can_mend_is_not_tried_again(make, channel, clocks, receiver, answer, state):
+    channel()
+    receiver.script = reply(answer)
+    owe(clocks)
+    until(make(), states(state))
+    assert Channel.get().state == ("failing" if answer == 410 else "delivering")
+
+
+def test_after_the_last_step_it_has_failed_and_says_so(make, channel, clocks, receiver):
+    channel(columns={"retries": "1s"})
+    receiver.script = reply(500)
+    owe(clocks)
+    one = make()
+    until(one, lambda: Attempt.select().count() == 1)
+    clocks.move(2)
+    until(one, states("failed"))
+    assert "That was the last attempt, number 2." in Delivery.get().cause
+
+
+def test_a_delivery_lives_for_a_day(make, channel, clocks, receiver):
+    channel(columns={"retries": "9h, 9h, 9h"})
+    receiver.script = reply(500)
+    owe(clocks)
+    one = make()
+    until(one, lambda: Attempt.select().count() == 1)
+    for attempt in (2, 3):
+        clocks.move(9 * HOUR + 1)
+        until(one, lambda attempt=attempt: Attempt.select().count() == attempt)
+    assert states("failed")()
+    assert "Its day is over" in Delivery.get().cause
+
+
+def test_a_probe_of_a_failing_channel_keeps_the_delivery_until_it_arrives(make, channel, clocks, receiver):
+    channel()
+    receiver.script = reply(410)
+    owe(clocks, "first")
+    one = make()
+    until(one, states("failed"))
+    owe(clocks, "second")
+    clocks.move(PROBE / 1000 + 2)
+    until(one, lambda: len(receiver.requests) == 2)
+    until(one, states("failed", "held"))
+    receiver.script = reply(200)
+    clocks.move(PROBE / 1000 + 2)
+    until(one, states("failed", "delivered"))
+    assert Channel.get().state == "delivering"
+
+
+def test_a_secret_in_a_body_is_sealed_while_it_waits(make, channel, clocks, receiver):
+    channel(kind="pagerduty", options=(Header("routing_key", "s3cr3t-routing-key-of-32-letters", True),))
+    receiver.script = reply(503)
+    owe(clocks)
+    one = make()
+    until(one, lambda: Attempt.select().count() == 1)
+    assert Delivery.get().body.startswith("gAAAA")
+    clocks.move(11)
+    until(one, lambda: len(receiver.requests) == 2)
+    assert b"s3cr3t-routing-key" in bodies(receiver)[0]
+    assert len(set(bodies(receiver))) == 1
+
+
+def test_a_signature_in_a_body_is_fresh_at_every_attempt(make, channel, clocks, receiver):
+    channel(kind="feishu", options=(Header("secret", "s3cr3t", True),))
+    receiver.script = reply(503)
+    owe(clocks)
+    one = make()
+    until(one, lambda: Attempt.select().count() == 1)
+    clocks.move(HOUR)
+    until(one, lambda: len(receiver.requests) == 2)
+    assert len(set(bodies(receiver))) == 2
+
+
+def test_a_vendors_pace_is_kept(make, channel, clocks, receiver):
+    channel(kind="wecom", options=(Header("key", "k", True),))  # twenty a minute
+    receiver.script = reply(200, b'{"errcode": 0}')
+    for number in range(25):
+        owe(clocks, str(number))
+    one = make()
+    until(one, lambda: len(receiver.requests) == 20)
+    for _ in range(20):
+        one.turn(0.01)
+    assert len(receiver.requests) == 20
+    clocks.move(62)
+    until(one, lambda: Delivery.select().where(Delivery.state == "delivered").count() == 25)
+    assert {row.attempts for row in Delivery.select()} == {1}
+
+
+def test_a_damaged_channel_is_tried_again_and_takes_nothing_with_it(make, channel, clocks, receiver):
+    broken = channel()
+    channel()
+    Channel.update(sealed="nonsense").where(Channel.id == broken).execute()
+    owe(clocks)
+    until(make(), lambda: Attempt.select().count() == 2)
+    assert states("pending", "delivered")()
+    assert "cannot be opened" in Attempt.select().where(Attempt.channel == broken).get().says
+
+
+def test_a_deleted_channel_takes_its_deliveries_with_it_also_while_one_is_sent(make, channel, clocks, receiver):
+    gate = threading.Event()
+    receiver.script = after(gate, reply(200))
+    channel()
+    owe(clocks)
+    one = make()
+    one.turn(0)
+    assert receiver.wait_for(1)
+    Channel.delete().execute()
+    gate.set()
+    until(one, lambda: not one._taken.total())
+    assert Delivery.select().count() == Attempt.select().count() == 0
+
+
+# --- isolation -------------------------------------------------------------------------------------------------------------
+
+
+def test_receivers_that_hang_hold_up_nobody_else(make, channel, clocks, receiver):
+    from receiver import Receiver
+
+    hanging = Receiver()
+    hanging.script = silence
+    try:
+        for _ in range(10):
+            channel(hanging.url, columns={"matchers": 'to="hang"'}, timeout=1)
+        channel(columns={"matchers": 'to="good"'})
+        for number in range(40):
+            owe(clocks, f"h{number}", labels={"to": "hang"})
+        for number in range(40):
+            owe(clocks, f"g{number}", labels={"to": "good"})
+        began, one = time.monotonic(), make()
+        until(one, lambda: len(receiver.requests) == 40)
+        assert time.monotonic() - began < 1
+    finally:
+        hanging.close()
+
+
+def test_a_channel_that_cannot_be_reached_gets_one_attempt_at_a_time(make, channel, clocks):
+    from conftest import free_port
+
+    channel(f"http://127.0.0.1:{free_port()}/")
+    for number in range(12):
+        owe(clocks, str(number))
+    one = make()
+    until(one, lambda: Attempt.select().count() == 4)
+    assert one.turn(0) <= 1
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", ["fix_bodies", "settle", "claim", "put_back", "next_due", "sweep", "close_overdue"])
+def test_a_database_that_cannot_be_used_for_a_while_loses_nothing(make, channel, clocks, receiver, monkeypatch, broken):
+    channel()
+    owe(clocks)
+    one, real = make(), getattr(outbox, broken)
+
+    def refuse(*_args, **_kwargs):
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr(outbox, broken, refuse)
+    monkeypatch.setattr(one, "_wait", lambda _patience: 0.01)
+    for _ in range(20):
+        one.turn(0.01)
+    monkeypatch.setattr(outbox, broken, real)
+    clocks.move(2)
+    until(one, states("delivered"))
+    assert len(receiver.requests) == 1
+
+
+def test_a_fault_in_the_message_builder_is_one_attempt_and_no_end_of_the_worker(make, channel, clocks, monkeypatch):
+    channel()
+    owe(clocks)
+
+    def fault(*_args, **_kwargs):
+        raise ZeroDivisionError("secret text")
+
+    monkeypatch.setattr(worker, "build", fault)
+    until(make(), lambda: Attempt.select().count() == 1)
+    row = Attempt.get()
+    assert (row.verdict, row.reason, Delivery.get().state) == ("retry", "internal_error", "pending")
+    assert "secret text" not in row.says
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the worker may catch it."""
+
+
+def test_a_message_that_kills_the_worker_is_parked_after_three_times_and_holds_up_nobody(
+    make, channel, clocks, receiver, monkeypatch
+):
+    channel()
+    build = worker.build
+
+    def poisoned(settings, event, **kwargs):
+        if event.alert.name == "poison":
+            raise Killed
+        return build(settings, event, **kwargs)
+
+    def note_nothing_more(self, number):
+        if number:
+            os.pwrite(self._file, number.to_bytes(8, "big"), 0)
+
+    monkeypatch.setattr(worker, "build", poisoned)
+    # A killed process runs no `finally`.
+    monkeypatch.setattr(Making, "note", note_nothing_more)
+    owe(clocks, "bad", name="poison")
+    for number in range(6):
+        owe(clocks, str(number))
+    deaths = 0
+    for _ in range(4):
+        one = make()
+        try:
+            until(one, lambda: Delivery.select().where(Delivery.state == "delivered").count() == 6)
+            break
+        except Killed:
+            deaths += 1
+    assert deaths == 3
+    parked = Delivery.get(Delivery.state == "parked")
+    assert "ended the worker 3 times" in parked.cause
+    assert len(receiver.requests) == 6
+
+
+def test_what_was_under_way_when_the_worker_died_is_sent_again_under_the_same_id_and_body(make, channel, clocks, receiver):
+    gate = threading.Event()
+    receiver.script = after(gate, reply(200))
+    channel()
+    owe(clocks)
+    make().turn(0)
+    assert receiver.wait_for(1)
+    gate.set()
+    until(make(), states("delivered"))
+    first, again = receiver.requests
+    assert (first.body, first.headers["webhook-id"]) == (again.body, again.headers["webhook-id"])
+    assert again.headers["X-Delivery-Attempt"] == "2"
+
+
+@pytest.mark.parametrize("jump", [-24 * HOUR, 24 * HOUR])
+def test_a_clock_that_jumps_makes_no_hot_loop_and_nothing_late(make, channel, clocks, receiver, jump):
+    channel()
+    receiver.script = reply(503)
+    owe(clocks)
+    one = make()
+    until(one, lambda: Attempt.select().count() == 1)
+    one.turn(0)
+    clocks.wall += jump
+    for _ in range(10):
+        one.turn(0)
+    assert Attempt.select().count() == 1
+    receiver.script = reply(200)
+    clocks.move(11)
+    until(one, states("delivered"))
+
+
+def test_only_one_worker_works_at_a_time(config):
+    stop = threading.Event()
+    assert alone(config.data_dir, stop)
+    waiting = threading.Thread(target=lambda: waited.append(alone(config.data_dir, stop)))
+    waited: list[bool] = []
+    waiting.start()
+    stop.set()
+    waiting.join()
+    assert waited == [False]
+
+
+def test_what_waits_for_its_time_costs_no_turns(make, channel, clocks, receiver):
+    channel()
+    receiver.script = reply(503)
+    owe(clocks)
+    one = make()
+    until(one, lambda: Attempt.select().count() == 1)
+    one.turn(0)
+    assert one._wait(60.0) == pytest.approx(10, abs=1)
+    outbox.postpone(Delivery.get().id, 5, clocks.now)
+    assert one._wait(3600.0) == pytest.approx(5 * MINUTE / 1000, abs=1)
