@@ -126,7 +126,12 @@ class Delivery(Table):
     settled_at: Any = BigIntegerField(null=True)
 
     class Meta:
-        indexes = ((("state", "due_at"), False), (("channel", "id"), False), (("alert", "channel"), False))
+        indexes = (
+            (("state", "due_at"), False),
+            (("channel", "state", "due_at"), False),
+            (("channel", "id"), False),
+            (("alert", "channel"), False),
+        )
 
     @property
     def webhook_id(self) -> str:

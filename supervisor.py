@@ -1,5 +1,6 @@
 """What `tocsin serve` is made of: the web server and the worker, two processes that are started, watched and ended together."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -41,7 +42,8 @@ class Supervisor:
                 self._end()
             elif self._worker and pid == self._worker.pid:
                 self._worker = None
-                self._start_worker(crashed=os.waitstatus_to_exitcode(status) not in _FROM_OUTSIDE)
+                code_of_worker = os.waitstatus_to_exitcode(status)
+                self._start_worker(crashed=code_of_worker < 0 and code_of_worker not in _FROM_OUTSIDE)
         return 0 if self._ending and code in (0, -signal.SIGTERM) else abs(code)
 
     def _forked(self) -> int:
@@ -56,19 +58,20 @@ class Supervisor:
         os._exit(0)
 
     def _start_worker(self, crashed: bool = False) -> None:
-        """A worker that lives only for moments is started more and more slowly."""
-        if self._ending or not self._with_worker:
-            return
-        short = time.monotonic() - self._began < SHORT_LIFE
-        self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.1) if short and self._began else 0.0
-        until = time.monotonic() + self._pause
-        while not self._ending and time.monotonic() < until:
-            time.sleep(0.05)
-        if not self._ending:
+        """A worker that lives only for moments, or cannot even be started, is started more and more slowly."""
+        words = ["worker", "--parent", str(os.getpid()), *(["--crashed"] if crashed else [])]
+        while self._with_worker and not self._ending and self._worker is None:
+            short = time.monotonic() - self._began < SHORT_LIFE
+            self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.1) if short and self._began else 0.0
+            until = time.monotonic() + self._pause
+            while not self._ending and time.monotonic() < until:
+                time.sleep(0.05)
             self._began = time.monotonic()
-            # What is run is this program itself.
-            words = ["worker", "--parent", str(os.getpid()), *(["--crashed"] if crashed else [])]
-            self._worker = subprocess.Popen([sys.executable, str(HERE / "cli.py"), *words])  # noqa: S603
+            with contextlib.suppress(OSError):  # no room for a further process just now
+                # What is run is this program itself.
+                self._worker = subprocess.Popen([sys.executable, str(HERE / "cli.py"), *words])  # noqa: S603
+        if self._ending:
+            self._signal(signal.SIGTERM)  # it may have come while the worker had no number yet
 
     def _end(self, *_signal: object) -> None:
         self._ending = True

@@ -109,7 +109,9 @@ def _matchers(text: str) -> tuple[Matcher, ...]:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A delivery that is this worker's to send now, its attempt counted already."""
+    """A delivery that is this worker's to send now, its attempt counted already. `ended` counts the attempts before it that
+    came to an end: one that was cut short with its worker takes no step of the schedule.
+    """
 
     id: int
     channel: int
@@ -120,6 +122,7 @@ class Claimed:
     body: str | None
     alert: Alert
     suspect: bool = False
+    ended: int = 0
 
 
 @dataclass(frozen=True)
@@ -166,18 +169,24 @@ def claim(now: int, taken: dict[int, int], usual: int, most: int, slow: Iterable
     room = {channel: (1 if channel in slow else usual) - count for channel, count in taken.items()}
     full = [channel for channel, free in room.items() if free <= 0]
     claimed: dict[int, Claimed] = {}
-    pairs = set()
     with db.atomic():
-        for row in db.execute_sql(SQL["due"].format(_marks(full)), (now, *full, most * 2)).fetchall():
+        rows = db.execute_sql(SQL["due"].format(_marks(full)), (now, 0, usual, *full, most)).fetchall()
+        if suspects:
+            rows += db.execute_sql(SQL["due"].format(_marks(full)), (now, 1, usual, *full, 1)).fetchall()
+        for row in rows:
             free = room.get(row[1], 1 if row[1] in slow else usual)
-            if free > 0 and len(claimed) < most and (row[2], row[1]) not in pairs and (suspects or not row[10]):
-                suspects -= row[10] > 0
+            if free > 0:
                 room[row[1]] = free - 1
-                pairs.add((row[2], row[1]))
                 alert = replace(alert_of(row[9]), id=str(row[2]), status=row[4])
-                claimed[row[0]] = Claimed(row[0], row[1], row[3] + 1, bool(row[5]), row[6], row[7], row[8], alert, row[10] > 0)
-        _each("claim", [(one,) for one in claimed])
+                one = Claimed(row[0], row[1], row[3] + 1, bool(row[5]), row[6], row[7], row[8], alert, row[10] > 0, row[11])
+                claimed[one.id] = one
+        _each("claim", [(number,) for number in claimed])
     return list(claimed.values())
+
+
+def suspected() -> bool:
+    """Whether a worker may have died of one of those that wait. Looks through all of them."""
+    return bool(_one("suspected"))
 
 
 def fix_bodies(bodies: Sequence[tuple[str, int]]) -> None:
@@ -194,15 +203,21 @@ def settle(settled: Sequence[Settled], now: int) -> None:
         _each("settle", [_settling(one, now) for one in settled])
         for one in settled:
             _judge_channel(one, now)
-        waiting = [one.claimed.id for one in settled if one.next.state in (PENDING, HELD)]
-        _each("overtaken_meanwhile", [(WORDS["closed"], now, one) for one in waiting])
-        _each("held_meanwhile", [(WORDS["held"], one) for one in waiting])
+        _follow([one.claimed.id for one in settled if one.next.state in (PENDING, HELD)], now)
+
+
+def _follow(numbers: Sequence[int], now: int) -> None:
+    """What became of the alert, or of the channel, while these were under way, counts for them too."""
+    _each("overtaken_meanwhile", [(WORDS["closed"], now, number) for number in numbers])
+    _each("held_meanwhile", [(WORDS["held"], number) for number in numbers])
+    _each("freed_meanwhile", [(now, number) for number in numbers])
 
 
 def put_back(claimed: Sequence[Claimed], due_at: int, cause: str) -> None:
     """Gives back what was claimed and not begun; it does not count as an attempt."""
     with db.atomic():
         _each("put_back", [(due_at, cause, one.id, one.attempt) for one in claimed])
+        _follow([one.id for one in claimed], due_at)
 
 
 def _settling(one: Settled, now: int) -> tuple:
@@ -213,7 +228,9 @@ def _settling(one: Settled, now: int) -> tuple:
 def _judge_channel(one: Settled, now: int) -> None:
     """A hook that is no more makes the channel failing; a message that arrives heals and proves it."""
     channel = one.claimed.channel
-    if one.gone and _run("fail_channel", channel).rowcount:
+    if one.next.state == HELD:
+        _run("probe_failed", now + PROBE, channel, now + PROBE)
+    if one.gone and _run("fail_channel", channel, one.attempt["config_hash"]).rowcount:
         _run("hold", WORDS["held"], now + PROBE, channel)
     if one.good:
         if _run("heal_channel", channel).rowcount:

@@ -87,9 +87,9 @@ def owe(batch: Batch, alert_id: int, alert: Alert, before: str, routes: list[Rou
     for route in routes:
         last = batch.told.get((alert_id, route.channel))
         repeats = _repeats(route, alert, before, last, batch.now, labels)
-        if repeats is None or (silenced and last and last[1] == OPEN and before == OPEN):
+        if repeats is None or (silenced and last and before == OPEN):
             continue
-        if last and last[2] in WAITING:
+        if last and last[2] in WAITING and not silenced:
             words = WORDS["closed" if alert.status == CLOSED else "opened"]
             batch.overtaken.append((words, batch.now, alert_id, route.channel, batch.next_id))
         state = DROPPED if silenced else PENDING if route.state == DELIVERING else HELD
@@ -98,7 +98,8 @@ def owe(batch: Batch, alert_id: int, alert: Alert, before: str, routes: list[Rou
         settled = batch.now if state == DROPPED else None
         row = (batch.next_id, route.channel, alert_id, alert.status, int(repeats), state, due, batch.now + LIFE, cause)
         batch.deliveries.append((*row, batch.now, settled))
-        batch.told[alert_id, route.channel] = (batch.next_id, alert.status, state, batch.now)
+        if not silenced or last is None:
+            batch.told[alert_id, route.channel] = (batch.next_id, alert.status, state, batch.now)
         yield f"msg_{batch.next_id}"
         batch.next_id += 1
 

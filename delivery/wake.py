@@ -21,11 +21,12 @@ def ring(folder: Path) -> None:
 
 def listen(folder: Path, woken: Callable[[], None]) -> None:
     """Calls `woken` whenever somebody rings, from a thread of its own. Without a pipe nobody is woken, and all goes on."""
-    with contextlib.suppress(FileExistsError):
+    with contextlib.suppress(OSError):  # there already, or a file system that knows no pipes
         os.mkfifo(folder / PIPE, 0o600)
-    # Opened for writing too, so that it never comes to an end when the last one who rang has left.
-    pipe = os.open(folder / PIPE, os.O_RDWR)
-    threading.Thread(target=_hear, args=(pipe, woken), daemon=True, name="wake").start()
+    with contextlib.suppress(OSError):
+        # Opened for writing too, so that it never comes to an end when the last one who rang has left.
+        pipe = os.open(folder / PIPE, os.O_RDWR)
+        threading.Thread(target=_hear, args=(pipe, woken), daemon=True, name="wake").start()
 
 
 def _hear(pipe: int, woken: Callable[[], None]) -> None:

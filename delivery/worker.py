@@ -41,7 +41,7 @@ from storage import in_words, unhurried
 
 MOST_AT_ONCE = 96
 MOST_OF_A_CHANNEL = 4
-AT_A_TIME = 16  # short turns: what has arrived is soon written down
+AT_A_TIME = 4  # short turns: what has arrived is soon written down
 STRIKES = 2
 JUMP_SECONDS = 30
 SEALED = "gAAAA"  # how every Fernet token begins, and no JSON
@@ -100,7 +100,8 @@ class Worker:
         self._strikes: Counter[int] = Counter()
         self._unsettled: list[Ended] = []
         self._early: list[Claimed] = []
-        self._suspects = 0
+        self._suspects = self._shifted = 0
+        self._wary = True  # as long as there may be suspects: to look for them takes long
         self._begun = 0
         self._offset, self._swept, self._newest = clock() - steady(), -1e9, 0
         self._trouble = ""
@@ -117,6 +118,7 @@ class Worker:
     def begin(self, crashed: bool = False) -> None:
         """Takes over what an earlier worker left in the middle; whether that one ended by a fault of its own."""
         outbox.take_over(self._now(), self._making.left, crashed)
+        self._wary = outbox.suspected()
         self._making.note(0)
 
     def turn(self, patience: float) -> int:
@@ -125,7 +127,9 @@ class Worker:
         How many deliveries it began. A database that cannot be used just now is waited for.
         """
         try:
-            self._settle(self._ended(self._wait(patience)))
+            ended = self._ended(self._wait(patience))
+            self._watch_the_clock()
+            self._settle(ended)
             self._give_back()
             self._housekeeping()
             self._begun = self._start(self._claimed())
@@ -155,17 +159,22 @@ class Worker:
         soon = min([patience, *paced] if due == 0 and (self._taken or paced) else [patience, (due or 0) / 1000])
         return soon if due is not None else patience
 
-    def _housekeeping(self) -> None:
+    def _watch_the_clock(self) -> None:
+        """Before anything is decided by it: what waits moves with a clock that jumps."""
         jump = self._clock() - self._steady() - self._offset
         if abs(jump) > JUMP_SECONDS:
             log.warning("the clock has jumped by %d seconds: what waits moves with it", jump)
             outbox.shift(int(jump * 1000), self._now(), self._newest)
             self._offset += jump
+            self._shifted += int(jump * 1000)
+
+    def _housekeeping(self) -> None:
         self._newest = outbox.newest()
         if self._steady() - self._swept >= 1:
             self._swept = self._steady()
             outbox.sweep(self._now())
             outbox.close_overdue(self._now())
+            self._wary = self._wary and outbox.suspected()
 
     def _claimed(self) -> list[Claimed]:
         free = MOST_AT_ONCE - self._taken.total()
@@ -178,23 +187,31 @@ class Worker:
                 if self._pacer.look(line.place, line.pace, self._steady()):
                     taken[channel] = MOST_OF_A_CHANNEL
         with unhurried():
-            return outbox.claim(self._now(), taken, MOST_OF_A_CHANNEL, min(free, AT_A_TIME), slow, 1 - self._suspects)
+            suspects = 1 - self._suspects if self._wary else 0
+            return outbox.claim(self._now(), taken, MOST_OF_A_CHANNEL, min(free, AT_A_TIME), slow, suspects)
 
     # --- out it goes -----------------------------------------------------------------------------------------------------
 
     def _start(self, claimed: list[Claimed]) -> int:
         made, bodies = [], []
-        self._know({one.channel for one in claimed})
         for one in claimed:
-            self._taken[one.channel] += 1
-            self._suspects += one.suspect
-            line = self._lines[one.channel]
+            self._count(one, 1)
+        try:
+            self._know({one.channel for one in claimed})
+        except DatabaseError:
+            self._early += claimed
+            raise
+        for one in claimed:
+            line = self._lines.get(one.channel)
+            if line is None:  # deleted just now, and its deliveries with it
+                self._count(one, -1)
+                continue
             if self._pacer.wait(line.place, line.pace, self._steady()):
                 self._early.append(one)
                 continue
             message = self._made(one, line)
             if isinstance(message, Outcome):
-                self._inbox.put(Ended(one, line, message, self._now()))
+                self._inbox.put(Ended(replace(one, expires_at=one.expires_at - self._shifted), line, message, self._now()))
                 continue
             if one.body is None:
                 bodies.append((self._stored(one, line, message), one.id))
@@ -205,17 +222,28 @@ class Worker:
         except DatabaseError:
             self._early += [one for one, _, _ in made]
             raise
-        for one, line, message in made:
-            self._pool.submit(self._send, one, line, message)
-        return len(made)
+        while made:
+            one, line, message = made.pop(0)
+            try:
+                self._pool.submit(self._send, replace(one, expires_at=one.expires_at - self._shifted), line, message)
+            except RuntimeError as error:  # no further thread may begin just now
+                log.error("no thread to send with: %s", trace(error))
+                self._early += [one, *(other for other, _, _ in made)]
+                return 0
+        return len(claimed)
+
+    def _count(self, one: Claimed, by: int) -> None:
+        """What is under way of a channel, and how many suspects."""
+        self._taken[one.channel] += by
+        self._suspects += by * one.suspect
 
     def _give_back(self) -> None:
         """What was claimed too early: its vendor takes no more just now, or its body could not be stored."""
         if self._early:
             with unhurried():
                 outbox.put_back(self._early, self._now() + 1000, "It waits for its turn.")
-            self._taken.subtract(one.channel for one in self._early)
-            self._suspects -= sum(one.suspect for one in self._early)
+            for one in self._early:
+                self._count(one, -1)
             self._early = []
 
     def _made(self, one: Claimed, line: Line) -> Message | Outcome:
@@ -260,7 +288,7 @@ class Worker:
         rows: Any = stamps.tuples()
         for stamp in list(rows):
             known = self._lines.get(stamp[0])
-            if (known is None or known.stamp != stamp) and (row := Channel.find(stamp[0])):
+            if (known is None or known.problem or known.stamp != stamp) and (row := Channel.find(stamp[0])):
                 self._lines[stamp[0]] = self._opened(row, stamp)
 
     def _opened(self, row: Channel, stamp: tuple) -> Line:
@@ -287,8 +315,7 @@ class Worker:
 
     def _settle(self, ended: list[Ended]) -> None:
         for one in ended:
-            self._taken[one.claimed.channel] -= 1
-            self._suspects -= one.claimed.suspect
+            self._count(one.claimed, -1)
             bad = one.outcome.reason in _UNREACHABLE
             self._strikes[one.claimed.channel] = self._strikes[one.claimed.channel] + 1 if bad else 0
         self._unsettled += ended
@@ -311,17 +338,18 @@ class Worker:
 
     def _next(self, one: Ended, probe: bool) -> Next:
         outcome, now = one.outcome, self._now()
+        expires_at = one.claimed.expires_at + self._shifted  # the clock may have jumped since it was claimed
         if outcome.good:
             return Next(DELIVERED if outcome.verdict == DELIVERED else ACCEPTED, now, outcome.says)
-        if probe and now < one.claimed.expires_at:
+        if probe and now < expires_at:
             return Next(HELD, now + PROBE, outcome.says)
         if outcome.verdict != RETRY:
             return Next(FAILED, now, outcome.says)
-        wait = retry.wait(one.claimed.attempt, one.line.steps, outcome.retry_after, self._chance())
+        wait = retry.wait(one.claimed.ended + 1, one.line.steps, outcome.retry_after, self._chance())
         if wait is None:
             return Next(FAILED, now, f"{outcome.says} That was the last attempt, number {one.claimed.attempt}.")
         due = now + int(wait * 1000)
-        if due >= one.claimed.expires_at:
+        if due >= expires_at:
             return Next(FAILED, now, f"{outcome.says} Its day is over before the next attempt would be due.")
         asked = f" The receiver asked for {outcome.retry_after:g} s." if outcome.retry_after is not None else ""
         return Next(PENDING, due, f"{outcome.says}{asked}")
@@ -336,7 +364,8 @@ class Making:
 
     def note(self, number: int) -> None:
         """Writes the number, 0 for none. What is written stays when the process is killed, and need not outlive the machine."""
-        os.pwrite(self._file, number.to_bytes(8, "big"), 0)
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file, number.to_bytes(8, "big"), 0)
 
 
 def alone(folder: Path, stop: threading.Event) -> bool:
@@ -356,9 +385,23 @@ def work(config: Config, stop: threading.Event, crashed: bool = False) -> None:
         return
     db.connect(reuse_if_open=True)
     try:
-        worker = Worker(config)
-        worker.begin(crashed)
-        worker.run(stop)
+        worker = None
+        while worker is None and not stop.is_set():
+            worker = _begun(config, stop, crashed)
+        if worker:
+            worker.run(stop)
     except Exception as error:
         log.critical("the worker ends: %s", trace(error))
         raise
+
+
+def _begun(config: Config, stop: threading.Event, crashed: bool) -> Worker | None:
+    """A worker that has taken over; None while the database cannot be used."""
+    try:
+        worker = Worker(config)
+        worker.begin(crashed)
+        return worker
+    except DatabaseError as error:
+        log.error("the worker cannot begin yet: %s", in_words(error, config.database))
+        stop.wait(0.5)
+        return None

@@ -13,6 +13,7 @@ _STATEMENTS = (
         FOREIGN KEY ("channel_id") REFERENCES "channel" ("id") ON DELETE CASCADE,
         FOREIGN KEY ("alert_id") REFERENCES "alert" ("id") ON DELETE CASCADE) STRICT""",
     """CREATE INDEX "delivery_state_due_at" ON "delivery" ("state", "due_at")""",
+    """CREATE INDEX "delivery_channel_id_state_due_at" ON "delivery" ("channel_id", "state", "due_at")""",
     """CREATE INDEX "delivery_channel_id_id" ON "delivery" ("channel_id", "id")""",
     """CREATE INDEX "delivery_alert_id_channel_id" ON "delivery" ("alert_id", "channel_id")""",
     """CREATE TABLE "silence" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "matchers" TEXT NOT NULL,

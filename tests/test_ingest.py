@@ -315,7 +315,7 @@ def test_a_hundred_thousand_alerts_are_refused_quickly(sender, path):
     began = time.monotonic()
     answer = sender.post(path, alerts if "api" in path else b'{"alerts": ' + alerts + b"}")
     assert (answer.status_code, "at most 10,000" in answer.text, stored()) == (413, True, [])
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 def test_a_wrong_method_is_told(sender):

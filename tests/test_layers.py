@@ -2,6 +2,7 @@
 
 import ast
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ MODULES = {module_of(path): ast.parse(path.read_text(), str(path)) for path in F
 OURS = {name.split(".")[0] for name in MODULES}
 
 
+@cache
 def imports_of(module):
     """The full name of everything that a module imports, wherever in the module the import stands."""
     found = set()

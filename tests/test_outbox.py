@@ -396,7 +396,7 @@ def test_a_message_that_was_made_at_last_is_not_blamed_for_what_was():
 
 
 def test_a_hook_that_is_gone_makes_its_channel_failing_and_a_probe_heals_it():
-    here = channel()
+    here = channel(config_hash="x")
     store([alert(str(number)) for number in range(3)], NOW)
     first, *rest = taken()
     settle([ended(first, "failed", good=False, gone=True), *(ended(one, "pending", NOW) for one in rest)], NOW)
@@ -417,6 +417,82 @@ def test_a_delivery_that_arrives_proves_the_configuration_it_was_sent_with():
     store([alert()], NOW)
     settle([ended(one) for one in taken()], NOW)
     assert Channel.get_by_id(here).proven == "proven by delivery"
+
+
+def test_a_hook_that_was_gone_before_the_channel_was_mended_says_nothing_of_it_now():
+    here = channel(config_hash="another since")
+    store([alert()], NOW)
+    settle([ended(one, "failed", good=False, gone=True) for one in taken()], NOW)
+    assert Channel.get_by_id(here).state == "delivering"
+
+
+def test_a_dead_hook_is_asked_once_in_ten_minutes_however_much_is_held():
+    channel(state="failing")
+    store([alert(str(number)) for number in range(20)], NOW)
+    asked = 0
+    for minute in range(60):
+        outbox.sweep(NOW + minute * MINUTE)
+        for one in taken(NOW + minute * MINUTE):
+            asked += 1
+            settle([ended(one, "held", NOW + minute * MINUTE + PROBE, good=False)], NOW + minute * MINUTE)
+    assert asked == 5
+
+
+def test_a_probe_that_ends_after_somebody_resumed_the_channel_is_tried_again():
+    here = channel(state="failing")
+    store([alert()], NOW)
+    outbox.sweep(NOW + PROBE)
+    [probe] = taken(NOW + PROBE)
+    Channel.update(state="delivering").execute()
+    outbox.release(here, NOW + PROBE)
+    settle([ended(probe, "held", NOW + 2 * PROBE, good=False)], NOW + PROBE)
+    assert deliveries() == [(here, "open", "pending")]
+
+
+def test_a_silenced_opening_supersedes_no_closing_that_waits():
+    channel()
+    store([alert()], NOW)
+    settle([ended(one) for one in taken()], NOW)
+    store([alert(status="closed")], NOW)
+    silence()
+    store([alert(), alert(), alert(status="closed")], NOW)
+    assert [row[1:] for row in deliveries()] == [("open", "delivered"), ("closed", "pending"), ("open", "dropped")]
+    [closing] = taken()
+    settle([ended(closing, "pending", NOW + MINUTE)], NOW)
+    assert deliveries(event="closed")[0][2] == "pending"
+
+
+def test_an_opening_that_went_back_after_its_alert_closed_is_superseded():
+    channel(), channel()
+    store([alert("a")], NOW)
+    claimed = taken()
+    store([alert("a", status="closed")], NOW)
+    put_back(claimed, NOW + MINUTE, "It waits for its turn.")
+    assert [row[1:] for row in deliveries()] == [("open", "superseded")] * 2 + [("closed", "pending")] * 2
+
+
+def test_suspects_hide_nobody_else():
+    for _ in range(12):
+        channel(matchers='to="hang"')
+    good = channel(matchers='to="good"')
+    store([alert(str(number), labels={"to": "hang"}) for number in range(4)], NOW)
+    taken()
+    take_over(NOW, crashed=True)
+    store([alert("g", labels={"to": "good"})], NOW + 1)
+    first = claim(NOW + 1, {}, 4, 4)
+    assert good in {one.channel for one in first}
+    assert sum(one.suspect for one in first) <= 1
+
+
+@pytest.mark.parametrize("how", ["put back", "taken over"])
+def test_what_comes_back_to_a_paused_channel_is_held(how):
+    here = channel()
+    store([alert()], NOW)
+    claimed = taken()
+    Channel.update(state="paused").execute()
+    outbox.hold(here, NOW)
+    put_back(claimed, NOW, "") if how == "put back" else take_over(NOW)
+    assert deliveries() == [(here, "open", "held")]
 
 
 # --- clocks ----------------------------------------------------------------------------------------------------------------

@@ -249,6 +249,25 @@ def test_a_deleted_channel_takes_its_deliveries_with_it_also_while_one_is_sent(m
     assert Delivery.select().count() == Attempt.select().count() == 0
 
 
+def test_a_channel_that_is_deleted_between_the_claim_and_the_sending_is_no_obstacle(
+    make, channel, clocks, receiver, monkeypatch
+):
+    channel(columns={"matchers": 'to="gone"'})
+    channel(columns={"matchers": 'to="here"'})
+    owe(clocks, "a", labels={"to": "gone"})
+    owe(clocks, "b", labels={"to": "here"})
+    one, claim = make(), outbox.claim
+
+    def claim_and_delete(*arguments):
+        found = claim(*arguments)
+        Channel.delete().where(Channel.matchers == 'to="gone"').execute()
+        return found
+
+    monkeypatch.setattr(outbox, "claim", claim_and_delete)
+    until(one, states("delivered"))
+    assert not one._taken.total()
+
+
 # --- isolation -------------------------------------------------------------------------------------------------------------
 
 
@@ -355,7 +374,7 @@ def test_a_message_that_kills_the_worker_is_parked_after_three_times_and_holds_u
     assert deaths == 3
     parked = Delivery.get(Delivery.state == "parked")
     assert "ended the worker 3 times" in parked.cause
-    assert len(receiver.requests) == 6
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 6
 
 
 def test_what_was_under_way_when_the_worker_died_is_sent_again_under_the_same_id_and_body(make, channel, clocks, receiver):
@@ -370,6 +389,18 @@ def test_what_was_under_way_when_the_worker_died_is_sent_again_under_the_same_id
     first, again = receiver.requests
     assert (first.body, first.headers["webhook-id"]) == (again.body, again.headers["webhook-id"])
     assert again.headers["X-Delivery-Attempt"] == "2"
+
+
+def test_an_attempt_that_was_cut_short_takes_no_step_of_the_schedule(make, channel, clocks, receiver):
+    channel(columns={"retries": "5s"})
+    receiver.script = silence
+    owe(clocks)
+    for attempt in range(1, 5):
+        make().turn(0)
+        assert receiver.wait_for(attempt)
+    receiver.script = reply(503)
+    until(make(), lambda: Attempt.select().count() == 1)
+    assert (Delivery.get().state, Delivery.get().attempts) == ("pending", 5)
 
 
 @pytest.mark.parametrize("jump", [-24 * HOUR, 24 * HOUR])
@@ -387,6 +418,78 @@ def test_a_clock_that_jumps_makes_no_hot_loop_and_nothing_late(make, channel, cl
     receiver.script = reply(200)
     clocks.move(11)
     until(one, states("delivered"))
+
+
+@pytest.mark.parametrize("jump", [25 * HOUR, 2 * HOUR, -25 * HOUR])
+def test_a_clock_that_jumps_while_a_receiver_thinks_costs_no_time_and_no_delivery(make, channel, clocks, receiver, jump):
+    gate = threading.Event()
+    receiver.script = after(gate, reply(503))
+    channel()
+    owe(clocks)
+    one = make()
+    one.turn(0)
+    assert receiver.wait_for(1)
+    one.turn(0)
+    clocks.wall += jump
+    gate.set()
+    until(one, lambda: Attempt.select().count() == 1)
+    row = Delivery.get()
+    assert (row.state, row.due_at - clocks.now) == ("pending", 10_000)
+
+
+def test_a_database_that_fails_between_the_claim_and_the_sending_leaves_nothing_behind(
+    make, channel, clocks, receiver, monkeypatch
+):
+    channel()
+    owe(clocks)
+    one, know = make(), Worker._know
+
+    def refuse(*_args):
+        raise OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Worker, "_know", refuse)
+    one.turn(0)
+    monkeypatch.setattr(Worker, "_know", know)
+    monkeypatch.setattr(one, "_wait", lambda _patience: 0.01)
+    one.turn(0)
+    clocks.move(2)
+    until(one, states("delivered"))
+    assert not one._taken.total()
+
+
+def test_a_machine_without_a_further_thread_delivers_later(make, channel, clocks, receiver, monkeypatch):
+    channel()
+    owe(clocks)
+    one = make()
+    submit = one._pool.submit
+
+    def refuse(*_args):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(one._pool, "submit", refuse)
+    one.turn(0)
+    monkeypatch.setattr(one._pool, "submit", submit)
+    clocks.move(2)
+    until(one, lambda: states("delivered")() or bool(clocks.move(0.1)))
+    assert len(receiver.requests) == 1
+
+
+def test_a_key_that_is_put_back_is_noticed(make, channel, clocks, receiver):
+    here = channel()
+    sealed = Channel.get_by_id(here).sealed
+    Channel.update(sealed="nonsense").execute()
+    owe(clocks)
+    one = make()
+    until(one, lambda: Attempt.select().count() == 1)
+    Channel.update(sealed=sealed).execute()
+    clocks.move(11)
+    until(one, states("delivered"))
+
+
+def test_a_folder_without_pipes_is_no_obstacle(config, monkeypatch):
+    monkeypatch.setattr(os, "mkfifo", lambda *_: (_ for _ in ()).throw(PermissionError()))
+    worker.wake.listen(config.data_dir, lambda: None)
+    worker.wake.ring(config.data_dir)
 
 
 def test_only_one_worker_works_at_a_time(config):
