@@ -178,7 +178,8 @@ class Worker:
 
     def _claimed(self) -> list[Claimed]:
         free = MOST_AT_ONCE - self._taken.total()
-        if free <= 0 or self._unsettled or self._early:
+        # Whoever rings may have brought nothing that is due; to look is cheaper than to claim.
+        if free <= 0 or self._unsettled or self._early or outbox.next_due(self._now()) != 0:
             return []
         taken, slow = dict(self._taken), {channel for channel, count in self._strikes.items() if count >= STRIKES}
         for channel, line in self._lines.items():
