@@ -43,6 +43,7 @@ MOST_AT_ONCE = 96
 MOST_OF_A_CHANNEL = 4
 AT_A_TIME = 4  # short turns: what has arrived is soon written down
 STRIKES = 2
+SHORTEST_WAIT = 0.05  # whatever is due and cannot be taken, no turn follows a fruitless one at once
 JUMP_SECONDS = 30
 SEALED = "gAAAA"  # how every Fernet token begins, and no JSON
 _UNREACHABLE = frozenset({"timeout_connect", "timeout_total", "connect_refused", "dns_timeout"})
@@ -113,7 +114,8 @@ class Worker:
             self.turn(1.0)
         deadline = self._steady() + 5
         while self._taken.total() and self._steady() < deadline:
-            self._settle(self._ended(0.2))
+            self._note(self._ended(0.2))
+            self._settle()
 
     def begin(self, crashed: bool = False) -> None:
         """Takes over what an earlier worker left in the middle; whether that one ended by a fault of its own."""
@@ -127,9 +129,9 @@ class Worker:
         How many deliveries it began. A database that cannot be used just now is waited for.
         """
         try:
-            ended = self._ended(self._wait(patience))
+            self._note(self._ended(self._wait(patience)))
             self._watch_the_clock()
-            self._settle(ended)
+            self._settle()
             self._give_back()
             self._housekeeping()
             self._begun = self._start(self._claimed())
@@ -157,7 +159,7 @@ class Worker:
             return patience
         # A channel that is full, or must wait for its vendor, has rows that are due and cannot be taken.
         soon = min([patience, *paced] if due == 0 and (self._taken or paced) else [patience, (due or 0) / 1000])
-        return soon if due is not None else patience
+        return max(SHORTEST_WAIT, soon) if due is not None else patience
 
     def _watch_the_clock(self) -> None:
         """Before anything is decided by it: what waits moves with a clock that jumps."""
@@ -314,12 +316,15 @@ class Worker:
                 found += [more] if more else []
         return found
 
-    def _settle(self, ended: list[Ended]) -> None:
+    def _note(self, ended: list[Ended]) -> None:
+        """Remembers what has ended until it is settled, whatever the database does meanwhile."""
         for one in ended:
             self._count(one.claimed, -1)
             bad = one.outcome.reason in _UNREACHABLE
             self._strikes[one.claimed.channel] = self._strikes[one.claimed.channel] + 1 if bad else 0
         self._unsettled += ended
+
+    def _settle(self) -> None:
         if self._unsettled:
             with unhurried():
                 outbox.settle([self._judged(one) for one in self._unsettled], self._now())

@@ -305,7 +305,7 @@ def test_a_channel_that_cannot_be_reached_gets_one_attempt_at_a_time(make, chann
 # --- what goes wrong ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("broken", ["fix_bodies", "settle", "claim", "put_back", "next_due", "sweep", "close_overdue"])
+@pytest.mark.parametrize("broken", ["shift", "fix_bodies", "settle", "claim", "put_back", "next_due", "sweep", "close_overdue"])
 def test_a_database_that_cannot_be_used_for_a_while_loses_nothing(make, channel, clocks, receiver, monkeypatch, broken):
     channel()
     owe(clocks)
@@ -316,7 +316,8 @@ def test_a_database_that_cannot_be_used_for_a_while_loses_nothing(make, channel,
 
     monkeypatch.setattr(outbox, broken, refuse)
     monkeypatch.setattr(one, "_wait", lambda _patience: 0.01)
-    for _ in range(20):
+    for number in range(20):
+        clocks.wall += 60 * (number == 5)
         one.turn(0.01)
     monkeypatch.setattr(outbox, broken, real)
     clocks.move(2)
