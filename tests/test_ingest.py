@@ -309,7 +309,7 @@ def test_too_large_a_body_is_refused_without_a_look(sender, path):
     assert (answer.status_code, words) == (413, "Send at most 16 MB at a time. Nothing was stored.")
 
 
-@pytest.mark.parametrize("path", ["/api/v1/alerts", "/api/v2/alerts", "/ingest/grafana"])
+@pytest.mark.parametrize("path", ["/api/v2/alerts", "/ingest/grafana"])
 def test_a_hundred_thousand_alerts_are_refused_quickly(sender, path):
     alerts = b"[" + b",".join([b'{"name":"n","labels":{"a":"b"}}'] * 100_000) + b"]"
     began = time.monotonic()

@@ -245,7 +245,7 @@ def test_a_session_that_ends_before_a_test_is_begun_again_in_another_tab(visit, 
 # --- looks -------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 390)])
 def test_the_pages_of_people_and_tokens_are_accessible_and_fit_their_screen(visit, live, scheme, width):
     long = f"{fresh_name()} {'with-a-long-name' * 3}"
 
