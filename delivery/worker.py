@@ -6,9 +6,7 @@ the process. Waits follow the monotonic clock, times of rows the other one, and 
 """
 
 import contextlib
-import fcntl
 import logging
-import os
 import queue
 import random
 import threading
@@ -17,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from peewee import DatabaseError
@@ -33,6 +30,7 @@ from delivery.message import Message, Unsendable, build
 from delivery.outbox import Claimed, Next, Settled
 from delivery.outcome import GONE, RETRY, Outcome
 from delivery.owing import PROBE
+from delivery.ownership import Making, alone
 from delivery.pace import Pacer
 from delivery.sender import send, unsent
 from delivery.settings import Settings, read
@@ -196,7 +194,6 @@ class Worker:
     # --- out it goes -----------------------------------------------------------------------------------------------------
 
     def _start(self, claimed: list[Claimed]) -> int:
-        made, bodies = [], []
         for one in claimed:
             self._count(one, 1)
         try:
@@ -204,6 +201,18 @@ class Worker:
         except DatabaseError:
             self._early += claimed
             raise
+        made, bodies = self._messages(claimed)
+        try:
+            with unhurried():
+                outbox.fix_bodies(bodies)
+        except DatabaseError:
+            self._early += [one for one, _, _ in made]
+            raise
+        return len(claimed) if self._submit(made) else 0
+
+    def _messages(self, claimed: list[Claimed]) -> tuple[list[tuple[Claimed, Line, Message]], list[tuple[str, int]]]:
+        """What can be sent of it, and the bodies that must be stored first; the rest has ended, or goes back."""
+        made, bodies = [], []
         for one in claimed:
             line = self._lines.get(one.channel)
             if line is None:  # deleted just now, and its deliveries with it
@@ -219,21 +228,18 @@ class Worker:
             if one.body is None:
                 bodies.append((self._stored(one, line, message), one.id))
             made.append((one, line, message))
-        try:
-            with unhurried():
-                outbox.fix_bodies(bodies)
-        except DatabaseError:
-            self._early += [one for one, _, _ in made]
-            raise
-        while made:
-            one, line, message = made.pop(0)
+        return made, bodies
+
+    def _submit(self, made: list[tuple[Claimed, Line, Message]]) -> bool:
+        """Hands all to the pool; whether it took them."""
+        for number, (one, line, message) in enumerate(made):
             try:
                 self._pool.submit(self._send, replace(one, expires_at=one.expires_at - self._shifted), line, message)
             except RuntimeError as error:  # no further thread may begin just now
                 log.error("no thread to send with: %s", trace(error))
-                self._early += [one, *(other for other, _, _ in made)]
-                return 0
-        return len(claimed)
+                self._early += [other for other, _, _ in made[number:]]
+                return False
+        return True
 
     def _count(self, one: Claimed, by: int) -> None:
         """What is under way of a channel, and how many suspects."""
@@ -359,30 +365,6 @@ class Worker:
             return Next(FAILED, now, f"{outcome.says} Its day is over before the next attempt would be due.")
         asked = f" The receiver asked for {outcome.retry_after:g} s." if outcome.retry_after is not None else ""
         return Next(PENDING, due, f"{outcome.says}{asked}")
-
-
-class Making:
-    """The number of the delivery whose message is being made, in a file of eight bytes that outlives the process."""
-
-    def __init__(self, path: Path):
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        self.left = int.from_bytes(os.pread(self._file, 8, 0), "big")
-
-    def note(self, number: int) -> None:
-        """Writes the number, 0 for none. What is written stays when the process is killed, and need not outlive the machine."""
-        with contextlib.suppress(OSError):
-            os.pwrite(self._file, number.to_bytes(8, "big"), 0)
-
-
-def alone(folder: Path, stop: threading.Event) -> bool:
-    """Waits until no other worker works on this folder; whether that came before `stop`. The lock ends with the process."""
-    lock = os.open(folder / "worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    while not stop.is_set():
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        stop.wait(0.2)
-    return False
 
 
 def work(config: Config, stop: threading.Event, crashed: bool = False) -> None:
