@@ -304,6 +304,14 @@ def test_every_answer_has_the_protecting_headers(client, path):
     assert ("no-store" in headers.get("Cache-Control", "")) == (path != "/static/site.css")
 
 
+def test_an_answer_that_changes_nothing_of_the_session_leaves_its_cookie_alone(app, client):
+    with client._client.session_transaction() as session:
+        session.permanent = True
+    client.post("/channels/new/validate/name", form_of(), htmx=True)
+    assert "Set-Cookie" not in client.post("/channels/new/validate/name", form_of(), htmx=True).headers
+    assert "Set-Cookie" not in client.get("/channels").headers
+
+
 # --- the proxy ---------------------------------------------------------------------------------------------------------
 
 

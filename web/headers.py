@@ -20,6 +20,8 @@ def register(app: Flask, config: Config) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=LONGEST // 1000,
+        # Else every answer would set the cookie anew, and a slow one would put back what a quicker one had changed.
+        SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = Cookies()
     protection = {
