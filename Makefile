@@ -16,7 +16,7 @@ lint: .venv/development  ## run every static check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/djlint --lint --quiet templates
-	$(BIN)/bandit --quiet -c pyproject.toml -r app.py cli.py config.py models.py storage.py supervisor.py wsgi.py web delivery
+	$(BIN)/bandit --quiet -c pyproject.toml -r *.py web delivery
 	$(BIN)/vulture
 	$(BIN)/deptry .
 

@@ -22,7 +22,7 @@ HTMX_INTEGRITY = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9
 
 # Named in the design, read by later versions. Who sets one today is told that it does nothing yet.
 NOT_YET = ("TOCSIN_QUEUE_URL", "TOCSIN_PROVISION")
-SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1000
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 1000
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -124,7 +124,9 @@ class Config:
         """
         with _plain_failure("TOCSIN_DATA_DIR", f"the folder {self.data_dir} cannot be used"):
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            secret_key = self.secret_key or _secret_key(_kept(self.data_dir / "secret.key", secrets.token_urlsafe(48)))
+            secret_key = self.secret_key or _secret_key(
+                _kept(self.data_dir / "secret.key", secrets.token_urlsafe(48))
+            )
             if self.encryption_keys:
                 return replace(self, secret_key=secret_key)
             fresh = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
@@ -165,7 +167,9 @@ def _kept(path: Path, fresh: str) -> str:
     except FileExistsError:
         text = path.read_text().strip()
         if not text:
-            raise ConfigError(f"TOCSIN_DATA_DIR: {path} is empty; put the key back, or delete it to begin anew") from None
+            raise ConfigError(
+                f"TOCSIN_DATA_DIR: {path} is empty; put the key back, or delete it to begin anew"
+            ) from None
         return text
     with os.fdopen(descriptor, "w") as file:
         file.write(fresh + "\n")
@@ -193,7 +197,9 @@ def _bind(text: str) -> tuple[str, int]:
     host = match[1] or match[2]
     with contextlib.suppress(ValueError):
         return str(ipaddress.ip_address(host)), int(match[3])
-    if host.replace(".", "").isdigit() or not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", host):
+    if host.replace(".", "").isdigit() or not re.fullmatch(
+        r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", host
+    ):
         raise ConfigError(f"TOCSIN_BIND: {host!r} is neither an address nor a host name")
     return host, int(match[3])
 
@@ -203,7 +209,9 @@ def _database(url: str, data_dir: Path) -> Path:
         return data_dir / "tocsin.db"
     match = re.fullmatch(r"sqlite:///([^?#]+)", url)
     if not match:
-        raise ConfigError("TOCSIN_DATABASE_URL: this version keeps its data in SQLite; use sqlite:////path/to/file.db")
+        raise ConfigError(
+            "TOCSIN_DATABASE_URL: this version keeps its data in SQLite; use sqlite:////path/to/file.db"
+        )
     return Path(match[1]).absolute()
 
 
@@ -219,8 +227,10 @@ def _listed(env, name: str) -> list[str]:
 
 
 def _admin_password(text: str) -> str:
-    if text and not SHORTEST_PASSWORD <= len(text) <= LONGEST_PASSWORD:
-        raise ConfigError(f"TOCSIN_ADMIN_PASSWORD: use {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    if text and not MIN_PASSWORD_LENGTH <= len(text) <= MAX_PASSWORD_LENGTH:
+        raise ConfigError(
+            f"TOCSIN_ADMIN_PASSWORD: use {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters"
+        )
     return text
 
 
@@ -228,7 +238,9 @@ def _proxy(entry: str) -> Network:
     try:
         return ipaddress.ip_network(entry, strict=False)
     except ValueError:
-        raise ConfigError(f"TOCSIN_TRUSTED_PROXIES: {entry!r} is neither an address nor a network (10.0.0.0/8)") from None
+        raise ConfigError(
+            f"TOCSIN_TRUSTED_PROXIES: {entry!r} is neither an address nor a network (10.0.0.0/8)"
+        ) from None
 
 
 def _secret_key(text: str) -> str:
@@ -241,7 +253,9 @@ def _encryption_keys(text: str) -> tuple[str, ...]:
     keys = tuple(re.split(r"[\s,]+", text.strip())) if text.strip() else ()
     for key in keys:
         if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key):
-            raise ConfigError("TOCSIN_ENCRYPTION_KEYS: a key is 32 bytes in URL-safe base64 (44 characters ending in =)")
+            raise ConfigError(
+                "TOCSIN_ENCRYPTION_KEYS: a key is 32 bytes in URL-safe base64 (44 characters ending in =)"
+            )
     return keys
 
 
@@ -256,7 +270,9 @@ def _permission(entry: str) -> Permission:
         host = re.fullmatch(r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?)\.?", place)
         if host and not host[1].replace(".", "").isdigit():
             return Permission(host=host[1].lower(), port=port)
-    raise ConfigError(f"TOCSIN_ALLOW_NETWORKS: {entry!r} is neither a network (10.0.0.0/8), an address nor a host name")
+    raise ConfigError(
+        f"TOCSIN_ALLOW_NETWORKS: {entry!r} is neither a network (10.0.0.0/8), an address nor a host name"
+    )
 
 
 def _ca_file(text: str) -> Path | None:
@@ -282,7 +298,9 @@ def _web_url(env, name: str, default: str) -> str:
 
 
 def _integrity(env) -> str:
-    text = env.get("TOCSIN_HTMX_INTEGRITY") or ("" if env.get("TOCSIN_HTMX_URL") else HTMX_INTEGRITY)
+    text = env.get("TOCSIN_HTMX_INTEGRITY") or (
+        "" if env.get("TOCSIN_HTMX_URL") else HTMX_INTEGRITY
+    )
     if text and not re.fullmatch(r"sha(256|384|512)-[A-Za-z0-9+/]+={0,2}", text):
         raise ConfigError("TOCSIN_HTMX_INTEGRITY: not an integrity value such as sha384-…")
     return text

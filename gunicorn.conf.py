@@ -3,12 +3,12 @@
 import gc
 import os
 
-import storage
-from app import prepare
+import database
+from clock import now_ms
 from config import Config, unused_variables
 from models import db
-from web import accounts
-from web.editor import now_ms
+from startup import prepare
+from web.accounts import users
 
 tocsin = Config.from_env()
 
@@ -36,13 +36,19 @@ def on_starting(server):
 def when_ready(server):
     """Says where to go."""
     unused = [f"{name} is set, but this version does not use it." for name in unused_variables()]
-    for note in filter(None, [storage.journal_notice(), *unused]):
+    for note in filter(None, [database.journal_notice(), *unused]):
         print(f"tocsin: {note}", flush=True)
     with db.connection_context():
-        secret = accounts.setup_secret(now_ms())
+        secret = users.setup_secret(now_ms())
     if secret:
-        print(f"tocsin: Make the first account (this link is good once): {tocsin.base_url}/setup/{secret}", flush=True)
-    print(f"Tocsin is at {tocsin.address} (data in {tocsin.data_dir}); stop it with Ctrl-C.", flush=True)
+        print(
+            f"tocsin: Make the first account (this link is good once): {tocsin.base_url}/setup/{secret}",
+            flush=True,
+        )
+    print(
+        f"Tocsin is at {tocsin.address} (data in {tocsin.data_dir}); stop it with Ctrl-C.",
+        flush=True,
+    )
 
 
 def post_fork(server, worker):

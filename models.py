@@ -4,18 +4,62 @@ A channel's parameters stand in two columns: `settings` (JSON that anyone may re
 URL and every secret). `delivery.settings` reads and writes them; nothing here opens a secret.
 """
 
+from enum import StrEnum
 from typing import Any
 
-from peewee import SQL, BigIntegerField, DatabaseProxy, ForeignKeyField, IntegerField, Model, TextField
+from peewee import (
+    SQL,
+    BigIntegerField,
+    DatabaseProxy,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    TextField,
+)
 from playhouse.sqlite_ext import AutoIncrementField
 
 db = DatabaseProxy()
 
-DELIVERING, PAUSED, FAILING = "delivering", "paused", "failing"
-UNPROVEN, PROVEN_BY_TEST, PROVEN_BY_DELIVERY = "unproven", "proven by test", "proven by delivery"
-EDITOR, VIEWER = "editor", "viewer"
 LARGEST_ID = 2**63 - 1
 TESTS_KEPT = 50
+
+
+class ChannelState(StrEnum):
+    """State of a channel; `failing` is set by Tocsin, `paused` by a person."""
+
+    DELIVERING = "delivering"
+    PAUSED = "paused"
+    FAILING = "failing"
+
+
+class Proof(StrEnum):
+    """Evidence that a channel's current configuration works."""
+
+    UNPROVEN = "unproven"
+    BY_TEST = "proven by test"
+    BY_DELIVERY = "proven by delivery"
+
+
+class DeliveryState(StrEnum):
+    """State of a delivery. Only `delivery.outbox` writes it."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    HELD = "held"
+    SUPERSEDED = "superseded"
+    GIVEN_UP = "given_up"
+    DROPPED = "dropped"
+    PARKED = "parked"
+
+
+class Role(StrEnum):
+    """Role of a user: a viewer changes nothing and sees no secret."""
+
+    EDITOR = "editor"
+    VIEWER = "viewer"
 
 
 class Table(Model):
@@ -37,13 +81,13 @@ class Channel(Table):
     id: Any = AutoIncrementField()
     name: Any = TextField(unique=True)
     kind: Any = TextField()
-    state: Any = TextField(default=DELIVERING)
+    state: Any = TextField(default=ChannelState.DELIVERING)
     version: Any = IntegerField(default=1)
     origin: Any = TextField(default="")
     settings: Any = TextField(default="{}")
     sealed: Any = TextField(default="")
     config_hash: Any = TextField(default="")
-    proof: Any = TextField(default=UNPROVEN)
+    proof: Any = TextField(default=Proof.UNPROVEN)
     proof_hash: Any = TextField(default="")
     proven_at: Any = BigIntegerField(null=True)
     created_at: Any = BigIntegerField()
@@ -73,8 +117,12 @@ class Channel(Table):
     @property
     def proven(self) -> str:
         """`unproven`, `proven by test` or `proven by delivery`; a proof of another configuration counts for nothing."""
-        known = self.proof in (PROVEN_BY_TEST, PROVEN_BY_DELIVERY) and self.proven_at is not None
-        return self.proof if known and self.config_hash and self.proof_hash == self.config_hash else UNPROVEN
+        known = self.proof in (Proof.BY_TEST, Proof.BY_DELIVERY) and self.proven_at is not None
+        return (
+            self.proof
+            if known and self.config_hash and self.proof_hash == self.config_hash
+            else Proof.UNPROVEN
+        )
 
 
 class Alert(Table):
@@ -96,11 +144,6 @@ class Alert(Table):
     def latest(cls, limit: int) -> Any:
         """The alerts that came last for the first time, newest first."""
         return cls.select().order_by(cls.id.desc()).limit(limit)
-
-
-PENDING, SENDING, DELIVERED, ACCEPTED, FAILED, HELD = "pending", "sending", "delivered", "accepted", "failed", "held"
-SUPERSEDED, GIVEN_UP, DROPPED, PARKED = "superseded", "given_up", "dropped", "parked"
-STATES = (PENDING, SENDING, DELIVERED, ACCEPTED, FAILED, HELD, SUPERSEDED, GIVEN_UP, DROPPED, PARKED)
 
 
 class Delivery(Table):
@@ -198,7 +241,12 @@ class Attempt(Table):
     @classmethod
     def tests_of(cls, channel: "Channel", limit: int) -> Any:
         """The channel's latest tests, newest first."""
-        return cls.select().where((cls.channel == channel) & (cls.purpose == "test")).order_by(cls.id.desc()).limit(limit)
+        return (
+            cls.select()
+            .where((cls.channel == channel) & (cls.purpose == "test"))
+            .order_by(cls.id.desc())
+            .limit(limit)
+        )
 
     @classmethod
     def proof_of(cls, config_hash: str) -> "Attempt | None":
@@ -217,7 +265,13 @@ class Attempt(Table):
             db.execute_sql(_STORE_TEST, values)
             db.execute_sql(_FORGET_OLD_TESTS, (values["channel_id"], TESTS_KEPT))
             if values["verdict"] == "delivered":
-                proof = (PROVEN_BY_TEST, values["config_hash"], values["at"], values["channel_id"], values["config_hash"])
+                proof = (
+                    Proof.BY_TEST,
+                    values["config_hash"],
+                    values["at"],
+                    values["channel_id"],
+                    values["config_hash"],
+                )
                 db.execute_sql(_PROVE, proof)
 
 
@@ -231,7 +285,9 @@ _STORE_TEST = """
 _FORGET_OLD_TESTS = """
     DELETE FROM attempt WHERE id IN (
         SELECT id FROM attempt WHERE channel_id IS ? AND purpose = 'test' ORDER BY id DESC LIMIT -1 OFFSET ?)"""
-_PROVE = "UPDATE channel SET proof = ?, proof_hash = ?, proven_at = ? WHERE id = ? AND config_hash = ?"
+_PROVE = (
+    "UPDATE channel SET proof = ?, proof_hash = ?, proven_at = ? WHERE id = ? AND config_hash = ?"
+)
 
 
 class User(Table):
@@ -242,7 +298,7 @@ class User(Table):
 
     id: Any = AutoIncrementField()
     name: Any = TextField(unique=True, collation="NOCASE")
-    role: Any = TextField(default=VIEWER)
+    role: Any = TextField(default=Role.VIEWER)
     password: Any = TextField(default="")
     created_at: Any = BigIntegerField()
     seen_at: Any = BigIntegerField(null=True)
@@ -260,7 +316,9 @@ class User(Table):
     @classmethod
     def editors(cls) -> Any:
         """Those who may change things, and have a way in: a password, or a proxy that brought them here before."""
-        return cls.select().where((cls.role == EDITOR) & ((cls.password != "") | cls.seen_at.is_null(False)))
+        return cls.select().where(
+            (cls.role == Role.EDITOR) & ((cls.password != "") | cls.seen_at.is_null(False))
+        )
 
 
 class Login(Table):
@@ -282,7 +340,9 @@ class Invitation(Table):
     """A link that is good once, known by its hash: to choose a password for `user`; for nobody, to make the first editor."""
 
     digest: Any = TextField(primary_key=True)
-    user: Any = ForeignKeyField(User, backref="invitations", null=True, unique=True, on_delete="CASCADE")
+    user: Any = ForeignKeyField(
+        User, backref="invitations", null=True, unique=True, on_delete="CASCADE"
+    )
     expires_at: Any = BigIntegerField(null=True)
 
 
@@ -324,4 +384,18 @@ _SIGNED_IN = """
     SELECT "user".id, name, role, password, login.seen_at FROM login JOIN "user" ON "user".id = login.user_id
     WHERE login.digest = ? AND login.created_at > ? AND login.seen_at > ?"""
 
-TABLES = (Channel, Alert, Delivery, Silence, Receipt, LabRequest, Attempt, User, Login, Invitation, Guess, Token, Fact)
+TABLES = (
+    Channel,
+    Alert,
+    Delivery,
+    Silence,
+    Receipt,
+    LabRequest,
+    Attempt,
+    User,
+    Login,
+    Invitation,
+    Guess,
+    Token,
+    Fact,
+)

@@ -43,7 +43,9 @@ class Supervisor:
             elif self._worker and pid == self._worker.pid:
                 self._worker = None
                 code_of_worker = os.waitstatus_to_exitcode(status)
-                self._start_worker(crashed=code_of_worker < 0 and code_of_worker not in _FROM_OUTSIDE)
+                self._start_worker(
+                    crashed=code_of_worker < 0 and code_of_worker not in _FROM_OUTSIDE
+                )
         return 0 if self._ending and code in (0, -signal.SIGTERM) else abs(code)
 
     def _forked(self) -> int:
@@ -62,7 +64,9 @@ class Supervisor:
         words = ["worker", "--parent", str(os.getpid()), *(["--crashed"] if crashed else [])]
         while self._with_worker and not self._ending and self._worker is None:
             short = time.monotonic() - self._began < SHORT_LIFE
-            self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.1) if short and self._began else 0.0
+            self._pause = (
+                min(LONGEST_PAUSE, self._pause * 2 or 0.1) if short and self._began else 0.0
+            )
             until = time.monotonic() + self._pause
             while not self._ending and time.monotonic() < until:
                 time.sleep(0.05)

@@ -36,7 +36,9 @@ def main() -> None:
     dice, receivers = random.Random(7), [Receiver() for _ in range(8)]
     for number, one in enumerate(receivers):
         one.good = []
-        one.script = (counted, counted, counted, counted, sometimes, sometimes, hanging, hanging)[number]
+        one.script = (counted, counted, counted, counted, sometimes, sometimes, hanging, hanging)[
+            number
+        ]
     with tempfile.TemporaryDirectory(prefix="tocsin-chaos-") as folder:
         live = Started(Path(folder), receivers)
         source = Source(live)
@@ -84,14 +86,24 @@ class Started:
     def command(self, *words: str) -> str:
         """What a subcommand prints."""
         environment = {**os.environ, "TOCSIN_DATA_DIR": str(self.folder / "data")}
-        done = subprocess.run([sys.executable, "cli.py", *words], cwd=ROOT, env=environment, capture_output=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "cli.py", *words],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            check=True,
+        )
         return done.stdout.decode()
 
     def kill(self, dice: random.Random) -> float | None:
         """Kills something at a random moment; the seconds until it was ready again, when that was everything."""
         time.sleep(dice.uniform(0.05, 0.6))
         pids = processes_of(self.server.process.pid)
-        commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids if Path(f"/proc/{pid}").exists()}
+        commands = {
+            pid: Path(f"/proc/{pid}/cmdline").read_bytes()
+            for pid in pids
+            if Path(f"/proc/{pid}").exists()
+        }
         workers = [pid for pid, words in commands.items() if b"\0worker\0" in words]
         web = [pid for pid in commands if pid not in (*workers, pids[0]) and pid != pids[1]]
         choice = dice.choice(["worker", "worker", "web", "everything"])
@@ -116,12 +128,16 @@ class Started:
         return count
 
     def waiting(self) -> int:
-        return self.rows("SELECT count(*) FROM delivery WHERE state IN ('pending', 'sending', 'held')")[0][0]
+        return self.rows(
+            "SELECT count(*) FROM delivery WHERE state IN ('pending', 'sending', 'held')"
+        )[0][0]
 
     def rows(self, words: str) -> list[tuple]:
         """Read from the file, beside the server."""
         with contextlib.closing(
-            sqlite3.connect(f"file:{self.folder / 'data' / 'tocsin.db'}?mode=ro", uri=True, timeout=10)
+            sqlite3.connect(
+                f"file:{self.folder / 'data' / 'tocsin.db'}?mode=ro", uri=True, timeout=10
+            )
         ) as db:
             return db.execute(words).fetchall()
 
@@ -147,7 +163,12 @@ class Source:
         for number in itertools.count():
             if self._stop.wait(0.02):
                 return
-            body = json.dumps({"name": f"Alert {mine}-{number}", "labels": {"thread": str(mine), "number": str(number)}})
+            body = json.dumps(
+                {
+                    "name": f"Alert {mine}-{number}",
+                    "labels": {"thread": str(mine), "number": str(number)},
+                }
+            )
             connection = HTTPConnection("127.0.0.1", self.live.port, timeout=10)
             with contextlib.suppress(OSError, HTTPException):
                 self.posted += 1
@@ -161,7 +182,9 @@ class Source:
             connection.close()
 
 
-def report(live: Started, source: Source, receivers: list[Receiver], ready: list[float], waiting: int) -> None:
+def report(
+    live: Started, source: Source, receivers: list[Receiver], ready: list[float], waiting: int
+) -> None:
     """Prints what came of it."""
     arrived = Counter(name for one in receivers for name in one.good)
     bodies: dict[str, set[bytes]] = {}
@@ -176,12 +199,28 @@ def report(live: Started, source: Source, receivers: list[Receiver], ready: list
     figure("acknowledged deliveries lost", len(lost), "", 0, places=0)
     figure("deliveries that still wait", waiting, "", 0, places=0)
     figure(
-        "deliveries told twice", sum(count > 1 for count in arrived.values()) / max(1, len(arrived)) * 100, "%", 0.5, places=2
+        "deliveries told twice",
+        sum(count > 1 for count in arrived.values()) / max(1, len(arrived)) * 100,
+        "%",
+        0.5,
+        places=2,
     )
-    figure("deliveries that came with two bodies", sum(len(one) > 1 for one in bodies.values()), "", 0, places=0)
+    figure(
+        "deliveries that came with two bodies",
+        sum(len(one) > 1 for one in bodies.values()),
+        "",
+        0,
+        places=0,
+    )
     figure("deliveries parked", states["parked"], "", 0, places=0)
     if ready:
-        figure(f"ready again after everything was killed, longest of {len(ready)}", max(ready), "s", 3, places=2)
+        figure(
+            f"ready again after everything was killed, longest of {len(ready)}",
+            max(ready),
+            "s",
+            3,
+            places=2,
+        )
         figure("ready again, median", percentile(ready, 50), "s", places=2)
     whole = live.rows("PRAGMA integrity_check")[0][0]
     print(f"integrity check: {whole}; states: {dict(states)}")

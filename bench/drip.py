@@ -33,7 +33,11 @@ def main() -> None:
     receiver.script = drip(every=1.0)
     try:
         with receiving() as quick, running() as live:
-            measure(Browser(live.port), receiver.url, f"http://127.0.0.1:{quick}/services/t0ken-of-the-path")
+            measure(
+                Browser(live.port),
+                receiver.url,
+                f"http://127.0.0.1:{quick}/services/t0ken-of-the-path",
+            )
     finally:
         receiver.close()
 
@@ -46,7 +50,10 @@ def measure(browser: Browser, dripping: str, quick: str) -> None:
     pages = {"list": "/channels", "edit": f"/channels/{channel}/edit"}
     with ThreadPoolExecutor(len(pages) + 1) as pool:
         tests = pool.submit(all_at_once, browser, f"/channels/{channel}/test", form, AT_ONCE)
-        loads = {name: pool.submit(visits, browser, path, round(TIMEOUT / EVERY)) for name, path in pages.items()}
+        loads = {
+            name: pool.submit(visits, browser, path, round(TIMEOUT / EVERY))
+            for name, path in pages.items()
+        }
     ran = [one for one in tests.result() if one.status == 200]
     busy = [one.seconds for one in tests.result() if one.status == 429]
     for name, load in loads.items():
@@ -55,12 +62,29 @@ def measure(browser: Browser, dripping: str, quick: str) -> None:
     figure(f"tests that ran (200) of {AT_ONCE}", len(ran), "tests", 4, places=0, least=True)
     figure(f"tests told that all slots are taken (429) of {AT_ONCE}", len(busy), "tests", places=0)
     figure("slowest 429", max(busy, default=0.0), "s", 1, places=2)
-    figure("longest test, its deadline being 5 s", max(one.seconds for one in ran), "s", TIMEOUT + 1, places=2)
+    figure(
+        "longest test, its deadline being 5 s",
+        max(one.seconds for one in ran),
+        "s",
+        TIMEOUT + 1,
+        places=2,
+    )
     time.sleep(1)
     again = all_at_once(browser, f"/channels/{channel}/test", {**form, **retyped(quick)}, len(ran))
     sent = [one for one in again if 'data-verdict="delivered"' in one.text]
-    figure(f"of {len(ran)} tests at once, a second after the deadline, got a slot", len(sent), "tests", len(ran), 0, least=True)
-    second = [one for one in all_at_once(browser, f"/channels/{channel}/test", form, AT_ONCE) if one.status == 200]
+    figure(
+        f"of {len(ran)} tests at once, a second after the deadline, got a slot",
+        len(sent),
+        "tests",
+        len(ran),
+        0,
+        least=True,
+    )
+    second = [
+        one
+        for one in all_at_once(browser, f"/channels/{channel}/test", form, AT_ONCE)
+        if one.status == 200
+    ]
     figure("tests that ran in a second flood", len(second), "tests", len(ran), places=0, least=True)
 
 

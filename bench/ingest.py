@@ -36,7 +36,10 @@ def measure(seconds: float, senders: int, pinned: str) -> None:
         for number in range(CHANNELS):
             channel = browser.create_channel(URL, name=f"Channel {number}")
             browser.post(f"/channels/{channel}/pause", expect=303)
-        token = re.search("tocsin_[A-Za-z0-9_-]{43}", browser.post("/tokens", {"name": "bench", "scope": "ingest"}))[0]
+        token = re.search(
+            "tocsin_[A-Za-z0-9_-]{43}",
+            browser.post("/tokens", {"name": "bench", "scope": "ingest"}),
+        )[0]
         for alerts, target in ((1, 1500), (MANY, 10_000)):
             figure("fsyncs of 4 KB on this disk", fsyncs(live.folder), "a second", places=0)
             posts = load(live.port, token, alerts, seconds, senders)
@@ -63,7 +66,10 @@ def load(port: int, token: str, alerts: int, seconds: float, senders: int) -> li
     """The milliseconds of every post that was answered in this time; each sender is a process with a kept connection."""
     context = multiprocessing.get_context("fork")
     results, begin = context.Queue(), context.Barrier(senders)
-    work = [context.Process(target=send, args=(port, token, alerts, seconds, one, begin, results)) for one in range(senders)]
+    work = [
+        context.Process(target=send, args=(port, token, alerts, seconds, one, begin, results))
+        for one in range(senders)
+    ]
     for process in work:
         process.start()
     took = [milliseconds for _ in work for milliseconds in results.get()]
@@ -80,7 +86,9 @@ def send(port: int, token: str, alerts: int, seconds: float, number: int, begin,
         begin.wait()
         end = time.perf_counter() + seconds
         while (began := time.perf_counter()) < end:
-            connection.sendall(post(token, [alert(f"{alerts}-{number}-{next(ids)}") for _ in range(alerts)]))
+            connection.sendall(
+                post(token, [alert(f"{alerts}-{number}-{next(ids)}") for _ in range(alerts)])
+            )
             answer_of(connection)
             took.append((time.perf_counter() - began) * 1000)
     results.put(took)
@@ -88,16 +96,28 @@ def send(port: int, token: str, alerts: int, seconds: float, number: int, begin,
 
 def alert(name: str) -> dict:
     """One as Prometheus would describe it, some 400 bytes."""
-    labels = {"alertname": "DiskAlmostFull", "instance": f"db-{name}:9100", "severity": "warning", "team": "database"}
-    annotations = {"summary": f"/var on db-{name} is 93 % full", "runbook_url": "https://wiki.example.com/runbooks/disk"}
-    return {"name": "DiskAlmostFull", "status": "open", "labels": labels, "annotations": annotations, "url": URL}
+    labels = {
+        "alertname": "DiskAlmostFull",
+        "instance": f"db-{name}:9100",
+        "severity": "warning",
+        "team": "database",
+    }
+    annotations = {
+        "summary": f"/var on db-{name} is 93 % full",
+        "runbook_url": "https://wiki.example.com/runbooks/disk",
+    }
+    return {
+        "name": "DiskAlmostFull",
+        "status": "open",
+        "labels": labels,
+        "annotations": annotations,
+        "url": URL,
+    }
 
 
 def post(token: str, alerts: list[dict]) -> bytes:
     body = json.dumps(alerts[0] if len(alerts) == 1 else alerts).encode()
-    head = (
-        f"POST /api/v1/alerts HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n"
-    )
+    head = f"POST /api/v1/alerts HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"Content-Type: application/json\r\n\r\n" + body
 
 

@@ -13,7 +13,9 @@ TESTS = 5
 def main() -> None:
     with receiving() as receiver, running() as live:
         browser = Browser(live.port)
-        channel = browser.create_channel(f"http://127.0.0.1:{receiver}/services/T024BE7LD/t0ken-of-the-path")
+        channel = browser.create_channel(
+            f"http://127.0.0.1:{receiver}/services/T024BE7LD/t0ken-of-the-path"
+        )
         form = browser.encoded(browser.form_of(channel))
         for _ in range(TESTS):
             browser.answer(f"/channels/{channel}/test", form, 200)
@@ -24,7 +26,12 @@ def main() -> None:
         measure("edit page", 20, lambda: browser.get(f"/channels/{channel}/edit"))
         measure("reference, a loop of bare Python", None, bare_python)
         for number, pid in enumerate(processes_of(live.process.pid)):
-            figure(f"memory of {f'worker {number}' if number else 'the master'}", megabytes(pid), "MB", 80)
+            figure(
+                f"memory of {f'worker {number}' if number else 'the master'}",
+                megabytes(pid),
+                "MB",
+                80,
+            )
 
 
 def bare_python() -> None:

@@ -7,17 +7,20 @@ from pathlib import Path
 
 from parts.figures import figure
 
-import storage
+import database
 from config import Config
-from delivery.keyring import Keyring
+from delivery.secrets.encryption import Keyring
+from delivery.secrets.rotation import rotate
 from delivery.settings import Header, Settings, read, write
-from delivery.vault import rotate
 from models import Channel, db
 
 CHANNELS, ROTATIONS, TARGET = 1000, 5, 2.0
 SETTINGS = Settings(
     url="https://hooks.example.com/services/T024BE7LD/t0ken-of-the-path",
-    headers=tuple(Header(f"X-Key-{number}", f"r0ute-4f9c2d7e81ab-{number}", secret=number < 3) for number in range(5)),
+    headers=tuple(
+        Header(f"X-Key-{number}", f"r0ute-4f9c2d7e81ab-{number}", secret=number < 3)
+        for number in range(5)
+    ),
     auth="bearer",
     auth_secret="glsa_8Jw2bYx0QmT5vNfKcR3pLzHs7EuDgA1o",
     signing="standard",
@@ -29,14 +32,26 @@ SETTINGS = Settings(
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         config = Config.from_env({"TOCSIN_DATA_DIR": folder}).with_keys()
-        storage.prepare(config.database)
+        database.prepare(config.database)
         fill(Keyring(config.encryption_keys), config.secret_key)
         took = [seconds(config) for _ in range(ROTATIONS)]
         alone = Keyring(tuple(Path(folder, "encryption.keys").read_text().split())[:1])
         shut = sum(bool(read(channel, alone)[1]) for channel in Channel.listed())
         db.close()
-    figure(f"rotation of {CHANNELS:,} channels, median of {ROTATIONS}", statistics.median(took), "s", TARGET, places=2)
-    figure(f"rotation of {CHANNELS:,} channels, longest of {ROTATIONS}", max(took), "s", TARGET, places=2)
+    figure(
+        f"rotation of {CHANNELS:,} channels, median of {ROTATIONS}",
+        statistics.median(took),
+        "s",
+        TARGET,
+        places=2,
+    )
+    figure(
+        f"rotation of {CHANNELS:,} channels, longest of {ROTATIONS}",
+        max(took),
+        "s",
+        TARGET,
+        places=2,
+    )
     figure("channels that the new key alone does not open", shut, "channels", 0, places=0)
 
 

@@ -21,7 +21,10 @@ def main() -> None:
         form = browser.encoded(browser.form_of(channel))
 
         def test() -> None:
-            assert 'data-verdict="delivered"' in browser.answer(f"/channels/{channel}/test", form, 200)[1]
+            assert (
+                'data-verdict="delivered"'
+                in browser.answer(f"/channels/{channel}/test", form, 200)[1]
+            )
 
         def post() -> None:
             assert requests.post(url, json={"text": "x" * 600}, timeout=5).text == "ok"
@@ -38,7 +41,14 @@ def main() -> None:
     print(f"  {summary(tests)}")
     figure("bare requests.post p95, likewise", percentile(posts, 95), "ms")
     print(f"  {summary(posts)}")
-    figure(f"attempts stored of {ROUNDS * EACH} tests", stored, "rows", ROUNDS * EACH, places=0, least=True)
+    figure(
+        f"attempts stored of {ROUNDS * EACH} tests",
+        stored,
+        "rows",
+        ROUNDS * EACH,
+        places=0,
+        least=True,
+    )
 
 
 def over(exchange: Callable[[], None], count: int, receiver: int) -> list[float]:
@@ -63,7 +73,10 @@ def last_attempt(folder: Path) -> int:
 
 def attempts_since(folder: Path, seen: int) -> int:
     """How many delivered tests were stored since; Tocsin keeps a channel's newest fifty, and a round is shorter."""
-    return _asked(folder, f"SELECT count(*) FROM attempt WHERE id > {seen} AND verdict = 'delivered' AND purpose = 'test'")
+    return _asked(
+        folder,
+        f"SELECT count(*) FROM attempt WHERE id > {seen} AND verdict = 'delivered' AND purpose = 'test'",
+    )
 
 
 def _asked(folder: Path, query: str) -> int:

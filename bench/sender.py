@@ -13,12 +13,12 @@ from parts.quick_receiver import receiving, times
 from parts.tocsin import FORM
 
 from config import Permission
-from delivery.dial import Policy
-from delivery.guard import Kept
+from delivery.guard.exchange import Policy
+from delivery.guard.pool import ConnectionPool
+from delivery.guard.url import parse_url
 from delivery.message import Message
 from delivery.sender import send
 from delivery.settings import Header, Settings
-from delivery.target import read_url
 
 ROUNDS, EACH, WARM_UP = 12, 250, 50
 TARGET = 1.0
@@ -29,7 +29,7 @@ def main() -> None:
     with receiving() as receiver, requests.Session() as session:
         url = f"http://127.0.0.1:{receiver}/services/T024BE7LD/t0ken-of-the-path"
         ways = {
-            "send(), kept": sending(url, Kept()),
+            "send(), kept": sending(url, ConnectionPool()),
             "send(), new": sending(url, None),
             "Session.post, kept": posting(session, url),
             "requests.post, new": posting(requests, url),
@@ -41,12 +41,20 @@ def main() -> None:
         for _ in range(ROUNDS):
             for name, way in ways.items():
                 took[name] += cpu(way, EACH)
-        assert len(times(receiver)) == ROUNDS * EACH * len(ways), "not every exchange reached the receiver"
+        assert len(times(receiver)) == ROUNDS * EACH * len(ways), (
+            "not every exchange reached the receiver"
+        )
     each = {name: seconds / (ROUNDS * EACH) * 1_000_000 for name, seconds in took.items()}
     for name, microseconds in each.items():
         figure(f"{name}, CPU an exchange", microseconds, "µs", places=0)
     for name in list(ways)[:2]:
-        figure(f"{name} / Session.post, kept", each[name] / each["Session.post, kept"], "×", TARGET, places=2)
+        figure(
+            f"{name} / Session.post, kept",
+            each[name] / each["Session.post, kept"],
+            "×",
+            TARGET,
+            places=2,
+        )
 
 
 def cpu(way: Callable[[], None], count: int) -> float:
@@ -57,19 +65,22 @@ def cpu(way: Callable[[], None], count: int) -> float:
     return time.process_time() - began
 
 
-def sending(url: str, kept: Kept | None) -> Callable[[], None]:
+def sending(url: str, kept: ConnectionPool | None) -> Callable[[], None]:
     """Tocsin's own sender, for a channel with a token, a signature and headers."""
     policy = Policy((Permission(network=ipaddress.ip_network("127.0.0.0/8")),))
     settings = Settings(
         url=url,
-        headers=(Header("X-Team", "database"), Header("X-Route-Key", FORM["headers-2-value"], secret=True)),
+        headers=(
+            Header("X-Team", "database"),
+            Header("X-Route-Key", FORM["headers-2-value"], secret=True),
+        ),
         auth="bearer",
         auth_secret=FORM["auth_secret"],
         signing="standard",
         signing_secret=FORM["signing_secret"],
         timeout=5,
     )
-    message = Message("msg_1", "POST", read_url(url), BODY)
+    message = Message("msg_1", "POST", parse_url(url), BODY)
 
     def way() -> None:
         outcome = send(message, settings, policy, kept=kept)
@@ -82,7 +93,12 @@ def posting(client, url: str) -> Callable[[], None]:
     """`post` of requests or of a session."""
 
     def way() -> None:
-        assert client.post(url, data=BODY, headers={"Content-Type": "application/json"}, timeout=5).text == "ok"
+        assert (
+            client.post(
+                url, data=BODY, headers={"Content-Type": "application/json"}, timeout=5
+            ).text
+            == "ok"
+        )
 
     return way
 

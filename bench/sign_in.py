@@ -15,7 +15,11 @@ def main() -> None:
         together: list[float] = []
         worker, threads = Browser(live.port), []
         for _ in range(PEOPLE):
-            threads.append(threading.Thread(target=lambda: together.extend(timed(live.port) for _ in range(TOGETHER))))
+            threads.append(
+                threading.Thread(
+                    target=lambda: together.extend(timed(live.port) for _ in range(TOGETHER))
+                )
+            )
         for thread in threads:
             thread.start()
         pages = []
@@ -26,7 +30,12 @@ def main() -> None:
             time.sleep(0.05)
     figure(f"sign-in, p50 of {ALONE}", percentile(alone, 50), "ms", places=0)
     figure(f"sign-in, p95 of {ALONE}", percentile(alone, 95), "ms", 400, places=0)
-    figure(f"sign-in by {PEOPLE} people at once, p95 of {PEOPLE * TOGETHER}", percentile(together, 95), "ms", places=0)
+    figure(
+        f"sign-in by {PEOPLE} people at once, p95 of {PEOPLE * TOGETHER}",
+        percentile(together, 95),
+        "ms",
+        places=0,
+    )
     figure("the list of channels meanwhile, p95", percentile(pages, 95), "ms", places=0)
 
 

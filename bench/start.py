@@ -22,7 +22,9 @@ PATIENCE = 20.0
 
 def main() -> None:
     if subprocess.run(["make", "-q", ".venv/runtime"], cwd=ROOT, check=False).returncode:
-        raise SystemExit("the environment is not made yet, and making it is not what this measures: run `make run` once first")
+        raise SystemExit(
+            "the environment is not made yet, and making it is not what this measures: run `make run` once first"
+        )
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         first, _ = start_and_stop(folder)
         runs = [start_and_stop(folder) for _ in range(STARTS)]
@@ -31,8 +33,16 @@ def main() -> None:
     figure("first start, with a new database", first, "s", places=2)
     figure(f"second start, median of {STARTS}", statistics.median(starts), "s", 1.5, places=2)
     figure(f"second start, longest of {STARTS}", max(starts), "s", 1.5, places=2)
-    figure(f"SIGTERM until all processes are gone, median of {STARTS}", statistics.median(stops), "s", 8, places=2)
-    figure(f"SIGTERM until all processes are gone, longest of {STARTS}", max(stops), "s", 8, places=2)
+    figure(
+        f"SIGTERM until all processes are gone, median of {STARTS}",
+        statistics.median(stops),
+        "s",
+        8,
+        places=2,
+    )
+    figure(
+        f"SIGTERM until all processes are gone, longest of {STARTS}", max(stops), "s", 8, places=2
+    )
     figure("the same while a test waits for a silent receiver", busy_stop, "s", 8, places=2)
 
 
@@ -40,12 +50,20 @@ def start_and_stop(folder: str, meanwhile=None) -> tuple[float, float]:
     """The seconds until `/healthz` answered, and the seconds that the end took."""
     port = free_port()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
-    given = {"TOCSIN_BIND": f"127.0.0.1:{port}", "TOCSIN_DATA_DIR": folder, "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}
+    given = {
+        "TOCSIN_BIND": f"127.0.0.1:{port}",
+        "TOCSIN_DATA_DIR": folder,
+        "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
+    }
     given |= {"TOCSIN_ADMIN_PASSWORD": PASSWORD}
     began = time.monotonic()
     # A session of its own, so that whatever goes wrong, all of it can be ended at once.
     process = subprocess.Popen(
-        ["make", "run"], cwd=ROOT, env={**plain, **given}, stdout=subprocess.DEVNULL, start_new_session=True
+        ["make", "run"],
+        cwd=ROOT,
+        env={**plain, **given},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         until_it_answers(port, process)
@@ -92,7 +110,9 @@ def hold_a_test(port: int):
         browser = Browser(port)
         channel = browser.create_channel(receiver.url, timeout="30")
         form = browser.encoded(browser.form_of(channel))
-        threading.Thread(target=_given_up, args=(browser, f"/channels/{channel}/test", form), daemon=True).start()
+        threading.Thread(
+            target=_given_up, args=(browser, f"/channels/{channel}/test", form), daemon=True
+        ).start()
         assert receiver.wait_for(1), "the test did not reach the receiver"
         yield
     finally:

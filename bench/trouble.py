@@ -62,7 +62,9 @@ def full(folder: Path):
 @contextlib.contextmanager
 def locked(folder: Path):
     """Somebody else writes, and goes on writing."""
-    with contextlib.closing(sqlite3.connect(folder / "data" / "tocsin.db", isolation_level=None, timeout=20)) as other:
+    with contextlib.closing(
+        sqlite3.connect(folder / "data" / "tocsin.db", isolation_level=None, timeout=20)
+    ) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
@@ -73,10 +75,16 @@ class Load:
 
     def __init__(self, live: Live, receiver: Receiver, folder: Path):
         self.live, self.receiver, self.folder = live, receiver, folder
-        Browser(live.port).create_channel(receiver.url, timeout="5", retries="1s, 1s, 2s, 2s, 4s, 8s")
+        Browser(live.port).create_channel(
+            receiver.url, timeout="5", retries="1s, 1s, 2s, 2s, 4s, 8s"
+        )
         environment = {**os.environ, "TOCSIN_DATA_DIR": str(folder / "data")}
         words = [sys.executable, "cli.py", "token", "add", "trouble", "--scope", "ingest"]
-        self.token = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, check=True).stdout.decode().strip()
+        self.token = (
+            subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, check=True)
+            .stdout.decode()
+            .strip()
+        )
         self.acknowledged: list[str] = []
         self.number = 0
 
@@ -91,7 +99,9 @@ class Load:
         began = time.monotonic()
         while self.post() != "202" and time.monotonic() - began < 30:
             time.sleep(0.05)
-        figure(f"{name}: seconds until service returned", time.monotonic() - began, "s", 3, places=2)
+        figure(
+            f"{name}: seconds until service returned", time.monotonic() - began, "s", 3, places=2
+        )
         for words, count in answers.most_common():
             print(f"  {count} x {words}")
 
@@ -121,7 +131,12 @@ class Load:
             time.sleep(0.3)
         figure("acknowledged", len(self.acknowledged), "deliveries", places=0)
         figure("acknowledged and lost", len(lost), "deliveries", 0, places=0)
-        twice = sum(count > 1 for count in Counter(one.headers["webhook-id"] for one in self.receiver.requests).values())
+        twice = sum(
+            count > 1
+            for count in Counter(
+                one.headers["webhook-id"] for one in self.receiver.requests
+            ).values()
+        )
         figure("told twice", twice, "deliveries", places=0)
 
     def arrived(self) -> set[str]:

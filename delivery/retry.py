@@ -6,22 +6,27 @@ from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+from delivery.outcome import Verdict
+
 # Alertmanager repeats 5xx only, Standard Webhooks everything but 410. We repeat what a receiver can mend by itself: a
 # request that came too early, too late or too often, and its own failures. Any other status stays wrong until a person acts.
 AGAIN = frozenset({408, 425, 429})
 LONGEST_WAIT = 6 * 3600.0
 SCHEDULE = (10, 30, 120, 600, 1800, 7200, 21600, 36000)
-MOST_STEPS, LONGEST_STEP = 12, 10 * 3600  # with its 20 % no later than outbox.sweep takes for the fault of a clock
+MOST_STEPS, LONGEST_STEP = (
+    12,
+    10 * 3600,
+)  # with its 20 % no later than outbox.sweep takes for the fault of a clock
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
-def classify(status: int) -> str:
+def classify(status: int) -> Verdict:
     """The verdict on a bare status: any 2xx is delivered; 408, 425, 429 and 5xx are retried; 410 is gone; the rest failed."""
     if 200 <= status <= 299:
-        return "delivered"
+        return Verdict.DELIVERED
     if status in AGAIN or 500 <= status <= 599:
-        return "retry"
-    return "gone" if status == 410 else "failed"
+        return Verdict.RETRY
+    return Verdict.GONE if status == 410 else Verdict.FAILED
 
 
 def retry_after(values: list[str], now: float, in_body: object = None) -> float | None:
@@ -32,7 +37,11 @@ def retry_after(values: list[str], now: float, in_body: object = None) -> float 
     several values, the longest wait is kept. None when there is nothing to honour.
     """
     exact = _seconds(in_body, now)
-    waits = [wait for value in values if (wait := _seconds(value, now)) is not None] if exact is None else [exact]
+    waits = (
+        [wait for value in values if (wait := _seconds(value, now)) is not None]
+        if exact is None
+        else [exact]
+    )
     return min(max(waits), LONGEST_WAIT) if waits else None
 
 

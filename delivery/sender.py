@@ -17,21 +17,22 @@ from urllib3.exceptions import DecodeError, HeaderParsingError
 from urllib3.response import MultiDecoder
 
 from config import VERSION
-from delivery.answer import Answer
-from delivery.dial import Exchange, GuardError, Policy
-from delivery.guard import Connection, Kept, connection_for
-from delivery.masking import basic_token, trace
-from delivery.message import Message, Unsendable
+from delivery.classify import Report
+from delivery.guard.adapter import Connection, connection_for
+from delivery.guard.exchange import Exchange, ExchangeError, Policy
+from delivery.guard.pool import ConnectionPool
+from delivery.guard.tls import reason_of
+from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
+from delivery.message import Message, MessageError
 from delivery.outcome import WORDS, Outcome
-from delivery.report import Report
+from delivery.redaction import basic_token, format_traceback_without_message
+from delivery.response import Response
 from delivery.settings import Settings
 from delivery.signing import sign
-from delivery.target import InvalidUrl, Target, read_url
-from delivery.tls import reason_of
 
 USER_AGENT = f"Tocsin/{VERSION}"
 BODY_BYTES = 16 * 1024
-NOWHERE = read_url("http://nowhere.invalid/")
+NOWHERE = parse_url("http://nowhere.invalid/")
 
 Clock = Callable[[], float]
 
@@ -53,14 +54,18 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> P
         "webhook-timestamp": str(timestamp),
         "X-Delivery-Attempt": str(attempt),
         **({"Content-Type": message.content_type} if message.body else {}),
-        **({"Content-Length": str(len(message.body))} if message.body or message.method != "GET" else {}),
+        **(
+            {"Content-Length": str(len(message.body))}
+            if message.body or message.method != "GET"
+            else {}
+        ),
     }
     prepared = _blank(message.method, message.target).copy()
     prepared.headers, prepared.body = CaseInsensitiveDict(headers), message.body or None
     try:
         signature = sign(settings, message.id, timestamp, message.body)
     except ValueError:
-        raise Unsendable(WORDS["unwritable"]) from None
+        raise MessageError(WORDS["unwritable"]) from None
     own = ((row.name, row.value) for row in settings.headers)
     for name, value in [*message.headers, *_credentials(settings), *own, *signature]:
         prepared.headers[name] = value
@@ -75,7 +80,7 @@ def send(
     attempt: int = 1,
     now: Clock = time.time,
     seen: Callable[[PreparedRequest], None] = lambda _request: None,
-    kept: Kept | None = None,
+    kept: ConnectionPool | None = None,
 ) -> Outcome:
     """Sends the message once, within the channel's timeout. Never raises.
 
@@ -99,23 +104,25 @@ def unsent(error: Exception, settings: Settings, policy: Policy, now: Clock = ti
     return Report(exchange, settings).ended(*_reason_of(error, exchange))
 
 
-def wire_bytes(prepared: PreparedRequest, target: Target) -> bytes:
+def wire_bytes(prepared: PreparedRequest, target: ParsedUrl) -> bytes:
     """The exact bytes of the request, written by the code that sends it. Raises Unsendable."""
     return Connection(target).written(prepared)
 
 
-def refuse_ambiguous(target: Target) -> None:
+def refuse_ambiguous(target: ParsedUrl) -> None:
     """Raises InvalidUrl when requests would read the URL otherwise than we did. Nothing is sent or looked up."""
     _blank("POST", target)
 
 
 @lru_cache(maxsize=1024)
-def _blank(method: str, target: Target) -> PreparedRequest:
+def _blank(method: str, target: ParsedUrl) -> PreparedRequest:
     try:
         prepared = requests.Request(method, target.url).prepare()
-        read_back = read_url(prepared.url or "")
+        read_back = parse_url(prepared.url or "")
     except (RequestException, ValueError):
-        raise InvalidUrl("This URL cannot be requested as it stands: look for signs that do not belong there.") from None
+        raise InvalidUrl(
+            "This URL cannot be requested as it stands: look for signs that do not belong there."
+        ) from None
     if read_back.origin != target.origin:
         raise InvalidUrl("This URL can be read in two ways, which lead to different hosts.")
     return prepared
@@ -123,7 +130,9 @@ def _blank(method: str, target: Target) -> PreparedRequest:
 
 def _credentials(settings: Settings) -> list[tuple[str, str]]:
     if settings.auth == "basic":
-        return [("Authorization", "Basic " + basic_token(settings.auth_username, settings.auth_secret))]
+        return [
+            ("Authorization", "Basic " + basic_token(settings.auth_username, settings.auth_secret))
+        ]
     if settings.auth == "bearer":
         return [("Authorization", f"Bearer {settings.auth_secret}")]
     if settings.auth == "header" and settings.auth_username:
@@ -131,32 +140,57 @@ def _credentials(settings: Settings) -> list[tuple[str, str]]:
     return []
 
 
-def _exchanged(prepared: PreparedRequest, settings: Settings, exchange: Exchange, kept: Kept | None) -> Answer:
+def _exchanged(
+    prepared: PreparedRequest, settings: Settings, exchange: Exchange, kept: ConnectionPool | None
+) -> Response:
     # What the policy allows to this path alone is part of the key: a connection to the lab is no way to what stands beside it.
-    allowed = exchange.policy.own.permissions(exchange.target)
-    key = (exchange.target.origin, settings.verify_tls, settings.ca_pem, exchange.policy.ca_file, allowed)
+    allowed = exchange.policy.lab.permissions(exchange.target)
+    key = (
+        exchange.target.origin,
+        settings.verify_tls,
+        settings.ca_pem,
+        exchange.policy.ca_file,
+        allowed,
+    )
     if kept and (connection := kept.take(key)):
         exchange.connected = True
-        exchange.lap("tcp", WORDS["kept"])
+        exchange.record_stage("tcp", WORDS["kept"])
         try:
             return _over(connection, prepared, exchange, kept, key)
         except (OSError, http.client.HTTPException):
-            if exchange.heard:
+            if exchange.received_any:
                 raise
-            exchange.lap("first byte", WORDS["kept_gone"], ok=False)
+            exchange.record_stage("first byte", WORDS["kept_gone"], ok=False)
             exchange.connected = False
-    return _over(connection_for(exchange, settings.verify_tls, settings.ca_pem), prepared, exchange, kept, key)
+    return _over(
+        connection_for(exchange, settings.verify_tls, settings.ca_pem),
+        prepared,
+        exchange,
+        kept,
+        key,
+    )
 
 
-def _over(connection: Connection, prepared: PreparedRequest, exchange: Exchange, kept: Kept | None, key: tuple) -> Answer:
+def _over(
+    connection: Connection,
+    prepared: PreparedRequest,
+    exchange: Exchange,
+    kept: ConnectionPool | None,
+    key: tuple,
+) -> Response:
     """The answer over this connection, which is kept where it can be, and else closed."""
     answer = None
     try:
         response = connection.exchange(prepared, exchange)
         # A value that was folded is one line (RFC 9112 §5.2).
-        unfolded = [(name, [line.strip(" \t") for line in value.split("\r\n")]) for name, value in response.getheaders()]
+        unfolded = [
+            (name, [line.strip(" \t") for line in value.split("\r\n")])
+            for name, value in response.getheaders()
+        ]
         headers = tuple((name, " ".join(lines)) for name, lines in unfolded)
-        answer = _read(response, Answer(response.status, headers, host=exchange.target.host), exchange)
+        answer = _read(
+            response, Response(response.status, headers, host=exchange.target.host), exchange
+        )
         return answer
     finally:
         if kept and answer and answer.whole and connection.sock is not None:
@@ -165,14 +199,14 @@ def _over(connection: Connection, prepared: PreparedRequest, exchange: Exchange,
             connection.close()
 
 
-def _read(response: http.client.HTTPResponse, answer: Answer, exchange: Exchange) -> Answer:
+def _read(response: http.client.HTTPResponse, answer: Response, exchange: Exchange) -> Response:
     """The answer with its body, as much as came in; a body that could not be read to its end says why."""
     body, broken = bytearray(), ""
     try:
         decoder = _decoder(response)
         while len(body) <= BODY_BYTES and (piece := response.read1(4096)):
             body += decoder.decompress(piece, BODY_BYTES + 1) if decoder else piece
-    except (GuardError, DecodeError, zlib.error, http.client.HTTPException, OSError) as error:
+    except (ExchangeError, DecodeError, zlib.error, http.client.HTTPException, OSError) as error:
         broken, _ = _reason_of(error, exchange)
     cut = len(body) > BODY_BYTES
     if response.length and not cut and not broken:
@@ -189,21 +223,25 @@ def _decoder(response: http.client.HTTPResponse) -> MultiDecoder | None:
 
 def _reason_of(error: Exception, exchange: Exchange) -> tuple[str, str]:
     """The reason in the table, and a detail for its sentence; a fault of our own is logged without its text."""
-    if isinstance(error, GuardError):
+    if isinstance(error, ExchangeError):
         return error.reason, error.detail
-    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "") and not exchange.heard:
+    if (
+        isinstance(error, ssl.SSLError)
+        and "ALERT" in (error.reason or "")
+        and not exchange.received_any
+    ):
         return reason_of(error)
     for reason, kinds in _REASONS:
         if isinstance(error, kinds):
-            return reason, str(error) if isinstance(error, InvalidUrl | Unsendable) else ""
-    log.error("internal error in the sender: %s", trace(error))
+            return reason, str(error) if isinstance(error, InvalidUrl | MessageError) else ""
+    log.error("internal error in the sender: %s", format_traceback_without_message(error))
     return "internal_error", type(error).__name__
 
 
 # The first row that fits counts.
 _REASONS: list[tuple[str, tuple[type[Exception], ...]]] = [
     ("invalid_url", (InvalidUrl,)),
-    ("template_error", (Unsendable,)),
+    ("template_error", (MessageError,)),
     ("undecodable", (DecodeError, zlib.error)),
     ("timeout_total", (TimeoutError,)),
     ("connection_closed", (ConnectionError, http.client.IncompleteRead, ssl.SSLEOFError)),

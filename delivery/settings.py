@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from delivery.keyring import Keyring, Unopenable
-from delivery.target import InvalidUrl, Target, read_url
+from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
+from delivery.secrets.encryption import DecryptionError, Keyring
 from models import Channel
 
 METHODS = ("POST", "PUT", "PATCH", "GET")
@@ -17,7 +17,7 @@ SIGNINGS = ("none", "standard", "github", "grafana")
 _CHOICES = {"method": METHODS, "auth": AUTHS, "signing": SIGNINGS}
 SECRET_FIELDS = ("auth_secret", "signing_secret", "signing_secret_old")
 _HIDDEN, _ROWS = ("url", *SECRET_FIELDS), ("headers", "options")
-SHORTEST_TIMEOUT, LONGEST_TIMEOUT, DEFAULT_TIMEOUT = 1, 30, 10
+MIN_TIMEOUT, MAX_TIMEOUT, DEFAULT_TIMEOUT = 1, 30, 10
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Settings:
     ca_pem: str = ""
 
     @property
-    def target(self) -> Target | None:
+    def target(self) -> ParsedUrl | None:
         """The URL, read; None when it cannot be."""
         try:
-            return read_url(self.url)
+            return parse_url(self.url)
         except InvalidUrl:
             return None
 
@@ -85,7 +85,7 @@ def write(channel: Channel, settings: Settings, keyring: Keyring, key: str) -> N
     channel.kind = settings.kind
     channel.origin = settings.origin
     channel.settings = json.dumps(public, ensure_ascii=True)
-    channel.sealed = keyring.seal(f"channel {channel.id}", hidden)
+    channel.sealed = keyring.encrypt(f"channel {channel.id}", hidden)
     channel.config_hash = settings.fingerprint(key)
 
 
@@ -96,14 +96,19 @@ def read(channel: Channel, keyring: Keyring) -> tuple[Settings, str]:
     """
     public, problem = _loaded(channel.settings)
     try:
-        hidden = keyring.open(f"channel {channel.id}", channel.sealed)
-    except Unopenable as error:
+        hidden = keyring.decrypt(f"channel {channel.id}", channel.sealed)
+    except DecryptionError as error:
         hidden, problem = {}, str(error)
     stored = public | hidden
-    values: dict[str, Any] = {one.name: _typed(stored.get(one.name), one.default) for one in fields(Settings)}
-    values |= {name: values[name] if values[name] in known else known[0] for name, known in _CHOICES.items()}
+    values: dict[str, Any] = {
+        one.name: _typed(stored.get(one.name), one.default) for one in fields(Settings)
+    }
+    values |= {
+        name: values[name] if values[name] in known else known[0]
+        for name, known in _CHOICES.items()
+    }
     values |= {name: _headers(public.get(name), hidden.get(name)) for name in _ROWS}
-    timeout = min(max(values["timeout"], SHORTEST_TIMEOUT), LONGEST_TIMEOUT)
+    timeout = min(max(values["timeout"], MIN_TIMEOUT), MAX_TIMEOUT)
     return Settings(**values | {"kind": channel.kind, "timeout": timeout}), problem
 
 
@@ -124,7 +129,11 @@ def _typed(value: object, default: object) -> object:
 
 def _headers(rows: object, secrets: object) -> tuple[Header, ...]:
     hidden = secrets if isinstance(secrets, Mapping) else {}
-    read_rows = [_header(row, hidden) for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    read_rows = (
+        [_header(row, hidden) for row in rows if isinstance(row, Mapping)]
+        if isinstance(rows, list)
+        else []
+    )
     return tuple(row for row in read_rows if row.name)
 
 

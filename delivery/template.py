@@ -15,24 +15,31 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from delivery import alert as alerts
-from delivery import strictjson
-from delivery.alert import rfc3339, text_of
-from delivery.kinds import Event, dumps
+from delivery import json_text
+from delivery.alerts import samples as sample_alerts
+from delivery.alerts.alert import rfc3339, to_text
+from delivery.event import Event
+from delivery.json_text import dumps
 from delivery.kinds.webhook import event_name
-from delivery.wording import MARK, Words, cut, octets
+from delivery.text import MARK, AlertText, truncate, utf8_length
 
 LARGEST_BYTES = 256 * 1024
-NAMES: dict[str, str] = tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))
+NAMES: dict[str, str] = tomllib.loads(
+    Path(__file__).with_name("names.toml").read_text(encoding="utf-8")
+)
 _FAMILIES = ("alert.labels.", "alert.annotations.")
 _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")([ \t\r\n]*:)?|[^" \t\r\n]+')
-_SOUND = re.compile(r"(?:[^\\\ud800-\udfff]+|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u(?![dD][89a-fA-F])|\\[^u])*")
-_DEFAULT = re.compile(r""""[^"]*"|'[^']*'|true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?""")
+_SOUND = re.compile(
+    r"(?:[^\\\ud800-\udfff]+|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u(?![dD][89a-fA-F])|\\[^u])*"
+)
+_DEFAULT = re.compile(
+    r""""[^"]*"|'[^']*'|true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"""
+)
 _WHOLE = re.compile(r"(?:[^\\]+|\\u.{4}|\\[^u])*")
 _EMPTY = ("null", '""', "{}", "[]")
 
 
-class TemplateProblem(ValueError):
+class TemplateError(ValueError):
     """The text is no template that can be filled in; a sentence that says where and why."""
 
 
@@ -57,9 +64,11 @@ class Template:
     def fill(self, values: Mapping[str, object]) -> str:
         """The JSON with the values, whatever they are. Over 256 KB, each is cut to an equal share; the text around stays."""
         texts = self._texts(values, LARGEST_BYTES)
-        sizes = {part: octets(text) for part, text in texts.items()}
+        sizes = {part: utf8_length(text) for part, text in texts.items()}
         if sum(sizes[part] for part in self.parts) > LARGEST_BYTES:
-            own = sum(octets(part.default if isinstance(part, Slot) else part) for part in self.parts)
+            own = sum(
+                utf8_length(part.default if isinstance(part, Slot) else part) for part in self.parts
+            )
             slots = sum(isinstance(part, Slot) for part in self.parts)
             texts = self._texts(values, (LARGEST_BYTES - own) // slots)
         return "".join(texts[part] for part in self.parts)
@@ -67,26 +76,34 @@ class Template:
     def _texts(self, values: Mapping[str, object], most: int) -> dict[str | Slot, str]:
         uses = {(part.name, part.alone) for part in self.parts if isinstance(part, Slot)}
         shown = {(name, alone): _shown(values.get(name, ""), alone, most) for name, alone in uses}
-        return {one: one.or_default(shown[one[:2]]) if isinstance(one, Slot) else one for one in set(self.parts)}
+        return {
+            one: one.or_default(shown[one[:2]]) if isinstance(one, Slot) else one
+            for one in set(self.parts)
+        }
 
 
 def parse(text: str, strict: bool = True) -> Template:
     """The template; raises TemplateProblem. An unknown name is one too, unless not `strict`: then it is empty."""
     try:
-        strictjson.check(text)
-    except strictjson.JsonProblem as error:
-        raise TemplateProblem(str(error)) from None
+        json_text.check(text)
+    except json_text.JsonError as error:
+        raise TemplateError(str(error)) from None
     sound = _SOUND.match(text)
     if sound and sound.end() < len(text):
         raise _problem(text, sound.end(), "half of a character stands here, which cannot be sent.")
-    return Template(tuple(part for token in _TOKEN.finditer(text) for part in _parts(text, token, strict)))
+    return Template(
+        tuple(part for token in _TOKEN.finditer(text) for part in _parts(text, token, strict))
+    )
 
 
 def values_of(event: Event) -> dict[str, object]:
     """What the names stand for; a time that is not known is None."""
-    alert, words = event.alert, Words(event.alert)
+    alert, words = event.alert, AlertText(event.alert)
     return {
-        **{f"alert.{part}": getattr(alert, part) for part in ("id", "name", "status", "type", "url", "labels", "annotations")},
+        **{
+            f"alert.{part}": getattr(alert, part)
+            for part in ("id", "name", "status", "type", "url", "labels", "annotations")
+        },
         **{f"alert.labels.{name}": text for name, text in alert.labels.items()},
         **{f"alert.annotations.{name}": text for name, text in alert.annotations.items()},
         "alert.severity": words.severity,
@@ -105,8 +122,10 @@ def values_of(event: Event) -> dict[str, object]:
 def samples() -> tuple[tuple[str, str, str], ...]:
     """Each name with its meaning and a value, from an alert that is closed, since that has them all."""
     at = 1772444490004
-    values = values_of(Event(alerts.samples(at, "https://tocsin.example/alerts/4711")["closed"], 4711, at))
-    return tuple((name, meaning, text_of(values[name])) for name, meaning in NAMES.items())
+    values = values_of(
+        Event(sample_alerts.samples(at, "https://tocsin.example/alerts/4711")["closed"], 4711, at)
+    )
+    return tuple((name, meaning, to_text(values[name])) for name, meaning in NAMES.items())
 
 
 def _parts(text: str, token: re.Match, strict: bool) -> Iterator[str | Slot]:
@@ -120,7 +139,9 @@ def _parts(text: str, token: re.Match, strict: bool) -> Iterator[str | Slot]:
         if number and not closing:
             raise _problem(text, place, "{{ has no }} in the same text.")
         if "}}" in after:
-            raise _problem(text, place + 2 + piece.rindex(after) + after.index("}}"), "}} has no {{ before it.")
+            raise _problem(
+                text, place + 2 + piece.rindex(after) + after.index("}}"), "}} has no {{ before it."
+            )
         if number:
             yield _slot(text, inside, place, alone, strict)
         yield "" if alone else after
@@ -130,30 +151,48 @@ def _parts(text: str, token: re.Match, strict: bool) -> Iterator[str | Slot]:
 def _slot(text: str, inside: str, place: int, alone: bool, strict: bool) -> Slot:
     name, bar, default = (one.strip() for one in json.loads(f'"{inside}"').partition("|"))
     if not name:
-        raise _problem(text, place, "a name is missing between {{ and }}, such as {{ alert.name }}.")
-    if strict and name not in NAMES and not any(name.startswith(one) and name != one for one in _FAMILIES):
+        raise _problem(
+            text, place, "a name is missing between {{ and }}, such as {{ alert.name }}."
+        )
+    if (
+        strict
+        and name not in NAMES
+        and not any(name.startswith(one) and name != one for one in _FAMILIES)
+    ):
         raise _problem(text, place, _unknown(name))
     if bar and not _DEFAULT.fullmatch(default):
-        raise _problem(text, place, "the default behind | must be a text in quotes, a number, true, false or null.")
+        raise _problem(
+            text,
+            place,
+            "the default behind | must be a text in quotes, a number, true, false or null.",
+        )
     literal = dumps(default[1:-1]) if default[:1] in ("'", '"') else default
     return Slot(name, alone, literal if alone else _inside(literal))
 
 
-def _problem(text: str, place: int, words: str) -> TemplateProblem:
-    return TemplateProblem(f"{strictjson.place(text, place)}: {words}")
+def _problem(text: str, place: int, words: str) -> TemplateError:
+    return TemplateError(f"{json_text.place(text, place)}: {words}")
 
 
 def _unknown(name: str) -> str:
-    shown = cut("".join(filter(str.isprintable, name[:120])), 60)
+    shown = truncate("".join(filter(str.isprintable, name[:120])), 60)
     last = shown.rpartition(".")[2]
-    near = difflib.get_close_matches(shown.lower(), [*NAMES, *(family + last for family in _FAMILIES if last)], 1, 0.5)
+    near = difflib.get_close_matches(
+        shown.lower(), [*NAMES, *(family + last for family in _FAMILIES if last)], 1, 0.5
+    )
     return f"{shown} is not known; {f'did you mean {near[0]}?' if near else 'names begin with alert. or message.'}"
 
 
 def _json(value: object) -> str:
     """The value as JSON; null for what is none, such as NaN or a list within itself."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=lambda _other: None)
+        text = json.dumps(
+            value,
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
+            default=lambda _other: None,
+        )
     except (ValueError, TypeError, RecursionError):
         return "null"
     return text.encode("utf-8", "replace").decode()
@@ -164,24 +203,34 @@ def _shown(value: object, alone: bool, most: int) -> str:
     literal = _json(value)
     if not alone:
         return _shortened(_inside(literal), most)
-    if octets(literal) <= most:
+    if utf8_length(literal) <= most:
         return literal
-    return _fewer(value, most) if isinstance(value, dict) else f'"{_shortened(_inside(literal), most - 2)}"'
+    return (
+        _fewer(value, most)
+        if isinstance(value, dict)
+        else f'"{_shortened(_inside(literal), most - 2)}"'
+    )
 
 
 def _inside(literal: str) -> str:
     """The JSON as a part of a JSON string."""
-    return literal[1:-1] if literal[:1] == '"' else "" if literal in _EMPTY else dumps(literal)[1:-1]
+    return (
+        literal[1:-1] if literal[:1] == '"' else "" if literal in _EMPTY else dumps(literal)[1:-1]
+    )
 
 
 def _shortened(inside: str, most: int) -> str:
     """So many bytes of a JSON string, no escape torn apart, with a mark at their end."""
-    whole = octets(inside) <= most or _WHOLE.match(inside.encode()[: most - octets(MARK)].decode(errors="ignore"))
+    whole = utf8_length(inside) <= most or _WHOLE.match(
+        inside.encode()[: most - utf8_length(MARK)].decode(errors="ignore")
+    )
     return f"{whole[0]}{MARK}" if isinstance(whole, re.Match) else inside
 
 
 def _fewer(members: dict, most: int) -> str:
     """The shortest members of an object, as many as so many bytes hold, and a mark for the others."""
-    texts = sorted((f"{_json(str(name))}:{_json(value)}," for name, value in members.items()), key=octets)
-    fitting = sum(total <= most - 13 for total in accumulate(map(octets, texts)))
+    texts = sorted(
+        (f"{_json(str(name))}:{_json(value)}," for name, value in members.items()), key=utf8_length
+    )
+    fitting = sum(total <= most - 13 for total in accumulate(map(utf8_length, texts)))
     return f'{{{"".join(texts[:fitting])}"{MARK}":"{MARK}"}}'

@@ -20,22 +20,25 @@ from typing import Any
 from peewee import DatabaseError
 
 from config import Config
-from delivery import lab, outbox, retry, wake
-from delivery.dial import Policy
-from delivery.guard import Kept
-from delivery.keyring import Keyring, Unopenable
-from delivery.kinds import Event, kinds
-from delivery.masking import mask_of, trace
-from delivery.message import Message, Unsendable, build
-from delivery.outbox import Claimed, Next, Settled
-from delivery.outcome import GONE, RETRY, Outcome
-from delivery.owing import PROBE
-from delivery.ownership import Making, alone
-from delivery.pace import Pacer
+from database import describe_error, relaxed_durability
+from delivery import outbox, retry
+from delivery.alerts.routing import PROBE_INTERVAL
+from delivery.event import Event
+from delivery.guard import lab
+from delivery.guard.exchange import Policy
+from delivery.guard.pool import ConnectionPool
+from delivery.kinds import kinds
+from delivery.message import Message, MessageError, build
+from delivery.outbox import ClaimedDelivery, Next, Settled
+from delivery.outcome import Outcome, Verdict
+from delivery.queue import wakeup
+from delivery.queue.worker_lock import CrashMarker, alone
+from delivery.rate_limit import RateLimiter
+from delivery.redaction import format_traceback_without_message, mask_for
+from delivery.secrets.encryption import DecryptionError, Keyring
 from delivery.sender import send, unsent
 from delivery.settings import Settings, read
-from models import ACCEPTED, DELIVERED, FAILED, FAILING, HELD, PENDING, Channel, db
-from storage import in_words, unhurried
+from models import Channel, ChannelState, DeliveryState, db
 
 MOST_AT_ONCE = 96
 MOST_OF_A_CHANNEL = 4
@@ -50,13 +53,13 @@ log = logging.getLogger("tocsin.worker")
 
 
 @dataclass(frozen=True)
-class Line:
+class CachedChannel:
     """A channel as the worker knows it: opened, with what its retries and its vendor's pace are; `stamp` tells an old one."""
 
     settings: Settings
     problem: str
     steps: tuple[int, ...]
-    pace: tuple[tuple[int, float], ...]
+    rate_limit: tuple[tuple[int, float], ...]
     state: str
     config_hash: str
     stamp: tuple
@@ -71,8 +74,8 @@ class Line:
 class Ended:
     """A delivery that was sent, or could not even be made."""
 
-    claimed: Claimed
-    line: Line
+    claimed: ClaimedDelivery
+    line: CachedChannel
     outcome: Outcome
     at: int
 
@@ -93,12 +96,16 @@ class Worker:
         self._policy = Policy(config.allow, config.ca_file, lab.address(config))
         self._inbox: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="send")
-        self._kept, self._pacer, self._making = Kept(), Pacer(), Making(config.data_dir / "worker.making")
-        self._lines: dict[int, Line] = {}
+        self._kept, self._pacer, self._making = (
+            ConnectionPool(),
+            RateLimiter(),
+            CrashMarker(config.data_dir / "worker.making"),
+        )
+        self._lines: dict[int, CachedChannel] = {}
         self._taken: Counter[int] = Counter()
         self._strikes: Counter[int] = Counter()
         self._unsettled: list[Ended] = []
-        self._early: list[Claimed] = []
+        self._early: list[ClaimedDelivery] = []
         self._suspects = self._shifted = 0
         self._wary = True  # as long as there may be suspects: to look for them takes long
         self._begun = 0
@@ -107,9 +114,9 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set, and a few seconds longer for what is under way."""
-        wake.listen(self._config.data_dir, lambda: self._inbox.put(None))
+        wakeup.listen(self._config.data_dir, lambda: self._inbox.put(None))
         while not stop.is_set():
-            self.turn(1.0)
+            self.run_once(1.0)
         deadline = self._steady() + 5
         while self._taken.total() and self._steady() < deadline:
             self._note(self._ended(0.2))
@@ -121,7 +128,7 @@ class Worker:
         self._wary = outbox.suspected()
         self._making.note(0)
 
-    def turn(self, patience: float) -> int:
+    def run_once(self, patience: float) -> int:
         """One round: settles what has ended, takes what is due; waits at most `patience` seconds when there is nothing.
 
         How many deliveries it began. A database that cannot be used just now is waited for.
@@ -136,7 +143,7 @@ class Worker:
             self._trouble = ""
             return self._begun
         except DatabaseError as error:
-            if (words := in_words(error, self._config.database)) != self._trouble:
+            if (words := describe_error(error, self._config.database)) != self._trouble:
                 log.error("the worker waits for the database: %s", words)
             self._trouble, self._begun = words, 0
             return 0
@@ -152,11 +159,19 @@ class Worker:
         if self._begun:
             return 0.0
         due = outbox.next_due(self._now())
-        paced = [wait for line in self._lines.values() if (wait := self._pacer.look(line.place, line.pace, self._steady()))]
+        paced = [
+            wait
+            for line in self._lines.values()
+            if (wait := self._pacer.look(line.place, line.rate_limit, self._steady()))
+        ]
         if due == 0 and self._taken.total() >= MOST_AT_ONCE:
             return patience
         # A channel that is full, or must wait for its vendor, has rows that are due and cannot be taken.
-        soon = min([patience, *paced] if due == 0 and (self._taken or paced) else [patience, (due or 0) / 1000])
+        soon = min(
+            [patience, *paced]
+            if due == 0 and (self._taken or paced)
+            else [patience, (due or 0) / 1000]
+        )
         return max(SHORTEST_WAIT, soon) if due is not None else patience
 
     def _watch_the_clock(self) -> None:
@@ -176,24 +191,29 @@ class Worker:
             outbox.close_overdue(self._now())
             self._wary = self._wary and outbox.suspected()
 
-    def _claimed(self) -> list[Claimed]:
+    def _claimed(self) -> list[ClaimedDelivery]:
         free = MOST_AT_ONCE - self._taken.total()
         # Whoever rings may have brought nothing that is due; to look is cheaper than to claim.
         if free <= 0 or self._unsettled or self._early or outbox.next_due(self._now()) != 0:
             return []
-        taken, slow = dict(self._taken), {channel for channel, count in self._strikes.items() if count >= STRIKES}
+        taken, slow = (
+            dict(self._taken),
+            {channel for channel, count in self._strikes.items() if count >= STRIKES},
+        )
         for channel, line in self._lines.items():
-            if line.pace:
+            if line.rate_limit:
                 slow.add(channel)
-                if self._pacer.look(line.place, line.pace, self._steady()):
+                if self._pacer.look(line.place, line.rate_limit, self._steady()):
                     taken[channel] = MOST_OF_A_CHANNEL
-        with unhurried():
+        with relaxed_durability():
             suspects = 1 - self._suspects if self._wary else 0
-            return outbox.claim(self._now(), taken, MOST_OF_A_CHANNEL, min(free, AT_A_TIME), slow, suspects)
+            return outbox.claim(
+                self._now(), taken, MOST_OF_A_CHANNEL, min(free, AT_A_TIME), slow, suspects
+            )
 
     # --- out it goes -----------------------------------------------------------------------------------------------------
 
-    def _start(self, claimed: list[Claimed]) -> int:
+    def _start(self, claimed: list[ClaimedDelivery]) -> int:
         for one in claimed:
             self._count(one, 1)
         try:
@@ -203,14 +223,16 @@ class Worker:
             raise
         made, bodies = self._messages(claimed)
         try:
-            with unhurried():
+            with relaxed_durability():
                 outbox.fix_bodies(bodies)
         except DatabaseError:
             self._early += [one for one, _, _ in made]
             raise
         return len(claimed) if self._submit(made) else 0
 
-    def _messages(self, claimed: list[Claimed]) -> tuple[list[tuple[Claimed, Line, Message]], list[tuple[str, int]]]:
+    def _messages(
+        self, claimed: list[ClaimedDelivery]
+    ) -> tuple[list[tuple[ClaimedDelivery, CachedChannel, Message]], list[tuple[str, int]]]:
         """What can be sent of it, and the bodies that must be stored first; the rest has ended, or goes back."""
         made, bodies = [], []
         for one in claimed:
@@ -218,30 +240,42 @@ class Worker:
             if line is None:  # deleted just now, and its deliveries with it
                 self._count(one, -1)
                 continue
-            if self._pacer.wait(line.place, line.pace, self._steady()):
+            if self._pacer.wait(line.place, line.rate_limit, self._steady()):
                 self._early.append(one)
                 continue
             message = self._made(one, line)
             if isinstance(message, Outcome):
-                self._inbox.put(Ended(replace(one, expires_at=one.expires_at - self._shifted), line, message, self._now()))
+                self._inbox.put(
+                    Ended(
+                        replace(one, expires_at=one.expires_at - self._shifted),
+                        line,
+                        message,
+                        self._now(),
+                    )
+                )
                 continue
             if one.body is None:
                 bodies.append((self._stored(one, line, message), one.id))
             made.append((one, line, message))
         return made, bodies
 
-    def _submit(self, made: list[tuple[Claimed, Line, Message]]) -> bool:
+    def _submit(self, made: list[tuple[ClaimedDelivery, CachedChannel, Message]]) -> bool:
         """Hands all to the pool; whether it took them."""
         for number, (one, line, message) in enumerate(made):
             try:
-                self._pool.submit(self._send, replace(one, expires_at=one.expires_at - self._shifted), line, message)
+                self._pool.submit(
+                    self._send,
+                    replace(one, expires_at=one.expires_at - self._shifted),
+                    line,
+                    message,
+                )
             except RuntimeError as error:  # no further thread may begin just now
-                log.error("no thread to send with: %s", trace(error))
+                log.error("no thread to send with: %s", format_traceback_without_message(error))
                 self._early += [other for other, _, _ in made[number:]]
                 return False
         return True
 
-    def _count(self, one: Claimed, by: int) -> None:
+    def _count(self, one: ClaimedDelivery, by: int) -> None:
         """What is under way of a channel, and how many suspects."""
         self._taken[one.channel] += by
         self._suspects += by * one.suspect
@@ -249,65 +283,88 @@ class Worker:
     def _give_back(self) -> None:
         """What was claimed too early: its vendor takes no more just now, or its body could not be stored."""
         if self._early:
-            with unhurried():
-                outbox.put_back(self._early, self._now() + 1000, "It waits for its turn.")
+            with relaxed_durability():
+                outbox.release_claim(self._early, self._now() + 1000, "It waits for its turn.")
             for one in self._early:
                 self._count(one, -1)
             self._early = []
 
-    def _made(self, one: Claimed, line: Line) -> Message | Outcome:
+    def _made(self, one: ClaimedDelivery, line: CachedChannel) -> Message | Outcome:
         """The message; an outcome when none can be made. Its number is noted meanwhile: whatever ends this process now, the
         next one knows because of what.
         """
         self._making.note(one.id)
         try:
             if line.problem:
-                raise Unsendable(line.problem)
+                raise MessageError(line.problem)
             event = Event(one.alert, one.id, one.created_at, one.repeated)
             return build(line.settings, event, at=self._now(), fixed=self._fixed(one))
         except Exception as error:  # noqa: BLE001 (no channel and no alert may end the worker)
             outcome = unsent(error, line.settings, self._policy, self._clock)
             # A row that cannot be read may be mended by a key that is put back.
-            return replace(outcome, verdict=RETRY) if line.problem else outcome
+            return replace(outcome, verdict=Verdict.RETRY) if line.problem else outcome
         finally:
             self._making.note(0)
 
-    def _stored(self, one: Claimed, line: Line, message: Message) -> str:
+    def _stored(self, one: ClaimedDelivery, line: CachedChannel, message: Message) -> str:
         """The body as it is kept for later attempts: sealed, when a secret of the channel stands in it."""
         text = message.body.decode("utf-8", "replace")
-        return self._keyring.seal(f"body {one.id}", {"body": text}) if mask_of(line.settings)(text) != text else text
+        return (
+            self._keyring.encrypt(f"body {one.id}", {"body": text})
+            if mask_for(line.settings)(text) != text
+            else text
+        )
 
-    def _fixed(self, one: Claimed) -> str | None:
+    def _fixed(self, one: ClaimedDelivery) -> str | None:
         if one.body is None or not one.body.startswith(SEALED):
             return one.body
-        with contextlib.suppress(Unopenable):
-            return str(self._keyring.open(f"body {one.id}", one.body).get("body"))
+        with contextlib.suppress(DecryptionError):
+            return str(self._keyring.decrypt(f"body {one.id}", one.body).get("body"))
         return None
 
-    def _send(self, one: Claimed, line: Line, message: Message) -> None:
+    def _send(self, one: ClaimedDelivery, line: CachedChannel, message: Message) -> None:
         at = self._now()
-        outcome = send(message, line.settings, self._policy, attempt=one.attempt, now=self._clock, kept=self._kept)
+        outcome = send(
+            message,
+            line.settings,
+            self._policy,
+            attempt=one.attempt,
+            now=self._clock,
+            kept=self._kept,
+        )
         self._inbox.put(Ended(one, line, outcome, at))
 
     def _know(self, channels: set[int]) -> None:
         """Opens channels that are new or were changed; what is sealed is opened once, not for each delivery."""
         if not channels:
             return
-        stamps = Channel.select(Channel.id, Channel.version, Channel.updated_at, Channel.state).where(Channel.id << channels)
+        stamps = Channel.select(
+            Channel.id, Channel.version, Channel.updated_at, Channel.state
+        ).where(Channel.id << channels)
         rows: Any = stamps.tuples()
         for stamp in list(rows):
             known = self._lines.get(stamp[0])
-            if (known is None or known.problem or known.stamp != stamp) and (row := Channel.find(stamp[0])):
+            if (known is None or known.problem or known.stamp != stamp) and (
+                row := Channel.find(stamp[0])
+            ):
                 self._lines[stamp[0]] = self._opened(row, stamp)
 
-    def _opened(self, row: Channel, stamp: tuple) -> Line:
+    def _opened(self, row: Channel, stamp: tuple) -> CachedChannel:
         settings, problem = read(row, self._keyring)
         kind = kinds().get(settings.kind)
         try:
             steps = retry.steps(row.retries)
         except ValueError:
             steps = retry.SCHEDULE
-        return Line(settings, problem, steps, kind.pace if kind else (), row.state, row.config_hash, stamp)
+        return CachedChannel(
+            settings,
+            problem,
+            steps,
+            kind.rate_limit if kind else (),
+            row.state,
+            row.config_hash,
+            stamp,
+        )
 
     # --- what came of it ---------------------------------------------------------------------------------------------------
 
@@ -327,12 +384,14 @@ class Worker:
         for one in ended:
             self._count(one.claimed, -1)
             bad = one.outcome.reason in _UNREACHABLE
-            self._strikes[one.claimed.channel] = self._strikes[one.claimed.channel] + 1 if bad else 0
+            self._strikes[one.claimed.channel] = (
+                self._strikes[one.claimed.channel] + 1 if bad else 0
+            )
         self._unsettled += ended
 
     def _settle(self) -> None:
         if self._unsettled:
-            with unhurried():
+            with relaxed_durability():
                 outbox.settle([self._judged(one) for one in self._unsettled], self._now())
             self._unsettled = []
 
@@ -344,27 +403,49 @@ class Worker:
             "at": one.at,
         }
         row = {**columns, "config_hash": one.line.config_hash, **one.outcome.columns()}
-        probe = one.line.state == FAILING
-        gone = one.outcome.verdict == GONE and not probe
+        probe = one.line.state == ChannelState.FAILING
+        gone = one.outcome.verdict == Verdict.GONE and not probe
         return Settled(one.claimed, self._next(one, probe), row, one.outcome.good, gone)
 
     def _next(self, one: Ended, probe: bool) -> Next:
         outcome, now = one.outcome, self._now()
-        expires_at = one.claimed.expires_at + self._shifted  # the clock may have jumped since it was claimed
+        expires_at = (
+            one.claimed.expires_at + self._shifted
+        )  # the clock may have jumped since it was claimed
         if outcome.good:
-            return Next(DELIVERED if outcome.verdict == DELIVERED else ACCEPTED, now, outcome.says)
+            return Next(
+                DeliveryState.DELIVERED
+                if outcome.verdict == DeliveryState.DELIVERED
+                else DeliveryState.ACCEPTED,
+                now,
+                outcome.says,
+            )
         if probe and now < expires_at:
-            return Next(HELD, now + PROBE, outcome.says)
-        if outcome.verdict != RETRY:
-            return Next(FAILED, now, outcome.says)
-        wait = retry.wait(one.claimed.ended + 1, one.line.steps, outcome.retry_after, self._chance())
+            return Next(DeliveryState.HELD, now + PROBE_INTERVAL, outcome.says)
+        if outcome.verdict != Verdict.RETRY:
+            return Next(DeliveryState.FAILED, now, outcome.says)
+        wait = retry.wait(
+            one.claimed.ended + 1, one.line.steps, outcome.retry_after, self._chance()
+        )
         if wait is None:
-            return Next(FAILED, now, f"{outcome.says} That was the last attempt, number {one.claimed.attempt}.")
+            return Next(
+                DeliveryState.FAILED,
+                now,
+                f"{outcome.says} That was the last attempt, number {one.claimed.attempt}.",
+            )
         due = now + int(wait * 1000)
         if due >= expires_at:
-            return Next(FAILED, now, f"{outcome.says} Its day is over before the next attempt would be due.")
-        asked = f" The receiver asked for {outcome.retry_after:g} s." if outcome.retry_after is not None else ""
-        return Next(PENDING, due, f"{outcome.says}{asked}")
+            return Next(
+                DeliveryState.FAILED,
+                now,
+                f"{outcome.says} Its day is over before the next attempt would be due.",
+            )
+        asked = (
+            f" The receiver asked for {outcome.retry_after:g} s."
+            if outcome.retry_after is not None
+            else ""
+        )
+        return Next(DeliveryState.PENDING, due, f"{outcome.says}{asked}")
 
 
 def work(config: Config, stop: threading.Event, crashed: bool = False) -> None:
@@ -379,7 +460,7 @@ def work(config: Config, stop: threading.Event, crashed: bool = False) -> None:
         if worker:
             worker.run(stop)
     except Exception as error:
-        log.critical("the worker ends: %s", trace(error))
+        log.critical("the worker ends: %s", format_traceback_without_message(error))
         raise
 
 
@@ -390,6 +471,6 @@ def _begun(config: Config, stop: threading.Event, crashed: bool) -> Worker | Non
         worker.begin(crashed)
         return worker
     except DatabaseError as error:
-        log.error("the worker cannot begin yet: %s", in_words(error, config.database))
+        log.error("the worker cannot begin yet: %s", describe_error(error, config.database))
         stop.wait(0.5)
         return None

@@ -4,13 +4,17 @@ import json
 import sys
 from pathlib import Path
 
+from delivery.alerts.alert import AlertStatus
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from delivery.alert import CLOSED, Alert  # noqa: E402
-from delivery.kinds import Event, Kind, Shape, kinds  # noqa: E402
+from delivery.alerts.alert import Alert  # noqa: E402
+from delivery.event import Event  # noqa: E402
+from delivery.kinds import kinds  # noqa: E402
+from delivery.kinds.spec import Kind, UrlPattern  # noqa: E402
 from delivery.message import build  # noqa: E402
-from delivery.outcome import Repair  # noqa: E402
+from delivery.outcome import SuggestedFix  # noqa: E402
 from delivery.settings import Header, Settings  # noqa: E402
 
 FOLDER = ROOT / "docs" / "kinds"
@@ -27,52 +31,90 @@ ALERT = {
 
 def page(kind: Kind) -> str:
     """The page of a kind, in Markdown."""
-    parts = [f"# {kind.label}", kind.help, "<!-- Made by docs/kinds.py (`make kinds`): mend the kind, not this page. -->"]
-    parts += ["## URL", " ".join([kind.url_help, f"Empty means {kind.base}." if kind.base else ""]).strip()]
-    if kind.shapes:
-        parts += ["A pasted URL is recognised by its whole host and its whole path:", "\n".join(map(_shape, kind.shapes))]
-    parts += ["## Options", _table(("Field", "What it is", "Required", "Secret"), [_option(one) for one in kind.options])]
+    parts = [
+        f"# {kind.label}",
+        kind.help,
+        "<!-- Made by docs/kinds.py (`make kinds`): mend the kind, not this page. -->",
+    ]
+    parts += [
+        "## URL",
+        " ".join([kind.url_help, f"Empty means {kind.base}." if kind.base else ""]).strip(),
+    ]
+    if kind.url_patterns:
+        parts += [
+            "A pasted URL is recognised by its whole host and its whole path:",
+            "\n".join(map(_shape, kind.url_patterns)),
+        ]
+    parts += [
+        "## Options",
+        _table(
+            ("Field", "What it is", "Required", "Secret"), [_option(one) for one in kind.options]
+        ),
+    ]
     parts += ["## Limits", _limits(kind)]
-    for name, status, at in (("open", "open", AT), ("closed", CLOSED, AT + 26 * 60_000)):
-        parts += [f"## An {name} alert" if name == "open" else f"## A {name} alert", _example(kind, status, at)]
+    for name, status, at in (
+        ("open", "open", AT),
+        ("closed", AlertStatus.CLOSED, AT + 26 * 60_000),
+    ):
+        parts += [
+            f"## An {name} alert" if name == "open" else f"## A {name} alert",
+            _example(kind, status, at),
+        ]
     if kind.docs:
         parts += ["## More", f"[{kind.label}'s own page]({kind.docs})"]
     return "\n\n".join(parts) + "\n"
 
 
-def _shape(shape: Shape) -> str:
-    where = f"host `{shape.host}`, path `{shape.path}`" if shape.host else f"any host (only a guess), path `{shape.path}`"
+def _shape(shape: UrlPattern) -> str:
+    where = (
+        f"host `{shape.host}`, path `{shape.path}`"
+        if shape.host
+        else f"any host (only a guess), path `{shape.path}`"
+    )
     return f"- {where}"
 
 
 def _option(option) -> tuple[str, ...]:
     words = f"{option.label}. {option.help}".strip()
-    return f"`options-{option.name}`", words, "yes" if option.required else "no", "yes" if option.secret else "no"
+    return (
+        f"`options-{option.name}`",
+        words,
+        "yes" if option.required else "no",
+        "yes" if option.secret else "no",
+    )
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     if not rows:
         return "None."
     lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    )
 
 
 def _limits(kind: Kind) -> str:
     lines = [f"- `{limit.part}`: {limit.most:,} {limit.unit}" for limit in kind.limits]
     lines += [
-        f"- {count} message{'s' * (count > 1)} in {seconds:g} s, to the vendor's own server" for count, seconds in kind.pace
+        f"- {count} message{'s' * (count > 1)} in {seconds:g} s, to the vendor's own server"
+        for count, seconds in kind.rate_limit
     ]
     return "\n".join(lines) or "None that the vendor documents."
 
 
 def _example(kind: Kind, status: str, at: int) -> str:
-    starter = next(iter(kind.starters.values()), Repair("", {}))
+    starter = next(iter(kind.starters.values()), SuggestedFix("", {}))
     given = {one.name: one.name.upper() for one in kind.options if one.required or one.secret}
     options = tuple(Header(name, text) for name, text in given.items())
     url = kind.base or "https://receiver.example.com/hook"
-    settings = Settings(kind=kind.name, url=url, options=options, body=starter.changes.get("body", ""))
+    settings = Settings(
+        kind=kind.name, url=url, options=options, body=starter.changes.get("body", "")
+    )
     message = build(settings, Event(Alert.read({**ALERT, "status": status}), AT * 1_000_000, at))
-    head = [f"{message.method} {message.target.url}", *(f"{name}: {value}" for name, value in message.headers)]
+    head = [
+        f"{message.method} {message.target.url}",
+        *(f"{name}: {value}" for name, value in message.headers),
+    ]
     body = json.dumps(json.loads(message.body), indent=2, ensure_ascii=False)
     return "```http\n" + "\n".join(head) + f"\n\n{body}\n```"
 

@@ -23,11 +23,16 @@ def main() -> None:
     try:
         server.ready()
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            browser = playwright.chromium.launch(
+                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+            )
             page = browser.new_page(viewport={"width": 1280, "height": 1010})
             script = {"path": str(HTMX), "content_type": "text/javascript", "headers": OPEN}
             page.route("https://cdn.jsdelivr.net/**", lambda route: route.fulfill(**script))
-            signed_in = [{"name": one.name, "value": one.value, "url": server.url} for one in server.person.cookies]
+            signed_in = [
+                {"name": one.name, "value": one.value, "url": server.url}
+                for one in server.person.cookies
+            ]
             page.context.add_cookies(signed_in)
             page.goto(f"{server.url}/channels/new")
             page.fill("#name", "Shop, on call")

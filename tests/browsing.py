@@ -16,18 +16,29 @@ def fresh_name() -> str:
     return f"Browser {next(_numbers)}"
 
 
-def open_page(chromium, live, *, person=True, cdn=True, javascript=True, width=1280, scheme="light"):
+def open_page(
+    chromium, live, *, person=True, cdn=True, javascript=True, width=1280, scheme="light"
+):
     """A page of its own context, signed in unless `person` says otherwise.
 
     What it complains about is in `page.complaints`, what it asked of others in `page.foreign`.
     """
     viewport = {"width": width, "height": 900}
-    context = chromium.new_context(viewport=viewport, color_scheme=scheme, java_script_enabled=javascript)
+    context = chromium.new_context(
+        viewport=viewport, color_scheme=scheme, java_script_enabled=javascript
+    )
     if person:
-        context.add_cookies([{"name": one.name, "value": one.value, "url": live.url} for one in live.person.cookies])
+        context.add_cookies(
+            [{"name": one.name, "value": one.value, "url": live.url} for one in live.person.cookies]
+        )
     page = context.new_page()
     page.complaints, page.foreign = [], []
-    page.on("console", lambda message: _complain(page, message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda message: (
+            _complain(page, message.text) if message.type in ("error", "warning") else None
+        ),
+    )
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: _outside(page, route, cdn))
     return page
@@ -61,4 +72,6 @@ def violations(page) -> list[str]:
     """What axe finds wrong with the page, a line each."""
     page.evaluate(AXE)
     found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    return [f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']]}" for one in found]
+    return [
+        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']]}" for one in found
+    ]

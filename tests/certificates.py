@@ -48,7 +48,9 @@ class Certificates:
             case "good":
                 return server_context(self._good)
             case "expired":
-                return server_context(issue("127.0.0.1", not_before=now - 9 * day, not_after=now - day))
+                return server_context(
+                    issue("127.0.0.1", not_before=now - 9 * day, not_after=now - day)
+                )
             case "not yet valid":
                 return server_context(issue("127.0.0.1", not_before=now + day))
             case "another name":
@@ -62,7 +64,9 @@ class Certificates:
             case "unknown authority and its root":
                 stranger = trustme.CA()
                 leaf = stranger.issue_cert("127.0.0.1")
-                return server_context(_leaf(leaf, leaf.cert_chain_pems[0].bytes(), stranger.cert_pem.bytes()))
+                return server_context(
+                    _leaf(leaf, leaf.cert_chain_pems[0].bytes(), stranger.cert_pem.bytes())
+                )
             case "intermediate":
                 return server_context(self.authority.create_child_ca().issue_cert("127.0.0.1"))
             case "no intermediate":

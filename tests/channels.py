@@ -7,7 +7,9 @@ from markupsafe import Markup
 
 def form_of(url="https://hooks.example.com/services/t0ken", **fields) -> dict:
     """The fields of a valid form; names with a dash are given as `headers_0_name`."""
-    rows = {re.sub(r"^headers_(\d+)_", r"headers-\1-", name): value for name, value in fields.items()}
+    rows = {
+        re.sub(r"^headers_(\d+)_", r"headers-\1-", name): value for name, value in fields.items()
+    }
     return {"name": "Team db", "kind": "webhook", "url": url, "timeout": "5", **rows}
 
 
@@ -28,14 +30,21 @@ def fields_in(html: str) -> dict:
     form = re.search(r'<form id="channel-form".*?</form>', html, re.DOTALL)[0]
     found = {}
     for tag in re.findall(r"<input[^>]*>", form):
-        given = {name: str(Markup(value).unescape()) for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
+        given = {
+            name: str(Markup(value).unescape())
+            for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)
+        }
         if given.get("type") == "checkbox" and not re.search(r"\bchecked\b", tag):
             continue
         if "name" in given:
             found[given["name"]] = given.get("value", "")
-    for name, inner in re.findall(r'<select id="[^"]*" name="([^"]*)".*?>(.*?)</select>', form, re.DOTALL):
+    for name, inner in re.findall(
+        r'<select id="[^"]*" name="([^"]*)".*?>(.*?)</select>', form, re.DOTALL
+    ):
         found[name] = re.search(r'<option value="([^"]*)"[^>]*selected', inner)[1]
-    for name, text in re.findall(r'<textarea id="[^"]*" name="([^"]*)".*?>\n(.*?)</textarea>', form, re.DOTALL):
+    for name, text in re.findall(
+        r'<textarea id="[^"]*" name="([^"]*)".*?>\n(.*?)</textarea>', form, re.DOTALL
+    ):
         found[name] = str(Markup(text).unescape())
     return found
 

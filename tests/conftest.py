@@ -18,19 +18,21 @@ from jinja2 import FileSystemBytecodeCache
 from markup import check_markup, token_in
 from receiver import Receiver
 
-import storage
+import database
 from app import create_app
 from config import Config
-from delivery import vault
-from models import EDITOR, VIEWER, Login, User, db
-from web.accounts import digest
+from delivery.secrets import rotation
+from models import Login, Role, User, db
+from web.accounts.users import digest
 from web.services import Services
 
 ROOT = Path(__file__).parent.parent
 # The shell draws the same pages without what only a window needs, in two thirds of the time.
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 PASSWORD = "three small bells"
-QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # a real hash takes 0.1 s, and tests make thousands
+QUICK = PasswordHasher(
+    time_cost=1, memory_cost=8, parallelism=1
+)  # a real hash takes 0.1 s, and tests make thousands
 
 
 def pytest_configure():
@@ -49,10 +51,10 @@ def pytest_collection_modifyitems(items):
 def migrated(tmp_path_factory):
     """A database, migrated once for all tests, with the editor `ada` and the viewer `vera`, each signed in in one browser."""
     path = tmp_path_factory.mktemp("migrated") / "tocsin.db"
-    storage.prepare(path)
+    database.prepare(path)
     now, hashed = time.time_ns() // 1_000_000, QUICK.hash(PASSWORD)
     with db.connection_context():
-        for name, role in (("ada", EDITOR), ("vera", VIEWER)):
+        for name, role in (("ada", Role.EDITOR), ("vera", Role.VIEWER)):
             user = User.create(name=name, role=role, password=hashed, created_at=now)
             Login.create(digest=digest(f"cookie of {name}"), user=user, created_at=now, seen_at=now)
     return path
@@ -67,7 +69,10 @@ def compiled(tmp_path_factory):
 @pytest.fixture
 def config(tmp_path, migrated):
     """A configuration in a temporary folder that allows the loopback."""
-    environment = {"TOCSIN_DATA_DIR": str(tmp_path / "data"), "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}
+    environment = {
+        "TOCSIN_DATA_DIR": str(tmp_path / "data"),
+        "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
+    }
     config = Config.from_env(environment).with_keys()
     shutil.copy(migrated, config.database)
     return config
@@ -85,12 +90,12 @@ def assembled(tmp_path_factory, compiled):
 @pytest.fixture
 def app(config, assembled):
     """The app with a configuration, a database and services of this test alone."""
-    storage.open_database(config.database)
+    database.open_database(config.database)
     assembled.extensions["tocsin"] = Services.of(config)
     assembled.config["SECRET_KEY"] = config.secret_key
     assembled.jinja_env.globals["config"] = config
     with db.connection_context():
-        vault.check(assembled.extensions["tocsin"].keyring)
+        rotation.check(assembled.extensions["tocsin"].keyring)
     yield assembled
     db.close()
 
@@ -114,7 +119,9 @@ class Client:
 
     def post(self, path, data=None, htmx=False, **kwargs):
         """POST of a form with the token; `htmx` asks for a fragment."""
-        self.token = self.token or token_in(self._client.get("/account", follow_redirects=True).text)
+        self.token = self.token or token_in(
+            self._client.get("/account", follow_redirects=True).text
+        )
         headers = {**kwargs.pop("headers", {}), **({"HX-Request": "true"} if htmx else {})}
         form = {"csrf_token": self.token, **(data or {})}
         return self._checked(self._client.post(path, data=form, headers=headers, **kwargs))
@@ -165,12 +172,20 @@ class Live:
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         self.log = open(folder / "log", "w+")  # noqa: SIM115 (closed by stop)
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
-        given = {"TOCSIN_BIND": f"127.0.0.1:{self.port}", "TOCSIN_DATA_DIR": str(folder / "data"), **environment}
+        plain = {
+            name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")
+        }
+        given = {
+            "TOCSIN_BIND": f"127.0.0.1:{self.port}",
+            "TOCSIN_DATA_DIR": str(folder / "data"),
+            **environment,
+        }
         given.setdefault("TOCSIN_ALLOW_NETWORKS", "127.0.0.0/8")
         given.setdefault("TOCSIN_ADMIN_PASSWORD", PASSWORD)
         command = [sys.executable, str(ROOT / "cli.py"), *self.command]
-        self.process = subprocess.Popen(command, env={**plain, **given}, cwd=ROOT, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(
+            command, env={**plain, **given}, cwd=ROOT, stdout=self.log, stderr=self.log
+        )
 
     def ready(self, seconds=10.0):
         """Waits until it answers; the seconds that took. Fails with its log when it does not."""
@@ -187,8 +202,13 @@ class Live:
     def person(self):
         """A browser that is signed in as admin."""
         browser = requests.Session()
-        form = {"csrf_token": token_in(browser.get(f"{self.url}/login", timeout=5).text), "username": "admin"}
-        answer = browser.post(f"{self.url}/login", {**form, "password": PASSWORD}, timeout=5, allow_redirects=False)
+        form = {
+            "csrf_token": token_in(browser.get(f"{self.url}/login", timeout=5).text),
+            "username": "admin",
+        }
+        answer = browser.post(
+            f"{self.url}/login", {**form, "password": PASSWORD}, timeout=5, allow_redirects=False
+        )
         assert answer.status_code == 303, answer.text
         return browser
 
@@ -235,7 +255,13 @@ def chromium():
         pytest.skip("Chromium is not installed (apt-get install chromium-headless-shell)")
     from playwright.sync_api import sync_playwright
 
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
     quiet += ["--disable-component-update", "--disable-sync"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)

@@ -20,9 +20,13 @@ class _Page(HTMLParser):
             self.labels.add(given["for"])
         if tag in _LABELLED and given.get("type") not in _UNLABELLED:
             self.inputs.append(given.get("id"))
-        self.pointers += [given[name].removeprefix("#") for name in ("hx-target", "hx-indicator") if name in given]
+        self.pointers += [
+            given[name].removeprefix("#") for name in ("hx-target", "hx-indicator") if name in given
+        ]
         self.pointers += given.get("aria-describedby", "").split()
-        self.problems += [name for name, _ in attrs if name.startswith(("on", "hx-on")) or name == "style"]
+        self.problems += [
+            name for name, _ in attrs if name.startswith(("on", "hx-on")) or name == "style"
+        ]
 
 
 def check_markup(html: str) -> None:
@@ -31,7 +35,9 @@ def check_markup(html: str) -> None:
     page.feed(html)
     twice = {one for one in page.ids if page.ids.count(one) > 1}
     assert not twice, f"ids that stand twice: {twice}"
-    assert not [one for one in page.inputs if one not in page.labels], f"inputs without a label: {page.inputs}"
+    assert not [one for one in page.inputs if one not in page.labels], (
+        f"inputs without a label: {page.inputs}"
+    )
     missing = [pointer for pointer in page.pointers if pointer not in page.ids]
     assert not missing, f"nothing has the id that something points to: {missing}"
     assert not page.problems, f"inline code or style: {page.problems}"

@@ -148,7 +148,11 @@ def silence(receiver, _connection):
     receiver.stopped.wait()
 
 
-def drip(beginning: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", every: float = 0.1, piece: bytes = b"x"):
+def drip(
+    beginning: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+    every: float = 0.1,
+    piece: bytes = b"x",
+):
     """A script that sends the beginning and then a byte at a time for ever."""
 
     def script(receiver, connection):
@@ -190,7 +194,9 @@ def reset(data: bytes = b""):
     """A script that sends these bytes and breaks off: RST instead of FIN."""
 
     def script(receiver, connection):
-        if receiver.skips:  # An RST before the first byte may meet a client that is still connecting.
+        if (
+            receiver.skips
+        ):  # An RST before the first byte may meet a client that is still connecting.
             connection.recv(1)
         connection.sendall(data)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -260,7 +266,9 @@ def bomb(megabytes: int, header: str, *, wbits: int = 31, status: str = "200 OK"
     def data():
         packer, million = zlib.compressobj(1, zlib.DEFLATED, wbits), bytes(1_000_000)
         body = b"".join(packer.compress(million) for _ in range(megabytes)) + packer.flush()
-        return http(status, f"Content-Length: {len(body)}", f"Content-Encoding: {header}", body=body)
+        return http(
+            status, f"Content-Length: {len(body)}", f"Content-Encoding: {header}", body=body
+        )
 
     return raw(data)
 
@@ -296,7 +304,10 @@ class Fault:
 
 
 def _each(expected: str, *statuses: int, **headers: str):
-    return [Fault(f"status {status}", reply(status, b"{}", **headers), f"{expected} {status}") for status in statuses]
+    return [
+        Fault(f"status {status}", reply(status, b"{}", **headers), f"{expected} {status}")
+        for status in statuses
+    ]
 
 
 def _line(name: str, line: bytes, expected: str):
@@ -310,7 +321,10 @@ def _coded(name: str, encoding: str, body: bytes, expected: str):
 def _busy(name: str, *waits: str, wait: float | None):
     lines = [f"Retry-After: {one}" for one in waits]
     return Fault(
-        f"Retry-After: {name}", raw(http("429 Slow Down", *lines, "Content-Length: 0")), "retry http_status 429", wait=wait
+        f"Retry-After: {name}",
+        raw(http("429 Slow Down", *lines, "Content-Length: 0")),
+        "retry http_status 429",
+        wait=wait,
     )
 
 
@@ -343,35 +357,121 @@ STATUSES = [
     *_each("delivered ok", 200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 250, 299),
     *_each("failed http_status", 300, 304, 305, 306, 310, 399),
     *_each("failed redirect", 301, 302, 303, 307, 308, Location="https://elsewhere.example/"),
-    *_each("failed http_status", 400, 401, 402, 403, 404, 405, 406, 407, 409, 411, 412, 413, 414, 415, 416, 417, 418, 421),
+    *_each(
+        "failed http_status",
+        400,
+        401,
+        402,
+        403,
+        404,
+        405,
+        406,
+        407,
+        409,
+        411,
+        412,
+        413,
+        414,
+        415,
+        416,
+        417,
+        418,
+        421,
+    ),
     *_each("failed http_status", 422, 423, 424, 426, 428, 431, 444, 451, 460, 499),
-    *_each("retry http_status", 408, 425, 429, 500, 501, 502, 503, 504, 505, 507, 508, 510, 511, 520, 529, 530, 599),
+    *_each(
+        "retry http_status",
+        408,
+        425,
+        429,
+        500,
+        501,
+        502,
+        503,
+        504,
+        505,
+        507,
+        508,
+        510,
+        511,
+        520,
+        529,
+        530,
+        599,
+    ),
     *_each("gone http_status", 410),
     *_each("failed http_status", 600, 700, 999),
     # Interim answers are no answers.
     Fault("100, then 200", raw(http("100 Continue") + _HI), _OK),
-    Fault("102, 103, 103, then 201", raw(http("102 P") + _HINTS * 2 + http("201 Created")), "delivered ok 201"),
+    Fault(
+        "102, 103, 103, then 201",
+        raw(http("102 P") + _HINTS * 2 + http("201 Created")),
+        "delivered ok 201",
+    ),
     Fault("103, then 404", raw(_HINTS + _NO), "failed http_status 404"),
     Fault("100 and nothing after it", raw(http("100 Continue")), _CLOSED),
     Fault("103 and nothing after it", raw(_HINTS), _CLOSED),
-    Fault("101 to another protocol", raw(http("101 Switching", "Upgrade: x") + b"\x00\x01\x02"), "failed http_status 101"),
+    Fault(
+        "101 to another protocol",
+        raw(http("101 Switching", "Upgrade: x") + b"\x00\x01\x02"),
+        "failed http_status 101",
+    ),
     # Statuses without a body, with one.
-    Fault("204 with a body", raw(http("204 None", "Content-Length: 2", body=b"hi")), "delivered ok 204"),
+    Fault(
+        "204 with a body",
+        raw(http("204 None", "Content-Length: 2", body=b"hi")),
+        "delivered ok 204",
+    ),
     Fault("204 with an open end", stall(http("204 None")), "delivered ok 204"),
     Fault("204 that says chunked and closes", raw(http("204 None", _CHUNKED)), "delivered ok 204"),
     Fault("204 that says chunked and waits", stall(http("204 None", _CHUNKED)), "delivered ok 204"),
-    Fault("204 with a Content-Length and no body", raw(http("204 None", "Content-Length: 9")), "delivered ok 204"),
-    Fault("205 with a body", raw(http("205 Reset", "Content-Length: 2", body=b"hi")), "delivered ok 205"),
-    Fault("304 with a Content-Length and no body", stall(http("304 Same", "Content-Length: 99")), "failed http_status 304"),
+    Fault(
+        "204 with a Content-Length and no body",
+        raw(http("204 None", "Content-Length: 9")),
+        "delivered ok 204",
+    ),
+    Fault(
+        "205 with a body",
+        raw(http("205 Reset", "Content-Length: 2", body=b"hi")),
+        "delivered ok 205",
+    ),
+    Fault(
+        "304 with a Content-Length and no body",
+        stall(http("304 Same", "Content-Length: 99")),
+        "failed http_status 304",
+    ),
     # Where a redirect leads is shown, and no more.
     Fault("302 without Location", reply(302), "failed redirect 302", says="nowhere"),
-    Fault("302 to a broken URL", reply(302, Location="http://[broken"), "failed redirect 302", says="http://[broken"),
+    Fault(
+        "302 to a broken URL",
+        reply(302, Location="http://[broken"),
+        "failed redirect 302",
+        says="http://[broken",
+    ),
     Fault("302 to nothing", reply(302, Location=""), "failed redirect 302", says="nowhere"),
-    Fault("302 with encoded line ends", reply(302, Location="http://h/%0d%0aX:%201"), "failed redirect 302", says="%0d%0aX"),
+    Fault(
+        "302 with encoded line ends",
+        reply(302, Location="http://h/%0d%0aX:%201"),
+        "failed redirect 302",
+        says="%0d%0aX",
+    ),
     Fault("302 with a bare CR", reply(302, Location="http://h/\rX: 1"), "failed redirect 302"),
-    Fault("302 with bytes that are no latin-1 text", reply(302, Location="http://h/\xff\x80\x9f"), "failed redirect 302"),
-    Fault("302 with a Location of 60 KB", reply(302, Location="http://h/" + "a" * 60_000), "failed redirect 302"),
-    Fault("302 with two Locations", raw(http("302 F", "Location: /a", "Location: /b")), "failed redirect 302", says="/a"),
+    Fault(
+        "302 with bytes that are no latin-1 text",
+        reply(302, Location="http://h/\xff\x80\x9f"),
+        "failed redirect 302",
+    ),
+    Fault(
+        "302 with a Location of 60 KB",
+        reply(302, Location="http://h/" + "a" * 60_000),
+        "failed redirect 302",
+    ),
+    Fault(
+        "302 with two Locations",
+        raw(http("302 F", "Location: /a", "Location: /b")),
+        "failed redirect 302",
+        says="/a",
+    ),
     Fault("307 to itself", reply(307, Location="/hooks/t0ken-of-the-path"), "failed redirect 307"),
     Fault("308 to a file", reply(308, Location="file:///etc/passwd"), "failed redirect 308"),
     # Status lines that are none.
@@ -411,7 +511,14 @@ STATUSES = [
 
 SLOW = [
     Fault("silence", silence, _LATE, slow=True),
-    Fault("silence from the first byte on, over 200 KB unread", silence, _LATE, slow=True, skips="request", body=200_000),
+    Fault(
+        "silence from the first byte on, over 200 KB unread",
+        silence,
+        _LATE,
+        slow=True,
+        skips="request",
+        body=200_000,
+    ),
     Fault("drip of interim answers", drip(b"", 0.02, http("102 Wait")), _LATE, slow=True),
     Fault("drip in the status line", drip(b"HTTP/1.1 2", 0.02, b"0"), _LATE, slow=True),
     Fault("drip in a header's name", drip(b"HTTP/1.1 200 OK\r\n", 0.02), _LATE, slow=True),
@@ -419,44 +526,98 @@ SLOW = [
     Fault("drip of headers", drip(b"HTTP/1.1 200 OK\r\n", 0.02, b"X: a\r\n"), _LATE, slow=True),
     Fault("drip in a body", drip(), _CUT, slow=True),
     Fault("drip in a body with an open end", drip(_OPEN_200, 0.02), _CUT, slow=True),
-    Fault("drip in the body of a 500", drip(http("500 Oops", "Content-Length: 99")), "retry http_status 500", slow=True),
-    Fault("drip in the body of a 404", drip(http("404 No", "Content-Length: 99")), "failed http_status 404", slow=True),
-    Fault("drip in the body of a 302", drip(http("302 F", "Location: /x")), "failed redirect 302", slow=True),
+    Fault(
+        "drip in the body of a 500",
+        drip(http("500 Oops", "Content-Length: 99")),
+        "retry http_status 500",
+        slow=True,
+    ),
+    Fault(
+        "drip in the body of a 404",
+        drip(http("404 No", "Content-Length: 99")),
+        "failed http_status 404",
+        slow=True,
+    ),
+    Fault(
+        "drip in the body of a 302",
+        drip(http("302 F", "Location: /x")),
+        "failed redirect 302",
+        slow=True,
+    ),
     Fault("drip of chunks", drip(_CHUNKS, 0.02, b"1\r\na\r\n"), _CUT, slow=True),
     Fault("drip in a chunk", drip(_CHUNKS + b"ffff\r\n", 0.02), _CUT, slow=True),
     Fault("drip in a chunk's size", drip(_CHUNKS, 0.02, b"0"), _CUT, slow=True),
     Fault("drip in a chunk's extension", drip(_CHUNKS + b"1;", 0.02), _CUT, slow=True),
     Fault("drip in a trailer", drip(_CHUNKS + b"0\r\n", 0.02), _CUT, slow=True),
-    Fault("drip in a gzip body", drip(_PACKED + gzip.compress(b"a")[:10], 0.02, b"\0"), _CUT, slow=True),
-    Fault("drip in the name inside a gzip header", drip(_PACKED + b"\x1f\x8b\x08\x08" + bytes(6), 0.02), _CUT, slow=True),
+    Fault(
+        "drip in a gzip body",
+        drip(_PACKED + gzip.compress(b"a")[:10], 0.02, b"\0"),
+        _CUT,
+        slow=True,
+    ),
+    Fault(
+        "drip in the name inside a gzip header",
+        drip(_PACKED + b"\x1f\x8b\x08\x08" + bytes(6), 0.02),
+        _CUT,
+        slow=True,
+    ),
     Fault("stall in the status line", stall(b"HTTP/1.1 200"), _LATE, slow=True),
     Fault("stall in the headers", stall(b"HTTP/1.1 200 OK\r\nContent-Len"), _LATE, slow=True),
     Fault("stall after 100", stall(http("100 Continue")), _LATE, slow=True),
     Fault("stall after the head", stall(_NINE), _CUT, slow=True),
     Fault("stall after the head, with an open end", stall(_OPEN_200), _CUT, slow=True),
-    Fault("stall after the head of a 503", stall(http("503 Busy", "Content-Length: 9")), "retry http_status 503", slow=True),
-    Fault("stall after the head of a 410", stall(http("410 Gone")), "gone http_status 410", slow=True),
+    Fault(
+        "stall after the head of a 503",
+        stall(http("503 Busy", "Content-Length: 9")),
+        "retry http_status 503",
+        slow=True,
+    ),
+    Fault(
+        "stall after the head of a 410", stall(http("410 Gone")), "gone http_status 410", slow=True
+    ),
     Fault("stall in the body", stall(_HALF), _CUT, slow=True),
     Fault("stall in a chunk", stall(_CHUNKS + b"9\r\nhalf"), _CUT, slow=True),
     Fault("stall before the last chunk", stall(_CHUNKS + b"2\r\nhi\r\n"), _CUT, slow=True),
     Fault("stall after the last chunk", stall(_CHUNKS + b"2\r\nhi\r\n0\r\n"), _CUT, slow=True),
     Fault("stall in a gzip body", stall(_PACKED + gzip.compress(b"hello")[:12]), _CUT, slow=True),
     Fault("the whole answer, and the connection stays open", stall(_HI), _OK),
-    Fault("the last chunk, and the connection stays open", stall(_CHUNKS + b"2\r\nhi\r\n0\r\n\r\n"), _OK),
-    Fault("nothing to say, and the connection stays open", stall(http("200 OK", "Content-Length: 0")), _OK),
+    Fault(
+        "the last chunk, and the connection stays open",
+        stall(_CHUNKS + b"2\r\nhi\r\n0\r\n\r\n"),
+        _OK,
+    ),
+    Fault(
+        "nothing to say, and the connection stays open",
+        stall(http("200 OK", "Content-Length: 0")),
+        _OK,
+    ),
 ]
 
 FLOODS = [
     Fault("endless headers", flood(b"HTTP/1.1 200 OK\r\n", b"X: a\r\n"), "retry too_large"),
     Fault("an endless header", flood(b"HTTP/1.1 200 OK\r\nX: ", b"a"), "retry too_large"),
     Fault("a header of 70 KB", raw(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000), "retry too_large"),
-    Fault("a head of 70 KB in lines of 1 KB", raw(http("200 OK", *["X: " + "a" * 1000] * 70)), "retry too_large"),
-    Fault("a head of 60 KB", raw(http("200 OK", *["X: " + "a" * 1000] * 60, "Content-Length: 0")), _OK),
+    Fault(
+        "a head of 70 KB in lines of 1 KB",
+        raw(http("200 OK", *["X: " + "a" * 1000] * 70)),
+        "retry too_large",
+    ),
+    Fault(
+        "a head of 60 KB", raw(http("200 OK", *["X: " + "a" * 1000] * 60, "Content-Length: 0")), _OK
+    ),
     Fault("90 headers", raw(http("200 OK", *["X: a"] * 89, "Content-Length: 0")), _OK),
-    Fault("101 headers", raw(http("200 OK", *["X: a"] * 100, "Content-Length: 0")), "retry too_large"),
+    Fault(
+        "101 headers", raw(http("200 OK", *["X: a"] * 100, "Content-Length: 0")), "retry too_large"
+    ),
     Fault("200 headers", raw(http("200 OK", *["X: a"] * 200)), "retry too_large"),
-    Fault("101 headers in an interim answer", raw(http("103 Hints", *["X: a"] * 101) + _HI), "retry too_large"),
-    Fault("an endless obs-fold", flood(b"HTTP/1.1 200 OK\r\nX: a\r\n", b" a\r\n"), "retry too_large"),
+    Fault(
+        "101 headers in an interim answer",
+        raw(http("103 Hints", *["X: a"] * 101) + _HI),
+        "retry too_large",
+    ),
+    Fault(
+        "an endless obs-fold", flood(b"HTTP/1.1 200 OK\r\nX: a\r\n", b" a\r\n"), "retry too_large"
+    ),
     Fault("an endless status line", flood(b"HTTP/1.1 200 ", b"K"), "retry too_large"),
     Fault("endless bytes without any line end", flood(b"", b"\0"), "retry too_large"),
     Fault("endless 100", flood(b"", http("100 Continue")), "retry too_large"),
@@ -465,7 +626,9 @@ FLOODS = [
     Fault("an endless body", flood(_OPEN_200, b"a"), _CUT),
     Fault("an endless body of a 404", flood(http("404 No"), b"a"), "failed http_status 404"),
     Fault("an endless body of a 500", flood(http("500 Oops"), b"a"), "retry http_status 500"),
-    Fault("a body of a terabyte", flood(http("200 OK", "Content-Length: 1000000000000"), b"a"), _CUT),
+    Fault(
+        "a body of a terabyte", flood(http("200 OK", "Content-Length: 1000000000000"), b"a"), _CUT
+    ),
     Fault("a body of 100 KB", reply(200, b"a" * 100_000), _CUT),
     Fault("a body of 16 KB", reply(200, b"a" * 16_384), _OK),
     Fault("a body of 16 KB and a byte", reply(200, b"a" * 16_385), _CUT),
@@ -481,24 +644,45 @@ FLOODS = [
 
 BOMBS = [
     Fault("gzip bomb of 50 MB", bomb(50, "gzip"), _CUT),
-    Fault("gzip bomb of 50 MB in a 500", bomb(50, "gzip", status="500 Oops"), "retry http_status 500"),
-    Fault("gzip bomb of 50 MB in a 404", bomb(50, "gzip", status="404 No"), "failed http_status 404"),
+    Fault(
+        "gzip bomb of 50 MB in a 500", bomb(50, "gzip", status="500 Oops"), "retry http_status 500"
+    ),
+    Fault(
+        "gzip bomb of 50 MB in a 404", bomb(50, "gzip", status="404 No"), "failed http_status 404"
+    ),
     Fault("x-gzip bomb of 50 MB", bomb(50, "x-gzip"), _CUT),
     Fault("deflate bomb of 50 MB", bomb(50, "deflate", wbits=15), _CUT),
     Fault("raw deflate bomb of 50 MB", bomb(50, "deflate", wbits=-15), _CUT),
     Fault(
         "gzip in gzip of 500 MB",
-        raw(lambda: http("200 OK", "Content-Encoding: gzip, gzip", body=gzip.compress(gzip.compress(bytes(1_000_000)) * 500))),
+        raw(
+            lambda: http(
+                "200 OK",
+                "Content-Encoding: gzip, gzip",
+                body=gzip.compress(gzip.compress(bytes(1_000_000)) * 500),
+            )
+        ),
         _CUT,
     ),
     Fault(
         "gzip of 100 KB in chunks of one byte",
-        raw(lambda: http("200 OK", _CHUNKED, _GZIP) + b"".join(b"1\r\n%c\r\n" % one for one in gzip.compress(bytes(100_000)))),
+        raw(
+            lambda: (
+                http("200 OK", _CHUNKED, _GZIP)
+                + b"".join(b"1\r\n%c\r\n" % one for one in gzip.compress(bytes(100_000)))
+            )
+        ),
         _CUT,
     ),
-    Fault("endless name in a gzip header", flood(_PACKED + b"\x1f\x8b\x08\x08" + bytes(6), b"a"), _CUT),
+    Fault(
+        "endless name in a gzip header", flood(_PACKED + b"\x1f\x8b\x08\x08" + bytes(6), b"a"), _CUT
+    ),
     Fault("endless empty gzip members", flood(_PACKED, gzip.compress(b"")), _CUT),
-    Fault("endless empty deflate blocks", flood(http("200 OK", "Content-Encoding: deflate"), b"\0\0\0\xff\xff"), _CUT),
+    Fault(
+        "endless empty deflate blocks",
+        flood(http("200 OK", "Content-Encoding: deflate"), b"\0\0\0\xff\xff"),
+        _CUT,
+    ),
     # Encodings that do not hold what they say.
     _coded("gzip", "gzip", gzip.compress(b"fine"), _OK),
     _coded("deflate", "deflate", zlib.compress(b"fine"), _OK),
@@ -511,7 +695,11 @@ BOMBS = [
     _coded("gzip with a broken middle", "gzip", gzip.compress(b"fine")[:10] + b"\xff" * 20, _CUT),
     _coded("text that says gzip", "gzip", b"not gzip", _CUT),
     _coded("text that says deflate", "deflate", b"not deflate", _CUT),
-    Fault("text that says gzip, in a 404", reply(404, b"not gzip", Content_Encoding="gzip"), "failed http_status 404"),
+    Fault(
+        "text that says gzip, in a 404",
+        reply(404, b"not gzip", Content_Encoding="gzip"),
+        "failed http_status 404",
+    ),
     _coded("gzip that says deflate", "deflate", gzip.compress(b"fine"), _CUT),
     _coded("gzip in gzip", "gzip, gzip", gzip.compress(gzip.compress(b"fine")), _OK),
     _coded("six encodings", ", ".join(["gzip"] * 6), b"a", _CUT),
@@ -540,7 +728,13 @@ def _banner(name: str, data: bytes, expected: str = _NONSENSE):
     return Fault(f"{name} on this port", raw(data), expected)
 
 
-def _text(name: str, body: bytes, kind: str = "text/plain", status: int = 500, expected: str = "retry http_status 500"):
+def _text(
+    name: str,
+    body: bytes,
+    kind: str = "text/plain",
+    status: int = 500,
+    expected: str = "retry http_status 500",
+):
     return Fault(f"text: {name}", reply(status, body, Content_Type=kind), expected)
 
 
@@ -564,16 +758,44 @@ BROKEN_HTTP = [
     _head("bare LF", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", _OK),
     _head("bare CR in the status line", b"HTTP/1.1 200 O\rK\r\nContent-Length: 2\r\n\r\nhi", _OK),
     _head("NUL in a value", http("200 OK", "X: a\0b", "Content-Length: 2", body=b"hi"), _OK),
-    _head("non-latin bytes in a value", "HTTP/1.1 200 OK\r\nX: 日本\r\nContent-Length: 2\r\n\r\nhi".encode(), _OK),
+    _head(
+        "non-latin bytes in a value",
+        "HTTP/1.1 200 OK\r\nX: 日本\r\nContent-Length: 2\r\n\r\nhi".encode(),
+        _OK,
+    ),
     _head("obs-fold", http("200 OK", "X: a", " b", "\tc", "Content-Length: 2", body=b"hi"), _OK),
     _head("an empty value", http("200 OK", "X:", "Content-Length: 2", body=b"hi"), _OK),
     _head("no header at all", b"HTTP/1.1 200 OK\r\n\r\nhi", _OK),
-    _head("a line without a colon", http("200 OK", "nonsense", "Content-Length: 9", body=b"hi"), _NONSENSE_ANY),
-    _head("a blank before the colon", http("200 OK", "X : a", "Content-Length: 9", body=b"hi"), _NONSENSE_ANY),
-    _head("a header without a name", http("200 OK", ": a", "Content-Length: 9", body=b"hi"), _NONSENSE_ANY),
-    _head("non-latin bytes in a name", http("200 OK", "X\xff: a", "Content-Length: 9", body=b"hi"), _NONSENSE_ANY),
-    _head("a first line that begins with a blank", http("200 OK", " X: a", "Content-Length: 9", body=b"hi"), _NONSENSE_ANY),
-    _head("cut off before its end", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", "retry connection_closed ?"),
+    _head(
+        "a line without a colon",
+        http("200 OK", "nonsense", "Content-Length: 9", body=b"hi"),
+        _NONSENSE_ANY,
+    ),
+    _head(
+        "a blank before the colon",
+        http("200 OK", "X : a", "Content-Length: 9", body=b"hi"),
+        _NONSENSE_ANY,
+    ),
+    _head(
+        "a header without a name",
+        http("200 OK", ": a", "Content-Length: 9", body=b"hi"),
+        _NONSENSE_ANY,
+    ),
+    _head(
+        "non-latin bytes in a name",
+        http("200 OK", "X\xff: a", "Content-Length: 9", body=b"hi"),
+        _NONSENSE_ANY,
+    ),
+    _head(
+        "a first line that begins with a blank",
+        http("200 OK", " X: a", "Content-Length: 9", body=b"hi"),
+        _NONSENSE_ANY,
+    ),
+    _head(
+        "cut off before its end",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n",
+        "retry connection_closed ?",
+    ),
     _head("cut off in a header", b"HTTP/1.1 200 OK\r\nContent-Le", "retry connection_closed ?"),
     # Lengths.
     _length("twice the same", "5", "5", expected=_OK),
@@ -593,15 +815,29 @@ BROKEN_HTTP = [
     _length("short by 85", "90", expected=_CLOSED_200),
     _length("short by all", "90", expected=_CLOSED_200, body=b""),
     _length("too much body", "2", expected=_OK),
-    Fault("a 404 that ends too early", raw(http("404 No", "Content-Length: 90", body=b"hi")), "retry connection_closed 404"),
-    Fault("gzip that ends too early", raw(http("200 OK", _GZIP, "Content-Length: 90", body=gzip.compress(b"a"))), _CLOSED_200),
+    Fault(
+        "a 404 that ends too early",
+        raw(http("404 No", "Content-Length: 90", body=b"hi")),
+        "retry connection_closed 404",
+    ),
+    Fault(
+        "gzip that ends too early",
+        raw(http("200 OK", _GZIP, "Content-Length: 90", body=gzip.compress(b"a"))),
+        _CLOSED_200,
+    ),
     Fault(
         "Content-Length beside chunked",
         raw(http("200 OK", "Content-Length: 3", _CHUNKED, body=b"5\r\nhello\r\n0\r\n\r\n")),
         _OK,
     ),
-    Fault("an unknown Transfer-Encoding", raw(http("200 OK", "Transfer-Encoding: x", body=b"hi")), _OK),
-    Fault("Transfer-Encoding: CHUNKED", raw(http("200 OK", "Transfer-Encoding: CHUNKED", body=b"2\r\nhi\r\n0\r\n\r\n")), _OK),
+    Fault(
+        "an unknown Transfer-Encoding", raw(http("200 OK", "Transfer-Encoding: x", body=b"hi")), _OK
+    ),
+    Fault(
+        "Transfer-Encoding: CHUNKED",
+        raw(http("200 OK", "Transfer-Encoding: CHUNKED", body=b"2\r\nhi\r\n0\r\n\r\n")),
+        _OK,
+    ),
     Fault(
         "Transfer-Encoding: gzip, chunked",
         raw(http("200 OK", "Transfer-Encoding: gzip, chunked", body=b"2\r\nhi\r\n0\r\n\r\n")),
@@ -609,7 +845,14 @@ BROKEN_HTTP = [
     ),
     Fault(
         "gzip, chunked, beside another length",
-        raw(http("200 OK", "Content-Length: 3", "Transfer-Encoding: gzip, chunked", body=b"2\r\nhi\r\n0\r\n\r\n")),
+        raw(
+            http(
+                "200 OK",
+                "Content-Length: 3",
+                "Transfer-Encoding: gzip, chunked",
+                body=b"2\r\nhi\r\n0\r\n\r\n",
+            )
+        ),
         "delivered ok 200",
     ),
     # Chunks.
@@ -645,7 +888,11 @@ BROKEN_HTTP = [
     Fault("RST after the head", reset(_NINE), _CLOSED_200),
     Fault("RST after the head, with an open end", reset(_OPEN_200), _CLOSED_200),
     Fault("RST in the body", reset(_HALF), _CLOSED_200),
-    Fault("RST in the body of a 500", reset(http("500 Oops", body=b"half")), "retry connection_closed 500"),
+    Fault(
+        "RST in the body of a 500",
+        reset(http("500 Oops", body=b"half")),
+        "retry connection_closed 500",
+    ),
     Fault("RST in a chunk's size", reset(_CHUNKS + b"2"), _CLOSED_200),
     Fault("RST in a chunk", reset(_CHUNKS + b"9\r\nhalf"), _CLOSED_200),
     Fault("RST before the last chunk", reset(_CHUNKS + b"2\r\nhi\r\n"), _CLOSED_200),
@@ -656,7 +903,13 @@ BROKEN_HTTP = [
     # An answer before the request was read counts.
     Fault("404 without having read, closed", raw(_NO), "failed http_status 404", skips="request"),
     Fault("413 instead of 200 KB, closed", raw(_BIG), _REFUSED, skips="request", body=200_000),
-    Fault("413 instead of 200 KB, half closed", half_close(_BIG), _REFUSED, skips="request", body=200_000),
+    Fault(
+        "413 instead of 200 KB, half closed",
+        half_close(_BIG),
+        _REFUSED,
+        skips="request",
+        body=200_000,
+    ),
     Fault("413 instead of 200 KB, RST", reset(_BIG), _REFUSED, skips="request", body=200_000),
     Fault("503 without having read, RST", reset(_BUSY), "retry http_status 503", skips="request"),
     Fault("two answers at once", raw(_HI + http("500 Oops", "Content-Length: 0")), _OK),
@@ -675,9 +928,23 @@ BROKEN_HTTP = [
     _banner("a single line end", b"\r\n"),
     _banner("RTSP", b"RTSP/1.0 400 Bad Request\r\n\r\n"),
     _banner("SIP", b"SIP/2.0 400 Bad Request\r\n\r\n"),
-    _banner("a TLS server that says so in HTTP", http("400 Plain HTTP on an HTTPS port"), "failed http_status 400"),
-    Fault("an FTP banner before the request", stall(b"220 (vsFTPd 3.0.5)\r\n"), _NONSENSE, skips="request"),
-    Fault("an SSH banner before the request", stall(b"SSH-2.0-OpenSSH_9\r\n"), _NONSENSE, skips="request"),
+    _banner(
+        "a TLS server that says so in HTTP",
+        http("400 Plain HTTP on an HTTPS port"),
+        "failed http_status 400",
+    ),
+    Fault(
+        "an FTP banner before the request",
+        stall(b"220 (vsFTPd 3.0.5)\r\n"),
+        _NONSENSE,
+        skips="request",
+    ),
+    Fault(
+        "an SSH banner before the request",
+        stall(b"SSH-2.0-OpenSSH_9\r\n"),
+        _NONSENSE,
+        skips="request",
+    ),
     # What stands in a body is shown, never understood.
     _text("HTML on 200", b"<!doctype html><title>Log in</title>", "text/html", 200, _OK),
     _text("random bytes on 200", _RANDOM, "application/octet-stream", 200, _OK),
@@ -691,7 +958,17 @@ BROKEN_HTTP = [
     _text("surrogates in UTF-8", b"\xed\xa0\x80"),
     *(
         _text(f"charset {charset!r}", b"\xff\xfea", f"text/plain; charset={charset}")
-        for charset in ("no-such-charset", "a\0b", "idna", "punycode", "rot13", "hex", "base64", "zlib", "unicode_escape")
+        for charset in (
+            "no-such-charset",
+            "a\0b",
+            "idna",
+            "punycode",
+            "rot13",
+            "hex",
+            "base64",
+            "zlib",
+            "unicode_escape",
+        )
     ),
     *(
         _text(f"charset {charset!r}", b"\xff\xfea", f"text/plain; charset={charset}")
@@ -705,11 +982,19 @@ def _tls(name: str, script, expected: str, tls: str = "good", **more):
 
 
 def _shake(name: str, script, expected: str, **more):
-    return Fault(f"handshake: {name}", script, expected, **{"tls": "good", "skips": "handshake", **more})
+    return Fault(
+        f"handshake: {name}", script, expected, **{"tls": "good", "skips": "handshake", **more}
+    )
 
 
 def _look(name: str, script, **more):
-    return _shake(f"distrusted, then {name}", distrusted_then(script), "retry tls_self_signed", tls="self-signed", **more)
+    return _shake(
+        f"distrusted, then {name}",
+        distrusted_then(script),
+        "retry tls_self_signed",
+        tls="self-signed",
+        **more,
+    )
 
 
 BROKEN_TLS = [
@@ -721,16 +1006,34 @@ BROKEN_TLS = [
     _tls("not yet valid", raw(_HI), "retry tls_not_yet_valid", "not yet valid"),
     _tls("self-signed", raw(_HI), "retry tls_self_signed", "self-signed"),
     _tls("an unknown authority", raw(_HI), "retry tls_untrusted", "unknown authority"),
-    _tls("an unknown authority that is sent along", raw(_HI), "retry tls_untrusted", "unknown authority and its root"),
-    _tls("an intermediate certificate that is missing", raw(_HI), "retry tls_untrusted", "no intermediate"),
+    _tls(
+        "an unknown authority that is sent along",
+        raw(_HI),
+        "retry tls_untrusted",
+        "unknown authority and its root",
+    ),
+    _tls(
+        "an intermediate certificate that is missing",
+        raw(_HI),
+        "retry tls_untrusted",
+        "no intermediate",
+    ),
     _tls("another address", raw(_HI), "retry tls_hostname", "another name"),
-    _tls("another name", raw(_HI), "retry tls_hostname", url="https://bad.test:{port}/", names=_HERE),
+    _tls(
+        "another name", raw(_HI), "retry tls_hostname", url="https://bad.test:{port}/", names=_HERE
+    ),
     _tls("no names but the old common one", raw(_HI), "retry tls_hostname", "no SAN"),
     # Versions and client certificates.
     _tls("TLS 1.0 alone", raw(_HI), "retry tls_protocol", "TLS 1.0"),
     _tls("TLS 1.1 alone", raw(_HI), "retry tls_protocol", "TLS 1.1"),
     _tls("wants a client certificate, TLS 1.2", raw(_HI), "retry tls_handshake", "asks, TLS 1.2"),
-    _tls("wants a client certificate, TLS 1.3", raw(_HI), "retry tls_handshake", "asks, TLS 1.3", says="certificate required"),
+    _tls(
+        "wants a client certificate, TLS 1.3",
+        raw(_HI),
+        "retry tls_handshake",
+        "asks, TLS 1.3",
+        says="certificate required",
+    ),
     # Before there is TLS.
     _shake("HTTP in the clear", upon_hello(http("400 Bad Request")), "retry tls_not_tls"),
     _shake("HTTP in the clear at once", raw(http("400 Bad Request")), "retry tls_not_tls"),
@@ -746,14 +1049,38 @@ BROKEN_TLS = [
     _shake("RST in a record", reset(b"\x16\x03\x03\x00\x7a\x02"), "retry tls_handshake"),
     _shake("silence", silence, _LATE, slow=True),
     _shake("drip", drip(b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03", 0.02), _LATE, slow=True),
-    _shake("a record of garbage", upon_hello(b"\x16\x03\x03\x00\x08garbage!"), "retry tls_handshake"),
-    _shake("alert handshake failure", upon_hello(_ALERT + b"\x28"), "retry tls_handshake", says="handshake failure"),
-    _shake("alert internal error", upon_hello(_ALERT + b"\x50"), "retry tls_handshake", says="internal error"),
-    _shake("alert access denied", upon_hello(_ALERT + b"\x31"), "retry tls_handshake", says="access denied"),
-    _shake("alert unrecognised name", upon_hello(_ALERT + b"\x70"), "retry tls_handshake", says="unrecognized name"),
+    _shake(
+        "a record of garbage", upon_hello(b"\x16\x03\x03\x00\x08garbage!"), "retry tls_handshake"
+    ),
+    _shake(
+        "alert handshake failure",
+        upon_hello(_ALERT + b"\x28"),
+        "retry tls_handshake",
+        says="handshake failure",
+    ),
+    _shake(
+        "alert internal error",
+        upon_hello(_ALERT + b"\x50"),
+        "retry tls_handshake",
+        says="internal error",
+    ),
+    _shake(
+        "alert access denied",
+        upon_hello(_ALERT + b"\x31"),
+        "retry tls_handshake",
+        says="access denied",
+    ),
+    _shake(
+        "alert unrecognised name",
+        upon_hello(_ALERT + b"\x70"),
+        "retry tls_handshake",
+        says="unrecognized name",
+    ),
     _shake("alert protocol version", upon_hello(_ALERT + b"\x46"), "retry tls_protocol"),
     _shake("endless warnings", flood(b"", b"\x15\x03\x03\x00\x02\x01\x00"), "retry tls_handshake"),
-    _shake("endless changes of cipher", flood(b"", b"\x14\x03\x03\x00\x01\x01"), "retry tls_handshake"),
+    _shake(
+        "endless changes of cipher", flood(b"", b"\x14\x03\x03\x00\x01\x01"), "retry tls_handshake"
+    ),
     _shake("endless empty records", flood(b"", b"\x16\x03\x03\x00\x00"), "retry tls_handshake"),
     # A certificate that is not trusted is looked at again, over a second connection.
     _look("silence", silence, slow=True),
@@ -775,8 +1102,21 @@ BROKEN_TLS = [
     _tls("an open end, without a goodbye", raw(_OPEN_200 + b"hi"), _OK),
     _tls("bytes in the clear instead of an answer", under_tls(b"", http("200 OK")), _NONSENSE),
     _tls("bytes in the clear in the body", under_tls(_OPEN_200, b"in the clear"), _NONSENSE_200),
-    _tls("413 instead of 200 KB, closed, TLS 1.2", raw(_BIG), _REFUSED, "TLS 1.2", skips="request", body=200_000),
-    _tls("413 instead of 200 KB, half closed", half_close(_BIG), _REFUSED, skips="request", body=200_000),
+    _tls(
+        "413 instead of 200 KB, closed, TLS 1.2",
+        raw(_BIG),
+        _REFUSED,
+        "TLS 1.2",
+        skips="request",
+        body=200_000,
+    ),
+    _tls(
+        "413 instead of 200 KB, half closed",
+        half_close(_BIG),
+        _REFUSED,
+        skips="request",
+        body=200_000,
+    ),
     _tls("random bytes", raw(_RANDOM), _NONSENSE),
     _tls("no status", raw(b"HTTP/1.1 abc OK\r\n\r\n"), _NONSENSE),
     _tls("letters for a chunk's size", raw(_CHUNKS + b"zz\r\n"), _NONSENSE_200),
@@ -790,9 +1130,23 @@ BROKEN_TLS = [
     _tls("stall in the body", stall(_HALF), _CUT, slow=True),
     _tls("stall in the body, TLS 1.2", stall(_NINE), _CUT, "TLS 1.2", slow=True),
     # The name that TLS is asked for.
-    _tls("a name", raw(_HI), _OK, url="https://good.test:{port}/", names=_HERE, host="good.test:{port}"),
+    _tls(
+        "a name",
+        raw(_HI),
+        _OK,
+        url="https://good.test:{port}/",
+        names=_HERE,
+        host="good.test:{port}",
+    ),
     _tls("a trailing dot", raw(_HI), _OK, url="https://good.test.:{port}/", names=_HERE),
-    _tls("an IDN host", raw(_HI), _OK, url="https://bücher.test:{port}/", names=_HERE, host="xn--bcher-kva.test:{port}"),
+    _tls(
+        "an IDN host",
+        raw(_HI),
+        _OK,
+        url="https://bücher.test:{port}/",
+        names=_HERE,
+        host="xn--bcher-kva.test:{port}",
+    ),
 ]
 
 
@@ -803,26 +1157,79 @@ def _name(name: str, names, expected: str = _OK, script=None, **more):
 
 def _literal(host: str, expected: str = _OK, **more):
     what = (
-        "allowed" if expected == _OK else "refused" if "allow" not in more else f"refused although {more['allow']} is allowed"
+        "allowed"
+        if expected == _OK
+        else "refused"
+        if "allow" not in more
+        else f"refused although {more['allow']} is allowed"
     )
-    return Fault(f"{host} in the URL, {what}", raw(_HI), expected, url=f"http://{host}:{{port}}/", **more)
+    return Fault(
+        f"{host} in the URL, {what}", raw(_HI), expected, url=f"http://{host}:{{port}}/", **more
+    )
 
 
 _BLOCKED = "blocked blocked_address"
 _EVERYTHING = "0.0.0.0/0,::/0"
 _DEAD = tuple(f"127.0.0.{last}" for last in range(3, 10))
 _INSIDE = (
-    *("0.0.0.0", "10.0.0.1", "100.64.0.1", "169.254.1.1", "172.16.0.1", "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.1.1"),
-    *("198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "168.63.129.16"),
-    *("::", "::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::7f00:1", "64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::1"),
-    *("2001:0:7f00:1::", "2001:db8::1", "fc00::1", "fe80::1%lo", "fec0::1", "ff02::1", "ff02::1%lo", "100::1", "5f00::1"),
+    *(
+        "0.0.0.0",
+        "10.0.0.1",
+        "100.64.0.1",
+        "169.254.1.1",
+        "172.16.0.1",
+        "192.0.0.8",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.1.1",
+    ),
+    *(
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "168.63.129.16",
+    ),
+    *(
+        "::",
+        "::1",
+        "::ffff:10.0.0.1",
+        "::ffff:127.0.0.1",
+        "::7f00:1",
+        "64:ff9b::7f00:1",
+        "64:ff9b:1::1",
+        "2002:7f00:1::1",
+    ),
+    *(
+        "2001:0:7f00:1::",
+        "2001:db8::1",
+        "fc00::1",
+        "fe80::1%lo",
+        "fec0::1",
+        "ff02::1",
+        "ff02::1%lo",
+        "100::1",
+        "5f00::1",
+    ),
 )
-_METADATA = ("169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "::ffff:169.254.169.254")
+_METADATA = (
+    "169.254.169.254",
+    "169.254.170.2",
+    "100.100.100.200",
+    "192.0.0.192",
+    "fd00:ec2::254",
+    "::ffff:169.254.169.254",
+)
 
 ADDRESSES = [
     # A name that leads inside is refused before anything is connected to.
     *(_name(f"leads to {address}", (address,), _BLOCKED) for address in _INSIDE),
-    *(_name(f"leads to {address}, all allowed", (address,), _BLOCKED, allow=_EVERYTHING) for address in _METADATA),
+    *(
+        _name(f"leads to {address}, all allowed", (address,), _BLOCKED, allow=_EVERYTHING)
+        for address in _METADATA
+    ),
     _name("leads to the loopback, something else allowed", _HERE, _BLOCKED, allow="10.0.0.0/8"),
     _name("leads inside twice", ("10.0.0.1", "192.168.0.1"), _BLOCKED),
     # Of several addresses, the judged ones are tried in order, at most six.
@@ -832,22 +1239,51 @@ ADDRESSES = [
     _name("five dead addresses first", (*_DEAD[:5], "127.0.0.1")),
     _name("six dead addresses first", (*_DEAD[:6], "127.0.0.1"), "retry connect_refused"),
     _name("all addresses dead", _DEAD, "retry connect_refused", says="connection refused"),
-    _name("a thousand dead addresses", tuple(f"127.1.{i // 250}.{i % 250 + 1}" for i in range(1000)), "retry connect_refused"),
+    _name(
+        "a thousand dead addresses",
+        tuple(f"127.1.{i // 250}.{i % 250 + 1}" for i in range(1000)),
+        "retry connect_refused",
+    ),
     _name("the same address ten times", (*[_DEAD[0]] * 10, "127.0.0.1")),
     _name("a dead IPv6 address first", ("::1", "127.0.0.1"), allow="127.0.0.0/8,::1"),
     _name("a silent address first", ("127.0.0.2", "127.0.0.1"), full=True, slow=True),
-    _name("a dead address, then a silent one", (_DEAD[0], "127.0.0.2"), "retry timeout_connect", full=True, slow=True),
+    _name(
+        "a dead address, then a silent one",
+        (_DEAD[0], "127.0.0.2"),
+        "retry timeout_connect",
+        full=True,
+        slow=True,
+    ),
     _name("the first look-up alone counts", _HERE, host="name.example:{port}"),
     # Names that are not found.
     _name("leads nowhere", (), "retry dns_failure"),
-    _name("is not known", socket.gaierror(socket.EAI_NONAME, "unknown"), "retry dns_failure", says="no such name"),
+    _name(
+        "is not known",
+        socket.gaierror(socket.EAI_NONAME, "unknown"),
+        "retry dns_failure",
+        says="no such name",
+    ),
     _name("has no address", socket.gaierror(socket.EAI_NODATA, "none"), "retry dns_failure"),
-    _name("the name server fails for now", socket.gaierror(socket.EAI_AGAIN, "again"), "retry dns_failure", says="no answer"),
-    _name("the name server fails for good", socket.gaierror(socket.EAI_FAIL, "fail"), "retry dns_failure"),
+    _name(
+        "the name server fails for now",
+        socket.gaierror(socket.EAI_AGAIN, "again"),
+        "retry dns_failure",
+        says="no answer",
+    ),
+    _name(
+        "the name server fails for good",
+        socket.gaierror(socket.EAI_FAIL, "fail"),
+        "retry dns_failure",
+    ),
     _name("the system fails", OSError(24, "too many open files"), "retry dns_failure"),
     _name("cannot be encoded", UnicodeError("label too long"), "retry dns_failure"),
     _name("answers with no address", ("not an address",), "retry dns_failure"),
-    _name("the resolver hangs", lambda receiver: receiver.stopped.wait() and (), "retry dns_timeout", slow=True),
+    _name(
+        "the resolver hangs",
+        lambda receiver: receiver.stopped.wait() and (),
+        "retry dns_timeout",
+        slow=True,
+    ),
     # Spellings of names.
     _name("IDN", _HERE, url="http://bücher.example:{port}/", host="xn--bcher-kva.example:{port}"),
     _name("capitals", _HERE, url="http://NAME.Example:{port}/", host="name.example:{port}"),
@@ -857,11 +1293,22 @@ ADDRESSES = [
     _name("allowed by another's name", _HERE, _BLOCKED, allow="other.example"),
     _name("localhost", ("::1", "127.0.0.1"), url="http://localhost:{port}/"),
     _name("localhost, refused", (), _BLOCKED, url="http://localhost:{port}/", allow=""),
-    _name("localhost that leads elsewhere", ("10.0.0.1",), _BLOCKED, url="http://localhost:{port}/"),
+    _name(
+        "localhost that leads elsewhere", ("10.0.0.1",), _BLOCKED, url="http://localhost:{port}/"
+    ),
     # Spellings of addresses.
     *(
         _literal(host)
-        for host in ("127.0.0.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.1", "127.0.1", "0x7f000001", "127.0.0.1.")
+        for host in (
+            "127.0.0.1",
+            "0x7f.1",
+            "2130706433",
+            "0177.0.0.1",
+            "127.1",
+            "127.0.1",
+            "0x7f000001",
+            "127.0.0.1.",
+        )
     ),
     *(
         _literal(host, _BLOCKED, allow="10.0.0.0/8")
@@ -869,18 +1316,53 @@ ADDRESSES = [
     ),
     *(
         _literal(host, _BLOCKED)
-        for host in ("0", "0.0.0.0", "10.1", "0xa9.254.169.254", "2852039166", "[::]", "[fe80::1]", "[fd00::1]")
+        for host in (
+            "0",
+            "0.0.0.0",
+            "10.1",
+            "0xa9.254.169.254",
+            "2852039166",
+            "[::]",
+            "[fe80::1]",
+            "[fd00::1]",
+        )
     ),
-    *(_literal(host, _BLOCKED, allow=_EVERYTHING) for host in ("2852039166", "0251.0376.0251.0376", "[::ffff:a9fe:a9fe]")),
+    *(
+        _literal(host, _BLOCKED, allow=_EVERYTHING)
+        for host in ("2852039166", "0251.0376.0251.0376", "[::ffff:a9fe:a9fe]")
+    ),
     _literal("[::ffff:127.0.0.1]", _BLOCKED),
     _literal("[::ffff:127.0.0.1]", allow="::ffff:127.0.0.1"),
     _literal("[::1]", _BLOCKED),
     # Addresses that take no connection.
-    Fault("nothing listens", raw(_HI), "retry connect_refused", url="http://127.0.0.2:{port}/", says="connection refused"),
-    Fault("nothing listens for TLS", raw(_HI), "retry connect_refused", url="https://127.0.0.2:{port}/"),
-    Fault("takes no connection", raw(_HI), "retry timeout_connect", url="http://127.0.0.2:{port}/", full=True, slow=True),
     Fault(
-        "takes no connection for TLS", raw(_HI), "retry timeout_connect", url="https://127.0.0.2:{port}/", full=True, slow=True
+        "nothing listens",
+        raw(_HI),
+        "retry connect_refused",
+        url="http://127.0.0.2:{port}/",
+        says="connection refused",
+    ),
+    Fault(
+        "nothing listens for TLS",
+        raw(_HI),
+        "retry connect_refused",
+        url="https://127.0.0.2:{port}/",
+    ),
+    Fault(
+        "takes no connection",
+        raw(_HI),
+        "retry timeout_connect",
+        url="http://127.0.0.2:{port}/",
+        full=True,
+        slow=True,
+    ),
+    Fault(
+        "takes no connection for TLS",
+        raw(_HI),
+        "retry timeout_connect",
+        url="https://127.0.0.2:{port}/",
+        full=True,
+        slow=True,
     ),
 ]
 

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config import Config
-from delivery.addresses import why_literal_refused, why_refused
-from delivery.target import read_url
+from delivery.guard.addresses import why_literal_refused, why_refused
+from delivery.guard.url import parse_url
 
 
 def allowing(networks):
@@ -24,11 +24,18 @@ def refusal(address, networks="", host="hooks.example", port=443):
 
 def literal_refusal(url, networks=""):
     """What a form says of a URL, when `networks` are allowed."""
-    return why_literal_refused(read_url(url), allowing(networks))
+    return why_literal_refused(parse_url(url), allowing(networks))
 
 
 INSIDE = [
-    *("10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.255.255"),  # private
+    *(
+        "10.0.0.1",
+        "10.255.255.255",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.0.1",
+        "192.168.255.255",
+    ),  # private
     *("127.0.0.1", "127.255.255.254", "::1"),  # loopback
     *("169.254.0.1", "169.254.255.255", "fe80::1", "febf::1"),  # link-local
     *("100.64.0.1", "100.127.255.255"),  # carrier-grade NAT
@@ -36,12 +43,30 @@ INSIDE = [
     *("0.0.0.0", "0.1.2.3", "::"),  # this network, unspecified
     *("240.0.0.1", "255.255.255.255", "4000::1", "8000::1", "e000::1", "5f00::1"),  # reserved
     *("198.18.0.1", "198.19.255.255", "2001:2::1"),  # benchmarking
-    *("192.0.2.1", "198.51.100.1", "203.0.113.255", "2001:db8::1", "3fff::1", "3fff:fff::1"),  # documentation
-    *("192.0.0.1", "192.0.0.9", "192.0.0.170", "192.88.99.1", "168.63.129.16"),  # protocol assignments, Azure's wire server
+    *(
+        "192.0.2.1",
+        "198.51.100.1",
+        "203.0.113.255",
+        "2001:db8::1",
+        "3fff::1",
+        "3fff:fff::1",
+    ),  # documentation
+    *(
+        "192.0.0.1",
+        "192.0.0.9",
+        "192.0.0.170",
+        "192.88.99.1",
+        "168.63.129.16",
+    ),  # protocol assignments, Azure's wire server
     *("64:ff9b::7f00:1", "64:ff9b::8.8.8.8", "64:ff9b:1::8.8.8.8"),  # NAT64
     *("2002:7f00:1::1", "2002:808:808::1"),  # 6to4
     *("2001::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2"),  # Teredo
-    *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:8.8.8.8", "::ffff:0:127.0.0.1"),  # mapped, translated
+    *(
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:8.8.8.8",
+        "::ffff:0:127.0.0.1",
+    ),  # mapped, translated
     *("::127.0.0.1", "::8.8.8.8"),  # compatible
     *("fec0::1", "feff::1"),  # site-local
     *("fc00::1", "fd12:3456::1", "fdff::1"),  # unique local
@@ -49,18 +74,66 @@ INSIDE = [
 ]
 
 PUBLIC = [
-    *("1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.1", "192.167.255.255", "192.169.0.0"),
-    *("100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.1", "169.253.255.255", "169.255.0.0", "223.255.255.255"),
-    *("198.17.255.255", "198.20.0.0", "192.0.1.1", "192.0.3.1", "168.63.129.15", "168.63.129.17", "203.0.112.255"),
-    *("2606:4700::7", "2a00:1450:4001::200e", "2001:4860:4860::8888", "2003::1", "2001:200::1", "2620:fe::fe", "2c0f::1"),
+    *(
+        "1.1.1.1",
+        "8.8.8.8",
+        "9.255.255.255",
+        "11.0.0.0",
+        "172.15.255.255",
+        "172.32.0.1",
+        "192.167.255.255",
+        "192.169.0.0",
+    ),
+    *(
+        "100.63.255.255",
+        "100.128.0.0",
+        "126.255.255.255",
+        "128.0.0.1",
+        "169.253.255.255",
+        "169.255.0.0",
+        "223.255.255.255",
+    ),
+    *(
+        "198.17.255.255",
+        "198.20.0.0",
+        "192.0.1.1",
+        "192.0.3.1",
+        "168.63.129.15",
+        "168.63.129.17",
+        "203.0.112.255",
+    ),
+    *(
+        "2606:4700::7",
+        "2a00:1450:4001::200e",
+        "2001:4860:4860::8888",
+        "2003::1",
+        "2001:200::1",
+        "2620:fe::fe",
+        "2c0f::1",
+    ),
 ]
 
 METADATA = [
     *("169.254.169.254", "169.254.170.2", "169.254.170.23", "100.100.100.200", "192.0.0.192"),
     *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"),
-    *("::ffff:169.254.169.254", "::ffff:a9fe:aa02", "::ffff:100.100.100.200", "::ffff:0:169.254.169.254"),
-    *("::169.254.169.254", "64:ff9b::169.254.169.254", "64:ff9b::100.100.100.200", "64:ff9b:1::169.254.169.254"),
-    *("2002:a9fe:a9fe::1", "2002:6464:64c8::1", "2001:0:a9fe:a9fe::", "2001:0:5601:5601::5601:5601"),
+    *(
+        "::ffff:169.254.169.254",
+        "::ffff:a9fe:aa02",
+        "::ffff:100.100.100.200",
+        "::ffff:0:169.254.169.254",
+    ),
+    *(
+        "::169.254.169.254",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b::100.100.100.200",
+        "64:ff9b:1::169.254.169.254",
+    ),
+    *(
+        "2002:a9fe:a9fe::1",
+        "2002:6464:64c8::1",
+        "2001:0:a9fe:a9fe::",
+        "2001:0:5601:5601::5601:5601",
+    ),
 ]
 
 
@@ -80,7 +153,9 @@ def test_what_leads_inside_may_be_allowed_as_a_whole(address):
 
 
 @pytest.mark.parametrize("address", METADATA)
-@pytest.mark.parametrize("networks", ["", "0.0.0.0/0,::/0", "hooks.example", "hooks.example:443,169.254.0.0/16,fd00::/8"])
+@pytest.mark.parametrize(
+    "networks", ["", "0.0.0.0/0,::/0", "hooks.example", "hooks.example:443,169.254.0.0/16,fd00::/8"]
+)
 def test_the_machines_own_credentials_are_refused_whatever_is_allowed(address, networks):
     sentence = refusal(address, networks)
     assert "credentials" in sentence
@@ -140,7 +215,9 @@ def test_a_permission_opens_nothing_beside_what_it_names(networks, address, host
     assert "no public address" in refusal(address, networks, host, port)
 
 
-@pytest.mark.parametrize(("address", "host"), [("10.1.2.3", "nas.lan"), ("10.1.2.3", "10.1.2.3"), ("::1", "::1")])
+@pytest.mark.parametrize(
+    ("address", "host"), [("10.1.2.3", "nas.lan"), ("10.1.2.3", "10.1.2.3"), ("::1", "::1")]
+)
 def test_the_refusal_names_the_variable_and_what_to_set(address, host):
     sentence = refusal(address, host=host)
     assert f"TOCSIN_ALLOW_NETWORKS={host} " in sentence
@@ -150,16 +227,38 @@ def test_the_refusal_names_the_variable_and_what_to_set(address, host):
 def test_the_refusal_is_the_same_whatever_lies_behind_the_address(receiver):
     listening, silent = receiver.port, 1
     assert refusal("127.0.0.1", port=listening) == refusal("127.0.0.1", port=silent)
-    sentences = {refusal(address).replace(str(ipaddress.ip_address(address)), "ADDRESS") for address in INSIDE}
+    sentences = {
+        refusal(address).replace(str(ipaddress.ip_address(address)), "ADDRESS")
+        for address in INSIDE
+    }
     assert len(sentences) == 1
     assert receiver.connections == 0
 
 
-LOOPBACKS = ["127.0.0.1", "127.0.0.1.", "127.1", "127.0.1", "0x7f.1", "0x7f000001", "2130706433", "0177.0.0.1", "127.9.9.9"]
+LOOPBACKS = [
+    "127.0.0.1",
+    "127.0.0.1.",
+    "127.1",
+    "127.0.1",
+    "0x7f.1",
+    "0x7f000001",
+    "2130706433",
+    "0177.0.0.1",
+    "127.9.9.9",
+]
 
 
 @pytest.mark.parametrize(
-    "host", [*LOOPBACKS, "[::1]", "[::ffff:127.0.0.1]", "localhost", "localhost.", "LOCALHOST", "a.localhost"]
+    "host",
+    [
+        *LOOPBACKS,
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "localhost",
+        "localhost.",
+        "LOCALHOST",
+        "a.localhost",
+    ],
 )
 def test_the_form_refuses_the_loopback_in_every_spelling(host):
     assert "TOCSIN_ALLOW_NETWORKS=" in literal_refusal(f"http://{host}:8000/x")
@@ -170,20 +269,31 @@ def test_the_form_takes_the_loopback_in_every_spelling_once_it_is_allowed(host):
     assert literal_refusal(f"http://{host}/x", "127.0.0.0/8") is None
 
 
-@pytest.mark.parametrize("host", ["10.1.2.3", "10.1.515", "0xa010203", "[fd12::1]", "0", "192.168.1.1", "[64:ff9b::7f00:1]"])
+@pytest.mark.parametrize(
+    "host",
+    ["10.1.2.3", "10.1.515", "0xa010203", "[fd12::1]", "0", "192.168.1.1", "[64:ff9b::7f00:1]"],
+)
 def test_the_form_refuses_an_address_that_leads_inside(host):
     assert "no public address" in literal_refusal(f"https://{host}/x")
 
 
 @pytest.mark.parametrize(
-    "host", ["169.254.169.254", "2852039166", "0xa9.0xfe.0xa9.0xfe", "[::ffff:a9fe:a9fe]", "[fd00:ec2::254]"]
+    "host",
+    [
+        "169.254.169.254",
+        "2852039166",
+        "0xa9.0xfe.0xa9.0xfe",
+        "[::ffff:a9fe:a9fe]",
+        "[fd00:ec2::254]",
+    ],
 )
 def test_the_form_refuses_the_machines_credentials_whatever_is_allowed(host):
     assert "credentials" in literal_refusal(f"http://{host}/latest/meta-data", "0.0.0.0/0,::/0")
 
 
 @pytest.mark.parametrize(
-    "host", ["alertmanager", "notlocalhost", "localhost.example", "example.com", "a.localhosts", "8.8.8.8"]
+    "host",
+    ["alertmanager", "notlocalhost", "localhost.example", "example.com", "a.localhosts", "8.8.8.8"],
 )
 def test_the_form_leaves_names_and_public_addresses_to_the_connect(host):
     assert literal_refusal(f"https://{host}/x") is None
@@ -200,7 +310,16 @@ def test_localhost_stays_refused_on_another_port_than_the_allowed_one():
 
 
 @pytest.mark.parametrize(
-    "host", [*LOOPBACKS, "[::1]", "[::ffff:127.0.0.1]", "localhost", "a.localhost", "10.1.515", "0xa010203"]
+    "host",
+    [
+        *LOOPBACKS,
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "localhost",
+        "a.localhost",
+        "10.1.515",
+        "0xa010203",
+    ],
 )
 def test_what_the_refusal_says_to_set_is_taken_and_helps(host):
     url = f"http://{host}/x"
@@ -214,7 +333,13 @@ def test_what_the_refusal_says_to_set_is_taken_and_helps(host):
 def test_every_address_is_judged_and_everything_private_is_refused(address):
     sentence = why_refused(address, "h.example", 443, ())
     assert sentence is None or sentence.endswith((".", ")."))
-    if not address.is_global or address.is_multicast or address.is_link_local or address.is_private or address.is_reserved:
+    if (
+        not address.is_global
+        or address.is_multicast
+        or address.is_link_local
+        or address.is_private
+        or address.is_reserved
+    ):
         assert sentence
 
 
@@ -228,7 +353,11 @@ def test_no_ipv4_address_passes_inside_an_ipv6_address(address):
         assert why_refused(ipaddress.IPv6Address(one), "h.example", 443, ())
 
 
-@pytest.mark.parametrize("address", ["169.254.42.42", "169.254.0.23", "fd00:42::42", "64:ff9b:1:a9fe:a9:fe00::"])
+@pytest.mark.parametrize(
+    "address", ["169.254.42.42", "169.254.0.23", "fd00:42::42", "64:ff9b:1:a9fe:a9:fe00::"]
+)
 def test_the_metadata_of_smaller_clouds_and_of_a_wider_nat64_is_never_reached(address):
     everything = Config.from_env({"TOCSIN_ALLOW_NETWORKS": "0.0.0.0/0,::/0"}).allow
-    assert "never sends there" in why_refused(ipaddress.ip_address(address), address, 80, everything)
+    assert "never sends there" in why_refused(
+        ipaddress.ip_address(address), address, 80, everything
+    )

@@ -8,13 +8,17 @@ from channels import create, form_of, message_at, stored_form
 from markupsafe import Markup
 from test_api import Script
 
-from delivery.alert import Alert as Seen
-from delivery.owing import text_of_alert
+from delivery.alerts.alert import Alert as Seen
+from delivery.alerts.routing import alert_to_json
 from delivery.retry import LONGEST_STEP, MOST_STEPS, SCHEDULE, steps
 from models import Alert, Channel
-from web.advice import _how_many
+from web.channels.hints import _how_many
 
-FIELDS = {"matchers": 'severity="critical",\r\nteam=~"db|web"', "retries": "10s, 2m", "repeat": "240"}
+FIELDS = {
+    "matchers": 'severity="critical",\r\nteam=~"db|web"',
+    "retries": "10s, 2m",
+    "repeat": "240",
+}
 STEPS = [
     ("", SCHEDULE),
     (" \n", SCHEDULE),
@@ -62,7 +66,9 @@ def checked(client, field, text):
     """What the check of one field answers: its message, and the advice beside it."""
     response = client.post(f"/channels/new/validate/{field}", form_of(**{field: text}), htmx=True)
     assert response.status_code == 200
-    message, _mark, note = response.text.partition('<div id="matchers-note" class="note" hx-swap-oob="innerMorph">')
+    message, _mark, note = response.text.partition(
+        '<div id="matchers-note" class="note" hx-swap-oob="innerMorph">'
+    )
     return str(Markup(message).unescape()).strip(), str(Markup(note).striptags())
 
 
@@ -95,11 +101,22 @@ def test_each_field_is_judged_while_it_is_typed(client, field, text, words):
 def test_what_is_saved_stands_in_the_form_again_to_the_letter(client):
     channel_id = create(client, **FIELDS)
     channel = Channel.get()
-    assert (channel.matchers, channel.retries, channel.repeat_minutes) == (FIELDS["matchers"], "10s, 2m", 240)
+    assert (channel.matchers, channel.retries, channel.repeat_minutes) == (
+        FIELDS["matchers"],
+        "10s, 2m",
+        240,
+    )
     form = stored_form(client, channel_id)
     assert {name: form[name] for name in FIELDS} == FIELDS
-    assert client.post(f"/channels/{channel_id}", {**form, "matchers": "", "repeat": ""}).status_code == 303
-    assert (Channel.get().matchers, Channel.get().repeat_minutes, stored_form(client, channel_id)["repeat"]) == ("", 0, "")
+    assert (
+        client.post(f"/channels/{channel_id}", {**form, "matchers": "", "repeat": ""}).status_code
+        == 303
+    )
+    assert (
+        Channel.get().matchers,
+        Channel.get().repeat_minutes,
+        stored_form(client, channel_id)["repeat"],
+    ) == ("", 0, "")
 
 
 def test_they_change_nothing_of_the_exchange_and_keep_its_proof(client, receiver):
@@ -108,7 +125,11 @@ def test_they_change_nothing_of_the_exchange_and_keep_its_proof(client, receiver
     before = Channel.get()
     client.post(f"/channels/{channel_id}", {**stored_form(client, channel_id), **FIELDS})
     after = Channel.get()
-    assert (after.config_hash, after.settings, after.proven) == (before.config_hash, before.settings, "proven by test")
+    assert (after.config_hash, after.settings, after.proven) == (
+        before.config_hash,
+        before.settings,
+        "proven by test",
+    )
     assert (after.version, after.repeat_minutes) == (before.version + 1, 240)
 
 
@@ -127,7 +148,11 @@ def test_a_copy_wants_the_same_alerts_at_the_same_times(client):
     channel_id = create(client, **FIELDS)
     client.post(f"/channels/{channel_id}/duplicate")
     copy = Channel.get(Channel.id != channel_id)
-    assert (copy.matchers, copy.retries, copy.repeat_minutes) == (FIELDS["matchers"], "10s, 2m", 240)
+    assert (copy.matchers, copy.retries, copy.repeat_minutes) == (
+        FIELDS["matchers"],
+        "10s, 2m",
+        240,
+    )
 
 
 def test_what_two_people_say_otherwise_is_compared(client):
@@ -141,7 +166,11 @@ def test_what_two_people_say_otherwise_is_compared(client):
         ("Retries after", "10s, 2m", "none"),
         ("Tell again after minutes", "(empty)", "240"),
     ):
-        row = str(Markup(response.text.partition(f'<tr data-field="{label}">')[2].partition("</tr>")[0]).unescape())
+        row = str(
+            Markup(
+                response.text.partition(f'<tr data-field="{label}">')[2].partition("</tr>")[0]
+            ).unescape()
+        )
         assert f"<td><pre>{theirs}</pre></td><td><pre>{yours}</pre></td>" in row
 
 
@@ -154,7 +183,9 @@ def test_a_script_reads_and_writes_them(app):
     bare = script.ask("PUT", f"/{made['id']}", {"name": "Made"}).json
     assert {name: bare[name] for name in FIELDS} == {"matchers": "", "retries": "", "repeat": None}
     assert script.ask("PUT", f"/{made['id']}", bare).status_code == 200
-    errors = script.errors({"name": "x", "url": "https://h.example/", "matchers": "a", "retries": "soon", "repeat": 0})
+    errors = script.errors(
+        {"name": "x", "url": "https://h.example/", "matchers": "a", "retries": "soon", "repeat": 0}
+    )
     assert set(errors) == set(FIELDS)
     assert script.errors({"name": "x", "repeat": "5", "matchers": 5}) == {
         "repeat": ["This must be a number."],
@@ -169,21 +200,42 @@ def store_alerts(count, **labels):
     """Stores alerts of every shape that people have, a third of them critical."""
     rows = []
     for number in range(count):
-        some = {"severity": "critical" if number % 3 == 0 else "warning", "instance": f"db-{number}:9100", **labels}
-        alert = Seen.read({"name": "Disk full", "labels": some, "annotations": {"summary": "Nearly full. " * 10}})
-        rows.append({"key": f"{number}{labels}", "name": "x", "status": "open", "body": text_of_alert(alert)})
+        some = {
+            "severity": "critical" if number % 3 == 0 else "warning",
+            "instance": f"db-{number}:9100",
+            **labels,
+        }
+        alert = Seen.read(
+            {"name": "Disk full", "labels": some, "annotations": {"summary": "Nearly full. " * 10}}
+        )
+        rows.append(
+            {
+                "key": f"{number}{labels}",
+                "name": "x",
+                "status": "open",
+                "body": alert_to_json(alert),
+            }
+        )
     Alert.insert_many([{**row, "changed_at": 1, "seen_at": 1} for row in rows]).execute()
 
 
 def test_beside_the_matchers_stands_how_many_of_the_latest_alerts_they_choose(client):
     assert checked(client, "matchers", "a=b") == ("", "No alert has come in yet.")
     store_alerts(1)
-    assert checked(client, "matchers", "severity=critical") == ("", "Of the one alert so far, 1 matches.")
+    assert checked(client, "matchers", "severity=critical") == (
+        "",
+        "Of the one alert so far, 1 matches.",
+    )
     Alert.delete().execute()
     store_alerts(12)
     assert checked(client, "matchers", "severity=critical")[1] == "Of the last 12 alerts, 4 match."
-    assert checked(client, "matchers", 'instance=~"db-1:.*"')[1] == "Of the last 12 alerts, 1 matches."
-    assert checked(client, "matchers", 'alertname="Disk full"')[1] == "Of the last 12 alerts, 12 match."
+    assert (
+        checked(client, "matchers", 'instance=~"db-1:.*"')[1] == "Of the last 12 alerts, 1 matches."
+    )
+    assert (
+        checked(client, "matchers", 'alertname="Disk full"')[1]
+        == "Of the last 12 alerts, 12 match."
+    )
     assert checked(client, "matchers", "")[1] == "Of the last 12 alerts, 12 match."
     store_alerts(95, team="web")
     assert checked(client, "matchers", "team!=web")[1] == "Of the last 100 alerts, 5 match."

@@ -6,17 +6,34 @@ import pytest
 from channels import create, stored_form
 from receiver import reply
 
-from delivery.trial import Busy
-from models import PAUSED, Channel
-from web import api
-from web.editor import now_ms, save
+from clock import now_ms
+from delivery.channel_test import TestSlotsFull
+from models import Channel, ChannelState
+from web.api import channels
+from web.auth.tokens import make
+from web.channels.editor import save
 from web.services import services
-from web.tokens import make
 
 URL = "https://hooks.example.com/services/t0ken-of-the-url"
-SECRETS = {"auth": "bearer", "auth_secret": "s3cret-of-auth", "signing": "github", "signing_secret": "s3cret-of-signing"}
-ROWS = [{"name": "X-Key", "value": "s3cret-of-row", "secret": True}, {"name": "X-Team", "value": "db"}]
-FULL = {"name": "Full", "url": URL, **SECRETS, "headers": ROWS, "payload": '{ "n": 1.10 }', "timeout": 7, "verify_tls": False}
+SECRETS = {
+    "auth": "bearer",
+    "auth_secret": "s3cret-of-auth",
+    "signing": "github",
+    "signing_secret": "s3cret-of-signing",
+}
+ROWS = [
+    {"name": "X-Key", "value": "s3cret-of-row", "secret": True},
+    {"name": "X-Team", "value": "db"},
+]
+FULL = {
+    "name": "Full",
+    "url": URL,
+    **SECRETS,
+    "headers": ROWS,
+    "payload": '{ "n": 1.10 }',
+    "timeout": 7,
+    "verify_tls": False,
+}
 PATHS = [
     ("GET", "/api/v1/channels", "channels:read"),
     ("GET", "/api/v1/channels/1", "channels:read"),
@@ -39,7 +56,9 @@ class Script:
         """One request below /api/v1/channels; a text goes as it is, all else as JSON."""
         data = sent if sent is None or isinstance(sent, str | bytes) else json.dumps(sent)
         headers = {"Authorization": f"Bearer {self.secret}"}
-        response = self._app.test_client().open(f"/api/v1/channels{path}", method=method, data=data, headers=headers, **kwargs)
+        response = self._app.test_client().open(
+            f"/api/v1/channels{path}", method=method, data=data, headers=headers, **kwargs
+        )
         assert "Set-Cookie" not in response.headers
         if response.status_code >= 400:
             assert response.mimetype == "application/problem+json", response.text
@@ -69,7 +88,7 @@ def script(app):
 def settings_of(app, channel_id):
     """What is stored, secrets opened."""
     with app.app_context():
-        return api.read(Channel.find(channel_id), services().keyring)[0]
+        return channels.read(Channel.find(channel_id), services().keyring)[0]
 
 
 # --- who may ask ----------------------------------------------------------------------------------------------------------
@@ -82,12 +101,18 @@ def test_every_route_asks_for_a_token_with_its_scope(app, client, method, path, 
     script = Script(app, *sorted(others))
     answers = {
         "no token": app.test_client().open(path, method=method),
-        "an unknown token": app.test_client().open(path, method=method, headers={"Authorization": "Bearer tocsin_x"}),
+        "an unknown token": app.test_client().open(
+            path, method=method, headers={"Authorization": "Bearer tocsin_x"}
+        ),
         "a password": app.test_client().open(path, method=method, auth=("x", script.secret)),
         "a person's cookie": client._client.open(path, method=method),
     }
-    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 401)
-    assert all(answer.headers["WWW-Authenticate"].startswith("Bearer") for answer in answers.values())
+    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(
+        answers, 401
+    )
+    assert all(
+        answer.headers["WWW-Authenticate"].startswith("Bearer") for answer in answers.values()
+    )
     assert all(answer.mimetype == "application/problem+json" for answer in answers.values())
     denied = script.ask(method, path.removeprefix("/api/v1/channels"))
     assert (denied.status_code, scope in denied.json["detail"]) == (403, True)
@@ -96,8 +121,12 @@ def test_every_route_asks_for_a_token_with_its_scope(app, client, method, path, 
 
 def test_an_expired_token_opens_nothing(app):
     with app.app_context():
-        _token, secret = make("old", ["channels:read"], 1, "ada", now_ms() - 2 * 24 * 60 * 60 * 1000)
-    answer = app.test_client().get("/api/v1/channels", headers={"Authorization": f"Bearer {secret}"})
+        _token, secret = make(
+            "old", ["channels:read"], 1, "ada", now_ms() - 2 * 24 * 60 * 60 * 1000
+        )
+    answer = app.test_client().get(
+        "/api/v1/channels", headers={"Authorization": f"Bearer {secret}"}
+    )
     assert (answer.status_code, "expired" in answer.json["detail"]) == (401, True)
 
 
@@ -116,8 +145,16 @@ def test_a_created_channel_is_where_its_location_says(app, script):
     assert script.ask("GET", f"/{channel_id}").json == response.json
     assert script.ask("GET").json == {"channels": [response.json]}
     settings = settings_of(app, channel_id)
-    assert (settings.url, settings.auth_secret, settings.signing_secret) == (URL, "s3cret-of-auth", "s3cret-of-signing")
-    assert (settings.timeout, settings.verify_tls, settings.headers[0].value) == (7, False, "s3cret-of-row")
+    assert (settings.url, settings.auth_secret, settings.signing_secret) == (
+        URL,
+        "s3cret-of-auth",
+        "s3cret-of-signing",
+    )
+    assert (settings.timeout, settings.verify_tls, settings.headers[0].value) == (
+        7,
+        False,
+        "s3cret-of-row",
+    )
 
 
 def test_a_channel_shows_all_of_itself_but_its_secrets(script):
@@ -128,7 +165,10 @@ def test_a_channel_shows_all_of_itself_but_its_secrets(script):
         "kind": "webhook",
         "url": "https://hooks.example.com/…-url",
         "method": "POST",
-        "headers": [{"name": "X-Key", "value": "", "secret": True}, {"name": "X-Team", "value": "db", "secret": False}],
+        "headers": [
+            {"name": "X-Key", "value": "", "secret": True},
+            {"name": "X-Team", "value": "db", "secret": False},
+        ],
         "auth": "bearer",
         "auth_username": "",
         "signing": "github",
@@ -169,11 +209,17 @@ def test_no_secret_ever_comes_back(script):
 
 def test_a_damaged_channel_is_listed_and_says_so(client, script):
     whole, damaged = create(client, name="Whole"), create(client, name="Damaged")
-    Channel.update(sealed="nonsense", settings="[", kind="unheard").where(Channel.id == damaged).execute()
+    Channel.update(sealed="nonsense", settings="[", kind="unheard").where(
+        Channel.id == damaged
+    ).execute()
     rows = {row["name"]: row for row in script.ask("GET").json["channels"]}
     assert "problem" not in rows["Whole"]
     assert "cannot be opened" in rows["Damaged"]["problem"]
-    assert (rows["Damaged"]["url"], rows["Damaged"]["id"], rows["Whole"]["id"]) == ("", damaged, whole)
+    assert (rows["Damaged"]["url"], rows["Damaged"]["id"], rows["Whole"]["id"]) == (
+        "",
+        damaged,
+        whole,
+    )
 
 
 def test_a_channel_whose_kind_is_gone_says_so(client, script):
@@ -182,7 +228,9 @@ def test_a_channel_whose_kind_is_gone_says_so(client, script):
 
 
 @pytest.mark.parametrize("path", ["/7", "/0", f"/{10**30}"])
-@pytest.mark.parametrize(("method", "below"), [("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/test")])
+@pytest.mark.parametrize(
+    ("method", "below"), [("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/test")]
+)
 def test_a_channel_that_does_not_exist_is_not_found(script, method, path, below):
     assert script.ask(method, path + below, {}).status_code == 404
 
@@ -197,7 +245,9 @@ def test_a_deleted_channel_is_gone(script):
 # --- what is written --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dropped", [[], ["url"], ["version"], ["secrets", "problem", "state", "proof", "id", "origin"]])
+@pytest.mark.parametrize(
+    "dropped", [[], ["url"], ["version"], ["secrets", "problem", "state", "proof", "id", "origin"]]
+)
 def test_what_was_read_can_be_sent_back_and_changes_nothing(app, script, dropped):
     read = script.make(**FULL)
     before = settings_of(app, 1)
@@ -211,7 +261,12 @@ def test_what_was_read_can_be_sent_back_and_changes_nothing(app, script, dropped
 def test_a_page_and_a_script_see_the_same_channel(client, script):
     script.make(**FULL)
     form = stored_form(client, 1)
-    assert (form["url"], form["payload"], form["timeout"], form["headers-1-value"]) == (URL, FULL["payload"], "7", "db")
+    assert (form["url"], form["payload"], form["timeout"], form["headers-1-value"]) == (
+        URL,
+        FULL["payload"],
+        "7",
+        "db",
+    )
     assert client.post("/channels/1", form).status_code == 303
     assert script.ask("GET", "/1").json["version"] == 2
 
@@ -220,13 +275,26 @@ def test_what_is_left_out_goes_back_to_its_default_but_for_url_and_secrets(app, 
     script.make(**FULL)
     kept = {name: SECRETS[name] for name in ("auth", "signing")}
     shown = script.ask("PUT", "/1", {"name": "Less", **kept}).json
-    assert (shown["payload"], shown["timeout"], shown["verify_tls"], shown["headers"]) == ("", 10, True, [])
+    assert (shown["payload"], shown["timeout"], shown["verify_tls"], shown["headers"]) == (
+        "",
+        10,
+        True,
+        [],
+    )
     settings = settings_of(app, 1)
-    assert (settings.url, settings.auth_secret, settings.signing_secret) == (URL, "s3cret-of-auth", "s3cret-of-signing")
+    assert (settings.url, settings.auth_secret, settings.signing_secret) == (
+        URL,
+        "s3cret-of-auth",
+        "s3cret-of-signing",
+    )
 
 
 STORED = "whsec_b2xkLXNlY3JldA=="
-OLD = {"signing": "standard", "signing_secret": "whsec_bmV3LXNlY3JldA==", "signing_secret_old": STORED}
+OLD = {
+    "signing": "standard",
+    "signing_secret": "whsec_bmV3LXNlY3JldA==",
+    "signing_secret_old": STORED,
+}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +316,9 @@ def test_an_option_is_kept_when_it_is_secret_and_else_goes_back_to_its_default(a
     options = {"bot_token": "12345678:s3cret", "chat_id": "7", "message_thread_id": "3"}
     shown = script.make(kind="telegram", url=None, options=options)
     assert (shown["url"], shown["secrets"]) == ("https://api.telegram.org/", ["options-bot_token"])
-    shown = script.ask("PUT", "/1", {"name": "Made", "kind": "telegram", "options": {"chat_id": "8"}}).json
+    shown = script.ask(
+        "PUT", "/1", {"name": "Made", "kind": "telegram", "options": {"chat_id": "8"}}
+    ).json
     settings = settings_of(app, 1)
     assert (settings.option("bot_token"), settings.option("chat_id")) == ("12345678:s3cret", "8")
     assert shown["options"] == {"chat_id": "8"}
@@ -259,7 +329,11 @@ def test_an_option_is_kept_when_it_is_secret_and_else_goes_back_to_its_default(a
 def test_a_kept_secret_goes_to_no_other_origin(app, script):
     script.make(**FULL)
     elsewhere = {**script.ask("GET", "/1").json, "url": "https://elsewhere.example.com/x"}
-    assert set(script.errors(elsewhere, "PUT", "/1")) == {"auth_secret", "signing_secret", "headers-0-value"}
+    assert set(script.errors(elsewhere, "PUT", "/1")) == {
+        "auth_secret",
+        "signing_secret",
+        "headers-0-value",
+    }
     assert settings_of(app, 1).url == URL
 
 
@@ -267,7 +341,9 @@ def test_a_kept_secret_goes_to_no_other_origin(app, script):
 def test_a_shortened_url_is_not_taken_for_the_url(app, script, method):
     script.make(name="First")
     errors = script.errors(
-        {"name": "Second", "url": "https://hooks.example.com/…else"}, method, "/1" if method == "PUT" else ""
+        {"name": "Second", "url": "https://hooks.example.com/…else"},
+        method,
+        "/1" if method == "PUT" else "",
     )
     assert "shortened" in errors["url"][0]
     assert settings_of(app, 1).url == URL
@@ -296,7 +372,10 @@ def test_a_payload_is_stored_to_the_letter(app, script, sent, stored):
 
 
 def test_a_body_may_be_an_object(script):
-    assert script.make(kind="custom", body={"text": "{{ alert.name }}"})["body"] == '{"text": "{{ alert.name }}"}'
+    assert (
+        script.make(kind="custom", body={"text": "{{ alert.name }}"})["body"]
+        == '{"text": "{{ alert.name }}"}'
+    )
 
 
 @pytest.mark.parametrize(("version", "status"), [(1, 409), (3, 409), (2, 200), (None, 200)])
@@ -313,7 +392,7 @@ def test_somebody_who_saves_in_between_is_not_overwritten(script, monkeypatch):
         Channel.update(version=Channel.version + 1, name="Theirs").execute()
         return save(edit)
 
-    monkeypatch.setattr(api, "save", overtaken)
+    monkeypatch.setattr(channels, "save", overtaken)
     response = script.ask("PUT", "/1", {"name": "Mine"})
     assert (response.status_code, Channel.find(1).name) == (409, "Theirs")
 
@@ -347,11 +426,23 @@ REFUSED = [
     ({**GOOD, "payload": json.loads("[" * 70 + "]" * 70)}, "payload", "nested deeper than 64"),
     ({**GOOD, "payload": "[" * 50_000}, "payload", "nested deeper than 64"),
     ({**GOOD, "payload": ["x" * 70_000]}, "payload", "at most 65,536"),
-    ({**GOOD, "kind": "custom", "body": {"a": "{{ alert.nam }}"}}, "body", "did you mean alert.name?"),
+    (
+        {**GOOD, "kind": "custom", "body": {"a": "{{ alert.nam }}"}},
+        "body",
+        "did you mean alert.name?",
+    ),
     ({**GOOD, "auth": "bearer"}, "auth_secret", "Enter the secret"),
     ({**GOOD, "auth": None, "method": "DELETE"}, "method", "Choose one of the list"),
-    ({**GOOD, "headers": [ROWS[1], {"name": "Host", "value": "x"}]}, "headers-1-name", "set by Tocsin itself"),
-    ({**GOOD, "headers": [{"name": f"X-{number}", "value": "x"} for number in range(5000)]}, "headers", "at most 20"),
+    (
+        {**GOOD, "headers": [ROWS[1], {"name": "Host", "value": "x"}]},
+        "headers-1-name",
+        "set by Tocsin itself",
+    ),
+    (
+        {**GOOD, "headers": [{"name": f"X-{number}", "value": "x"} for number in range(5000)]},
+        "headers",
+        "at most 20",
+    ),
     ({**GOOD, "kind": "telegram", "options": {"chat_id": "7"}}, "options-bot_token", "Enter this"),
     # members that do not exist
     ({**GOOD, "naem": "x"}, "naem", "no such member"),
@@ -360,7 +451,11 @@ REFUSED = [
     ({**GOOD, "csrf_token": "1"}, "csrf_token", "no such member"),
     ({**GOOD, "headers": [{"name": "X", "valeu": "y"}]}, "headers-0-valeu", "no such member"),
     ({**GOOD, "options": {"token": "x"}}, "options-token", "no such member"),
-    ({**GOOD, "kind": "telegram", "options": {"bot_token-remove": "1"}}, "options-bot_token-remove", "no such member"),
+    (
+        {**GOOD, "kind": "telegram", "options": {"bot_token-remove": "1"}},
+        "options-bot_token-remove",
+        "no such member",
+    ),
     # wrong types
     ({**GOOD, "name": ["x"]}, "name", "must be a text"),
     ({**GOOD, "name": 5}, "name", "must be a text"),
@@ -374,10 +469,22 @@ REFUSED = [
     ({**GOOD, "headers": {"X-Team": "db"}}, "headers", "must be a list"),
     ({**GOOD, "headers": ["X-Team: db"]}, "headers-0", "must be an object"),
     ({**GOOD, "headers": [{"name": None, "value": "x"}]}, "headers-0-name", "must be a text"),
-    ({**GOOD, "headers": [{"name": "X", "value": None, "secret": True}]}, "headers-0-value", "must be a text"),
-    ({**GOOD, "headers": [{"name": "X", "value": "x", "secret": 1}]}, "headers-0-secret", "must be true or false"),
+    (
+        {**GOOD, "headers": [{"name": "X", "value": None, "secret": True}]},
+        "headers-0-value",
+        "must be a text",
+    ),
+    (
+        {**GOOD, "headers": [{"name": "X", "value": "x", "secret": 1}]},
+        "headers-0-secret",
+        "must be true or false",
+    ),
     ({**GOOD, "options": [1]}, "options", "must be an object"),
-    ({**GOOD, "kind": "telegram", "options": {"bot_token": 5}}, "options-bot_token", "must be a text"),
+    (
+        {**GOOD, "kind": "telegram", "options": {"bot_token": 5}},
+        "options-bot_token",
+        "must be a text",
+    ),
     ({**GOOD, "kind": "unheard", "options": {"token": []}}, "options-token", "must be a text"),
 ]
 
@@ -422,16 +529,23 @@ def test_a_hostile_body_is_refused_in_words(script, method, body, status, words)
     assert script.ask("GET", "/1").json["version"] == 1
 
 
-@pytest.mark.parametrize("member", [*api._READ_ONLY, "headers", "options", "payload", "naem"])
-@pytest.mark.parametrize("value", ["[" * 500 + "]" * 500, '{"a":' * 300 + "1" + "}" * 300, '"\\u0000\\u202e"', "1e999999999"])
+@pytest.mark.parametrize("member", [*channels._READ_ONLY, "headers", "options", "payload", "naem"])
+@pytest.mark.parametrize(
+    "value",
+    ["[" * 500 + "]" * 500, '{"a":' * 300 + "1" + "}" * 300, '"\\u0000\\u202e"', "1e999999999"],
+)
 def test_no_value_of_any_member_is_a_fault_of_ours(script, member, value):
     response = script.ask("POST", "", f'{{"name": "Made", "url": "{URL}", "{member}": {value}}}')
     assert response.status_code in (201, 422)
 
 
-@pytest.mark.parametrize("sent", [b'\xef\xbb\xbf{"name": "Made", "url": "https://x.example/"}', json.dumps(GOOD).encode()])
 @pytest.mark.parametrize(
-    "mimetype", ["application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+    "sent",
+    [b'\xef\xbb\xbf{"name": "Made", "url": "https://x.example/"}', json.dumps(GOOD).encode()],
+)
+@pytest.mark.parametrize(
+    "mimetype",
+    ["application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"],
 )
 def test_json_is_json_whatever_it_is_called(script, sent, mimetype):
     assert script.ask("POST", "", sent, content_type=mimetype).status_code == 201
@@ -439,7 +553,10 @@ def test_json_is_json_whatever_it_is_called(script, sent, mimetype):
 
 def test_a_method_that_no_route_has_says_which_there_are(script):
     response = script.ask("PATCH", "/1", {})
-    assert (response.status_code, set(response.headers["Allow"].split(", ")) >= {"GET", "PUT", "DELETE"}) == (405, True)
+    assert (
+        response.status_code,
+        set(response.headers["Allow"].split(", ")) >= {"GET", "PUT", "DELETE"},
+    ) == (405, True)
 
 
 # --- tests ------------------------------------------------------------------------------------------------------------------
@@ -452,10 +569,26 @@ def test_a_test_really_sends_and_proves_the_channel(script, receiver, sent):
     told = response.json
     marks = {name: told[name] for name in ("verdict", "reason", "actor", "status", "unstored")}
     assert response.status_code == 200
-    assert marks == {"verdict": "delivered", "reason": "ok", "actor": "receiver", "status": 200, "unstored": ""}
+    assert marks == {
+        "verdict": "delivered",
+        "reason": "ok",
+        "actor": "receiver",
+        "status": 200,
+        "unstored": "",
+    }
     message = json.loads(receiver.requests[0].body)
-    assert (message["payload"], message["alert"]["url"]) == ([1], "http://127.0.0.1:8000/channels/1/edit")
-    assert [stage["name"] for stage in told["stages"]] == ["policy", "dns", "tcp", "sent", "first byte", "verdict"]
+    assert (message["payload"], message["alert"]["url"]) == (
+        [1],
+        "http://127.0.0.1:8000/channels/1/edit",
+    )
+    assert [stage["name"] for stage in told["stages"]] == [
+        "policy",
+        "dns",
+        "tcp",
+        "sent",
+        "first byte",
+        "verdict",
+    ]
     assert told["says"]
     assert told["milliseconds"] > 0
     assert script.ask("GET", "/1").json["proof"] == "proven by test"
@@ -466,7 +599,11 @@ def test_a_test_tells_what_the_receiver_said_without_its_secrets(script, receive
     script.make(url=receiver.url, **SECRETS)
     receiver.script = reply(404, b"no hook t0ken-of-the-path for s3cret-of-auth <b>")
     response = script.ask("POST", "/1/test")
-    assert (response.status_code, response.json["verdict"], response.json["status"]) == (200, "failed", 404)
+    assert (response.status_code, response.json["verdict"], response.json["status"]) == (
+        200,
+        "failed",
+        404,
+    )
     assert "no hook" in response.json["excerpt"]
     assert response.json["hint"]
     assert not [secret for secret in ("t0ken-of-the-path", "s3cret") if secret in response.text]
@@ -474,20 +611,27 @@ def test_a_test_tells_what_the_receiver_said_without_its_secrets(script, receive
 
 def test_a_test_of_a_paused_channel_sends_too(script, receiver):
     script.make(url=receiver.url)
-    Channel.update(state=PAUSED).execute()
+    Channel.update(state=ChannelState.PAUSED).execute()
     assert script.ask("POST", "/1/test").json["verdict"] == "delivered"
     assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
-    [({"sealed": "x"}, "cannot be opened"), ({"settings": "["}, "damaged"), ({"kind": "x"}, "'x' is not known")],
+    [
+        ({"sealed": "x"}, "cannot be opened"),
+        ({"settings": "["}, "damaged"),
+        ({"kind": "x"}, "'x' is not known"),
+    ],
 )
 def test_a_damaged_channel_is_not_tested_and_says_so(script, receiver, damage, words):
     script.make(url=receiver.url)
     Channel.update(**damage).execute()
     response = script.ask("POST", "/1/test")
-    assert (response.status_code, response.json["detail"].startswith("Nothing was sent.")) == (422, True)
+    assert (response.status_code, response.json["detail"].startswith("Nothing was sent.")) == (
+        422,
+        True,
+    )
     assert words in response.json["detail"]
     assert not receiver.connections
 
@@ -516,15 +660,21 @@ def test_a_vendor_that_takes_no_more_is_named(app, script, monkeypatch):
     script.make()
 
     def busy(_settings, _url):
-        raise Busy(2.5, "Telegram")
+        raise TestSlotsFull(2.5, "Telegram")
 
     monkeypatch.setattr(app.extensions["tocsin"].bench, "run", busy)
     response = script.ask("POST", "/1/test")
-    assert (response.status_code, response.headers["Retry-After"], "Telegram" in response.text) == (429, "3", True)
+    assert (response.status_code, response.headers["Retry-After"], "Telegram" in response.text) == (
+        429,
+        "3",
+        True,
+    )
 
 
-def test_a_test_that_cannot_be_stored_says_so_and_what_the_receiver_said(script, receiver, monkeypatch):
+def test_a_test_that_cannot_be_stored_says_so_and_what_the_receiver_said(
+    script, receiver, monkeypatch
+):
     script.make(url=receiver.url)
-    monkeypatch.setattr(api, "recorded", lambda *_args: "The disk is full.")
+    monkeypatch.setattr(channels, "recorded", lambda *_args: "The disk is full.")
     told = script.ask("POST", "/1/test").json
     assert (told["verdict"], told["unstored"]) == ("delivered", "The disk is full.")

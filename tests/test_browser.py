@@ -25,7 +25,10 @@ def visit(chromium, live):
     yield visit
     for page, cdn in pages:
         page.context.close()
-        assert (page.complaints == [] and page.foreign == []) or not cdn, (page.complaints, page.foreign)
+        assert (page.complaints == [] and page.foreign == []) or not cdn, (
+            page.complaints,
+            page.foreign,
+        )
 
 
 def save(page):
@@ -35,7 +38,10 @@ def save(page):
 
 def result(page, **marks):
     """Waits for a test result with these marks."""
-    shown = page.locator("#test-result[data-verdict]" + "".join(f'[data-{name}="{value}"]' for name, value in marks.items()))
+    shown = page.locator(
+        "#test-result[data-verdict]"
+        + "".join(f'[data-{name}="{value}"]' for name, value in marks.items())
+    )
     expect(shown).to_be_visible()
     return shown
 
@@ -59,7 +65,9 @@ def test_a_bad_url_is_named_while_it_is_typed_and_nothing_is_lost(visit):
 def test_a_mistake_in_the_json_is_named_with_line_and_column(visit):
     page = visit()
     page.fill("#payload", '{\n  "a": 1,\n}')
-    expect(page.locator("#payload-error")).to_have_text("Line 3, column 1: remove the comma before the closing bracket.")
+    expect(page.locator("#payload-error")).to_have_text(
+        "Line 3, column 1: remove the comma before the closing bracket."
+    )
     page.fill("#payload", '{\n  "a": 1\n}')
     expect(page.locator("#payload-error")).to_be_empty()
 
@@ -115,7 +123,9 @@ def test_header_rows_come_and_go_and_keep_what_was_typed(visit):
 # --- tests and previews --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "verdict"), [(200, "delivered"), (404, "failed"), (503, "retry")])
+@pytest.mark.parametrize(
+    ("status", "verdict"), [(200, "delivered"), (404, "failed"), (503, "retry")]
+)
 def test_a_test_of_the_unsaved_form_shows_what_the_receiver_did(visit, receiver, status, verdict):
     receiver.script = reply(status, b"the receiver's own words")
     page = visit()
@@ -170,7 +180,9 @@ def test_when_tocsin_cannot_be_reached_the_page_says_so_and_keeps_everything(vis
     page.get_by_role("button", name="Send test").click()
     expect(page.locator("#notice")).to_contain_text("cannot be reached")
     expect(page.locator("#name")).to_have_value(name)
-    page.complaints = [one for one in page.complaints if "ERR_FAILED" not in one and "htmx" not in one.lower()]
+    page.complaints = [
+        one for one in page.complaints if "ERR_FAILED" not in one and "htmx" not in one.lower()
+    ]
 
 
 # --- saving --------------------------------------------------------------------------------------------------------------
@@ -223,7 +235,9 @@ def test_the_second_of_two_people_sees_both_and_decides(visit):
 
 def test_a_channel_is_made_tested_and_saved_with_the_keyboard_alone(visit, receiver):
     page = visit("/channels")
-    page.get_by_role("link", name="New channel").or_(page.get_by_role("link", name="Make the first channel")).first.focus()
+    page.get_by_role("link", name="New channel").or_(
+        page.get_by_role("link", name="Make the first channel")
+    ).first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/new")
     page.locator("#name").focus()
@@ -322,7 +336,9 @@ def test_a_body_is_written_with_clicks_checked_and_previewed_while_it_is_typed(v
     page.keyboard.press("Control+z")
     expect(page.locator("#body")).to_have_value('{"text": ""}')
     page.fill("#body", '{"text": "{{ alert.nmae }}"}')
-    expect(page.locator("#body-error")).to_contain_text("Line 1, column 11: alert.nmae is not known; did you mean alert.name?")
+    expect(page.locator("#body-error")).to_contain_text(
+        "Line 1, column 11: alert.nmae is not known; did you mean alert.name?"
+    )
     expect(page.locator("#name-error")).to_be_empty()
 
 
@@ -333,7 +349,9 @@ def test_a_body_to_begin_with_fills_the_empty_field(visit):
     expect(page.locator("#kind")).to_have_value("custom")
 
 
-@pytest.mark.parametrize("options", [{"javascript": False}, {"cdn": False}], ids=["no scripts", "no htmx"])
+@pytest.mark.parametrize(
+    "options", [{"javascript": False}, {"cdn": False}], ids=["no scripts", "no htmx"]
+)
 def test_the_fields_of_a_kind_come_without_htmx_too(visit, options):
     page = visit(**options)
     page.fill("#name", "Ops")

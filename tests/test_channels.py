@@ -34,7 +34,10 @@ def test_a_created_channel_is_listed_and_comes_back_as_it_was_typed(client):
         "auth_secret": "s3cret-pass",
     }
     channel_id = create(client, **typed)
-    assert row_marks(client.get("/channels").text, channel_id) == {"state": "delivering", "proof": "unproven"}
+    assert row_marks(client.get("/channels").text, channel_id) == {
+        "state": "delivering",
+        "proof": "unproven",
+    }
     back = stored_form(client, channel_id)
     assert back["name"] == "Ünïcode ✓ <b>"
     assert back["payload"] == typed["payload"]
@@ -48,7 +51,9 @@ def test_a_created_channel_is_listed_and_comes_back_as_it_was_typed(client):
 
 
 def test_saving_an_unchanged_form_changes_nothing_but_the_version(client):
-    channel_id = create(client, auth="bearer", auth_secret="s3cret-token", payload="[1]", timeout="", name="Same")
+    channel_id = create(
+        client, auth="bearer", auth_secret="s3cret-token", payload="[1]", timeout="", name="Same"
+    )
     before = stored_form(client, channel_id)
     assert client.post(f"/channels/{channel_id}", before).status_code == 303
     after = stored_form(client, channel_id)
@@ -61,11 +66,18 @@ def test_a_name_that_is_taken_is_refused_and_ones_own_is_not(client):
     response = client.post("/channels", form_of(name=" Ops "))
     assert response.status_code == 422
     assert "already" in message_at(response.text, "name")
-    assert client.post(f"/channels/{first}", {**stored_form(client, first), "timeout": "9"}).status_code == 303
+    assert (
+        client.post(
+            f"/channels/{first}", {**stored_form(client, first), "timeout": "9"}
+        ).status_code
+        == 303
+    )
 
 
 def test_an_invalid_form_is_drawn_again_with_everything_that_was_typed(client):
-    response = client.post("/channels", form_of(name="Ops", url="htp://x", payload="{", timeout="99"))
+    response = client.post(
+        "/channels", form_of(name="Ops", url="htp://x", payload="{", timeout="99")
+    )
     assert response.status_code == 422
     assert 'value="htp://x"' in response.text
     assert 'value="99"' in response.text
@@ -85,8 +97,13 @@ def test_pause_and_resume_change_the_state_alone(client):
 
 def test_a_copy_is_paused_bears_a_free_name_and_keeps_its_secrets(client, receiver):
     channel_id = create(client, receiver.url, name="Ops", auth="bearer", auth_secret="s3cret-token")
-    copies = [client.post(f"/channels/{channel_id}/duplicate").headers["Location"] for _ in range(2)]
-    assert [stored_form(client, int(copy.split("/")[2]))["name"] for copy in copies] == ["Ops (copy)", "Ops (copy 2)"]
+    copies = [
+        client.post(f"/channels/{channel_id}/duplicate").headers["Location"] for _ in range(2)
+    ]
+    assert [stored_form(client, int(copy.split("/")[2]))["name"] for copy in copies] == [
+        "Ops (copy)",
+        "Ops (copy 2)",
+    ]
     copy_id = int(copies[0].split("/")[2])
     assert row_marks(client.get("/channels").text, copy_id)["state"] == "paused"
     client.post(f"/channels/{copy_id}/test", stored_form(client, copy_id))
@@ -162,7 +179,13 @@ def test_the_second_of_two_people_sees_both_versions_and_loses_nothing(client):
     channel_id = create(client, name="Ops", payload="[1]")
     mine = theirs = stored_form(client, channel_id)
     client.post(f"/channels/{channel_id}", {**theirs, "name": "Theirs", "timeout": "7"})
-    yours = {**mine, "name": "Yours", "payload": "[2]", "auth": "bearer", "auth_secret": "typed-secret"}
+    yours = {
+        **mine,
+        "name": "Yours",
+        "payload": "[2]",
+        "auth": "bearer",
+        "auth_secret": "typed-secret",
+    }
     response = client.post(f"/channels/{channel_id}", yours)
     assert response.status_code == 409
     for text in ("Theirs", "Yours", "[1]", "[2]"):
@@ -176,7 +199,10 @@ def test_the_second_of_two_people_sees_both_versions_and_loses_nothing(client):
 
 def test_the_409_page_shows_a_url_in_full_in_its_own_field_alone(client):
     channel_id = create(client, "https://hooks.example.com/services/t0ken-of-theirs")
-    mine = {**stored_form(client, channel_id), "url": "https://hooks.example.com/services/t0ken-of-mine"}
+    mine = {
+        **stored_form(client, channel_id),
+        "url": "https://hooks.example.com/services/t0ken-of-mine",
+    }
     client.post(f"/channels/{channel_id}", stored_form(client, channel_id))
     page = client.post(f"/channels/{channel_id}", mine).text
     assert page.count("t0ken-of-mine") == 1
@@ -197,7 +223,12 @@ def test_what_was_typed_as_a_secret_survives_the_409_without_being_shown(client,
 @pytest.mark.parametrize("version", ["", "0", "2", "abc", "9" * 5000])
 def test_a_save_over_another_version_than_the_stored_one_is_refused(client, version):
     channel_id = create(client)
-    assert client.post(f"/channels/{channel_id}", {**stored_form(client, channel_id), "version": version}).status_code == 409
+    assert (
+        client.post(
+            f"/channels/{channel_id}", {**stored_form(client, channel_id), "version": version}
+        ).status_code
+        == 409
+    )
 
 
 def test_a_channel_that_was_deleted_meanwhile_can_be_saved_anew(client):

@@ -15,13 +15,14 @@ from conftest import PASSWORD, QUICK, ROOT
 from peewee import OperationalError
 
 import cli
+from clock import DAY, now_ms
 from config import VERSION
-from delivery import vault
-from delivery.keyring import Keyring
+from delivery.secrets import rotation
+from delivery.secrets.encryption import Keyring
 from delivery.settings import Settings, write
 from models import Channel, Login, Token, User, db
-from web import accounts, passwords, tokens
-from web.editor import now_ms
+from web.accounts import passwords, users
+from web.auth import tokens
 
 Ran = namedtuple("Ran", "code out err")
 OTHER_KEY = base64.urlsafe_b64encode(b"x" * 32).decode()
@@ -57,7 +58,12 @@ def channels(config, tocsin):
     with db.connection_context():
         for name in ("Team a", "Team b", "Team c"):
             channel = Channel.create(name=name, kind="", created_at=1, updated_at=1)
-            write(channel, Settings(url="https://hooks.example/t0ken"), Keyring(config.encryption_keys), config.secret_key)
+            write(
+                channel,
+                Settings(url="https://hooks.example/t0ken"),
+                Keyring(config.encryption_keys),
+                config.secret_key,
+            )
             channel.save()
 
 
@@ -70,7 +76,7 @@ def person(name):
 def invited(ran):
     """Whom the printed link is for."""
     with db.connection_context():
-        found = accounts.invited(ran.out.strip().rpartition("/setup/")[2], now_ms())
+        found = users.invited(ran.out.strip().rpartition("/setup/")[2], now_ms())
         return found and found.user.name
 
 
@@ -94,7 +100,9 @@ def test_somebody_new_is_a_viewer_and_gets_a_link_that_is_good_once(tocsin):
 
 def test_the_link_leads_to_where_people_reach_the_pages(tocsin, monkeypatch):
     monkeypatch.setenv("TOCSIN_PUBLIC_URL", "https://tocsin.example/bell/")
-    assert tocsin("user", "add", "mia", "--role", "editor").out.startswith("https://tocsin.example/bell/setup/")
+    assert tocsin("user", "add", "mia", "--role", "editor").out.startswith(
+        "https://tocsin.example/bell/setup/"
+    )
     assert person("mia").role == "editor"
 
 
@@ -141,23 +149,34 @@ def test_no_standard_input_at_all_is_no_password(tocsin, monkeypatch, capsys):
 
 
 def test_on_a_terminal_the_password_is_asked_for_unseen_and_twice(tocsin, monkeypatch):
-    asked, answers = [], ["four small bells", "four small balls", "four small bells", "four small bells"]
-    monkeypatch.setattr(click.termui, "hidden_prompt_func", lambda prompt: asked.append(prompt) or answers.pop(0))
+    asked, answers = (
+        [],
+        ["four small bells", "four small balls", "four small bells", "four small bells"],
+    )
+    monkeypatch.setattr(
+        click.termui, "hidden_prompt_func", lambda prompt: asked.append(prompt) or answers.pop(0)
+    )
     ran = tocsin("user", "add", "mia", "--password-stdin", terminal=True)
     assert (ran.code, ran.out, len(asked)) == (0, "", 4)
     assert QUICK.verify(person("mia").password, "four small bells")
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a:b", "x" * 65, "two\nlines", "\x1b[31mred", "\udcff", "ada", "ADA"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "a:b", "x" * 65, "two\nlines", "\x1b[31mred", "\udcff", "ada", "ADA"]
+)
 def test_a_name_that_cannot_be_is_refused(tocsin, name):
     ran = tocsin("user", "add", "--", name)
-    assert says(ran, 1, "There is a “" if name.lower() == "ada" else "A name has 1 to 64 visible characters")
+    assert says(
+        ran, 1, "There is a “" if name.lower() == "ada" else "A name has 1 to 64 visible characters"
+    )
 
 
 def test_a_new_password_signs_every_browser_of_theirs_out_and_ends_older_links(tocsin):
     older = tocsin("user", "password", "vera")
     assert invited(older) == "vera"
-    assert tocsin("user", "password", "VERA", "--password-stdin", typed=b"four small bells\n") == Ran(0, "", "")
+    assert tocsin(
+        "user", "password", "VERA", "--password-stdin", typed=b"four small bells\n"
+    ) == Ran(0, "", "")
     assert QUICK.verify(person("vera").password, "four small bells")
     assert invited(older) is None
     with db.connection_context():
@@ -193,7 +212,7 @@ def test_the_last_editor_stays(tocsin, arguments):
 def test_everybody_is_listed_with_role_last_visit_and_password(tocsin):
     tocsin("user", "add", "mia")
     with db.connection_context():
-        User.update(seen_at=now_ms() - 3 * accounts.DAY).where(User.name == "ada").execute()
+        User.update(seen_at=now_ms() - 3 * DAY).where(User.name == "ada").execute()
     assert [line.split() for line in tocsin("user", "list").out.splitlines()] == [
         ["ada", "editor", "last", "here", "3", "days", "ago", "password"],
         ["mia", "viewer", "last", "here", "never", "no", "password"],
@@ -205,14 +224,28 @@ def test_everybody_is_listed_with_role_last_visit_and_password(tocsin):
 
 
 def test_a_token_stands_alone_on_standard_output_and_only_its_hash_is_kept(tocsin):
-    ran = tocsin("token", "add", "prometheus", "--scope", "metrics", "--scope", "channels:read", "--days", "3")
+    ran = tocsin(
+        "token",
+        "add",
+        "prometheus",
+        "--scope",
+        "metrics",
+        "--scope",
+        "channels:read",
+        "--days",
+        "3",
+    )
     secret = ran.out.removesuffix("\n")
     assert (ran.code, secret[:7], "\n" in secret) == (0, tokens.PREFIX, False)
     assert "only this once" in ran.err
     with db.connection_context():
-        token = Token.get(Token.digest == accounts.digest(secret))
-    assert (token.name, token.scopes, token.made_by) == ("prometheus", "channels:read metrics", "the command")
-    assert token.expires_at == token.created_at + 3 * accounts.DAY
+        token = Token.get(Token.digest == users.digest(secret))
+    assert (token.name, token.scopes, token.made_by) == (
+        "prometheus",
+        "channels:read metrics",
+        "the command",
+    )
+    assert token.expires_at == token.created_at + 3 * DAY
 
 
 @pytest.mark.parametrize(
@@ -235,9 +268,13 @@ def test_a_token_that_cannot_be_is_refused(tocsin, arguments, words):
 
 def test_tokens_are_listed_with_scopes_last_use_and_expiry(tocsin):
     tocsin("token", "add", "pager", "--scope", "ingest")
-    tocsin("token", "add", "metrics of prod", "--scope", "metrics", "--scope", "ingest", "--days", "3")
+    tocsin(
+        "token", "add", "metrics of prod", "--scope", "metrics", "--scope", "ingest", "--days", "3"
+    )
     with db.connection_context():
-        Token.update(used_at=now_ms(), expires_at=0).where(Token.name == "metrics of prod").execute()
+        Token.update(used_at=now_ms(), expires_at=0).where(
+            Token.name == "metrics of prod"
+        ).execute()
     assert [" ".join(line.split()) for line in tocsin("token", "list").out.splitlines()] == [
         "metrics of prod last used just now expires 1970-01-01 00:00 UTC ingest metrics",
         "pager last used never expires never ingest",
@@ -269,11 +306,16 @@ def test_a_rotation_names_what_could_not_be_opened_and_says_what_to_do(tocsin, c
     ran = tocsin("keys", "rotate")
     assert (ran.code, ran.err.count("\n")) == (1, 1)
     assert ": 2." in ran.out
-    assert "could not be opened: Team b. Keep the other keys, enter their URL and secrets again" in ran.err
+    assert (
+        "could not be opened: Team b. Keep the other keys, enter their URL and secrets again"
+        in ran.err
+    )
     assert set(config.encryption_keys) < set(config.keys_file.read_text().split())
 
 
-def test_a_rotation_of_keys_in_the_variable_says_what_may_leave_it(tocsin, config, channels, monkeypatch):
+def test_a_rotation_of_keys_in_the_variable_says_what_may_leave_it(
+    tocsin, config, channels, monkeypatch
+):
     monkeypatch.setenv("TOCSIN_ENCRYPTION_KEYS", f"{OTHER_KEY},{config.encryption_keys[0]}")
     ran = tocsin("keys", "rotate")
     assert (ran.code, ran.err) == (0, "")
@@ -285,9 +327,11 @@ def test_a_rotation_of_keys_in_the_variable_says_what_may_leave_it(tocsin, confi
 
 @pytest.mark.parametrize("arguments", [("serve",), ("keys", "rotate")])
 def test_wrong_keys_are_refused(tocsin, channels, monkeypatch, arguments):
-    monkeypatch.setattr(cli.WSGIApplication, "run", lambda _: pytest.fail("started with the wrong keys"))
+    monkeypatch.setattr(
+        cli.WSGIApplication, "run", lambda _: pytest.fail("started with the wrong keys")
+    )
     monkeypatch.setenv("TOCSIN_ENCRYPTION_KEYS", OTHER_KEY)
-    assert issubclass(vault.WrongKeys, cli.ConfigError)
+    assert issubclass(rotation.WrongKeys, cli.ConfigError)
     assert says(tocsin(*arguments), 2, "TOCSIN_ENCRYPTION_KEYS: these keys do not open")
 
 
@@ -326,7 +370,9 @@ def test_who_or_what_is_unknown_is_said_in_one_line(tocsin, arguments, words):
         ("keys", "rotate", "now"),
     ],
 )
-def test_a_wrong_call_says_how_it_is_right_and_makes_nothing(tocsin, monkeypatch, tmp_path, arguments):
+def test_a_wrong_call_says_how_it_is_right_and_makes_nothing(
+    tocsin, monkeypatch, tmp_path, arguments
+):
     monkeypatch.setenv("TOCSIN_DATA_DIR", str(tmp_path / "elsewhere"))
     ran = tocsin(*arguments)
     assert (ran.code, ran.out) == (2, "")
@@ -352,7 +398,11 @@ def test_help_needs_no_installation(tocsin, monkeypatch, arguments, words):
 
 def test_the_page_about_the_command_has_every_subcommand_and_every_scope():
     page = (ROOT / "docs" / "command.md").read_text()
-    calls = [f"{group} {name}" for group, one in cli.tocsin.commands.items() for name in getattr(one, "commands", [""])]
+    calls = [
+        f"{group} {name}"
+        for group, one in cli.tocsin.commands.items()
+        for name in getattr(one, "commands", [""])
+    ]
     assert [call for call in calls if f"`tocsin {call}".rstrip() not in page] == []
     assert [
         scope
@@ -419,7 +469,9 @@ def test_the_command_works_as_a_process_and_hashes_as_it_should(tocsin, config):
         QUICK.verify(person("mia").password, "four small balls")
 
 
-def test_a_running_server_knows_at_once_who_was_let_in_and_who_was_removed(tocsin, live, monkeypatch):
+def test_a_running_server_knows_at_once_who_was_let_in_and_who_was_removed(
+    tocsin, live, monkeypatch
+):
     monkeypatch.setenv("TOCSIN_DATA_DIR", str(live.folder / "data"))
     monkeypatch.setenv("TOCSIN_BIND", live.url.removeprefix("http://"))
     link = tocsin("user", "add", "mia").out.strip()

@@ -12,7 +12,16 @@ import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config import HTMX_INTEGRITY, HTMX_URL, NOT_YET, VERSION, Config, ConfigError, Permission, unused_variables
+from config import (
+    HTMX_INTEGRITY,
+    HTMX_URL,
+    NOT_YET,
+    VERSION,
+    Config,
+    ConfigError,
+    Permission,
+    unused_variables,
+)
 
 ROOT = Path(__file__).parent.parent
 KEY_A, KEY_B = "A" * 43 + "=", "-_" * 21 + "A="
@@ -40,9 +49,17 @@ def network(text, port=None):
 
 def test_an_empty_environment_has_the_defaults_of_the_design():
     config = read()
-    assert config == Config(data_dir=Path("data").absolute(), database=Path("data").absolute() / "tocsin.db")
+    assert config == Config(
+        data_dir=Path("data").absolute(), database=Path("data").absolute() / "tocsin.db"
+    )
     assert (config.host, config.port, config.workers, config.threads) == ("127.0.0.1", 8000, 2, 8)
-    assert (config.secret_key, config.encryption_keys, config.allow, config.ca_file, config.public_url) == (
+    assert (
+        config.secret_key,
+        config.encryption_keys,
+        config.allow,
+        config.ca_file,
+        config.public_url,
+    ) == (
         "",
         (),
         (),
@@ -162,12 +179,28 @@ def test_a_file_of_authorities_is_taken(pem):
 
 
 WRONG_URLS = [
-    *("tocsin.example", "ftp://tocsin.example", "https://", "https:///x", "javascript:x", "http://["),
+    *(
+        "tocsin.example",
+        "ftp://tocsin.example",
+        "https://",
+        "https:///x",
+        "javascript:x",
+        "http://[",
+    ),
     *("https://a.example; x", "https://a.example 'unsafe'", 'https://a.example/"', "https://a,b"),
 ]
 BAD = {
     "BIND": [
-        *("8000", ":8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", "127.0.0.1:８０"),
+        *(
+            "8000",
+            ":8000",
+            "127.0.0.1",
+            "127.0.0.1:",
+            "127.0.0.1:0",
+            "127.0.0.1:65536",
+            "127.0.0.1:http",
+            "127.0.0.1:８０",
+        ),
         *("::1:8000", "[::1]"),
         *("[127.0.0.1]:80", "unix:/run/tocsin.sock", "http://127.0.0.1:80"),
         *(" 127.0.0.1:80", "127.0.0.1:80 "),
@@ -179,35 +212,74 @@ BAD = {
     "WORKERS": ["0", "33", "-1", "+2", "2.0", "two", " 2", "２", "1e1", "9" * 5000],
     "THREADS": ["0", "1", "129", "-8", "eight", "8 ", "0x8"],
     "SECRET_KEY": ["short", "x" * 15],
-    "ENCRYPTION_KEYS": ["short", "A" * 43, "A" * 44, "A" * 42 + "=", f"{KEY_A},x", f"{KEY_A};{KEY_B}", "é" * 43 + "="],
-    "DATABASE_URL": ["postgresql://db/tocsin", "/srv/tocsin.db", "sqlite://", "sqlite:///", "sqlite:///a?b", "sqlite:/a"],
+    "ENCRYPTION_KEYS": [
+        "short",
+        "A" * 43,
+        "A" * 44,
+        "A" * 42 + "=",
+        f"{KEY_A},x",
+        f"{KEY_A};{KEY_B}",
+        "é" * 43 + "=",
+    ],
+    "DATABASE_URL": [
+        "postgresql://db/tocsin",
+        "/srv/tocsin.db",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///a?b",
+        "sqlite:/a",
+    ],
     "ALLOW_NETWORKS": [
-        *("10.0.0.0/33", "300.1.1.1", "1.2.3", "127.1:80x", "*.lan", "https://nas.lan", "nas.lan/24", "nas.lan:0"),
+        *(
+            "10.0.0.0/33",
+            "300.1.1.1",
+            "1.2.3",
+            "127.1:80x",
+            "*.lan",
+            "https://nas.lan",
+            "nas.lan/24",
+            "nas.lan:0",
+        ),
         *("nas.lan:65536", "10.0.0.1:0"),
         *("10.0.0.1:99999", ":80", "[::1", "::1]", "[::1]:", "[nas]", "-nas", "!"),
         *("a b", "nas lan", "10.0.0.0/8 192.168.0.0/16"),
     ],
     "PUBLIC_URL": WRONG_URLS,
     "HTMX_URL": WRONG_URLS,
-    "HTMX_INTEGRITY": ["sha384", "sha1-abc", "md5-abc", "sha384-é", "sha384-", "sha384-a b", 'sha384-a"'],
+    "HTMX_INTEGRITY": [
+        "sha384",
+        "sha1-abc",
+        "md5-abc",
+        "sha384-é",
+        "sha384-",
+        "sha384-a b",
+        'sha384-a"',
+    ],
     "CA_FILE": ["/no/such/file.pem", "/", str(ROOT / "pyproject.toml")],
 }
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values], ids=lambda text: ascii(text)[:40]
+    ("name", "value"),
+    [(name, value) for name, values in BAD.items() for value in values],
+    ids=lambda text: ascii(text)[:40],
 )
 def test_a_bad_value_is_refused_with_the_variables_name(name, value):
     assert refused(**{name: value}).startswith(f"TOCSIN_{name}: ")
 
 
 @pytest.mark.parametrize("name", ["PUBLIC_URL", "HTMX_URL"])
-@pytest.mark.parametrize("value", ["https://tocsin.example:99999", "https://tocsin.example:port", "https://tocsin.example:-1/"])
+@pytest.mark.parametrize(
+    "value",
+    ["https://tocsin.example:99999", "https://tocsin.example:port", "https://tocsin.example:-1/"],
+)
 def test_an_address_with_an_impossible_port_is_refused_with_the_variables_name(name, value):
     assert refused(**{name: value}).startswith(f"TOCSIN_{name}: ")
 
 
-def test_a_file_of_authorities_that_openssl_cannot_read_is_refused_with_the_variables_name(tmp_path):
+def test_a_file_of_authorities_that_openssl_cannot_read_is_refused_with_the_variables_name(
+    tmp_path,
+):
     path = tmp_path / "ca.pem"
     path.write_text("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
     assert refused(CA_FILE=str(path)).startswith("TOCSIN_CA_FILE: ")
@@ -215,7 +287,11 @@ def test_a_file_of_authorities_that_openssl_cannot_read_is_refused_with_the_vari
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SECRET_KEY", "sh0rt-secret"), ("ENCRYPTION_KEYS", "sh0rt-secret"), ("DATABASE_URL", "x://u:sh0rt-secret@h")],
+    [
+        ("SECRET_KEY", "sh0rt-secret"),
+        ("ENCRYPTION_KEYS", "sh0rt-secret"),
+        ("DATABASE_URL", "x://u:sh0rt-secret@h"),
+    ],
 )
 def test_a_refusal_does_not_repeat_a_secret(name, value):
     assert "sh0rt-secret" not in refused(**{name: value})
@@ -224,7 +300,18 @@ def test_a_refusal_does_not_repeat_a_secret(name, value):
 @settings(deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(["BIND", "WORKERS", "THREADS", "ALLOW_NETWORKS", "PUBLIC_URL", "HTMX_URL", "HTMX_INTEGRITY"]), st.text()
+        st.sampled_from(
+            [
+                "BIND",
+                "WORKERS",
+                "THREADS",
+                "ALLOW_NETWORKS",
+                "PUBLIC_URL",
+                "HTMX_URL",
+                "HTMX_INTEGRITY",
+            ]
+        ),
+        st.text(),
     )
 )
 def test_no_value_raises_anything_but_config_error(environment):
@@ -241,7 +328,11 @@ def test_no_value_raises_anything_but_config_error(environment):
 # --- values from files ------------------------------------------------------------------------------------------------
 
 
-FILES = {"SECRET_KEY": LONG, "ENCRYPTION_KEYS": f"{KEY_B},{KEY_A}", "DATABASE_URL": "sqlite:////srv/t.db"}
+FILES = {
+    "SECRET_KEY": LONG,
+    "ENCRYPTION_KEYS": f"{KEY_B},{KEY_A}",
+    "DATABASE_URL": "sqlite:////srv/t.db",
+}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -359,14 +450,20 @@ def test_two_installations_have_different_keys(tmp_path):
 
 
 def test_keys_of_the_environment_are_used_and_not_written(tmp_path):
-    config = read(DATA_DIR=str(tmp_path / "data"), SECRET_KEY=LONG, ENCRYPTION_KEYS=KEY_A).with_keys()
+    config = read(
+        DATA_DIR=str(tmp_path / "data"), SECRET_KEY=LONG, ENCRYPTION_KEYS=KEY_A
+    ).with_keys()
     assert (config.secret_key, config.encryption_keys) == (LONG, (KEY_A,))
     assert list(config.data_dir.iterdir()) == []
 
 
 def test_a_generated_key_is_one_that_the_environment_takes_too(tmp_path):
     config = read(DATA_DIR=str(tmp_path)).with_keys()
-    again = read(DATA_DIR=str(tmp_path), SECRET_KEY=config.secret_key, ENCRYPTION_KEYS=",".join(config.encryption_keys))
+    again = read(
+        DATA_DIR=str(tmp_path),
+        SECRET_KEY=config.secret_key,
+        ENCRYPTION_KEYS=",".join(config.encryption_keys),
+    )
     assert again.with_keys() == config
 
 

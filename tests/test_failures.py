@@ -4,10 +4,12 @@ import logging
 
 import pytest
 from channels import create, fields_in, form_of, stored_form
-from peewee import sqlite3  # Tocsin's own: two libraries in one process do not see each other's locks
+from peewee import (
+    sqlite3,
+)  # Tocsin's own: two libraries in one process do not see each other's locks
 
 from models import Channel, db
-from web import channels
+from web.channels import views
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,10 @@ from web import channels
 def test_every_failure_is_a_page_in_words(client, method, path, status):
     response = getattr(client, method)(path)
     assert response.status_code == status
-    assert f"Answered by Tocsin itself, with status {status}" in response.text or "deleted meanwhile" in response.text
+    assert (
+        f"Answered by Tocsin itself, with status {status}" in response.text
+        or "deleted meanwhile" in response.text
+    )
     assert "Traceback" not in response.text
 
 
@@ -45,7 +50,8 @@ def test_for_htmx_a_failure_is_a_fragment(client):
 
 @pytest.mark.parametrize("token", [{}, {"csrf_token": "forged"}, {"csrf_token": ""}])
 @pytest.mark.parametrize(
-    "path", ["/channels", "/channels/1", "/channels/1/test", "/channels/new/preview", "/channels/new/rows"]
+    "path",
+    ["/channels", "/channels/1", "/channels/1/test", "/channels/new/preview", "/channels/new/rows"],
 )
 def test_a_missing_or_forged_token_changes_nothing_and_loses_nothing(client, path, token):
     create(client, name="Before")
@@ -65,12 +71,16 @@ def test_every_button_of_the_list_needs_the_token(client, action):
 
 
 def test_a_field_check_without_a_token_says_so_in_a_fragment(client):
-    response = client.without_token("/channels/new/validate/name", form_of(), headers={"HX-Request": "true"})
+    response = client.without_token(
+        "/channels/new/validate/name", form_of(), headers={"HX-Request": "true"}
+    )
     assert response.status_code == 400
     assert "<!doctype" not in response.text
 
 
-@pytest.mark.parametrize("path", ["/channels", "/channels/new/test", "/channels/new/validate/payload"])
+@pytest.mark.parametrize(
+    "path", ["/channels", "/channels/new/test", "/channels/new/validate/payload"]
+)
 def test_a_form_of_ten_megabytes_is_told_to_be_too_much(client, path):
     response = client.post(path, form_of(payload='"' + "a" * 10_000_000 + '"'))
     assert response.status_code == 413
@@ -79,15 +89,28 @@ def test_a_form_of_ten_megabytes_is_told_to_be_too_much(client, path):
 
 @pytest.mark.parametrize(
     "payload",
-    ["[" * 60_000, "9" * 60_000, '"\\ud800"', "\x00", '{"a":' * 100 + "1" + "}" * 100, "{" + '"a":1,' * 9000 + '"a":1}'],
+    [
+        "[" * 60_000,
+        "9" * 60_000,
+        '"\\ud800"',
+        "\x00",
+        '{"a":' * 100 + "1" + "}" * 100,
+        "{" + '"a":1,' * 9000 + '"a":1}',
+    ],
 )
 def test_no_payload_breaks_a_page(client, payload):
     response = client.post("/channels", form_of(payload=payload))
     assert response.status_code in (303, 422)
 
 
-@pytest.mark.parametrize("field", ["name", "url", "payload", "timeout", "auth", "kind", "method", "version", "headers-0-name"])
-@pytest.mark.parametrize("value", ["\x00", "\ud7ff\U0010ffff", "%s %d {0} {{x}}", "' OR 1=1 --", "a" * 5000, "<img src=x>"])
+@pytest.mark.parametrize(
+    "field",
+    ["name", "url", "payload", "timeout", "auth", "kind", "method", "version", "headers-0-name"],
+)
+@pytest.mark.parametrize(
+    "value",
+    ["\x00", "\ud7ff\U0010ffff", "%s %d {0} {{x}}", "' OR 1=1 --", "a" * 5000, "<img src=x>"],
+)
 def test_no_value_of_any_field_breaks_a_page(client, field, value):
     form = form_of(**{"headers-0-name": "X-A"}) | {field: value}
     for path in ("/channels", "/channels/new/preview"):
@@ -97,7 +120,9 @@ def test_no_value_of_any_field_breaks_a_page(client, field, value):
 
 
 def test_unknown_fields_are_ignored_and_repeated_ones_do_no_harm(client):
-    response = client.post("/channels", form_of(nonsense="x", id="7", state="paused", __class__="y"))
+    response = client.post(
+        "/channels", form_of(nonsense="x", id="7", state="paused", __class__="y")
+    )
     assert response.status_code == 303
     assert Channel.get().state == "delivering"
 
@@ -112,12 +137,14 @@ def test_a_foreign_host_is_refused(client):
     assert client.get("/channels", headers={"Host": "localhost:8000"}).status_code == 200
 
 
-def test_a_bug_of_our_own_is_a_sentence_with_a_reference_and_a_line_in_the_log(client, monkeypatch, caplog):
+def test_a_bug_of_our_own_is_a_sentence_with_a_reference_and_a_line_in_the_log(
+    client, monkeypatch, caplog
+):
     def broken(_channel):
         raise RuntimeError("a bug")
 
     create(client)
-    monkeypatch.setattr(channels, "_row", broken)
+    monkeypatch.setattr(views, "_row", broken)
     with caplog.at_level(logging.ERROR):
         response = client.get("/channels")
     assert response.status_code == 500

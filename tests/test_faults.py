@@ -17,14 +17,21 @@ from receiver import FAULTS, FAULTS_NOW, Receiver
 from test_sender import ALLOW, message_of, resolver, send
 
 from config import Config
-from delivery import dial, sender
-from delivery.dial import Policy
+from delivery import sender
+from delivery.guard import dns, sockets
+from delivery.guard.exchange import Policy
 from delivery.outcome import REASONS
 from delivery.settings import Settings
 
 ELSEWHERE = {"accepted", "body_says_error", "template_error", "internal_error", "invalid_url"}
 # A certificate that is not trusted is looked at again over a second connection; nothing is sent over either.
-DISTRUSTED = {"tls_expired", "tls_not_yet_valid", "tls_self_signed", "tls_untrusted", "tls_hostname"}
+DISTRUSTED = {
+    "tls_expired",
+    "tls_not_yet_valid",
+    "tls_self_signed",
+    "tls_untrusted",
+    "tls_hostname",
+}
 SHORT, LONG, GRACE = 0.3, 3.0, 0.5
 MEGABYTES = 20
 
@@ -46,7 +53,9 @@ def nothing_but_the_loopback(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-    monkeypatch.setattr(dial.socket, "getaddrinfo", lambda *_args, **_kwargs: pytest.fail("a look-up"))
+    monkeypatch.setattr(
+        dns.socket, "getaddrinfo", lambda *_args, **_kwargs: pytest.fail("a look-up")
+    )
 
 
 @contextlib.contextmanager
@@ -70,12 +79,21 @@ def answers_of(fault, receiver, asked):
             raise fault.names
         names = fault.names(receiver) if callable(fault.names) else fault.names
         names = names if len(asked) == 1 else ("192.0.2.1",)
-        return [(socket.AF_INET6 if ":" in one else socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in names]
+        return [
+            (
+                socket.AF_INET6 if ":" in one else socket.AF_INET,
+                socket.SOCK_STREAM,
+                6,
+                "",
+                (one, port),
+            )
+            for one in names
+        ]
 
     return getaddrinfo
 
 
-def sockets():
+def open_sockets():
     """The sockets that this process holds."""
     found = set()
     for entry in os.scandir("/proc/self/fd"):
@@ -90,7 +108,9 @@ def memory(what):
 
 
 def forget_the_peak():
-    with contextlib.suppress(OSError):  # Where that is not allowed, only a new peak of the whole process is seen.
+    with contextlib.suppress(
+        OSError
+    ):  # Where that is not allowed, only a new peak of the whole process is seen.
         Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -98,9 +118,11 @@ def run(fault, receiver, certificates, monkeypatch):
     """Sends once to the receiver of the fault: the outcome, the seconds it took, the names that were looked up."""
     asked = []
     if fault.names is not None:
-        monkeypatch.setattr(dial.socket, "getaddrinfo", answers_of(fault, receiver, asked))
+        monkeypatch.setattr(dns.socket, "getaddrinfo", answers_of(fault, receiver, asked))
     url = fault.url.format(port=receiver.port) or receiver.url
-    settings = Settings(url=url, timeout=SHORT if fault.slow else LONG, ca_pem=certificates.pem if fault.tls else "")
+    settings = Settings(
+        url=url, timeout=SHORT if fault.slow else LONG, ca_pem=certificates.pem if fault.tls else ""
+    )
     message = message_of(settings)
     message = replace(message, body=b"x" * fault.body) if fault.body else message
     policy = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": fault.allow}).allow)
@@ -112,7 +134,7 @@ def run(fault, receiver, certificates, monkeypatch):
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_every_fault_is_told_in_time_and_leaves_nothing_behind(fault, certificates, monkeypatch):
     context = certificates.context(fault.tls) if fault.tls else None
-    threads, open_before = set(threading.enumerate()), sockets()
+    threads, open_before = set(threading.enumerate()), open_sockets()
     receiver = Receiver(tls=context, skips=fault.skips)
     receiver.script = fault.script
     with full_socket(receiver.port) if fault.full else contextlib.nullcontext():
@@ -138,13 +160,15 @@ def test_every_fault_is_told_in_time_and_leaves_nothing_behind(fault, certificat
     for thread in left:
         thread.join(5)  # A look-up whose answer came; nothing waits for the end of its thread.
     assert not any(thread.is_alive() for thread in left)
-    assert sockets() <= open_before
+    assert open_sockets() <= open_before
 
     assert len(asked) <= 1
     assert receiver.connections <= (0 if verdict == "blocked" else 2 if reason in DISTRUSTED else 1)
     assert not (reason in DISTRUSTED and receiver.requests)
     if fault.host:
-        assert [request.headers["Host"] for request in receiver.requests] == [fault.host.format(port=receiver.port)]
+        assert [request.headers["Host"] for request in receiver.requests] == [
+            fault.host.format(port=receiver.port)
+        ]
 
 
 def test_the_catalogue_is_large_and_its_names_are_unique():
@@ -157,15 +181,17 @@ def test_every_reason_that_comes_from_outside_is_reached():
     assert {fault.expected.split()[1] for fault in FAULTS} == set(REASONS) - ELSEWHERE
 
 
-def test_a_family_of_addresses_that_this_machine_does_not_have_is_passed_over(receiver, monkeypatch):
+def test_a_family_of_addresses_that_this_machine_does_not_have_is_passed_over(
+    receiver, monkeypatch
+):
     resolver(monkeypatch, "::1", "127.0.0.1")
-    made = dial.DeadlineSocket
+    made = sockets.DeadlineSocket
 
     def only_v4(family, kind):
         if family == socket.AF_INET6:
             raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
         return made(family, kind)
 
-    monkeypatch.setattr(dial, "DeadlineSocket", only_v4)
+    monkeypatch.setattr(sockets, "DeadlineSocket", only_v4)
     policy = Policy((*ALLOW, *Config.from_env({"TOCSIN_ALLOW_NETWORKS": "::1"}).allow))
     assert send(f"http://name.example:{receiver.port}/", policy).verdict == "delivered"

@@ -8,12 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from receiver import reply
 
-from delivery.outcome import Stage
+from delivery.outcome import StageResult
 from web.filters import NARROWEST, waterfall
 
 
 def bars(*milliseconds):
-    return [(start, length) for _, start, length in waterfall([Stage("s", one) for one in milliseconds])]
+    return [
+        (start, length)
+        for _, start, length in waterfall([StageResult("s", one) for one in milliseconds])
+    ]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +30,9 @@ def bars(*milliseconds):
         ((0.0, 0.0), [(0, NARROWEST), (0, NARROWEST)]),
     ],
 )
-def test_each_bar_begins_where_the_one_before_ends_and_none_is_too_narrow_to_see(milliseconds, placed):
+def test_each_bar_begins_where_the_one_before_ends_and_none_is_too_narrow_to_see(
+    milliseconds, placed
+):
     assert bars(*milliseconds) == placed
 
 
@@ -40,7 +45,9 @@ def test_no_bar_leaves_the_line(milliseconds):
 
 
 @pytest.mark.parametrize(("status", "signs"), [(200, "✓✓✓✓✓✓"), (404, "✓✓✓✓✓✗")])
-def test_the_waterfall_of_a_test_says_without_colour_what_went_wrong(client, receiver, status, signs):
+def test_the_waterfall_of_a_test_says_without_colour_what_went_wrong(
+    client, receiver, status, signs
+):
     receiver.script = reply(status)
     page = client.post("/channels/new/test", form_of(receiver.url)).text
     table = re.search(r'<table class="stages">.*?</table>', page, re.DOTALL)[0]
@@ -48,5 +55,15 @@ def test_the_waterfall_of_a_test_says_without_colour_what_went_wrong(client, rec
     assert table.count("<rect ") == 6
     assert table.count(": failed") == signs.count("✗")
     assert "style=" not in table
-    for text in ("policy", "dns", "tcp", "sent", "first byte", "verdict", " ms", "connected to 127.0.0.1", " bytes"):
+    for text in (
+        "policy",
+        "dns",
+        "tcp",
+        "sent",
+        "first byte",
+        "verdict",
+        " ms",
+        "connected to 127.0.0.1",
+        " bytes",
+    ):
         assert text in table

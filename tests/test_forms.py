@@ -3,7 +3,7 @@
 import pytest
 from channels import create, fields_in, form_of, stored_form
 
-from web.fields import MOST_HEADERS
+from web.channels.fields import MOST_HEADERS
 
 
 def message(client, field, path="/channels/new", **fields):
@@ -49,7 +49,10 @@ ACCEPTED = [
     ("auth_secret", {"auth": "basic", "auth_username": "me", "auth_secret": ""}),
     ("auth_username", {"auth": "header", "auth_username": "X-Api-Key"}),
     ("signing_secret", {"signing": "github", "signing_secret": "x"}),
-    ("signing_secret", {"signing": "standard", "signing_secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"}),
+    (
+        "signing_secret",
+        {"signing": "standard", "signing_secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"},
+    ),
     ("signing_secret", {"signing": "standard", "signing_secret": "MDEyMzQ1Njc4OWFi"}),
     ("signing_timestamp_header", {"signing": "grafana", "signing_timestamp_header": ""}),
     ("ca_pem", {"ca_pem": ""}),
@@ -106,7 +109,11 @@ REFUSED = [
     ("headers-0-name", {"headers_0_name": "Host"}, "set by Tocsin itself"),
     ("headers-0-name", {"headers_0_name": "content-length"}, "set by Tocsin itself"),
     ("headers-0-name", {"headers_0_name": "Webhook-Id"}, "set by Tocsin itself"),
-    ("headers-0-name", {"headers_0_name": "Authorization", "auth": "bearer", "auth_secret": "x"}, "sets this header already"),
+    (
+        "headers-0-name",
+        {"headers_0_name": "Authorization", "auth": "bearer", "auth_secret": "x"},
+        "sets this header already",
+    ),
     ("headers-4-name", {"headers_1_name": "X-A", "headers_4_name": "x-a"}, "twice"),
     ("headers-0-value", {"headers_0_name": "X-A", "headers_0_value": "a\r\nX-B: c"}, "line break"),
     ("headers-0-value", {"headers_0_name": "X-A", "headers_0_value": "監"}, "latin-1"),
@@ -124,7 +131,11 @@ REFUSED = [
         {"signing": "standard", "signing_secret": "whsec_MDEy", "signing_secret_old": "?"},
         "whsec_ and base64",
     ),
-    ("signing_timestamp_header", {"signing": "grafana", "signing_timestamp_header": "a b"}, "letters, digits"),
+    (
+        "signing_timestamp_header",
+        {"signing": "grafana", "signing_timestamp_header": "a b"},
+        "letters, digits",
+    ),
     ("ca_pem", {"ca_pem": "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"}, "PEM"),
 ]
 
@@ -161,7 +172,13 @@ def test_a_box_that_a_person_unticked_is_off(client):
 def stored_with_secrets(client, url):
     rows = {"headers_0_name": "X-Key", "headers_0_value": "s3cret-row", "headers_0_secret": "1"}
     return create(
-        client, url, auth="bearer", auth_secret="s3cret-token", signing="github", signing_secret="s3cret-sign", **rows
+        client,
+        url,
+        auth="bearer",
+        auth_secret="s3cret-token",
+        signing="github",
+        signing_secret="s3cret-sign",
+        **rows,
     )
 
 
@@ -180,17 +197,23 @@ def test_blank_secrets_keep_what_is_stored_header_rows_by_their_name(client, rec
 def test_a_secret_is_removed_only_by_saying_so(client):
     channel_id = stored_with_secrets(client, "https://h.example/x")
     form = {**stored_form(client, channel_id), "auth_secret-remove": "1"}
-    assert "Enter the secret" in client.post(f"/channels/{channel_id}/validate/auth_secret", form).text
+    assert (
+        "Enter the secret" in client.post(f"/channels/{channel_id}/validate/auth_secret", form).text
+    )
     assert client.post(f"/channels/{channel_id}", {**form, "auth": "none"}).status_code == 303
     again = {**stored_form(client, channel_id), "auth": "bearer"}
     assert client.post(f"/channels/{channel_id}", again).status_code == 422
 
 
-@pytest.mark.parametrize("url", ["http://h.example/x", "https://other.example/x", "https://h.example:444/x"])
+@pytest.mark.parametrize(
+    "url", ["http://h.example/x", "https://other.example/x", "https://h.example:444/x"]
+)
 @pytest.mark.parametrize("action", ["", "/test"])
 def test_a_kept_secret_never_goes_to_another_origin(client, url, action):
     channel_id = stored_with_secrets(client, "https://h.example/x")
-    response = client.post(f"/channels/{channel_id}{action}", {**stored_form(client, channel_id), "url": url})
+    response = client.post(
+        f"/channels/{channel_id}{action}", {**stored_form(client, channel_id), "url": url}
+    )
     assert response.status_code == 422
     assert response.text.count("type it again") >= 3
 
@@ -203,7 +226,11 @@ def test_another_path_of_the_same_origin_keeps_the_secrets(client):
 
 def test_a_hidden_value_cannot_be_made_readable_by_unticking_secret(client):
     channel_id = stored_with_secrets(client, "https://h.example/x")
-    form = {name: value for name, value in stored_form(client, channel_id).items() if name != "headers-0-secret"}
+    form = {
+        name: value
+        for name, value in stored_form(client, channel_id).items()
+        if name != "headers-0-secret"
+    }
     response = client.post(f"/channels/{channel_id}", form)
     assert response.status_code == 422
     assert "type it again to make it readable" in response.text

@@ -15,14 +15,14 @@ from receiver import raw, reply
 
 from config import Config
 from delivery import sender
-from delivery.alert import sample_alert
-from delivery.dial import Policy
-from delivery.kinds import Event
-from delivery.masking import BLANK_LETTERS, visible
+from delivery.alerts.samples import sample_alert
+from delivery.event import Event
+from delivery.guard.exchange import Policy
 from delivery.message import build
+from delivery.redaction import BLANK_LETTERS, escape_invisible
 from delivery.settings import Settings
 from models import Attempt, db
-from web.editor import TESTS_SHOWN
+from web.channels.editor import TESTS_SHOWN
 
 POLICY = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}).allow)
 
@@ -60,10 +60,14 @@ class Page(HTMLParser):
 def unseen(text) -> set[str]:
     """The characters of a text that nobody sees or that turn its direction."""
     hidden = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs")
-    return {one for one in text if one not in "\n\t " and (unicodedata.category(one) in hidden or one in BLANK_LETTERS)}
+    return {
+        one
+        for one in text
+        if one not in "\n\t " and (unicodedata.category(one) in hidden or one in BLANK_LETTERS)
+    }
 
 
-class Bench:
+class TestRunner:
     """Sends tests of one channel, each both for htmx and as a whole page."""
 
     def __init__(self, client, receiver):
@@ -71,7 +75,14 @@ class Bench:
         self.channel_id = create(client, receiver.url, timeout="2")
         self.form = stored_form(client, self.channel_id)
         # So that the list of the latest tests has its full length on every page that is compared.
-        row = {"purpose": "test", "at": 1, "config_hash": "", "verdict": "failed", "reason": "ok", "actor": "receiver"}
+        row = {
+            "purpose": "test",
+            "at": 1,
+            "config_hash": "",
+            "verdict": "failed",
+            "reason": "ok",
+            "actor": "receiver",
+        }
         row |= {"channel": self.channel_id, "milliseconds": 1, "receiver": "x"}
         Attempt.insert_many([row] * TESTS_SHOWN).execute()
 
@@ -100,7 +111,7 @@ def headers_of(response) -> list:
 
 @pytest.fixture
 def bench(client, receiver):
-    return Bench(client, receiver)
+    return TestRunner(client, receiver)
 
 
 BODY, HEADERS = "Body of the answer", "Headers of the answer"
@@ -140,15 +151,17 @@ def test_a_body_is_shown_as_text_and_changes_nothing_around_it(bench, name):
     for page in bench.compare(reply(500, text.encode(), Content_Type="text/html"), plain):
         shown = page.texts[BODY]
         assert 0 < len(shown) <= 4000
-        assert shown == visible(text)[:4000]
+        assert shown == escape_invisible(text)[:4000]
 
 
 @pytest.mark.parametrize(
-    "text", ["a\u034fb", "a\u17b4b", "a\u2065b", "a\ufff0b", "a\U000e0100b"], ids=lambda text: f"U+{ord(text[1]):04X}"
+    "text",
+    ["a\u034fb", "a\u17b4b", "a\u2065b", "a\ufff0b", "a\U000e0100b"],
+    ids=lambda text: f"U+{ord(text[1]):04X}",
 )
 def test_letters_that_unicode_says_to_draw_as_nothing_are_spelled_out(text):
     # Default_Ignorable_Code_Point beyond the format characters, without the selector that emoji need.
-    assert text[1] not in visible(text)
+    assert text[1] not in escape_invisible(text)
 
 
 BYTES = {
@@ -158,7 +171,18 @@ BYTES = {
     "surrogates": b"\xed\xa0\x80\xed\xb0\x80",
     "a picture": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
 }
-CHARSETS = ["utf-7", "utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1", "windows-1252", "shift_jis", "gb18030", "cp037"]
+CHARSETS = [
+    "utf-7",
+    "utf-16",
+    "utf-16-le",
+    "utf-32",
+    "utf-8-sig",
+    "latin-1",
+    "windows-1252",
+    "shift_jis",
+    "gb18030",
+    "cp037",
+]
 CHARSETS += [
     "unicode_escape",
     "raw_unicode_escape",
@@ -186,14 +210,25 @@ CHARSETS += [
     "os",
     "a" * 1000,
 ]
-CHARSETS += ['"', "'utf-8", "utf-8; charset=utf-16", "", "\xff\xfe", "<script>", "%s", "u\x00tf-8", "utf-8\x00", "utf_8:x/../y"]
+CHARSETS += [
+    '"',
+    "'utf-8",
+    "utf-8; charset=utf-16",
+    "",
+    "\xff\xfe",
+    "<script>",
+    "%s",
+    "u\x00tf-8",
+    "utf-8\x00",
+    "utf_8:x/../y",
+]
 ESCAPES = b"+ADw-script+AD4- \\x3cscript\\x3e \\q \\ud800 \\N{BULLET} xn--80ak6aa92e.com bcher-kva \x00\xff<script>"
 
 
 @pytest.mark.parametrize("name", BYTES)
 def test_bytes_that_are_no_text_are_shown_as_far_as_they_can_be(bench, name):
     for page in bench.compare(raw(answer(BYTES[name])), reply(500, b"plain", Content_Type="x")):
-        assert page.texts[BODY] == visible(BYTES[name].decode("utf-8", "replace"))
+        assert page.texts[BODY] == escape_invisible(BYTES[name].decode("utf-8", "replace"))
 
 
 def answer(body: bytes, charset: bytes = b"utf-8", status: bytes = b"500 Oops") -> bytes:
@@ -227,7 +262,9 @@ def test_no_charset_costs_more_than_a_moment(receiver, charset, unit):
 
 def test_a_body_in_another_charset_is_read_and_then_escaped_like_any(bench):
     text = "<b>é</b>\u202e"
-    for page in bench.compare(raw(answer(text.encode("utf-16"), b"utf-16")), reply(500, b"plain", Content_Type="x")):
+    for page in bench.compare(
+        raw(answer(text.encode("utf-16"), b"utf-16")), reply(500, b"plain", Content_Type="x")
+    ):
         assert page.texts[BODY] == "<b>é</b>\\u202e"
 
 
@@ -280,19 +317,36 @@ def test_a_reason_phrase_is_not_repeated(bench, name):
     assert [page.texts[BODY] for page in pages] == ["plain", "plain"]
 
 
-LOCATIONS = [b"javascript:alert(1)", b"<script>alert(1)</script>", b"http://x/\"'>", b"\xff\x1b[31m\xad", b"{detail} %s {0}"]
-LOCATIONS += [b"x" * 40_000, "http://x/\u202e".encode(), b"http://x/\r\n <b>", b"http://x/\rHX-Redirect: y"]
+LOCATIONS = [
+    b"javascript:alert(1)",
+    b"<script>alert(1)</script>",
+    b"http://x/\"'>",
+    b"\xff\x1b[31m\xad",
+    b"{detail} %s {0}",
+]
+LOCATIONS += [
+    b"x" * 40_000,
+    "http://x/\u202e".encode(),
+    b"http://x/\r\n <b>",
+    b"http://x/\rHX-Redirect: y",
+]
 
 
 @pytest.mark.parametrize("location", LOCATIONS, ids=lambda location: ascii(location[:20]))
 def test_where_a_redirect_points_to_is_text_too(bench, location):
     head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n"
     # One that could stand in the URL field is offered there, any other is only shown.
-    plain = b"http://other.example/" if location in (b"http://x/\"'>", b"http://x/\rHX-Redirect: y") else b"elsewhere"
+    plain = (
+        b"http://other.example/"
+        if location in (b"http://x/\"'>", b"http://x/\rHX-Redirect: y")
+        else b"elsewhere"
+    )
     bench.compare(raw(head % location), raw(head % plain))
 
 
-@pytest.mark.parametrize("wait", [b"<script>", b"\xff", b"1\x00", b"9" * 5000, b"0.000000001", b"nan", b"-1"], ids=ascii)
+@pytest.mark.parametrize(
+    "wait", [b"<script>", b"\xff", b"1\x00", b"9" * 5000, b"0.000000001", b"nan", b"-1"], ids=ascii
+)
 def test_a_wait_that_is_asked_for_is_a_number_or_nothing(bench, wait):
     head = b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\nRetry-After: %s\r\n\r\n"
     bench.compare(raw(head % wait), raw(head % b"5"))
@@ -318,7 +372,11 @@ def test_what_is_no_http_is_not_repeated(bench, name):
     bench.compare(raw(NONSENSE[name]), raw(b"SSH-2.0-OpenSSH_9\r\n"))
 
 
-@pytest.mark.parametrize("line", [b"<script>", b"\xff\x1b", b"-5", b"9" * 9000, b"1;x=<b>"], ids=lambda line: ascii(line[:9]))
+@pytest.mark.parametrize(
+    "line",
+    [b"<script>", b"\xff\x1b", b"-5", b"9" * 9000, b"1;x=<b>"],
+    ids=lambda line: ascii(line[:9]),
+)
 def test_a_broken_chunk_line_is_not_repeated(bench, line):
     head = b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nplain\r\n"
     hostile, plain = raw(head + line + b"\r\n"), raw(head + b"zz\r\n")
@@ -342,7 +400,11 @@ def secure(certificate):
                 connection, _ = server.accept()
             except OSError:
                 return
-            with connection, contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as wrapped:
+            with (
+                connection,
+                contextlib.suppress(OSError),
+                context.wrap_socket(connection, server_side=True) as wrapped,
+            ):
                 wrapped.recv(65536)
                 wrapped.sendall(b"HTTP/1.1 500 Oops\r\nContent-Length: 5\r\n\r\nplain")
 
@@ -366,11 +428,17 @@ def test_names_in_a_certificate_are_hostile_text_too(client, trust, host, issuer
         pem = authority.cert_pem.bytes().decode() if trust == "trusted" else ""
         certificate = authority.issue_cert(host, organization_name=issuer)
         with secure(certificate) as port:
-            form = form_of(f"https://127.0.0.1:{port}/hooks", ca_pem=pem, verify_tls="0" if trust == "not checked" else "1")
+            form = form_of(
+                f"https://127.0.0.1:{port}/hooks",
+                ca_pem=pem,
+                verify_tls="0" if trust == "not checked" else "1",
+            )
             return [client.post("/channels/new/test", form, htmx=htmx) for htmx in (True, False)]
 
     expected, given = pages("Plain"), pages(issuer)
-    assert len(given[0].text) - len(expected[0].text) < 5000  # of the fragments: a page holds the pasted authority too
+    assert (
+        len(given[0].text) - len(expected[0].text) < 5000
+    )  # of the fragments: a page holds the pasted authority too
     for ours, theirs in zip(expected, given, strict=True):
         assert marks(theirs.text)["reason"] == marks(ours.text)["reason"]
         assert Page(theirs.text).structure == Page(ours.text).structure
@@ -387,7 +455,14 @@ def test_stored_attempts_of_hostile_answers_leave_the_edit_page_as_it_was(bench)
     bench.test(reply(500, b"plain"))
     before = bench.client.get(path)
     for text in list(TEXTS.values())[:8]:
-        bench.test(reply(500, text.encode(), X=text.encode("ascii", "replace").decode()[:100], HX_Redirect="/x"))
+        bench.test(
+            reply(
+                500,
+                text.encode(),
+                X=text.encode("ascii", "replace").decode()[:100],
+                HX_Redirect="/x",
+            )
+        )
     after = bench.client.get(path)
     assert Attempt.select().where(Attempt.excerpt.contains("<script>")).count() > 0
     assert Page(after.text).structure == Page(before.text).structure
@@ -395,15 +470,22 @@ def test_stored_attempts_of_hostile_answers_leave_the_edit_page_as_it_was(bench)
     assert unseen(after.text) <= unseen(before.text)
 
 
-@pytest.mark.parametrize("column", ["verdict", "reason", "actor", "receiver", "stages", "excerpt", "config_hash", "purpose"])
+@pytest.mark.parametrize(
+    "column",
+    ["verdict", "reason", "actor", "receiver", "stages", "excerpt", "config_hash", "purpose"],
+)
 @pytest.mark.parametrize("status", [500, None])
-def test_a_stored_attempt_that_is_damaged_or_hostile_leaves_the_edit_page_whole(bench, column, status):
+def test_a_stored_attempt_that_is_damaged_or_hostile_leaves_the_edit_page_whole(
+    bench, column, status
+):
     bench.test(reply(500, b"plain"))
     db.execute_sql("UPDATE attempt SET status = ?", (status,))
     before = bench.client.get(f"/channels/{bench.channel_id}/edit")
     db.execute_sql(f"UPDATE attempt SET {column} = ?", (MARKUP if column != "purpose" else "test",))
     after = bench.client.get(f"/channels/{bench.channel_id}/edit")
     assert after.status_code == 200
-    assert [one[0] for one in Page(after.text).structure] == [one[0] for one in Page(before.text).structure]
+    assert [one[0] for one in Page(after.text).structure] == [
+        one[0] for one in Page(before.text).structure
+    ]
     assert "<script>alert" not in after.text
     assert headers_of(after) == headers_of(before)

@@ -8,21 +8,32 @@ import threading
 import time
 
 import pytest
-from peewee import DatabaseError, IntegrityError, InterfaceError, OperationalError, SqliteDatabase, sqlite3
+from peewee import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SqliteDatabase,
+    sqlite3,
+)
 
-from delivery import commits, outbox
-from delivery.alert import rfc3339
-from delivery.commits import GroupCommit
-from delivery.incoming import native
-from delivery.owing import LIFE
+from clock import now_ms
+from delivery import batch_writer, outbox
+from delivery.alerts.alert import rfc3339
+from delivery.alerts.parsers import native
+from delivery.alerts.routing import DELIVERY_LIFETIME
+from delivery.batch_writer import BatchWriter
 from models import Alert, Channel, Delivery, Receipt, Token, db
-from web import ingest
-from web.editor import now_ms
+from web.api import alerts
+from web.auth.tokens import make
 from web.services import services
-from web.tokens import make
 
 NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
-LABELS = {"alertname": "p99 latency above 800 ms", "service_name": "checkout", "severity": "critical"}
+LABELS = {
+    "alertname": "p99 latency above 800 ms",
+    "service_name": "checkout",
+    "severity": "critical",
+}
 FIRING = {
     "labels": LABELS,
     "annotations": {"summary": "p99 is 1.2 s, limit 800 ms"},
@@ -30,7 +41,11 @@ FIRING = {
     "endsAt": "2026-04-01T09:15:00Z",
     "generatorURL": "https://alerts.example.test/alerts/4711",
 }
-RESOLVED = {**FIRING, "annotations": {"summary": "p99 back to 310 ms"}, "endsAt": "2026-03-02T09:41:30.004Z"}
+RESOLVED = {
+    **FIRING,
+    "annotations": {"summary": "p99 back to 310 ms"},
+    "endsAt": "2026-03-02T09:41:30.004Z",
+}
 DISK = {"alertname": "DiskAlmostFull", "instance": "db-2:9100", "severity": "warning"}
 WEBHOOK = {
     "version": "4",
@@ -61,7 +76,15 @@ GRAFANA = {
     "orgId": 1,
     "state": "alerting",
     "title": "[FIRING:1] HighErrorRate",
-    "alerts": [{**WEBHOOK["alerts"][0], "dashboardURL": "", "panelURL": "", "values": {"B": 7.1}, "valueString": "[ B=7.1 ]"}],
+    "alerts": [
+        {
+            **WEBHOOK["alerts"][0],
+            "dashboardURL": "",
+            "panelURL": "",
+            "values": {"B": 7.1},
+            "valueString": "[ B=7.1 ]",
+        }
+    ],
 }
 UPTRACE = {
     "id": "1772442900120457000",
@@ -98,7 +121,9 @@ class Sender:
         """Posts JSON, or bytes as they are."""
         body = sent if isinstance(sent, bytes) else json.dumps(sent)
         kind = {"Content-Type": "application/json"}
-        return self.client.open(path, method=method, data=body, headers={**self.headers, **kind, **(headers or {})})
+        return self.client.open(
+            path, method=method, data=body, headers={**self.headers, **kind, **(headers or {})}
+        )
 
 
 @pytest.fixture
@@ -115,7 +140,7 @@ def channel(app):
 def in_march(monkeypatch):
     """It is the moment of the examples."""
     now = itertools.count(NOW)
-    monkeypatch.setattr(ingest, "now_ms", lambda: next(now))
+    monkeypatch.setattr(alerts, "now_ms", lambda: next(now))
 
 
 def stored():
@@ -126,7 +151,9 @@ def stored():
 
 
 def test_our_own_shape_is_answered_with_what_was_stored(sender, channel):
-    answer = sender.post("/api/v1/alerts", [{"name": "Disk full"}, {"name": "Load"}, {"name": "Disk full"}])
+    answer = sender.post(
+        "/api/v1/alerts", [{"name": "Disk full"}, {"name": "Load"}, {"name": "Disk full"}]
+    )
     assert (answer.status_code, answer.content_type) == (202, "application/json")
     first, second = Delivery.select().order_by(Delivery.id)
     assert answer.json == {
@@ -136,46 +163,67 @@ def test_our_own_shape_is_answered_with_what_was_stored(sender, channel):
             {"id": 1, "deliveries": []},
         ]
     }
-    assert sender.post("/api/v1/alerts", {"name": "Load", "status": "closed"}).json["alerts"][0]["id"] == 2
+    assert (
+        sender.post("/api/v1/alerts", {"name": "Load", "status": "closed"}).json["alerts"][0]["id"]
+        == 2
+    )
     assert stored() == [("Disk full", "open"), ("Load", "closed")]
     assert sender.post("/api/v1/alerts", []).json == {"alerts": []}
 
 
 def test_uptrace_may_post_as_to_an_alertmanager(sender, in_march):
     answer = sender.post("/api/v2/alerts", [FIRING])
-    assert (answer.status_code, answer.data, rfc3339(Alert.get().closes_at)) == (200, b"", "2026-04-01T09:15:00.000Z")
+    assert (answer.status_code, answer.data, rfc3339(Alert.get().closes_at)) == (
+        200,
+        b"",
+        "2026-04-01T09:15:00.000Z",
+    )
     assert sender.post("/api/v2/alerts", [RESOLVED]).status_code == 200
     assert (stored(), Alert.get().closes_at) == ([(LABELS["alertname"], "closed")], None)
 
 
 def test_alertmanagers_good_alerts_are_stored_beside_bad_ones(sender):
-    answer = sender.post("/api/v2/alerts", [{"labels": LABELS}, {"labels": {"": "x"}}, {"labels": {"a": ""}}])
+    answer = sender.post(
+        "/api/v2/alerts", [{"labels": LABELS}, {"labels": {"": "x"}}, {"labels": {"a": ""}}]
+    )
     assert (answer.status_code, answer.content_type) == (400, "application/json")
     assert answer.json == 'invalid label set: invalid name ""; at least one label pair required'
     assert stored() == [(LABELS["alertname"], "open")]
 
 
-@pytest.mark.parametrize(("path", "method"), [("alertmanager", "POST"), ("grafana", "POST"), ("grafana", "PUT")])
+@pytest.mark.parametrize(
+    ("path", "method"), [("alertmanager", "POST"), ("grafana", "POST"), ("grafana", "PUT")]
+)
 def test_webhooks_open_and_close(sender, path, method):
     sent = GRAFANA if path == "grafana" else WEBHOOK
     answer = sender.post(f"/ingest/{path}", sent, method=method)
     assert (answer.status_code, answer.json, stored()) == (200, {}, [("DiskAlmostFull", "open")])
     closed = {**sent["alerts"][0], "status": "resolved", "endsAt": "2026-03-02T09:00:00Z"}
-    assert sender.post(f"/ingest/{path}", {**sent, "alerts": [closed]}, method=method).status_code == 200
+    assert (
+        sender.post(f"/ingest/{path}", {**sent, "alerts": [closed]}, method=method).status_code
+        == 200
+    )
     assert stored() == [("DiskAlmostFull", "closed")]
 
 
 def test_a_webhooks_good_alerts_are_stored_beside_bad_ones(sender):
     answer = sender.post("/ingest/grafana", {"alerts": [{"labels": DISK}, {"labels": {}}]})
     assert (answer.status_code, answer.content_type) == (422, "application/problem+json")
-    assert answer.json["detail"].startswith("Some alerts cannot be taken; the others are stored. alerts[1]: it has no labels")
+    assert answer.json["detail"].startswith(
+        "Some alerts cannot be taken; the others are stored. alerts[1]: it has no labels"
+    )
     assert stored() == [("DiskAlmostFull", "open")]
 
 
 def test_uptraces_webhook_opens_and_closes(sender):
     assert sender.post("/ingest/uptrace", UPTRACE).json == {}
     alert = {**UPTRACE["alert"], "status": "closed"}
-    assert sender.post("/ingest/uptrace", {**UPTRACE, "eventName": "status-changed", "alert": alert}).status_code == 200
+    assert (
+        sender.post(
+            "/ingest/uptrace", {**UPTRACE, "eventName": "status-changed", "alert": alert}
+        ).status_code
+        == 200
+    )
     assert stored() == [("p99 latency above 800 ms", "closed")]
 
 
@@ -189,14 +237,29 @@ def test_who_takes_us_for_an_alertmanager_is_answered(sender):
         answer = sender.client.get(path)
         assert (answer.status_code, answer.text, answer.mimetype) == (200, words, "text/plain")
     status = sender.client.get("/api/v2/status", headers=sender.headers).json
-    assert (status["cluster"], status["config"]) == ({"status": "disabled", "peers": []}, {"original": ""})
-    assert set(status["versionInfo"]) == {"version", "revision", "branch", "buildUser", "buildDate", "goVersion"}
+    assert (status["cluster"], status["config"]) == (
+        {"status": "disabled", "peers": []},
+        {"original": ""},
+    )
+    assert set(status["versionInfo"]) == {
+        "version",
+        "revision",
+        "branch",
+        "buildUser",
+        "buildDate",
+        "goVersion",
+    }
     assert status["uptime"].endswith("Z")
 
 
 def test_it_is_not_ready_without_its_database(sender, monkeypatch):
-    monkeypatch.setattr("web.health.Channel.select", failing(OperationalError("disk I/O error")))
-    assert (sender.client.get("/-/ready").status_code, sender.client.get("/-/healthy").status_code) == (503, 200)
+    monkeypatch.setattr(
+        "web.api.health.Channel.select", failing(OperationalError("disk I/O error"))
+    )
+    assert (
+        sender.client.get("/-/ready").status_code,
+        sender.client.get("/-/healthy").status_code,
+    ) == (503, 200)
 
 
 # --- who may post -----------------------------------------------------------------------------------------------------
@@ -206,7 +269,11 @@ def test_it_is_not_ready_without_its_database(sender, monkeypatch):
 def test_a_token_may_stand_in_the_header_the_password_or_the_path(sender, path, caplog):
     caplog.set_level(logging.DEBUG)
     basic = base64.b64encode(f"anybody:{sender.token}".encode()).decode()
-    ways = [(path, {}), (path, {"Authorization": f"Basic {basic}"}), (f"/t/{sender.token}{path}", {"Authorization": ""})]
+    ways = [
+        (path, {}),
+        (path, {"Authorization": f"Basic {basic}"}),
+        (f"/t/{sender.token}{path}", {"Authorization": ""}),
+    ]
     for where, headers in ways:
         assert sender.post(where, POSTS[path], headers).status_code in (200, 202)
     assert len(stored()) == 1
@@ -220,8 +287,15 @@ def test_the_status_is_there_by_the_path_too(sender):
 @pytest.mark.parametrize("path", POSTS)
 def test_without_a_good_token_nothing_is_stored(app, sender, path):
     other = Sender(app, "metrics")
-    for where, token, status in ((path, other.token, 403), (f"/t/{other.token}{path}", "", 403), (f"/t/x{path}", "", 401)):
-        headers = {"Authorization": f"Bearer {token}" if token else "", "Content-Type": "application/json"}
+    for where, token, status in (
+        (path, other.token, 403),
+        (f"/t/{other.token}{path}", "", 403),
+        (f"/t/x{path}", "", 401),
+    ):
+        headers = {
+            "Authorization": f"Bearer {token}" if token else "",
+            "Content-Type": "application/json",
+        }
         answer = sender.client.post(where, data=json.dumps(POSTS[path]), headers=headers)
         assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert stored() == []
@@ -234,7 +308,9 @@ def test_a_token_that_is_revoked_is_refused_at_once(sender):
 
 
 def test_a_busy_database_does_not_keep_a_good_token_out(app, config, sender):
-    with_lock(config, lambda: sender.client.get("/api/v2/status", headers=sender.headers), status=200)
+    with_lock(
+        config, lambda: sender.client.get("/api/v2/status", headers=sender.headers), status=200
+    )
     assert Token.get().used_at is None
     sender.client.get("/api/v2/status", headers=sender.headers)
     assert Token.get().used_at is not None
@@ -256,7 +332,15 @@ def with_lock(config, request, status):
 
 # --- what is no good --------------------------------------------------------------------------------------------------
 
-NO_JSON = [b"", b"{", b"[1,]", b'{"name": NaN}', b"[" * 100_000, b'{"name": "n"} x', b'{"a": ' + b"9" * 5000]
+NO_JSON = [
+    b"",
+    b"{",
+    b"[1,]",
+    b'{"name": NaN}',
+    b"[" * 100_000,
+    b'{"name": "n"} x',
+    b'{"a": ' + b"9" * 5000,
+]
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -264,14 +348,20 @@ NO_JSON = [b"", b"{", b"[1,]", b'{"name": NaN}', b"[" * 100_000, b'{"name": "n"}
 def test_no_json_is_said_to_be_none(sender, path, body):
     answer = sender.post(path, body)
     v2 = path == "/api/v2/alerts"
-    assert (answer.status_code, answer.mimetype) == (400, "application/json" if v2 else "application/problem+json")
+    assert (answer.status_code, answer.mimetype) == (
+        400,
+        "application/json" if v2 else "application/problem+json",
+    )
     words = answer.json if v2 else answer.json["detail"]
     assert "JSON" in words or "nested" in words
     assert stored() == []
 
 
 @pytest.mark.parametrize("path", POSTS)
-@pytest.mark.parametrize("sent", [3, None, "text", True, [3], [[]], {"alerts": 3}, {"alert": []}, [None], {"alerts": [None]}])
+@pytest.mark.parametrize(
+    "sent",
+    [3, None, "text", True, [3], [[]], {"alerts": 3}, {"alert": []}, [None], {"alerts": [None]}],
+)
 def test_json_of_another_shape_is_refused_in_words(sender, path, sent):
     answer = sender.post(path, sent)
     words = answer.json if path == "/api/v2/alerts" else answer.json["detail"]
@@ -283,27 +373,40 @@ def test_json_of_another_shape_is_refused_in_words(sender, path, sent):
 def test_a_member_that_stands_twice_is_refused_by_ours_and_the_last_counts_elsewhere(sender):
     answer = sender.post("/api/v1/alerts", b'{"name": "a", "name": "b"}')
     assert (answer.status_code, "'name' stands twice" in answer.json["detail"]) == (400, True)
-    assert sender.post("/api/v2/alerts", b'[{"labels": {"a": "b"}, "labels": {"alertname": "c"}}]').status_code == 200
+    assert (
+        sender.post(
+            "/api/v2/alerts", b'[{"labels": {"a": "b"}, "labels": {"alertname": "c"}}]'
+        ).status_code
+        == 200
+    )
     assert stored() == [("c", "open")]
 
 
 def test_half_a_character_is_refused_by_ours_and_replaced_elsewhere(sender):
     assert sender.post("/api/v1/alerts", b'{"name": "\\ud800"}').status_code == 400
     assert sender.post("/api/v1/alerts", b'{"name": "\xff"}').status_code == 400
-    assert sender.post("/api/v2/alerts", b'[{"labels": {"alertname": "a\\uD800\\u00e9"}}]').status_code == 200
+    assert (
+        sender.post("/api/v2/alerts", b'[{"labels": {"alertname": "a\\uD800\\u00e9"}}]').status_code
+        == 200
+    )
     assert sender.post("/api/v2/alerts", b'[{"labels": {"alertname": "b\xff"}}]').status_code == 200
     assert stored() == [("a?é", "open"), ("b\ufffd", "open")]
 
 
 def test_ours_is_all_or_nothing(sender):
-    answer = sender.post("/api/v1/alerts", [{"name": "good"}, {"name": "bad", "starts_at": "10000-01-01T00:00:00Z"}])
+    answer = sender.post(
+        "/api/v1/alerts", [{"name": "good"}, {"name": "bad", "starts_at": "10000-01-01T00:00:00Z"}]
+    )
     assert (answer.status_code, stored()) == (422, [])
     assert list(answer.json["errors"]) == ["1.starts_at"]
 
 
 @pytest.mark.parametrize("path", POSTS)
 def test_too_large_a_body_is_refused_without_a_look(sender, path):
-    assert sender.post(path, b" " * (10 << 20) + json.dumps(POSTS[path]).encode()).status_code in (200, 202)
+    assert sender.post(path, b" " * (10 << 20) + json.dumps(POSTS[path]).encode()).status_code in (
+        200,
+        202,
+    )
     answer = sender.post(path, b" " * ((16 << 20) + 1))
     words = answer.json if path == "/api/v2/alerts" else answer.json["detail"]
     assert (answer.status_code, words) == (413, "Send at most 16 MB at a time. Nothing was stored.")
@@ -332,13 +435,22 @@ def test_the_same_key_gets_the_same_answer_and_nothing_more_is_stored(sender, ch
     assert (first.status_code, again.status_code, again.data) == (202, 202, first.data)
     assert (Delivery.select().count(), len(first.json["alerts"][0]["deliveries"])) == (1, 1)
     other = sender.post("/api/v1/alerts", [{"name": "b"}], key)
-    assert (other.status_code, "another body" in other.json["detail"], len(stored())) == (422, True, 1)
+    assert (other.status_code, "another body" in other.json["detail"], len(stored())) == (
+        422,
+        True,
+        1,
+    )
 
 
 def test_another_token_or_key_is_another_request(app, sender):
     second = Sender(app, "ingest", "metrics")
     for who, key in ((sender, "1"), (second, "1"), (sender, "2")):
-        assert who.post("/api/v1/alerts", {"name": key + who.token}, {"Idempotency-Key": key}).status_code == 202
+        assert (
+            who.post(
+                "/api/v1/alerts", {"name": key + who.token}, {"Idempotency-Key": key}
+            ).status_code
+            == 202
+        )
     assert (len(stored()), Receipt.select().count()) == (3, 3)
     assert not [row for row in Receipt.select() if row.key in ("1", "2")]
 
@@ -346,7 +458,7 @@ def test_another_token_or_key_is_another_request(app, sender):
 def test_a_key_is_forgotten_after_a_day(sender):
     key = {"Idempotency-Key": "k"}
     sender.post("/api/v1/alerts", {"name": "a"}, key)
-    Receipt.update(at=Receipt.at - LIFE - 1).execute()
+    Receipt.update(at=Receipt.at - DELIVERY_LIFETIME - 1).execute()
     assert sender.post("/api/v1/alerts", {"name": "b"}, key).status_code == 202
     assert (len(stored()), Receipt.select().count()) == (2, 1)
 
@@ -370,7 +482,9 @@ def test_the_same_twice_at_once_is_stored_once(app, sender, channel):
         client = app.test_client()
         begin.wait()
         headers = {**sender.headers, "Idempotency-Key": "k"}
-        answers.append(client.post("/api/v1/alerts", json=[{"name": "a"}, {"name": "b"}], headers=headers))
+        answers.append(
+            client.post("/api/v1/alerts", json=[{"name": "a"}, {"name": "b"}], headers=headers)
+        )
         db.close()
 
     together(send, 4)
@@ -395,8 +509,12 @@ def together(work, count):
 def test_it_is_committed_before_it_is_answered(app, config, sender, path, monkeypatch):
     other = SqliteDatabase(str(config.database))
     seen = []
-    true = ingest.bp.after_request_funcs[None][0]
-    monkeypatch.setitem(app.after_request_funcs, "ingest", [lambda answer: (seen.append(count(other)), true(answer))[1]])
+    true = alerts.bp.after_request_funcs[None][0]
+    monkeypatch.setitem(
+        app.after_request_funcs,
+        "ingest",
+        [lambda answer: (seen.append(count(other)), true(answer))[1]],
+    )
     assert sender.post(path, POSTS[path]).status_code in (200, 202)
     other.close()
     assert seen == [1]
@@ -415,22 +533,30 @@ def failing(error):
 
 FAILURES = [
     (OperationalError("database is locked"), "The database is busy"),
-    (OperationalError("attempt to write a readonly database"), "The database tocsin.db cannot be written"),
+    (
+        OperationalError("attempt to write a readonly database"),
+        "The database tocsin.db cannot be written",
+    ),
     (OperationalError("database or disk is full"), "The disk that holds tocsin.db is full"),
     (sqlite3.OperationalError("database or disk is full"), "The disk that holds tocsin.db is full"),
     (DatabaseError("database disk image is malformed"), "The database tocsin.db is damaged"),
-    (outbox.Full(), "Too many deliveries wait already."),
+    (outbox.OutboxFull(), "Too many deliveries wait already."),
 ]
 
 
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize(("error", "words"), FAILURES)
-def test_what_cannot_be_committed_is_to_be_sent_again(sender, config, monkeypatch, path, error, words):
+def test_what_cannot_be_committed_is_to_be_sent_again(
+    sender, config, monkeypatch, path, error, words
+):
     monkeypatch.setattr(outbox, "store", failing(error))
     answer = sender.post(path, POSTS[path])
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     said = answer.json if path == "/api/v2/alerts" else answer.json["detail"]
-    assert (said.startswith(words), said.endswith("Nothing was stored: send it again later.")) == (True, True)
+    assert (said.startswith(words), said.endswith("Nothing was stored: send it again later.")) == (
+        True,
+        True,
+    )
     assert str(config.data_dir) not in answer.text
     monkeypatch.undo()
     assert sender.post(path, POSTS[path]).status_code in (200, 202)
@@ -439,15 +565,21 @@ def test_what_cannot_be_committed_is_to_be_sent_again(sender, config, monkeypatc
 def test_a_locked_database_is_told_and_nothing_is_lost(sender, config):
     sender.post("/api/v1/alerts", {"name": "first"})
     db.execute_sql("PRAGMA busy_timeout = 0")
-    answer = with_lock(config, lambda: sender.post("/api/v1/alerts", {"name": "second"}), status=503)
+    answer = with_lock(
+        config, lambda: sender.post("/api/v1/alerts", {"name": "second"}), status=503
+    )
     assert "busy" in answer.json["detail"]
     assert sender.post("/api/v1/alerts", {"name": "second"}).status_code == 202
 
 
-def test_a_full_queue_is_told_and_takes_alerts_again_when_there_is_room(sender, channel, monkeypatch):
+def test_a_full_queue_is_told_and_takes_alerts_again_when_there_is_room(
+    sender, channel, monkeypatch
+):
     monkeypatch.setattr(outbox, "MOST_WAITING", 2)
     monkeypatch.setattr(outbox, "SECOND", 0)  # counts anew each time
-    statuses = [sender.post("/api/v1/alerts", {"name": str(number)}).status_code for number in range(4)]
+    statuses = [
+        sender.post("/api/v1/alerts", {"name": str(number)}).status_code for number in range(4)
+    ]
     assert (statuses, Delivery.select().count()) == ([202, 202, 503, 503], 2)
     Delivery.update(state="delivered").execute()
     assert sender.post("/api/v1/alerts", {"name": "3"}).status_code == 202
@@ -456,7 +588,11 @@ def test_a_full_queue_is_told_and_takes_alerts_again_when_there_is_room(sender, 
 def test_a_bug_is_no_success(sender, monkeypatch):
     monkeypatch.setattr(outbox, "store", failing(ValueError("s3cret")))
     answer = sender.post("/api/v2/alerts", POSTS["/api/v2/alerts"])
-    assert (answer.status_code, answer.mimetype, "s3cret" in answer.text) == (500, "application/json", False)
+    assert (answer.status_code, answer.mimetype, "s3cret" in answer.text) == (
+        500,
+        "application/json",
+        False,
+    )
 
 
 # --- many in one commit -----------------------------------------------------------------------------------------------
@@ -470,7 +606,9 @@ def hand_in(group, alerts, also=None):
     def store():
         number = next(numbers)
         try:
-            results[number] = group.store(native(alerts[number], NOW)[0], NOW, also and also[number])
+            results[number] = group.store(
+                native(alerts[number], NOW)[0], NOW, also and also[number]
+            )
         except (Exception, SystemExit) as error:  # noqa: BLE001
             results[number] = error
         db.close()
@@ -497,13 +635,17 @@ def group(app):
 @pytest.fixture
 def sizes(monkeypatch):
     """How many posts each transaction tried to write."""
-    sizes, true = [], commits._commit
-    monkeypatch.setattr(commits, "_commit", lambda posts: (sizes.append(len(posts)), true(posts)))
+    sizes, true = [], batch_writer._commit
+    monkeypatch.setattr(
+        batch_writer, "_commit", lambda posts: (sizes.append(len(posts)), true(posts))
+    )
     return sizes
 
 
 def test_who_comes_while_another_writes_shares_the_next_commit(group, sizes):
-    results = hand_in(group, [[{"name": f"{number}-{part}"} for part in range(number)] for number in range(1, 9)])
+    results = hand_in(
+        group, [[{"name": f"{number}-{part}"} for part in range(number)] for number in range(1, 9)]
+    )
     assert sizes == [8]
     names = {alert.id: alert.name for alert in Alert.select()}
     for number, result in enumerate(results, 1):
@@ -518,7 +660,7 @@ def test_the_fault_of_one_is_not_that_of_the_others(group, sizes):
     assert sizes == [4, 1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("error", [outbox.Full(), OperationalError("database is locked")])
+@pytest.mark.parametrize("error", [outbox.OutboxFull(), OperationalError("database is locked")])
 def test_a_database_that_is_busy_or_full_is_asked_once_for_all(group, sizes, monkeypatch, error):
     monkeypatch.setattr(outbox, "store", failing(error))
     assert hand_in(group, [{"name": str(number)} for number in range(4)]) == [error] * 4
@@ -526,14 +668,18 @@ def test_a_database_that_is_busy_or_full_is_asked_once_for_all(group, sizes, mon
 
 
 def test_a_commit_takes_only_so_much_and_one_post_always(group, sizes, monkeypatch):
-    monkeypatch.setattr(commits, "MOST_TOGETHER", 10)
-    results = hand_in(group, [[{"name": f"{number}-{part}"} for part in range(5)] for number in range(5)])
+    monkeypatch.setattr(batch_writer, "MOST_TOGETHER", 10)
+    results = hand_in(
+        group, [[{"name": f"{number}-{part}"} for part in range(5)] for number in range(5)]
+    )
     assert (sizes, [len(result) for result in results]) == ([2, 2, 1], [5] * 5)
-    assert len(group.store(native([{"name": str(number)} for number in range(11)], NOW)[0], NOW)) == 11
+    assert (
+        len(group.store(native([{"name": str(number)} for number in range(11)], NOW)[0], NOW)) == 11
+    )
 
 
 def test_nobody_waits_for_ever_when_who_writes_is_ended(group, monkeypatch):
-    monkeypatch.setattr(commits, "_commit", failing(SystemExit()))
+    monkeypatch.setattr(batch_writer, "_commit", failing(SystemExit()))
     results = hand_in(group, [{"name": "a"}, {"name": "b"}])
     assert {type(result) for result in results} == {SystemExit, InterfaceError}
     monkeypatch.undo()
@@ -541,7 +687,7 @@ def test_nobody_waits_for_ever_when_who_writes_is_ended(group, monkeypatch):
 
 
 def test_one_who_is_ended_while_it_waits_for_its_turn_is_in_nobodys_way(group, monkeypatch):
-    monkeypatch.setattr(commits, "flock", failing(SystemExit()))
+    monkeypatch.setattr(batch_writer, "flock", failing(SystemExit()))
     results = hand_in(group, [{"name": "a"}, {"name": "b"}])
     assert {type(result) for result in results} == {SystemExit}
     monkeypatch.undo()
@@ -565,11 +711,11 @@ def test_many_threads_get_what_is_theirs(app, group):
 
 def test_the_worker_is_rung_after_each_commit_and_not_before(app, tmp_path):
     seen = []
-    group = GroupCommit(tmp_path, lambda: seen.append(Alert.select().count()))
+    group = BatchWriter(tmp_path, lambda: seen.append(Alert.select().count()))
     group.store(native({"name": "a"}, NOW)[0], NOW)
     assert seen == [1]
 
 
 def test_a_folder_without_room_for_the_lock_is_no_obstacle(app, tmp_path):
-    group = GroupCommit(tmp_path / "nowhere")
+    group = BatchWriter(tmp_path / "nowhere")
     assert len(group.store(native({"name": "a"}, NOW)[0], NOW)) == 1

@@ -1,5 +1,6 @@
 """The lab: what its address takes from whom, how it answers, what its page shows, and what may be sent to it unasked."""
 
+import ipaddress
 import json
 import re
 from dataclasses import replace
@@ -11,7 +12,7 @@ from markup import token_in
 from peewee import OperationalError
 
 from config import Config
-from delivery import dial, lab
+from delivery.guard import exchange, lab, sockets
 from delivery.settings import Settings
 from models import Fact, LabRequest
 from web.lab import KEPT
@@ -23,7 +24,7 @@ NOBODY = {"Host": "elsewhere.example", "Sec-Fetch-Site": "cross-site"}
 @pytest.fixture
 def own(app):
     """The lab's address, as this app knows it."""
-    return app.extensions["tocsin"].policy.own
+    return app.extensions["tocsin"].policy.lab
 
 
 @pytest.fixture
@@ -32,7 +33,9 @@ def post(app, own):
 
     def post(body=b"{}", path=own.path, method="POST", **headers):
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        return app.test_client(use_cookies=False).open(path, method=method, data=body, headers={**NOBODY, **given})
+        return app.test_client(use_cookies=False).open(
+            path, method=method, data=body, headers={**NOBODY, **given}
+        )
 
     return post
 
@@ -61,7 +64,9 @@ def test_methods_that_no_channel_has_are_refused(post):
     assert post(method="DELETE").status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/lab/in/1", "/lab/in/é", "/lab/in/%00", "/lab/in/%ff", "/lab/in/", "/lab/in/a/b"])
+@pytest.mark.parametrize(
+    "path", ["/lab/in/1", "/lab/in/é", "/lab/in/%00", "/lab/in/%ff", "/lab/in/", "/lab/in/a/b"]
+)
 def test_another_address_is_unknown_to_everybody(client, post, path):
     assert (post(path=path).status_code, client.get(path).status_code) == (404, 404)
     assert not LabRequest.select().count()
@@ -69,7 +74,13 @@ def test_another_address_is_unknown_to_everybody(client, post, path):
 
 def test_it_keeps_what_came_and_of_credentials_the_end_alone(post):
     body = '{"überall": true}'.encode()
-    post(body, Webhook_Id="msg_7", Authorization="Bearer s3cr3t-9876", Cookie="tocsin_8000=s3cr3t-abcd", X_Team="db")
+    post(
+        body,
+        Webhook_Id="msg_7",
+        Authorization="Bearer s3cr3t-9876",
+        Cookie="tocsin_8000=s3cr3t-abcd",
+        X_Team="db",
+    )
     row = LabRequest.get()
     headers = dict(json.loads(row.headers))
     assert (row.body, row.answered) == (body.decode(), 200)
@@ -91,7 +102,7 @@ def test_it_keeps_the_latest_fifty(post):
 
 
 def test_a_sender_is_never_slowed_down(app, post, monkeypatch):
-    monkeypatch.setattr("web.doors.time.monotonic", lambda: 1000.0)
+    monkeypatch.setattr("web.auth.access.time.monotonic", lambda: 1000.0)
     monkeypatch.setattr("web.lab._store", lambda *_: None)
     assert {post().status_code for _ in range(310)} == {200}
 
@@ -110,7 +121,9 @@ def test_it_answers_slowly_when_it_is_told_to(client, post, monkeypatch):
     assert waits == [5.0] * 4
 
 
-def test_only_two_may_wait_at_a_time_and_the_next_one_is_sent_away_at_once(client, post, monkeypatch):
+def test_only_two_may_wait_at_a_time_and_the_next_one_is_sent_away_at_once(
+    client, post, monkeypatch
+):
     within = []
     monkeypatch.setattr("web.lab.time.sleep", lambda _: within.append(post().status_code))
     answering(client, "slow")
@@ -148,11 +161,22 @@ def test_the_page_shows_address_answers_and_what_came_in(client, post, own):
     page = client.get("/lab").text
     assert f'value="{own.url}"' in page
     assert 'value="200" checked' in page
-    for text in ("POST at 20", "attempt 3", "answered 200", "Webhook-Id: msg_7", "{&#34;name&#34;: &#34;Disk full&#34;}"):
+    for text in (
+        "POST at 20",
+        "attempt 3",
+        "answered 200",
+        "Webhook-Id: msg_7",
+        "{&#34;name&#34;: &#34;Disk full&#34;}",
+    ):
         assert text in page
 
 
-HOSTILE = ["</pre><script>alert(1)</script>", "</details></li></ul><form action=/lab/forget>", "\x00\x1b[31m\u202e", "\xff\xfe"]
+HOSTILE = [
+    "</pre><script>alert(1)</script>",
+    "</details></li></ul><form action=/lab/forget>",
+    "\x00\x1b[31m\u202e",
+    "\xff\xfe",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -190,17 +214,23 @@ def test_a_viewer_may_look_and_gets_neither_the_address_nor_a_button(viewer, pos
     assert "came in" in page
     assert own.path not in page
     assert "/lab/forget" not in page
-    assert [viewer.post(path, {"answer": "500"}).status_code for path in ("/lab", "/lab/forget")] == [403, 403]
+    assert [
+        viewer.post(path, {"answer": "500"}).status_code for path in ("/lab", "/lab/forget")
+    ] == [403, 403]
     assert (post().status_code, LabRequest.select().count()) == (200, 2)
 
 
 def test_a_channel_for_it_is_one_click_away(client, own):
-    link = re.search(r'href="(/channels/new[^"]+)"', client.get("/lab").text)[1].replace("&amp;", "&")
+    link = re.search(r'href="(/channels/new[^"]+)"', client.get("/lab").text)[1].replace(
+        "&amp;", "&"
+    )
     form = fields_in(client.get(link).text)
     assert (form["kind"], form["url"]) == ("webhook", own.url)
 
 
-@pytest.mark.parametrize("url", ["https://elsewhere.example/", "", "http://127.0.0.1:8000/lab/in/1"])
+@pytest.mark.parametrize(
+    "url", ["https://elsewhere.example/", "", "http://127.0.0.1:8000/lab/in/1"]
+)
 def test_a_link_fills_in_no_other_url(client, url):
     page = client.get("/channels/new", query_string={"kind": "webhook", "url": url})
     assert fields_in(page.text)["url"] == ""
@@ -211,59 +241,113 @@ def test_a_link_fills_in_no_other_url(client, url):
 R = "/lab/in/<random>"  # where the random part goes
 
 OURS = [
-    *(("127.0.0.1:8000", f"http://127.0.0.1:8000{R}"), ("127.0.0.1:8000", f"HTTP://127.0.0.1:8000{R}?a=b#c")),
+    *(
+        ("127.0.0.1:8000", f"http://127.0.0.1:8000{R}"),
+        ("127.0.0.1:8000", f"HTTP://127.0.0.1:8000{R}?a=b#c"),
+    ),
     *(("127.0.0.1:80", f"http://127.0.0.1{R}"), ("[::1]:8000", f"http://[::1]:8000{R}")),
-    *(("localhost:8000", f"http://localhost:8000{R}"), ("LocalHost:8000", f"http://LOCALHOST:8000{R}")),
+    *(
+        ("localhost:8000", f"http://localhost:8000{R}"),
+        ("LocalHost:8000", f"http://LOCALHOST:8000{R}"),
+    ),
     *(("0.0.0.0:8000", f"http://{host}:8000{R}") for host in ("127.0.0.1", "localhost", "0.0.0.0")),
     *(("[::]:8000", f"http://{host}:8000{R}") for host in ("127.0.0.1", "localhost", "[::1]")),
-    *(("192.168.7.7:8000", f"http://192.168.7.7:8000{R}"), ("tocsin.lan:8000", f"http://tocsin.lan:8000{R}")),
+    *(
+        ("192.168.7.7:8000", f"http://192.168.7.7:8000{R}"),
+        ("tocsin.lan:8000", f"http://tocsin.lan:8000{R}"),
+    ),
 ]
 BOUND = "127.0.0.1:8000"
 NEAR_MISSES = [
     *((BOUND, f"http://127.0.0.1{port}{R}") for port in (":8001", ":80", "", ":18000")),
-    *((BOUND, f"http://127.0.0.1:8000{path}") for path in ("", "/", "/lab", "/lab/in/", "/lab/in/1", "/api/v1/alerts")),
-    *((BOUND, f"http://127.0.0.1:8000{path}") for path in (f"{R}/", f"{R}x", f"{R}/..", f"{R}/../../login", f"{R};a", f"/{R}")),
-    *((BOUND, f"http://127.0.0.1:8000/lab/in/{path}<random>") for path in ("../in/", "./", "/", "%2e%2e/in/")),
-    *((BOUND, f"http://127.0.0.1:8000{path}") for path in ("/lab%2Fin/<random>", "/LAB/in/<random>", "/lab/in%2f<random>")),
-    *((BOUND, f"http://127.0.0.1:8000{path}") for path in (f"/x?{R}", f"{R}%20", f"{R}%00", f"/x/..{R}", "/lab/in/<upper>")),
-    *((BOUND, f"http://{host}:8000{R}") for host in ("localhost", "localhost.", "a.localhost", "127.0.0.1.", "[::1]")),
-    *((BOUND, f"http://{host}:8000{R}") for host in ("2130706433", "0x7f000001", "127.1", "0177.0.0.1", "0.0.0.0")),
-    *((BOUND, f"http://{host}:8000{R}") for host in ("127.0.0.2", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "10.0.0.1")),
-    *((BOUND, f"http://{host}:8000{R}") for host in ("rebound.example", "127.0.0.1.rebound.example")),
-    *((BOUND, f"http://{user}127.0.0.1:8000{R}") for user in ("a@", "a:b@", "@", "127.0.0.1:8000@")),
+    *(
+        (BOUND, f"http://127.0.0.1:8000{path}")
+        for path in ("", "/", "/lab", "/lab/in/", "/lab/in/1", "/api/v1/alerts")
+    ),
+    *(
+        (BOUND, f"http://127.0.0.1:8000{path}")
+        for path in (f"{R}/", f"{R}x", f"{R}/..", f"{R}/../../login", f"{R};a", f"/{R}")
+    ),
+    *(
+        (BOUND, f"http://127.0.0.1:8000/lab/in/{path}<random>")
+        for path in ("../in/", "./", "/", "%2e%2e/in/")
+    ),
+    *(
+        (BOUND, f"http://127.0.0.1:8000{path}")
+        for path in ("/lab%2Fin/<random>", "/LAB/in/<random>", "/lab/in%2f<random>")
+    ),
+    *(
+        (BOUND, f"http://127.0.0.1:8000{path}")
+        for path in (f"/x?{R}", f"{R}%20", f"{R}%00", f"/x/..{R}", "/lab/in/<upper>")
+    ),
+    *(
+        (BOUND, f"http://{host}:8000{R}")
+        for host in ("localhost", "localhost.", "a.localhost", "127.0.0.1.", "[::1]")
+    ),
+    *(
+        (BOUND, f"http://{host}:8000{R}")
+        for host in ("2130706433", "0x7f000001", "127.1", "0177.0.0.1", "0.0.0.0")
+    ),
+    *(
+        (BOUND, f"http://{host}:8000{R}")
+        for host in ("127.0.0.2", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "10.0.0.1")
+    ),
+    *(
+        (BOUND, f"http://{host}:8000{R}")
+        for host in ("rebound.example", "127.0.0.1.rebound.example")
+    ),
+    *(
+        (BOUND, f"http://{user}127.0.0.1:8000{R}")
+        for user in ("a@", "a:b@", "@", "127.0.0.1:8000@")
+    ),
     *((BOUND, f"https://127.0.0.1:8000{R}"), ("127.0.0.1:443", f"https://127.0.0.1{R}")),
-    *(("localhost:8000", f"http://{host}:8000{R}") for host in ("127.0.0.1", "[::1]", "localhost.", "a.localhost")),
-    *(("0.0.0.0:8000", f"http://{host}:8000{R}") for host in ("[::1]", "127.0.0.2", "[::]", "192.168.7.7", "localhost.")),
-    *(("[::]:8000", f"http://{host}:8000{R}") for host in ("[::2]", "127.0.0.2", "0.0.0.0", "[::ffff:127.0.0.1]")),
-    *(("tocsin.lan:8000", f"http://{host}:8000{R}") for host in ("127.0.0.1", "localhost", "tocsin.lan.", "a.tocsin.lan")),
-    *(("169.254.169.254:8000", f"http://169.254.169.254:8000{R}"), (BOUND, f"http://127.0.0.1:8000{R}@169.254.169.254/")),
+    *(
+        ("localhost:8000", f"http://{host}:8000{R}")
+        for host in ("127.0.0.1", "[::1]", "localhost.", "a.localhost")
+    ),
+    *(
+        ("0.0.0.0:8000", f"http://{host}:8000{R}")
+        for host in ("[::1]", "127.0.0.2", "[::]", "192.168.7.7", "localhost.")
+    ),
+    *(
+        ("[::]:8000", f"http://{host}:8000{R}")
+        for host in ("[::2]", "127.0.0.2", "0.0.0.0", "[::ffff:127.0.0.1]")
+    ),
+    *(
+        ("tocsin.lan:8000", f"http://{host}:8000{R}")
+        for host in ("127.0.0.1", "localhost", "tocsin.lan.", "a.tocsin.lan")
+    ),
+    *(
+        ("169.254.169.254:8000", f"http://169.254.169.254:8000{R}"),
+        (BOUND, f"http://127.0.0.1:8000{R}@169.254.169.254/"),
+    ),
 ]
 
 
 @pytest.fixture
 def judged(app, monkeypatch):
     """How a URL is judged where Tocsin is bound so: what the form says, and the addresses that a connect may go to."""
-    monkeypatch.setattr(dial, "resolve", _resolved)
+    monkeypatch.setattr(sockets, "resolve", _resolved)
 
     def judged(bind, url):
         config = Config.from_env({"TOCSIN_BIND": bind, "TOCSIN_DATA_DIR": "/nowhere"})
         own = lab.address(config)
         random = own.path.removeprefix("/lab/in/")
         url = url.replace("<random>", random).replace("<upper>", random.upper())
-        return dial.Policy(own=own), url
+        return exchange.Policy(lab=own), url
 
     return judged
 
 
-def _resolved(exchange):
+def _resolved(_exchange):
     """Every name leads to this machine."""
-    return [dial.ipaddress.ip_address(one) for one in ("::1", "127.0.0.1")]
+    return [ipaddress.ip_address(one) for one in ("::1", "127.0.0.1")]
 
 
 def connects_to(policy, url):
     """The addresses that a connect may go to; a refusal is raised."""
-    exchange = dial.Exchange(Settings(url=url).target, policy, 5.0)
-    return [str(address) for _, address in dial._judged(exchange)]
+    trial = exchange.Exchange(Settings(url=url).target, policy, 5.0)
+    return [str(address) for _, address in sockets._judged(trial)]
 
 
 def said_by_the_form(app, client, monkeypatch, policy, url):
@@ -281,13 +365,15 @@ def test_our_own_address_needs_no_permission(app, client, monkeypatch, judged, b
 
 
 @pytest.mark.parametrize(("bind", "url"), NEAR_MISSES)
-def test_whatever_is_nearly_our_own_address_stays_refused(app, client, monkeypatch, judged, bind, url):
+def test_whatever_is_nearly_our_own_address_stays_refused(
+    app, client, monkeypatch, judged, bind, url
+):
     policy, url = judged(bind, url)
     target = Settings(url=url).target
     if target is None or target.address or "localhost" in target.host:  # a form looks no name up
         assert said_by_the_form(app, client, monkeypatch, policy, url)
     if target is not None:
-        with pytest.raises(dial.GuardError) as caught:
+        with pytest.raises(exchange.ExchangeError) as caught:
             connects_to(policy, url)
         assert caught.value.reason == "blocked_address"
 
@@ -307,12 +393,22 @@ def test_a_first_test_runs_without_any_permission(tmp_path):
         page = person.get(f"{server.url}/lab", timeout=5).text
         url = re.search(r'id="address"[^>]* value="([^"]+)"', page)[1]
         form = {**form_of(url), "csrf_token": token_in(page)}
-        assert marks(person.post(f"{server.url}/channels/new/test", form, timeout=5).text)["verdict"] == "delivered"
-        person.post(f"{server.url}/lab", {"csrf_token": form["csrf_token"], "answer": "500"}, timeout=5)
+        assert (
+            marks(person.post(f"{server.url}/channels/new/test", form, timeout=5).text)["verdict"]
+            == "delivered"
+        )
+        person.post(
+            f"{server.url}/lab", {"csrf_token": form["csrf_token"], "answer": "500"}, timeout=5
+        )
         tested = marks(person.post(f"{server.url}/channels/new/test", form, timeout=5).text)
         assert (tested["verdict"], tested["status"]) == ("retry", "500")
-        refused = person.post(f"{server.url}/channels/new/test", {**form, "url": f"{url}/x"}, timeout=5)
-        assert (refused.status_code, "TOCSIN_ALLOW_NETWORKS" in message_at(refused.text, "url")) == (422, True)
+        refused = person.post(
+            f"{server.url}/channels/new/test", {**form, "url": f"{url}/x"}, timeout=5
+        )
+        assert (
+            refused.status_code,
+            "TOCSIN_ALLOW_NETWORKS" in message_at(refused.text, "url"),
+        ) == (422, True)
         assert len(re.findall("Webhook-Id: ", person.get(f"{server.url}/lab", timeout=5).text)) == 2
         person.close()  # an idle connection would hold up the end
     finally:

@@ -20,14 +20,15 @@ from conftest import PASSWORD
 from receiver import raw, reply, silence
 
 from config import Config
-from delivery import dial, sender, trial
-from delivery.alert import sample_alert
-from delivery.dial import Policy
-from delivery.kinds import Event
+from delivery import channel_test, sender
+from delivery.alerts.samples import sample_alert
+from delivery.event import Event
+from delivery.guard import sockets
+from delivery.guard.exchange import Policy
 from delivery.message import build
 from delivery.settings import Header, Settings
 from models import Attempt, Channel, Login, db
-from web import channels, checks
+from web.channels import live, views
 
 POLICY = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}).allow)
 NOW = 1_790_000_000_000
@@ -41,14 +42,28 @@ MARKERS = {
     "signing": "whsec_bTRya2VyLXNpZ25pbmctcDNGYzc=",
     "old signing": "whsec_bTRya2VyLW9sZHNpZ24tYTRTeDg=",
 }
-AUTHS = [{"auth": "basic", "auth_username": "ops"}, {"auth": "bearer"}, {"auth": "header", "auth_username": "X-Auth"}]
+AUTHS = [
+    {"auth": "basic", "auth_username": "ops"},
+    {"auth": "bearer"},
+    {"auth": "header", "auth_username": "X-Auth"},
+]
 
 
 def spellings(secret: str) -> set[str]:
     """The secret as a text may repeat it; within a longer base64 it has one of three cores, by what stands before it."""
     data = secret.encode()
-    cores = [base64.b64encode(b"-" * before + data).decode()[4 if before else 0 :].rstrip("=")[:-2] for before in range(3)]
-    plain = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1], html.escape(secret)}
+    cores = [
+        base64.b64encode(b"-" * before + data).decode()[4 if before else 0 :].rstrip("=")[:-2]
+        for before in range(3)
+    ]
+    plain = {
+        secret,
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+        html.escape(secret),
+    }
     return {*plain, *cores, "".join(f"%{byte:02x}" for byte in data)}
 
 
@@ -59,14 +74,21 @@ def leaks(text) -> list[str]:
     """The names of the secrets that stand in a text or in bytes, in whatever spelling."""
     shown = text.decode("latin-1") if isinstance(text, bytes) else text
     shown = shown.lower()
-    return [name for name, spelled in SPELLINGS.items() if any(one.lower() in shown for one in spelled)]
+    return [
+        name for name, spelled in SPELLINGS.items() if any(one.lower() in shown for one in spelled)
+    ]
 
 
 @pytest.mark.parametrize("name", MARKERS)
 @pytest.mark.parametrize("before", ["", "o", "op", "ops:"])
 def test_the_search_of_these_tests_finds_a_secret(name, before):
     secret = MARKERS[name]
-    for text in (secret, quote(secret, safe=""), secret.upper(), base64.b64encode(f"{before}{secret}".encode()).decode()):
+    for text in (
+        secret,
+        quote(secret, safe=""),
+        secret.upper(),
+        base64.b64encode(f"{before}{secret}".encode()).decode(),
+    ):
         assert name in leaks(f"<p>{text}</p>")
 
 
@@ -77,7 +99,11 @@ def url_of(origin: str) -> str:
 
 def secret_form(origin: str, **fields) -> dict:
     """A valid form with every secret in it."""
-    secrets = {"headers_0_name": "X-Key", "headers_0_value": MARKERS["header row"], "headers_0_secret": "1"}
+    secrets = {
+        "headers_0_name": "X-Key",
+        "headers_0_value": MARKERS["header row"],
+        "headers_0_secret": "1",
+    }
     secrets |= {"auth": "bearer", "auth_secret": MARKERS["auth"], "signing": "standard"}
     secrets |= {"signing_secret": MARKERS["signing"], "signing_secret_old": MARKERS["old signing"]}
     return form_of(url_of(origin), **{**secrets, **fields})
@@ -85,7 +111,11 @@ def secret_form(origin: str, **fields) -> dict:
 
 def secret_settings(origin: str, **fields) -> Settings:
     """The same as settings."""
-    given = {"headers": (Header("X-Key", MARKERS["header row"], secret=True),), "auth": "bearer", "timeout": 0.3}
+    given = {
+        "headers": (Header("X-Key", MARKERS["header row"], secret=True),),
+        "auth": "bearer",
+        "timeout": 0.3,
+    }
     given |= {"auth_secret": MARKERS["auth"], "signing": "standard"}
     given |= {"signing_secret": MARKERS["signing"], "signing_secret_old": MARKERS["old signing"]}
     return Settings(url=url_of(origin), **{**given, **fields})
@@ -118,19 +148,31 @@ class Watch:
         return self.responses[-1][1]
 
     def without_token(self, path, data=None, **kwargs):
-        self.responses.append((f"POST {path} without a token", self.client.without_token(path, data, **kwargs)))
+        self.responses.append(
+            (f"POST {path} without a token", self.client.without_token(path, data, **kwargs))
+        )
         return self.responses[-1][1]
 
     def found(self) -> dict:
         """Every place that shows a secret, and which ones."""
-        places = [(f"{what}: {part}", text) for what, one in self.responses for part, text in parts_of(one)]
-        places += [(f"log of {record.name}", text_of(record)) for record in self.caplog.records]
+        places = [
+            (f"{what}: {part}", text)
+            for what, one in self.responses
+            for part, text in parts_of(one)
+        ]
+        places += [(f"log of {record.name}", to_text(record)) for record in self.caplog.records]
         places += [("outcome", f"{outcome!s} {outcome!r}") for outcome in self.outcomes]
         places += [("printed", "".join(self.capfd.readouterr()))]
-        places += [(f"attempt {attempt.id}", repr(attempt.__data__)) for attempt in Attempt.select()]
+        places += [
+            (f"attempt {attempt.id}", repr(attempt.__data__)) for attempt in Attempt.select()
+        ]
         files = self.config.database.parent.glob(f"{self.config.database.name}*")
         places += [(file.name, file.read_bytes()) for file in files]
-        return {f"{number} {place}": names for number, (place, text) in enumerate(places) if (names := leaks(text))}
+        return {
+            f"{number} {place}": names
+            for number, (place, text) in enumerate(places)
+            if (names := leaks(text))
+        }
 
 
 def parts_of(response):
@@ -140,7 +182,7 @@ def parts_of(response):
     return [("headers", str(response.headers)), ("text", html.unescape(text))]
 
 
-def text_of(record) -> str:
+def to_text(record) -> str:
     """All that a handler could write of a record."""
     return f"{logging.Formatter().format(record)} {record.msg!r} {record.args!r} {record.__dict__.get('stack_info')}"
 
@@ -148,7 +190,9 @@ def text_of(record) -> str:
 def listen(caplog, *, except_for=()):
     """Every logger at DEBUG."""
     caplog.set_level(logging.DEBUG)
-    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] not in except_for]:
+    for name in [
+        name for name in logging.root.manager.loggerDict if name.split(".")[0] not in except_for
+    ]:
         caplog.set_level(logging.DEBUG, logger=name)
 
 
@@ -156,9 +200,11 @@ def listen(caplog, *, except_for=()):
 def watch(client, config, caplog, capfd, monkeypatch):
     """A watched client; the outcomes of its tests are kept too."""
     watch = Watch(client, config, caplog, capfd)
-    send_ = trial.send
+    send_ = channel_test.send
     monkeypatch.setattr(
-        trial, "send", lambda *args, **kwargs: watch.outcomes.append(send_(*args, **kwargs)) or watch.outcomes[-1]
+        channel_test,
+        "send",
+        lambda *args, **kwargs: watch.outcomes.append(send_(*args, **kwargs)) or watch.outcomes[-1],
     )
     listen(caplog, except_for=("urllib3",))
     yield watch
@@ -225,13 +271,34 @@ def test_a_form_that_is_refused_shows_no_secret(watch):
     assert watch.found() == {}
 
 
-FIELDS = ["name", "kind", "url", "method", "headers", "headers-0-name", "headers-0-value", "headers-0-secret", "auth"]
-FIELDS += ["auth_username", "auth_secret", "signing", "signing_secret", "signing_secret_old", "payload", "timeout", "ca_pem"]
+FIELDS = [
+    "name",
+    "kind",
+    "url",
+    "method",
+    "headers",
+    "headers-0-name",
+    "headers-0-value",
+    "headers-0-secret",
+    "auth",
+]
+FIELDS += [
+    "auth_username",
+    "auth_secret",
+    "signing",
+    "signing_secret",
+    "signing_secret_old",
+    "payload",
+    "timeout",
+    "ca_pem",
+]
 
 
 def test_no_check_of_a_field_quotes_a_secret(watch):
     broken = {name: f"{name}\x00\n監{secret}" for name, secret in MARKERS.items()}
-    form = secret_form("http://10.0.0.5", auth_secret=broken["auth"], signing_secret=broken["signing"])
+    form = secret_form(
+        "http://10.0.0.5", auth_secret=broken["auth"], signing_secret=broken["signing"]
+    )
     form |= {"headers-0-value": broken["header row"], "signing_secret_old": broken["old signing"]}
     answers = [watch.post(f"/channels/new/validate/{field}", form, htmx=True) for field in FIELDS]
     assert [one.status_code for one in answers] == [200] * len(FIELDS)
@@ -239,7 +306,9 @@ def test_no_check_of_a_field_quotes_a_secret(watch):
     assert watch.found() == {}
 
 
-@pytest.mark.parametrize("url", ["http://other.example", "https://127.0.0.1:9", "http://127.0.0.1:10"])
+@pytest.mark.parametrize(
+    "url", ["http://other.example", "https://127.0.0.1:9", "http://127.0.0.1:10"]
+)
 def test_a_changed_origin_asks_for_the_secrets_without_showing_them(watch, url):
     channel_id = create(watch, **secret_form("http://127.0.0.1:9"))
     stored = {**stored_form(watch, channel_id), "url": url_of(url)}
@@ -252,7 +321,12 @@ def test_an_outdated_page_and_a_deleted_channel_come_back_without_secrets(watch)
     form = secret_form("http://127.0.0.1:9")
     channel_id = create(watch, **form)
     stored = stored_form(watch, channel_id)
-    for path in ("/channels", f"/channels/{channel_id}", f"/channels/{channel_id}/test", "/channels/new/validate/url"):
+    for path in (
+        "/channels",
+        f"/channels/{channel_id}",
+        f"/channels/{channel_id}/test",
+        "/channels/new/validate/url",
+    ):
         for posted in (form, {**stored, "csrf_token": "forged"}):
             assert watch.without_token(path, posted).status_code == 400
             watch.without_token(path, posted, headers={"HX-Request": "true"})
@@ -282,17 +356,23 @@ def quoting(*_args, **_kwargs):
         raise ValueError(f"Invalid header value {everything!r}", everything) from error
 
 
-@pytest.mark.parametrize("place", ["sender.prepare", "sender._exchanged", "sender._read", "report.Report.answered"])
+@pytest.mark.parametrize(
+    "place", ["sender.prepare", "sender._exchanged", "sender._read", "classify.Report.answered"]
+)
 def test_an_exception_inside_the_sender_shows_no_secret(watch, receiver, monkeypatch, place):
     monkeypatch.setattr(f"delivery.{place}", quoting)
-    response = watch.post("/channels/new/test", secret_form(f"http://127.0.0.1:{receiver.port}"), htmx=True)
+    response = watch.post(
+        "/channels/new/test", secret_form(f"http://127.0.0.1:{receiver.port}"), htmx=True
+    )
     assert response.status_code in (200, 500)
     assert watch.found() == {}
 
 
 def test_an_exception_in_preparing_a_test_is_an_outcome_too(client, receiver, monkeypatch):
     monkeypatch.setattr(sender, "prepare", quoting)
-    response = client.post("/channels/new/test", secret_form(f"http://127.0.0.1:{receiver.port}"), htmx=True)
+    response = client.post(
+        "/channels/new/test", secret_form(f"http://127.0.0.1:{receiver.port}"), htmx=True
+    )
     assert response.status_code == 200
     assert marks(response.text)["reason"] == "internal_error"
 
@@ -300,18 +380,20 @@ def test_an_exception_in_preparing_a_test_is_an_outcome_too(client, receiver, mo
 @pytest.mark.parametrize(
     ("module", "name", "path"),
     [
-        (channels, "_save", "/channels"),
-        (channels, "save", "/channels"),
-        (checks, "sample_message", "/channels/new/preview"),
-        (checks, "describe", "/channels/new/preview"),
-        (checks, "_errors_by_field", "/channels/new/validate/url"),
-        (checks, "recorded", "/channels/new/test"),
+        (views, "_save", "/channels"),
+        (views, "save", "/channels"),
+        (live, "sample_message", "/channels/new/preview"),
+        (live, "describe", "/channels/new/preview"),
+        (live, "_errors_by_field", "/channels/new/validate/url"),
+        (live, "recorded", "/channels/new/test"),
     ],
     ids=lambda given: given if isinstance(given, str) else "",
 )
-def test_a_bug_of_our_own_shows_no_secret_on_the_500_page_nor_in_the_log(watch, monkeypatch, module, name, path):
+def test_a_bug_of_our_own_shows_no_secret_on_the_500_page_nor_in_the_log(
+    watch, monkeypatch, module, name, path
+):
     monkeypatch.setattr(module, name, quoting)
-    monkeypatch.setattr(trial, "send", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(channel_test, "send", lambda *_args, **_kwargs: None)
     for htmx in (True, False):
         response = watch.post(path, secret_form("http://127.0.0.1:9"), htmx=htmx)
         assert response.status_code == 500
@@ -325,7 +407,10 @@ def test_a_bug_of_our_own_shows_no_secret_on_the_500_page_nor_in_the_log(watch, 
 
 def told(request) -> bytes:
     """The request as a receiver may quote it."""
-    lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers.items())]
+    lines = [
+        f"{request.method} {request.path} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in request.headers.items()),
+    ]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + request.body
 
 
@@ -343,7 +428,12 @@ def echo_in_body(spell=lambda data: data, status=200, head=b""):
 
     def make(request):
         body = spell(told(request))
-        return b"HTTP/1.1 %d Echo\r\n%sContent-Length: %d\r\n\r\n%s" % (status, head, len(body), body)
+        return b"HTTP/1.1 %d Echo\r\n%sContent-Length: %d\r\n\r\n%s" % (
+            status,
+            head,
+            len(body),
+            body,
+        )
 
     return answering(make)
 
@@ -360,8 +450,13 @@ def echo_in_headers(name=b"X-Echo-%d", status=200):
     def make(request):
         values = [request.path, *request.headers.values()]
         named = [name % number if b"%d" in name else name for number in range(len(values))]
-        lines = [one + b": " + value.encode("latin-1") for one, value in zip(named, values, strict=True)]
-        return b"HTTP/1.1 %d Echo\r\n%s\r\nContent-Length: 0\r\n\r\n" % (status, b"\r\n".join(lines))
+        lines = [
+            one + b": " + value.encode("latin-1") for one, value in zip(named, values, strict=True)
+        ]
+        return b"HTTP/1.1 %d Echo\r\n%s\r\nContent-Length: 0\r\n\r\n" % (
+            status,
+            b"\r\n".join(lines),
+        )
 
     return answering(make)
 
@@ -380,11 +475,17 @@ def names_of_secrets(request) -> bytes:
     """Every secret as the name of a header; those that are no token lose the signs that no name may hold."""
     values = [*request.path.split("/"), MARKERS["query"], *request.headers.values()]
     names = [re.sub(r"[^A-Za-z0-9_.-]", "", value) for value in values]
-    return b"HTTP/1.1 200 OK\r\n" + "".join(f"{name}: x\r\n" for name in names if name).encode() + b"Content-Length: 0\r\n\r\n"
+    return (
+        b"HTTP/1.1 200 OK\r\n"
+        + "".join(f"{name}: x\r\n" for name in names if name).encode()
+        + b"Content-Length: 0\r\n\r\n"
+    )
 
 
 def as_pages(data: bytes) -> bytes:
-    return json.dumps({"said": data.decode("latin-1"), "too": html.escape(data.decode("latin-1"))}).encode()
+    return json.dumps(
+        {"said": data.decode("latin-1"), "too": html.escape(data.decode("latin-1"))}
+    ).encode()
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -397,7 +498,9 @@ ECHOES = {
     "a body in utf-16": echo_in_charset("utf-16"),
     "a body in utf-7": echo_in_charset("utf-7"),
     "a compressed body": echo_in_body(gzip.compress, 404, b"Content-Encoding: gzip\r\n"),
-    "a body that breaks off": with_secrets(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n%s and so on"),
+    "a body that breaks off": with_secrets(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n%s and so on"
+    ),
     "headers": echo_in_headers(),
     "headers of a 401": echo_in_headers(b"WWW-Authenticate", 401),
     "names of headers": answering(names_of_secrets),
@@ -405,15 +508,21 @@ ECHOES = {
     "a Location": echo_in_headers(b"Location", 302),
     "a Retry-After": echo_in_headers(b"Retry-After", 503),
     "a Content-Type": echo_in_headers(b"Content-Type"),
-    "a charset": with_secrets(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=%s\r\nContent-Length: 1\r\n\r\nx"),
+    "a charset": with_secrets(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=%s\r\nContent-Length: 1\r\n\r\nx"
+    ),
     "a Content-Encoding": echo_in_headers(b"Content-Encoding"),
     "a Content-Length": echo_in_headers(b"Content-Length"),
     "a Transfer-Encoding": echo_in_headers(b"Transfer-Encoding"),
     "the reason phrase": with_secrets(b"HTTP/1.1 500 %s\r\nContent-Length: 0\r\n\r\n"),
     "a status that is none": with_secrets(b"HTTP/1.1 %s OK\r\n\r\n"),
     "a protocol that is none": with_secrets(b"%s HTTP/1.1 200 OK\r\n\r\n"),
-    "a header that is none": with_secrets(b"HTTP/1.1 200 OK\r\n%s\r\n %s\r\nContent-Length: 0\r\n\r\n"),
-    "an interim answer": with_secrets(b"HTTP/1.1 103 %s\r\nX: %s\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    "a header that is none": with_secrets(
+        b"HTTP/1.1 200 OK\r\n%s\r\n %s\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "an interim answer": with_secrets(
+        b"HTTP/1.1 103 %s\r\nX: %s\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    ),
     "a broken chunk line": with_secrets(CHUNKED + b"%s\r\nabc"),
     "a chunk extension": with_secrets(CHUNKED + b"1;x=%s\r\na\r\n0\r\n\r\n"),
     "a chunk longer than it says": with_secrets(CHUNKED + b"1\r\n%s\r\n0\r\n\r\n"),
@@ -490,7 +599,9 @@ def speak_tls(connection):
         secure.recv(100)
 
 
-@pytest.mark.parametrize(("serve", "reason"), [(speak_plainly, "tls_not_tls"), (speak_tls, "tls_untrusted")])
+@pytest.mark.parametrize(
+    ("serve", "reason"), [(speak_plainly, "tls_not_tls"), (speak_tls, "tls_untrusted")]
+)
 def test_a_failure_of_tls_shows_no_secret(watch, serve, reason):
     with listening(serve) as port:
         response = watch.post("/channels/new/test", secret_form(f"https://127.0.0.1:{port}"))
@@ -506,9 +617,11 @@ def inside(*_args, **_kwargs):
     return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.5", 0))]
 
 
-@pytest.mark.parametrize(("resolve", "reason"), [(unknown, "dns_failure"), (inside, "blocked_address")])
+@pytest.mark.parametrize(
+    ("resolve", "reason"), [(unknown, "dns_failure"), (inside, "blocked_address")]
+)
 def test_a_name_that_leads_nowhere_shows_no_secret(watch, monkeypatch, resolve, reason):
-    monkeypatch.setattr(dial.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(sockets.socket, "getaddrinfo", resolve)
     response = watch.post("/channels/new/test", secret_form("http://hooks.example"))
     assert marks(response.text)["reason"] == reason
     assert watch.found() == {}
@@ -519,17 +632,24 @@ def test_a_refused_connection_and_a_receiver_that_hangs_show_no_secret(watch, re
         port = gone.getsockname()[1]
     receiver.script = silence
     refused = watch.post("/channels/new/test", secret_form(f"http://127.0.0.1:{port}"))
-    hangs = watch.post("/channels/new/test", secret_form(f"http://127.0.0.1:{receiver.port}", timeout="1"))
-    assert [marks(one.text)["reason"] for one in (refused, hangs)] == ["connect_refused", "timeout_total"]
+    hangs = watch.post(
+        "/channels/new/test", secret_form(f"http://127.0.0.1:{receiver.port}", timeout="1")
+    )
+    assert [marks(one.text)["reason"] for one in (refused, hangs)] == [
+        "connect_refused",
+        "timeout_total",
+    ]
     assert watch.found() == {}
 
 
 @pytest.mark.parametrize("place", ["the body", "a header that is none", "a broken chunk line"])
-def test_urllib3s_own_records_hold_no_secret_even_where_somebody_switches_them_on(receiver, caplog, place):
+def test_urllib3s_own_records_hold_no_secret_even_where_somebody_switches_them_on(
+    receiver, caplog, place
+):
     listen(caplog)
     receiver.script = ECHOES[place]
     send(secret_settings(f"http://127.0.0.1:{receiver.port}"))
-    shown = {record.name: leaks(text_of(record)) for record in caplog.records}
+    shown = {record.name: leaks(to_text(record)) for record in caplog.records}
     caplog.clear()
     assert {name: found for name, found in shown.items() if found} == {}
 
@@ -549,14 +669,19 @@ def closed(body: bytes, head: bytes = b""):
 
 def closed_between_chunks(body: bytes, head: bytes = b""):
     """A script that closes before the last chunk."""
-    return raw(b"HTTP/1.1 500 Oops\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (head, len(body), body))
+    return raw(
+        b"HTTP/1.1 500 Oops\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
+        % (head, len(body), body)
+    )
 
 
 def timed_out(body: bytes, head: bytes = b""):
     """A script that sends no more after the beginning."""
 
     def script(receiver, connection):
-        raw(b"HTTP/1.1 500 Oops\r\n%sContent-Length: 99999\r\n\r\n%s" % (head, body))(receiver, connection)
+        raw(b"HTTP/1.1 500 Oops\r\n%sContent-Length: 99999\r\n\r\n%s" % (head, body))(
+            receiver, connection
+        )
         silence(receiver, connection)
 
     return script
@@ -575,7 +700,9 @@ CUT_SECRET = 'm4rk&"er/cut-off-in-the-middle'
 @pytest.mark.parametrize("shown", [4, 5, 12, -1])
 @pytest.mark.parametrize("spelling", SPELLED)
 @pytest.mark.parametrize("cut", [closed, closed_between_chunks])
-def test_a_body_that_breaks_off_within_a_secret_shows_no_beginning_of_it(receiver, cut, spelling, shown):
+def test_a_body_that_breaks_off_within_a_secret_shows_no_beginning_of_it(
+    receiver, cut, spelling, shown
+):
     spelled = SPELLED[spelling](CUT_SECRET)
     receiver.script = cut(b"You sent " + spelled[:shown].encode())
     outcome = send(Settings(url=receiver.url, auth="bearer", auth_secret=CUT_SECRET, timeout=3))
@@ -592,7 +719,9 @@ def test_a_compressed_body_that_breaks_off_within_a_secret_shows_no_beginning_of
 
 
 @pytest.mark.parametrize("shown", [4, 20])
-def test_a_body_that_stops_within_a_secret_until_the_deadline_shows_no_beginning_of_it(receiver, shown):
+def test_a_body_that_stops_within_a_secret_until_the_deadline_shows_no_beginning_of_it(
+    receiver, shown
+):
     receiver.script = timed_out(b"You sent " + CUT_SECRET[:shown].encode())
     outcome = send(Settings(url=receiver.url, auth="bearer", auth_secret=CUT_SECRET, timeout=0.6))
     assert outcome.excerpt.startswith("You sent")
@@ -601,7 +730,9 @@ def test_a_body_that_stops_within_a_secret_until_the_deadline_shows_no_beginning
 
 @pytest.mark.parametrize("spelling", SPELLED)
 @pytest.mark.parametrize("shown", [4, 15, -1])
-def test_a_body_over_the_cap_that_is_cut_within_a_secret_shows_no_beginning_of_it(receiver, spelling, shown):
+def test_a_body_over_the_cap_that_is_cut_within_a_secret_shows_no_beginning_of_it(
+    receiver, spelling, shown
+):
     # Whole secrets before it, which the mask shortens, bring the cut at 16 KB into the excerpt.
     spelled = SPELLED[spelling](CUT_SECRET)
     beginning = spelled[:shown]
@@ -623,7 +754,9 @@ def test_a_body_over_the_cap_that_is_cut_within_a_secret_shows_no_beginning_of_i
     ],
     ids=["after one byte of two", "after two bytes of three", "half a letter of utf-16"],
 )
-def test_a_cut_within_one_letter_of_a_secret_shows_no_beginning_of_it(receiver, secret, charset, body):
+def test_a_cut_within_one_letter_of_a_secret_shows_no_beginning_of_it(
+    receiver, secret, charset, body
+):
     receiver.script = closed(body, f"Content-Type: text/plain; charset={charset}\r\n".encode())
     outcome = send(Settings(url=receiver.url, signing="github", signing_secret=secret, timeout=3))
     assert "m4rk" not in outcome.excerpt
@@ -631,7 +764,12 @@ def test_a_cut_within_one_letter_of_a_secret_shows_no_beginning_of_it(receiver, 
 
 def test_a_cut_secret_that_begins_with_another_one_shows_nothing_of_what_follows(receiver):
     receiver.script = closed(b"You sent m4rk-one-and-mo")
-    secrets = {"auth": "bearer", "auth_secret": "m4rk-one", "signing": "github", "signing_secret": "m4rk-one-and-more"}
+    secrets = {
+        "auth": "bearer",
+        "auth_secret": "m4rk-one",
+        "signing": "github",
+        "signing_secret": "m4rk-one-and-more",
+    }
     outcome = send(Settings(url=receiver.url, timeout=3, **secrets))
     assert outcome.excerpt.startswith("You sent")
     assert "and-m" not in outcome.excerpt
@@ -663,10 +801,15 @@ FRAMEWORKS = {
     "PHP and old HTML": lambda text: html.escape(text).replace("&#x27;", "&#039;"),
     "XML": lambda text: html.escape(text).replace("&#x27;", "&apos;"),
     "Go, JSON": lambda text: (
-        json.dumps(text, ensure_ascii=False)[1:-1].replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+        json.dumps(text, ensure_ascii=False)[1:-1]
+        .replace("&", "\\u0026")
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
     ),
     "PHP, JSON": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
-    ".NET, JSON": lambda text: re.sub("[^ -~]|['\"&<>+`]", lambda one: f"\\u{ord(one[0]):04X}", text),
+    ".NET, JSON": lambda text: re.sub(
+        "[^ -~]|['\"&<>+`]", lambda one: f"\\u{ord(one[0]):04X}", text
+    ),
     "JavaScript, encodeURIComponent": lambda text: quote(text, safe="!'()*~-_."),
     "JavaScript, encodeURI": lambda text: quote(text, safe=";/?:@&=+$,#!'()*~-_."),
     "Java, URLEncoder": lambda text: quote_plus(text, safe="*").replace("~", "%7E"),
@@ -683,17 +826,23 @@ def test_a_secret_is_hidden_as_the_frameworks_of_receivers_spell_it(receiver, fr
     assert outcome.excerpt == "You sent ••••."
 
 
-def test_a_secret_with_a_western_letter_is_hidden_when_its_own_bytes_come_back_in_the_body(receiver):
+def test_a_secret_with_a_western_letter_is_hidden_when_its_own_bytes_come_back_in_the_body(
+    receiver,
+):
     # Header values go out in latin-1, and an answer is read as UTF-8 where it names no charset.
     receiver.script = echo_in_body(status=401)
-    outcome = send(Settings(url=receiver.url, auth="bearer", auth_secret="m4rk\xe4er-wést", timeout=3))
+    outcome = send(
+        Settings(url=receiver.url, auth="bearer", auth_secret="m4rk\xe4er-wést", timeout=3)
+    )
     assert b"m4rk\xe4er" in told(receiver.requests[0])
     assert "m4rk" not in outcome.excerpt
     assert "er-w" not in outcome.excerpt
 
 
 def test_a_secret_with_a_western_letter_is_hidden_when_it_comes_back_in_a_header_as_utf8(receiver):
-    receiver.script = raw("HTTP/1.1 401 No\r\nX-Echo: m4rkäer-wést\r\nContent-Length: 0\r\n\r\n".encode())
+    receiver.script = raw(
+        "HTTP/1.1 401 No\r\nX-Echo: m4rkäer-wést\r\nContent-Length: 0\r\n\r\n".encode()
+    )
     outcome = send(Settings(url=receiver.url, auth="bearer", auth_secret="m4rkäer-wést", timeout=3))
     assert "m4rk" not in repr(outcome.headers)
     assert "er-w" not in repr(outcome.headers)
@@ -712,7 +861,9 @@ def test_settings_say_nothing_of_their_secrets_in_an_exception_or_a_log(auth):
 def test_the_curl_line_and_the_shown_request_hold_no_secret(auth):
     settings = secret_settings("http://127.0.0.1:9", **auth)
     message = message_of(settings)
-    request = trial.describe(message, settings, sender.prepare(message, settings, 1, NOW / 1000))
+    request = channel_test.describe(
+        message, settings, sender.prepare(message, settings, 1, NOW / 1000)
+    )
     assert request.curl.count("••••") >= 3
     assert leaks(repr(request)) == []
 
@@ -745,11 +896,23 @@ def test_no_password_link_session_or_token_is_stored_logged_or_shown_again(watch
     for path in ("/people", "/tokens", "/account", "/channels"):
         assert watch.get(path).status_code == 200
     secrets = [*typed.values(), wrong["password"], token, link, login]
-    places = [part for _, response in watch.responses for part in (response.text, without_cookies(response))]
-    places += [text_of(record) for record in watch.caplog.records] + ["".join(watch.capfd.readouterr())]
-    places += [file.read_bytes().decode("latin-1") for file in config.database.parent.iterdir() if file.is_file()]
+    places = [
+        part
+        for _, response in watch.responses
+        for part in (response.text, without_cookies(response))
+    ]
+    places += [to_text(record) for record in watch.caplog.records] + [
+        "".join(watch.capfd.readouterr())
+    ]
+    places += [
+        file.read_bytes().decode("latin-1")
+        for file in config.database.parent.iterdir()
+        if file.is_file()
+    ]
     assert len(places) > 20
-    assert [(secret, place[:200]) for secret in secrets for place in places if secret in place] == []
+    assert [
+        (secret, place[:200]) for secret in secrets for place in places if secret in place
+    ] == []
 
 
 def without_cookies(response) -> str:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from delivery.alert import Alert, samples
-from delivery.matchers import MOST_MATCHERS, MatcherProblem, labels_of, matches, parse
+from delivery.alerts.alert import Alert
+from delivery.alerts.matchers import MOST_MATCHERS, MatcherError, labels_of, matches, parse
+from delivery.alerts.samples import samples
 
 
 def said(text):
@@ -76,7 +77,10 @@ REFUSED = [
     ("severity", "Line 1, column 9: write = != =~ or !~ here"),
     ("severity: critical", "Line 1, column 9: write = != =~ or !~ here"),
     ("foo=bar\nteam is db", "Line 2, column 6: write = != =~ or !~ here"),
-    ("app.kubernetes.io/name=db", "column 18: write = != =~ or !~ here, and then a value; a name with other signs"),
+    (
+        "app.kubernetes.io/name=db",
+        "column 18: write = != =~ or !~ here, and then a value; a name with other signs",
+    ),
     ("job=", "Line 1, column 5: write a value"),
     ("job=\n", "Line 1, column 5: write a value"),
     ("job==x", "Line 1, column 5: write a value"),
@@ -89,8 +93,14 @@ REFUSED = [
     ("foo=bar\\n", "Line 1, column 8: write a comma"),
     ('a="b" c="d"', "Line 1, column 7: write a comma or begin a line"),
     ("a=b}{c=d", "Line 1, column 4: write a comma"),
-    ('foo=~"invalid[regexp"', "Line 1, column 6: this is no regular expression of RE2 (missing ]: [regexp)."),
-    ('a=b\nfoo!~"(?=x)"', "Line 2, column 6: this is no regular expression of RE2 (invalid perl operator: (?=)."),
+    (
+        'foo=~"invalid[regexp"',
+        "Line 1, column 6: this is no regular expression of RE2 (missing ]: [regexp).",
+    ),
+    (
+        'a=b\nfoo!~"(?=x)"',
+        "Line 2, column 6: this is no regular expression of RE2 (invalid perl operator: (?=).",
+    ),
     ('foo=~"' + ".{0,900}" * 40 + '"', "(pattern too large - compile failed)"),
     (r'foo=~"(a)\\1"', r"(invalid escape sequence: \1)"),
     ("a=b," * (MOST_MATCHERS + 1), "These are 21 matchers; at most 20 are possible"),
@@ -101,7 +111,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("text", "words"), REFUSED)
 def test_what_means_nothing_is_refused_with_the_place_and_what_to_write(text, words, capfd):
-    with pytest.raises(MatcherProblem) as refused:
+    with pytest.raises(MatcherError) as refused:
         parse(text)
     assert words in str(refused.value)
     assert str(refused.value).endswith(".")
@@ -113,7 +123,14 @@ def test_as_much_as_is_possible_is_taken():
     assert parse("a=" + "b" * 4094)
 
 
-LABELS = {"severity": "critical", "team": "db", "instance": "db-1:9100", "empty": "", "lines": "one\ntwo", "city": "Köln"}
+LABELS = {
+    "severity": "critical",
+    "team": "db",
+    "instance": "db-1:9100",
+    "empty": "",
+    "lines": "one\ntwo",
+    "city": "Köln",
+}
 JUDGED = [
     # `=` and `!=` compare all of the value; an absent label is as good as an empty one (Alertmanager: "matchers").
     ("", True),
@@ -163,8 +180,13 @@ def test_alerts_are_judged_as_alertmanager_judges_them(text, meant):
 
 
 def test_the_name_of_an_alert_is_a_label_unless_there_is_one():
-    assert labels_of(Alert.read({"name": "Disk full", "labels": {"a": "b"}})) == {"alertname": "Disk full", "a": "b"}
-    assert labels_of(Alert.read({"name": "Disk full", "labels": {"alertname": "DiskFull"}})) == {"alertname": "DiskFull"}
+    assert labels_of(Alert.read({"name": "Disk full", "labels": {"a": "b"}})) == {
+        "alertname": "Disk full",
+        "a": "b",
+    }
+    assert labels_of(Alert.read({"name": "Disk full", "labels": {"alertname": "DiskFull"}})) == {
+        "alertname": "DiskFull"
+    }
     assert labels_of(Alert.read(None)) == {"alertname": "Unnamed alert"}
 
 
@@ -180,7 +202,7 @@ SIGNS = st.text("abäx=~!{}\",\\\n\r \t'“.*+?()[]|^$0\x00", max_size=60)
 def test_any_text_is_matchers_or_is_refused_in_words(text):
     try:
         matchers = parse(text)
-    except MatcherProblem as refused:
+    except MatcherError as refused:
         assert str(refused)
     else:
         assert matches(matchers, {}) in (True, False)
@@ -188,7 +210,8 @@ def test_any_text_is_matchers_or_is_refused_in_words(text):
 
 @given(
     st.dictionaries(
-        st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), st.text(st.characters(codec="utf-8"), max_size=20)
+        st.text(st.characters(codec="utf-8"), min_size=1, max_size=8),
+        st.text(st.characters(codec="utf-8"), max_size=20),
     )
 )
 @settings(max_examples=150, deadline=None)
@@ -212,7 +235,9 @@ ANY_VALUE = parse('a=~"(?s).*", b!~"x+", c="", d!="y"')
 @example({"a": "\ud800", "b": "\udfff\x00"})
 @settings(max_examples=200, deadline=None)
 def test_no_value_of_a_label_raises(labels):
-    assert matches(ANY_VALUE, labels) is (set(labels.get("b", "")) != {"x"} and not labels.get("c") and labels.get("d") != "y")
+    assert matches(ANY_VALUE, labels) is (
+        set(labels.get("b", "")) != {"x"} and not labels.get("c") and labels.get("d") != "y"
+    )
 
 
 def test_hostile_and_huge_alerts_are_judged_too():
@@ -221,7 +246,10 @@ def test_hostile_and_huge_alerts_are_judged_too():
     assert not matches(parse('alertname=~"(?s).*z"'), {"alertname": "\x00" * 5_000_000})
 
 
-@pytest.mark.parametrize("expression", ["(a|a)*b", "(a*)*b", "(a+)+b", "(.*)(.*)(.*)(.*)[^a]", "(a?){60}a{60}b", "(?:a|aa)+$b"])
+@pytest.mark.parametrize(
+    "expression",
+    ["(a|a)*b", "(a*)*b", "(a+)+b", "(.*)(.*)(.*)(.*)[^a]", "(a?){60}a{60}b", "(?:a|aa)+$b"],
+)
 def test_no_expression_takes_for_ever(expression):
     matchers, labels = parse(f'a=~"{expression}"'), {"a": "a" * 100_000}
     began = time.process_time()
@@ -230,7 +258,10 @@ def test_no_expression_takes_for_ever(expression):
 
 
 def test_many_alerts_are_judged_in_no_time():
-    matchers, text = parse('severity=~"critical|warning", team!="x", instance=~"db.*"'), "a=b," * MOST_MATCHERS
+    matchers, text = (
+        parse('severity=~"critical|warning", team!="x", instance=~"db.*"'),
+        "a=b," * MOST_MATCHERS,
+    )
     began = time.process_time()
     for _ in range(1000):
         assert matches(matchers, LABELS)

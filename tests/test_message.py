@@ -10,11 +10,13 @@ from hypothesis import example, given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 
-from delivery.alert import Alert, milliseconds, rfc3339, sample_alert, text_of
-from delivery.kinds import Event, kinds
-from delivery.message import Unsendable, build
+from delivery.alerts.alert import Alert, milliseconds, rfc3339, to_text
+from delivery.alerts.samples import sample_alert
+from delivery.event import Event
+from delivery.guard.url import InvalidUrl
+from delivery.kinds import kinds
+from delivery.message import MessageError, build
 from delivery.settings import METHODS, Settings
-from delivery.target import InvalidUrl
 
 URL = "https://receiver.example.test/uptrace-hook"
 OPENED = 1772442900120  # 2026-03-02T09:15:00.120Z
@@ -26,7 +28,10 @@ LATENCY = {
     "name": "p99 latency above 800 ms",
     "status": "open",
     "labels": {"service.name": "checkout", "severity": "critical", "team": ""},
-    "annotations": {"summary": "p99 is 1.2 s, limit 800 ms", "runbook-url": "https://wiki.example.test/rb/latency"},
+    "annotations": {
+        "summary": "p99 is 1.2 s, limit 800 ms",
+        "runbook-url": "https://wiki.example.test/rb/latency",
+    },
     "starts_at": "2026-03-02T09:15:00.120457Z",
     "url": "https://alerts.example.test/alerts/4711",
 }
@@ -41,7 +46,9 @@ def message_of(parts, kind="webhook", at=OPENED, number=NUMBER, repeated=False, 
 
 def body_of(parts, kind="webhook", **given):
     """Its body, parsed as strictly as a receiver may parse it."""
-    return json.loads(message_of(parts, kind, **given).body.decode("utf-8"), parse_constant=pytest.fail)
+    return json.loads(
+        message_of(parts, kind, **given).body.decode("utf-8"), parse_constant=pytest.fail
+    )
 
 
 # --- the webhook kind: Uptrace's wire form --------------------------------------------------------------------------
@@ -93,7 +100,14 @@ def test_a_repeat_is_recurring():
 
 @pytest.mark.parametrize(
     ("status", "read"),
-    [("open", "open"), ("closed", "closed"), ("CLOSED", "closed"), ("resolved", "closed"), ("firing", "open"), ("x", "open")],
+    [
+        ("open", "open"),
+        ("closed", "closed"),
+        ("CLOSED", "closed"),
+        ("resolved", "closed"),
+        ("firing", "open"),
+        ("x", "open"),
+    ],
 )
 def test_the_status_is_open_unless_it_says_that_it_is_over(status, read):
     body = body_of({**LATENCY, "status": status})
@@ -102,7 +116,14 @@ def test_the_status_is_open_unless_it_says_that_it_is_over(status, read):
 
 
 @pytest.mark.parametrize(
-    ("given", "read"), [("metric", "metric"), ("error", "error"), ("ERROR", "error"), ("log", "metric"), ("", "metric")]
+    ("given", "read"),
+    [
+        ("metric", "metric"),
+        ("error", "error"),
+        ("ERROR", "error"),
+        ("log", "metric"),
+        ("", "metric"),
+    ],
 )
 def test_the_type_is_metric_or_error(given, read):
     assert body_of({**LATENCY, "type": given})["alert"]["type"] == read
@@ -141,7 +162,10 @@ def test_an_empty_payload_is_null(payload):
     assert body_of(LATENCY, payload=payload)["payload"] is None
 
 
-@pytest.mark.parametrize("payload", ["{", "NaN", "[object Object]", "'a'", "1 2", "\x00", '"\ud800', "[" * 1000, "é" * 70_000])
+@pytest.mark.parametrize(
+    "payload",
+    ["{", "NaN", "[object Object]", "'a'", "1 2", "\x00", '"\ud800', "[" * 1000, "é" * 70_000],
+)
 def test_a_stored_payload_that_is_no_json_goes_as_a_text_of_it(payload):
     assert body_of(LATENCY, payload=payload)["payload"] == payload.replace("\ud800", "?")
 
@@ -158,8 +182,15 @@ def alertmanager(parts, **given):
 def test_an_alertmanager_message_is_an_array_of_one_alert_with_exactly_these_keys():
     assert body_of(LATENCY, "alertmanager") == [
         {
-            "labels": {"alertname": "p99 latency above 800 ms", "service_name": "checkout", "severity": "critical"},
-            "annotations": {"summary": "p99 is 1.2 s, limit 800 ms", "runbook_url": "https://wiki.example.test/rb/latency"},
+            "labels": {
+                "alertname": "p99 latency above 800 ms",
+                "service_name": "checkout",
+                "severity": "critical",
+            },
+            "annotations": {
+                "summary": "p99 is 1.2 s, limit 800 ms",
+                "runbook_url": "https://wiki.example.test/rb/latency",
+            },
             "startsAt": "2026-03-02T09:15:00.120Z",
             "endsAt": "2026-04-01T09:15:00.120Z",
             "generatorURL": "https://alerts.example.test/alerts/4711",
@@ -169,14 +200,19 @@ def test_an_alertmanager_message_is_an_array_of_one_alert_with_exactly_these_key
 
 def test_a_closed_alert_ends_when_it_ended():
     alert = alertmanager(RESOLVED, at=CLOSED)
-    assert (alert["startsAt"], alert["endsAt"]) == ("2026-03-02T09:15:00.120Z", "2026-03-02T09:41:30.004Z")
+    assert (alert["startsAt"], alert["endsAt"]) == (
+        "2026-03-02T09:15:00.120Z",
+        "2026-03-02T09:41:30.004Z",
+    )
 
 
 def test_an_alert_has_the_same_labels_open_and_closed():
     mixed = list(LATENCY["labels"].items())
     random.Random(1).shuffle(mixed)
     closed = {**RESOLVED, "labels": dict(mixed), "annotations": {}, "url": "", "type": "error"}
-    assert json.dumps(alertmanager(LATENCY)["labels"]) == json.dumps(alertmanager(closed, at=CLOSED, number=5)["labels"])
+    assert json.dumps(alertmanager(LATENCY)["labels"]) == json.dumps(
+        alertmanager(closed, at=CLOSED, number=5)["labels"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -226,7 +262,9 @@ def test_names_have_letters_digits_and_underscores_and_collisions_are_numbered(g
 
 
 def test_three_names_that_collide_with_a_numbered_one_all_stay():
-    labels = alertmanager({"name": "Disk", "labels": {"a.b": "1", "a_b": "2", "a_b_2": "3"}})["labels"]
+    labels = alertmanager({"name": "Disk", "labels": {"a.b": "1", "a_b": "2", "a_b_2": "3"}})[
+        "labels"
+    ]
     assert sorted(labels.values()) == ["1", "2", "3", "Disk"]
 
 
@@ -271,7 +309,12 @@ def test_a_closed_alert_never_ends_before_it_starts(starts, ends, sent):
 
 @pytest.mark.parametrize(
     ("starts", "ends"),
-    [(OPENED, CLOSED + 86_400_000), (CLOSED + 60_000, None), (CLOSED + 60_000, CLOSED + 120_000), (None, CLOSED + 1)],
+    [
+        (OPENED, CLOSED + 86_400_000),
+        (CLOSED + 60_000, None),
+        (CLOSED + 60_000, CLOSED + 120_000),
+        (None, CLOSED + 1),
+    ],
 )
 def test_a_closed_alert_is_over_for_alertmanager_even_when_its_times_lie_ahead(starts, ends):
     alert = alertmanager({"status": "closed", "starts_at": starts, "ends_at": ends}, at=CLOSED)
@@ -279,7 +322,17 @@ def test_a_closed_alert_is_over_for_alertmanager_even_when_its_times_lie_ahead(s
 
 
 @pytest.mark.parametrize(
-    "url", ["see the wiki", "alerts/4711", "4711", 7, ["https://a.example/"], {"href": "x"}, "http://[", True]
+    "url",
+    [
+        "see the wiki",
+        "alerts/4711",
+        "4711",
+        7,
+        ["https://a.example/"],
+        {"href": "x"},
+        "http://[",
+        True,
+    ],
 )
 def test_a_link_that_is_none_is_left_out_because_alertmanager_would_refuse_the_alert(url):
     # Its API has `format: uri` there and answers 422 to the whole request.
@@ -303,7 +356,10 @@ def test_a_bare_address_of_an_alertmanager_is_completed(url, requested):
 
 def test_the_url_of_a_webhook_is_taken_as_it_is():
     assert message_of(LATENCY, url="https://example.test").target.url == "https://example.test/"
-    assert message_of(LATENCY, url="https://example.test/a/?b=%20#c").target.url == "https://example.test/a/?b=%20"
+    assert (
+        message_of(LATENCY, url="https://example.test/a/?b=%20#c").target.url
+        == "https://example.test/a/?b=%20"
+    )
 
 
 # --- the message around the body ------------------------------------------------------------------------------------
@@ -330,7 +386,7 @@ def test_the_id_and_the_body_are_the_same_at_every_attempt(kind):
 
 @pytest.mark.parametrize("kind", ["", "Webhook", "slack-of-a-newer-version", "__init__", "\x00"])
 def test_a_kind_that_is_not_known_is_said_to_be_unknown(kind):
-    with pytest.raises(Unsendable):
+    with pytest.raises(MessageError):
         message_of(LATENCY, kind)
 
 
@@ -347,7 +403,9 @@ def test_every_kind_is_a_file_of_its_own_with_words_for_the_form():
         assert kind.label
         assert kind.help.endswith(".")
         assert kind.url_help.endswith(".")
-    assert [kind.label.lower() for kind in kinds().values()] == sorted(kind.label.lower() for kind in kinds().values())
+    assert [kind.label.lower() for kind in kinds().values()] == sorted(
+        kind.label.lower() for kind in kinds().values()
+    )
 
 
 def test_a_sample_alert_is_open_starts_now_and_says_that_it_is_a_test():
@@ -389,9 +447,38 @@ WRONG = [
         "2026-03-02T09:15:00Z",
         "0001-01-01T00:00:00Z",
     ),
-    *("9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z"),
-    *(True, False, 0, -1, 1.5, 2**63, -(2**63), 10**400, 10**5000, 1e308, -1e308, float("nan"), float("inf"), float("-inf")),
-    *([], {}, [None], {"a": None}, {"": ""}, {None: None, 1: 2, ("a",): {}}, {"a": {"b": [float("nan")]}}, {"alertname": []}),
+    *(
+        "9999-12-31T23:59:59Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "2026-02-30T00:00:00Z",
+    ),
+    *(
+        True,
+        False,
+        0,
+        -1,
+        1.5,
+        2**63,
+        -(2**63),
+        10**400,
+        10**5000,
+        1e308,
+        -1e308,
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+    ),
+    *(
+        [],
+        {},
+        [None],
+        {"a": None},
+        {"": ""},
+        {None: None, 1: 2, ("a",): {}},
+        {"a": {"b": [float("nan")]}},
+        {"alertname": []},
+    ),
     *(
         {"a.b": 1, "a_b": 2},
         {"\ud800": "\ud800"},
@@ -454,7 +541,20 @@ def test_an_alert_with_a_part_that_is_missing_or_wrong_still_makes_a_message(par
 
 @pytest.mark.parametrize("kind", CHECKS)
 @pytest.mark.parametrize(
-    "parts", [{}, None, [], "alert", 7, True, b"", [LATENCY], dict.fromkeys(PARTS), dict.fromkeys(PARTS, ""), {1: 2}]
+    "parts",
+    [
+        {},
+        None,
+        [],
+        "alert",
+        7,
+        True,
+        b"",
+        [LATENCY],
+        dict.fromkeys(PARTS),
+        dict.fromkeys(PARTS, ""),
+        {1: 2},
+    ],
 )
 def test_an_alert_of_which_nothing_is_given_still_makes_a_message(kind, parts):
     CHECKS[kind](message_of(parts, kind))
@@ -479,7 +579,10 @@ _leaves = st.one_of(
 )
 _anything = st.recursive(
     _leaves,
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.one_of(_texts, st.integers()), inner, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(_texts, st.integers()), inner, max_size=3),
+    ),
     max_leaves=8,
 )
 _alerts = st.one_of(_anything, st.fixed_dictionaries({}, optional=dict.fromkeys(PARTS, _anything)))
@@ -521,7 +624,7 @@ def test_no_stored_payload_breaks_a_message(payload, kind):
     ids=lambda value: type(value).__name__,
 )
 def test_anything_has_a_text(value, text):
-    assert text_of(value) == text
+    assert to_text(value) == text
 
 
 @pytest.mark.parametrize(
@@ -551,7 +654,9 @@ def test_anything_has_a_text(value, text):
         (10**18, None),
         (10**5000, None),
     ],
-    ids=lambda value: ascii(value)[:32] if not isinstance(value, int) or abs(value) < 2**64 else "int",
+    ids=lambda value: (
+        ascii(value)[:32] if not isinstance(value, int) or abs(value) < 2**64 else "int"
+    ),
 )
 def test_a_time_is_milliseconds_or_rfc3339(value, time):
     assert milliseconds(value) == time

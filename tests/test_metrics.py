@@ -7,10 +7,10 @@ from channels import create
 from prometheus_client.parser import text_string_to_metric_families
 from receiver import reply
 
+from clock import now_ms
 from config import VERSION
 from models import Alert, Attempt, Channel, Delivery
-from web.editor import now_ms
-from web.tokens import make
+from web.auth.tokens import make
 
 
 @pytest.fixture
@@ -62,8 +62,13 @@ def test_what_does_not_exist_yet_counts_zero(scrape):
 def test_channels_are_counted_by_state_and_proof_as_they_are_now(scrape, client, receiver):
     first, second = create(client, receiver.url, name="One"), create(client, name="Two")
     client.post(f"/channels/{second}/pause")
-    client.post(f"/channels/{first}/test", {"name": "One", "kind": "webhook", "url": receiver.url, "timeout": "5"})
-    counted = {labels: value for labels, value in samples(scrape(), "tocsin_channels").items() if value}
+    client.post(
+        f"/channels/{first}/test",
+        {"name": "One", "kind": "webhook", "url": receiver.url, "timeout": "5"},
+    )
+    counted = {
+        labels: value for labels, value in samples(scrape(), "tocsin_channels").items() if value
+    }
     assert counted == {("proven by test", "delivering"): 1, ("unproven", "paused"): 1}
     Channel.delete().execute()
     assert not any(samples(scrape(), "tocsin_channels").values())
@@ -74,7 +79,9 @@ def test_tests_are_counted_by_verdict_for_a_day(scrape, client, receiver):
     for status in (200, 404, 404, 503):
         receiver.script = reply(status)
         client.post("/channels/new/test", form)
-    counted = {labels: value for labels, value in samples(scrape(), "tocsin_recent_tests").items() if value}
+    counted = {
+        labels: value for labels, value in samples(scrape(), "tocsin_recent_tests").items() if value
+    }
     assert counted == {("delivered",): 1, ("failed",): 2, ("retry",): 1}
     Attempt.update(at=Attempt.at - 24 * 60 * 60 * 1000 - 1).execute()
     assert not any(samples(scrape(), "tocsin_recent_tests").values())
@@ -87,7 +94,11 @@ def test_a_state_that_no_version_knows_breaks_nothing(scrape, client):
 
 @pytest.mark.parametrize(
     ("headers", "status"),
-    [({}, 401), ({"Authorization": "Bearer tocsin_nonsense"}, 401), ({"Authorization": "Basic eDp5"}, 401)],
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer tocsin_nonsense"}, 401),
+        ({"Authorization": "Basic eDp5"}, 401),
+    ],
 )
 def test_metrics_need_a_token(client, headers, status):
     response = client.get("/metrics", headers=headers)
@@ -97,17 +108,32 @@ def test_metrics_need_a_token(client, headers, status):
 
 def test_metrics_need_the_scope(app):
     with app.app_context():
-        _token, secret = make("other", ["ingest", "channels:read", "channels:write"], None, "ada", now_ms())
-    assert app.test_client().get("/metrics", headers={"Authorization": f"Bearer {secret}"}).status_code == 403
+        _token, secret = make(
+            "other", ["ingest", "channels:read", "channels:write"], None, "ada", now_ms()
+        )
+    assert (
+        app.test_client().get("/metrics", headers={"Authorization": f"Bearer {secret}"}).status_code
+        == 403
+    )
 
 
 def test_deliveries_are_counted_by_state(scrape):
     given = {"kind": "webhook", "created_at": 1, "updated_at": 1}
     channel = Channel.create(name="C", **given)
     alert = Alert.create(key="k", name="A", status="open", body="{}", changed_at=1, seen_at=1)
-    row = {"channel": channel, "alert": alert, "event": "open", "due_at": 1, "expires_at": 1, "created_at": 1}
+    row = {
+        "channel": channel,
+        "alert": alert,
+        "event": "open",
+        "due_at": 1,
+        "expires_at": 1,
+        "created_at": 1,
+    }
     for number, state in enumerate(("pending", "pending", "parked")):
         Delivery.create(id=number + 1, state=state, **row)
     counted = samples(scrape(), "tocsin_deliveries")
     assert len(counted) == 10
-    assert {labels: value for labels, value in counted.items() if value} == {("pending",): 2, ("parked",): 1}
+    assert {labels: value for labels, value in counted.items() if value} == {
+        ("pending",): 2,
+        ("parked",): 1,
+    }

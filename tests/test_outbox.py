@@ -4,15 +4,15 @@ import itertools
 
 import pytest
 
+from clock import HOUR, MINUTE
 from delivery import outbox
-from delivery.alert import Alert
-from delivery.outbox import Next, Settled, claim, put_back, settle, store, take_over
-from delivery.owing import LIFE, MINUTE, PROBE, Incoming
+from delivery.alerts.alert import Alert
+from delivery.alerts.routing import DELIVERY_LIFETIME, PROBE_INTERVAL, ReceivedAlert
+from delivery.outbox import Next, Settled, claim, release_claim, settle, store, take_over
 from models import Alert as AlertRow
 from models import Attempt, Channel, Delivery, Silence, db
 
 NOW = 1_790_000_000_000
-HOUR = 60 * MINUTE
 _names = itertools.count(1)
 
 
@@ -23,40 +23,73 @@ def _database(app):
 
 def channel(**fields) -> int:
     """A channel that takes everything, unless it says otherwise."""
-    return Channel.create(name=f"C{next(_names)}", kind="webhook", created_at=NOW, updated_at=NOW, **fields).id
+    return Channel.create(
+        name=f"C{next(_names)}", kind="webhook", created_at=NOW, updated_at=NOW, **fields
+    ).id
 
 
-def alert(key="k", status="open", closes_at=None, **parts) -> Incoming:
+def alert(key="k", status="open", closes_at=None, **parts) -> ReceivedAlert:
     given = {"name": "Disk full", "labels": {"severity": "critical"}, "status": status, **parts}
-    return Incoming(key, Alert.read(given), closes_at)
+    return ReceivedAlert(key, Alert.read(given), closes_at)
 
 
 def deliveries(**where) -> list[tuple]:
     """What is owed, as (channel, event, state), in the order it was made."""
     rows = Delivery.select().order_by(Delivery.id)
-    return [(row.channel_id, row.event, row.state) for row in rows if all(getattr(row, k) == v for k, v in where.items())]
+    return [
+        (row.channel_id, row.event, row.state)
+        for row in rows
+        if all(getattr(row, k) == v for k, v in where.items())
+    ]
 
 
 def ended(one, state="delivered", due=NOW, *, good=None, gone=False) -> Settled:
     """An attempt that has ended, and what becomes of its delivery."""
-    row = {"channel_id": one.channel, "delivery_id": one.id, "number": one.attempt, "at": NOW, "config_hash": "x"}
-    row |= {"verdict": state, "reason": "ok", "actor": "receiver", "status": 200, "milliseconds": 3, "receiver": "r"}
+    row = {
+        "channel_id": one.channel,
+        "delivery_id": one.id,
+        "number": one.attempt,
+        "at": NOW,
+        "config_hash": "x",
+    }
+    row |= {
+        "verdict": state,
+        "reason": "ok",
+        "actor": "receiver",
+        "status": 200,
+        "milliseconds": 3,
+        "receiver": "r",
+    }
     row |= {"stages": "[]", "excerpt": "", "says": "It went as it went."}
-    return Settled(one, Next(state, due, "why"), row, state == "delivered" if good is None else good, gone)
+    return Settled(
+        one, Next(state, due, "why"), row, state == "delivered" if good is None else good, gone
+    )
 
 
 def taken(now=NOW, **kwargs):
-    return claim(now, kwargs.get("taken", {}), kwargs.get("usual", 4), kwargs.get("most", 64), kwargs.get("slow", ()))
+    return claim(
+        now,
+        kwargs.get("taken", {}),
+        kwargs.get("usual", 4),
+        kwargs.get("most", 64),
+        kwargs.get("slow", ()),
+    )
 
 
 # --- alerts in ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_alert_is_owed_to_every_channel_that_matches_it():
-    everything, critical, _info = channel(), channel(matchers='severity="critical"'), channel(matchers='severity="info"')
+    everything, critical, _info = (
+        channel(),
+        channel(matchers='severity="critical"'),
+        channel(matchers='severity="info"'),
+    )
     [stored] = store([alert()], NOW)
     assert deliveries() == [(everything, "open", "pending"), (critical, "open", "pending")]
-    assert stored.deliveries == tuple(f"msg_{row.id}" for row in Delivery.select().order_by(Delivery.id))
+    assert stored.deliveries == tuple(
+        f"msg_{row.id}" for row in Delivery.select().order_by(Delivery.id)
+    )
     assert AlertRow.get().id == stored.id
 
 
@@ -85,7 +118,9 @@ def test_a_change_is_told_and_a_repetition_is_not(statuses, events, at_once):
 @pytest.mark.parametrize("at_once", [True, False])
 def test_what_a_newer_event_overtakes_while_it_waits_is_superseded(at_once):
     here = channel()
-    batches = [[alert(), alert(status="closed")]] if at_once else [[alert()], [alert(status="closed")]]
+    batches = (
+        [[alert(), alert(status="closed")]] if at_once else [[alert()], [alert(status="closed")]]
+    )
     for batch in batches:
         store(batch, NOW)
     assert deliveries() == [(here, "open", "superseded"), (here, "closed", "pending")]
@@ -95,8 +130,17 @@ def test_what_a_newer_event_overtakes_while_it_waits_is_superseded(at_once):
 
 def test_a_closing_carries_both_times_and_what_the_opening_said():
     channel()
-    store([alert(starts_at=NOW - HOUR, url="https://alerts.example/1", annotations={"summary": "92 %"})], NOW)
-    store([Incoming("k", Alert.read({"status": "closed", "ends_at": NOW}))], NOW)
+    store(
+        [
+            alert(
+                starts_at=NOW - HOUR,
+                url="https://alerts.example/1",
+                annotations={"summary": "92 %"},
+            )
+        ],
+        NOW,
+    )
+    store([ReceivedAlert("k", Alert.read({"status": "closed", "ends_at": NOW}))], NOW)
     [claimed] = taken()
     told = claimed.alert
     assert (told.status, told.starts_at, told.ends_at) == ("closed", NOW - HOUR, NOW)
@@ -128,14 +172,22 @@ def test_a_closing_is_told_even_where_the_opening_did_not_arrive(state):
 
 @pytest.mark.parametrize(
     ("minutes", "state", "repeated"),
-    [(59, "delivered", False), (60, "delivered", True), (60, "pending", False), (60, "sending", False), (60, "failed", True)],
+    [
+        (59, "delivered", False),
+        (60, "delivered", True),
+        (60, "pending", False),
+        (60, "sending", False),
+        (60, "failed", True),
+    ],
 )
 def test_a_channel_may_want_a_firing_alert_repeated(minutes, state, repeated):
     channel(repeat_minutes=60)
     store([alert()], NOW)
     Delivery.update(state=state).execute()
     store([alert()], NOW + minutes * MINUTE)
-    assert [row.repeated for row in Delivery.select().order_by(Delivery.id)] == [0, 1][: 1 + repeated]
+    assert [row.repeated for row in Delivery.select().order_by(Delivery.id)] == [0, 1][
+        : 1 + repeated
+    ]
 
 
 def test_a_new_channel_hears_of_a_firing_alert_when_it_comes_again():
@@ -154,11 +206,20 @@ def test_what_is_owed_to_a_channel_that_does_not_deliver_is_held(state):
     assert taken() == []
     outbox.release(here, NOW + 48 * HOUR)
     row = Delivery.get()
-    assert (row.state, row.due_at, row.expires_at) == ("pending", NOW + 48 * HOUR, NOW + 48 * HOUR + LIFE)
+    assert (row.state, row.due_at, row.expires_at) == (
+        "pending",
+        NOW + 48 * HOUR,
+        NOW + 48 * HOUR + DELIVERY_LIFETIME,
+    )
 
 
 def silence(**fields):
-    given = {"matchers": 'severity="critical"', "reason": "Disks are changed", "made_by": "ada", "created_at": NOW}
+    given = {
+        "matchers": 'severity="critical"',
+        "reason": "Disks are changed",
+        "made_by": "ada",
+        "created_at": NOW,
+    }
     return Silence.create(until=NOW + HOUR, **{**given, **fields})
 
 
@@ -167,7 +228,11 @@ def test_what_a_silence_holds_back_stays_visible_and_says_why():
     quiet = silence()
     store([alert()], NOW)
     row = Delivery.get()
-    assert (row.state, row.cause, row.settled_at) == ("dropped", f"Silence {quiet.id}: Disks are changed (ada)", NOW)
+    assert (row.state, row.cause, row.settled_at) == (
+        "dropped",
+        f"Silence {quiet.id}: Disks are changed (ada)",
+        NOW,
+    )
 
 
 def test_under_a_silence_repetitions_make_no_rows_and_after_it_the_alert_is_told():
@@ -230,7 +295,11 @@ def test_a_firing_alert_that_nobody_repeats_past_its_end_closes_by_itself():
 def test_a_thousand_alerts_in_one_go_are_one_transaction():
     channel()
     stored = store([alert(f"k{number}") for number in range(1200)], NOW)
-    assert len({one.id for one in stored}) == len({name for one in stored for name in one.deliveries}) == 1200
+    assert (
+        len({one.id for one in stored})
+        == len({name for one in stored for name in one.deliveries})
+        == 1200
+    )
     again = store([alert(f"k{number}") for number in range(1200)], NOW)
     assert [one.id for one in again] == [one.id for one in stored]
     assert not any(one.deliveries for one in again)
@@ -248,7 +317,7 @@ def test_when_too_much_waits_nothing_more_is_taken_and_nothing_is_half_stored(mo
     channel()
     monkeypatch.setattr(outbox, "MOST_WAITING", 3)
     store([alert(str(number)) for number in range(3)], NOW)
-    with pytest.raises(outbox.Full):
+    with pytest.raises(outbox.OutboxFull):
         store([alert("more")], NOW)
     assert AlertRow.select().count() == 3
 
@@ -267,12 +336,22 @@ def test_what_is_claimed_counts_as_an_attempt_before_anything_is_done():
 
 @pytest.mark.parametrize(
     ("arguments", "count"),
-    [({}, 4), ({"usual": 2}, 2), ({"most": 1}, 1), ({"taken": {1: 3}}, 1), ({"taken": {1: 4}}, 0), ({"slow": (1,)}, 1)],
+    [
+        ({}, 4),
+        ({"usual": 2}, 2),
+        ({"most": 1}, 1),
+        ({"taken": {1: 3}}, 1),
+        ({"taken": {1: 4}}, 0),
+        ({"slow": (1,)}, 1),
+    ],
 )
 def test_of_one_channel_only_so_many_are_claimed_at_once(arguments, count):
     here = channel()
     store([alert(str(number)) for number in range(9)], NOW)
-    named = {name: ({here: next(iter(value.values()))} if name == "taken" else value) for name, value in arguments.items()}
+    named = {
+        name: ({here: next(iter(value.values()))} if name == "taken" else value)
+        for name, value in arguments.items()
+    }
     named |= {"slow": (here,)} if "slow" in named else {}
     assert len(taken(**named)) == count
 
@@ -290,7 +369,10 @@ def test_a_closing_never_overtakes_its_own_opening():
     [opening] = taken()
     store([alert(status="closed"), alert("other")], NOW)
     assert [one.alert.name for one in taken()] == ["Disk full"]
-    assert Delivery.select().where(Delivery.state == "pending", Delivery.event == "closed").count() == 1
+    assert (
+        Delivery.select().where(Delivery.state == "pending", Delivery.event == "closed").count()
+        == 1
+    )
     settle([ended(opening)], NOW)
     assert [one.alert.status for one in taken()] == ["closed"]
 
@@ -320,8 +402,16 @@ def test_an_attempt_is_written_with_the_state_it_led_to():
     settle([ended(one, "pending", NOW + MINUTE) for one in taken()], NOW)
     settle([ended(one) for one in taken(NOW + MINUTE)], NOW + MINUTE)
     row = Delivery.get()
-    assert (row.state, row.attempts, row.claims, row.settled_at) == ("delivered", 2, 0, NOW + MINUTE)
-    assert [(one.number, one.purpose) for one in Attempt.select().order_by(Attempt.id)] == [(1, "delivery"), (2, "delivery")]
+    assert (row.state, row.attempts, row.claims, row.settled_at) == (
+        "delivered",
+        2,
+        0,
+        NOW + MINUTE,
+    )
+    assert [(one.number, one.purpose) for one in Attempt.select().order_by(Attempt.id)] == [
+        (1, "delivery"),
+        (2, "delivery"),
+    ]
 
 
 def test_an_outcome_that_comes_too_late_changes_nothing():
@@ -339,7 +429,7 @@ def test_an_outcome_that_comes_too_late_changes_nothing():
 def test_what_was_claimed_too_early_goes_back_and_was_no_attempt():
     channel()
     store([alert()], NOW)
-    put_back(taken(), NOW + 1000, "It waits for its turn.")
+    release_claim(taken(), NOW + 1000, "It waits for its turn.")
     row = Delivery.get()
     assert (row.state, row.attempts, row.due_at) == ("pending", 0, NOW + 1000)
 
@@ -399,15 +489,21 @@ def test_a_hook_that_is_gone_makes_its_channel_failing_and_a_probe_heals_it():
     here = channel(config_hash="x")
     store([alert(str(number)) for number in range(3)], NOW)
     first, *rest = taken()
-    settle([ended(first, "failed", good=False, gone=True), *(ended(one, "pending", NOW) for one in rest)], NOW)
+    settle(
+        [
+            ended(first, "failed", good=False, gone=True),
+            *(ended(one, "pending", NOW) for one in rest),
+        ],
+        NOW,
+    )
     assert Channel.get_by_id(here).state == "failing"
     assert [row[2] for row in deliveries()] == ["failed", "held", "held"]
-    outbox.sweep(NOW + PROBE - 1)
-    assert taken(NOW + PROBE - 1) == []
-    outbox.sweep(NOW + PROBE)
-    [probe] = taken(NOW + PROBE)
-    outbox.sweep(NOW + PROBE)
-    settle([ended(probe)], NOW + PROBE)
+    outbox.sweep(NOW + PROBE_INTERVAL - 1)
+    assert taken(NOW + PROBE_INTERVAL - 1) == []
+    outbox.sweep(NOW + PROBE_INTERVAL)
+    [probe] = taken(NOW + PROBE_INTERVAL)
+    outbox.sweep(NOW + PROBE_INTERVAL)
+    settle([ended(probe)], NOW + PROBE_INTERVAL)
     assert Channel.get_by_id(here).state == "delivering"
     assert [row[2] for row in deliveries()] == ["failed", "delivered", "pending"]
 
@@ -434,18 +530,21 @@ def test_a_dead_hook_is_asked_once_in_ten_minutes_however_much_is_held():
         outbox.sweep(NOW + minute * MINUTE)
         for one in taken(NOW + minute * MINUTE):
             asked += 1
-            settle([ended(one, "held", NOW + minute * MINUTE + PROBE, good=False)], NOW + minute * MINUTE)
+            settle(
+                [ended(one, "held", NOW + minute * MINUTE + PROBE_INTERVAL, good=False)],
+                NOW + minute * MINUTE,
+            )
     assert asked == 5
 
 
 def test_a_probe_that_ends_after_somebody_resumed_the_channel_is_tried_again():
     here = channel(state="failing")
     store([alert()], NOW)
-    outbox.sweep(NOW + PROBE)
-    [probe] = taken(NOW + PROBE)
+    outbox.sweep(NOW + PROBE_INTERVAL)
+    [probe] = taken(NOW + PROBE_INTERVAL)
     Channel.update(state="delivering").execute()
-    outbox.release(here, NOW + PROBE)
-    settle([ended(probe, "held", NOW + 2 * PROBE, good=False)], NOW + PROBE)
+    outbox.release(here, NOW + PROBE_INTERVAL)
+    settle([ended(probe, "held", NOW + 2 * PROBE_INTERVAL, good=False)], NOW + PROBE_INTERVAL)
     assert deliveries() == [(here, "open", "pending")]
 
 
@@ -456,7 +555,11 @@ def test_a_silenced_opening_supersedes_no_closing_that_waits():
     store([alert(status="closed")], NOW)
     silence()
     store([alert(), alert(), alert(status="closed")], NOW)
-    assert [row[1:] for row in deliveries()] == [("open", "delivered"), ("closed", "pending"), ("open", "dropped")]
+    assert [row[1:] for row in deliveries()] == [
+        ("open", "delivered"),
+        ("closed", "pending"),
+        ("open", "dropped"),
+    ]
     [closing] = taken()
     settle([ended(closing, "pending", NOW + MINUTE)], NOW)
     assert deliveries(event="closed")[0][2] == "pending"
@@ -467,8 +570,10 @@ def test_an_opening_that_went_back_after_its_alert_closed_is_superseded():
     store([alert("a")], NOW)
     claimed = taken()
     store([alert("a", status="closed")], NOW)
-    put_back(claimed, NOW + MINUTE, "It waits for its turn.")
-    assert [row[1:] for row in deliveries()] == [("open", "superseded")] * 2 + [("closed", "pending")] * 2
+    release_claim(claimed, NOW + MINUTE, "It waits for its turn.")
+    assert [row[1:] for row in deliveries()] == [("open", "superseded")] * 2 + [
+        ("closed", "pending")
+    ] * 2
 
 
 def test_suspects_hide_nobody_else():
@@ -491,7 +596,7 @@ def test_what_comes_back_to_a_paused_channel_is_held(how):
     claimed = taken()
     Channel.update(state="paused").execute()
     outbox.hold(here, NOW)
-    put_back(claimed, NOW, "") if how == "put back" else take_over(NOW)
+    release_claim(claimed, NOW, "") if how == "put back" else take_over(NOW)
     assert deliveries() == [(here, "open", "held")]
 
 
@@ -507,8 +612,8 @@ def test_a_clock_that_jumps_moves_what_waited_and_nothing_else(jump):
     store([alert("after", closes_at=now + 5 * MINUTE)], now)
     outbox.shift(jump, now, newest)
     before, after = Delivery.select().order_by(Delivery.id)
-    assert (before.due_at, before.expires_at) == (now + MINUTE, now + LIFE)
-    assert (after.due_at, after.expires_at) == (now, now + LIFE)
+    assert (before.due_at, before.expires_at) == (now + MINUTE, now + DELIVERY_LIFETIME)
+    assert (after.due_at, after.expires_at) == (now, now + DELIVERY_LIFETIME)
     assert {row.closes_at for row in AlertRow.select()} == {now + 5 * MINUTE}
 
 
@@ -547,10 +652,10 @@ def test_what_a_person_can_do_depends_on_the_state(state, now, later, up):
         Delivery.update(state=state).execute()
         return number
 
-    assert outbox.postpone(afresh(), 60, NOW) == later
-    assert outbox.give_up(afresh(), "ada", NOW) == up
-    assert outbox.hurry(afresh(), NOW) == now
-    assert outbox.hurry(number + 1, NOW) is False
+    assert outbox.snooze(afresh(), 60, NOW) == later
+    assert outbox.cancel(afresh(), "ada", NOW) == up
+    assert outbox.retry_now(afresh(), NOW) == now
+    assert outbox.retry_now(number + 1, NOW) is False
 
 
 def test_an_opening_is_not_told_after_its_closing_whoever_asks_for_it():
@@ -559,7 +664,7 @@ def test_an_opening_is_not_told_after_its_closing_whoever_asks_for_it():
     settle([ended(one, "failed") for one in taken()], NOW)
     number = Delivery.get().id
     store([alert(status="closed")], NOW)
-    assert outbox.hurry(number, NOW) is False
+    assert outbox.retry_now(number, NOW) is False
     assert deliveries()[0][2] == "failed"
 
 
@@ -567,12 +672,12 @@ def test_nothing_is_hurried_to_a_paused_channel():
     channel(state="paused")
     store([alert()], NOW)
     Delivery.update(state="failed").execute()
-    assert outbox.hurry(Delivery.get().id, NOW) is False
+    assert outbox.retry_now(Delivery.get().id, NOW) is False
 
 
 def test_what_is_put_off_lives_long_enough():
     channel()
     store([alert()], NOW)
-    outbox.postpone(Delivery.get().id, 48 * 60, NOW)
+    outbox.snooze(Delivery.get().id, 48 * 60, NOW)
     row = Delivery.get()
     assert row.expires_at > row.due_at == NOW + 48 * HOUR

@@ -37,7 +37,12 @@ DESIGN = {
     "internal_error": ("tocsin", "retry"),
 }
 
-BLANKS = {"receiver": "hooks.example:8443", "answer": "404 Not Found", "detail": "some detail", "seconds": 10}
+BLANKS = {
+    "receiver": "hooks.example:8443",
+    "answer": "404 Not Found",
+    "detail": "some detail",
+    "seconds": 10,
+}
 
 
 def test_the_table_holds_exactly_the_reasons_of_the_design():
@@ -69,7 +74,9 @@ def test_what_a_receiver_says_is_never_read_as_a_blank(reason, detail):
         assert ("{detail}" not in words) or detail in filled
 
 
-@pytest.mark.parametrize("reason", [reason for reason, (actor, _) in DESIGN.items() if actor in ("receiver", "network")])
+@pytest.mark.parametrize(
+    "reason", [reason for reason, (actor, _) in DESIGN.items() if actor in ("receiver", "network")]
+)
 def test_every_failure_out_there_names_who_answered(reason):
     assert BLANKS["receiver"] in REASONS[reason].says.format(**BLANKS)
 

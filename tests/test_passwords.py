@@ -6,10 +6,11 @@ import pytest
 from argon2 import PasswordHasher
 from conftest import PASSWORD, QUICK, Client
 
+from clock import MINUTE
 from models import Guess, User
-from web import passwords
-from web.accounts import MINUTE, Refused
-from web.passwords import Passwords, TooMany, network, sign_in
+from web.accounts import passwords
+from web.accounts.passwords import Passwords, TooManyAttempts, network, sign_in
+from web.accounts.users import AccountError
 
 NOW = 1_790_000_000_000
 HOME, ELSEWHERE = "192.0.2.7", "198.51.100.9"
@@ -30,7 +31,7 @@ def guess(seats):
     def guess(password="wrong", name="ada", address=HOME, known=None, now=NOW):
         try:
             return sign_in(seats, name, password, address, known, now) is not None
-        except TooMany:
+        except TooManyAttempts:
             return None
 
     return guess
@@ -44,12 +45,13 @@ def test_a_hash_is_argon2id_with_the_parameters_of_rfc_9106(config):
 
 @pytest.mark.parametrize("password", ["", "7 chars", "x" * 1001])
 def test_a_password_that_is_too_short_or_too_long_is_refused_in_words(seats, password):
-    with pytest.raises(Refused, match="at least 8 and at most 1000"):
+    with pytest.raises(AccountError, match="at least 8 and at most 1000"):
         seats.hash(password)
 
 
 @pytest.mark.parametrize(
-    "password", ["8 signs.", "x" * 1000, "пароль и ключ", " spaces count ", "\x00\x01\x02\x03\x04\x05\x06\x07"]
+    "password",
+    ["8 signs.", "x" * 1000, "пароль и ключ", " spaces count ", "\x00\x01\x02\x03\x04\x05\x06\x07"],
 )
 def test_any_other_password_is_taken_and_told_from_all_others(seats, password):
     hashed = seats.hash(password)
@@ -72,7 +74,10 @@ def test_the_password_is_right_whatever_the_case_of_the_name(guess):
 
 def test_twenty_wrong_guesses_at_most_are_looked_at_in_a_quarter_of_an_hour(guess):
     ada = User.named("ada").id
-    looked_at = [guess(address=f"192.0.2.{number}", known=ada if number % 2 else None) for number in range(250)]
+    looked_at = [
+        guess(address=f"192.0.2.{number}", known=ada if number % 2 else None)
+        for number in range(250)
+    ]
     assert looked_at.count(False) == 20
     assert guess(PASSWORD, address="192.0.2.251") is None
 
@@ -90,10 +95,12 @@ def test_many_guesses_at_once_are_counted_one_by_one(app, seats):
             for _ in range(5):
                 try:
                     looked_at.append(sign_in(seats, "ada", "wrong", address, None, NOW))
-                except TooMany as many:
+                except TooManyAttempts as many:
                     assert many.seconds > 0
 
-    threads = [threading.Thread(target=try_them, args=(f"192.0.2.{number}",)) for number in range(8)]
+    threads = [
+        threading.Thread(target=try_them, args=(f"192.0.2.{number}",)) for number in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -124,7 +131,7 @@ def test_the_right_password_is_no_guess(guess):
 def test_nothing_is_locked_for_good(seats, guess):
     for number in range(15):
         guess(now=NOW + number * 1000)
-    with pytest.raises(TooMany) as many:
+    with pytest.raises(TooManyAttempts) as many:
         sign_in(seats, "ada", PASSWORD, HOME, None, NOW + 20_000)
     assert many.value.seconds == pytest.approx(15 * 60 - 20)
     assert guess(PASSWORD, now=NOW + 15 * MINUTE)
@@ -178,13 +185,16 @@ def test_two_are_hashed_at_a_time_and_who_may_not_wait_is_told_at_once(app, conf
     processes = [Passwords(config.data_dir, waiting=3), Passwords(config.data_dir, waiting=3)]
     for one in processes:
         monkeypatch.setattr(one, "_hasher", Slow())
-    threads = [threading.Thread(target=lambda one=one: answers.append(one.right("x", "y"))) for one in processes * 3]
+    threads = [
+        threading.Thread(target=lambda one=one: answers.append(one.right("x", "y")))
+        for one in processes * 3
+    ]
     for thread in threads:
         thread.start()
     assert entered.wait(5)
     while processes[0]._room._value:
         continue
-    with pytest.raises(TooMany) as many:
+    with pytest.raises(TooManyAttempts) as many:
         processes[0].right("x", "y")
     assert many.value.seconds == 1
     gate.set()

@@ -6,13 +6,20 @@ import pytest
 from channels import create, fields_in, form_of, marks, row_marks, stored_form
 from receiver import raw, reply
 
-from delivery.alert import Alert
-from delivery.kinds import Event, kinds
+from delivery.alerts.alert import Alert
+from delivery.event import Event
+from delivery.kinds import kinds
 from delivery.message import build
 from delivery.settings import Settings
 from models import Channel, db
 
-NOTHING = [{}, None, [], "text", {"labels": None, "annotations": 7, "starts_at": "soon", "url": [], "name": {}, "status": 0}]
+NOTHING = [
+    {},
+    None,
+    [],
+    "text",
+    {"labels": None, "annotations": 7, "starts_at": "soon", "url": [], "name": {}, "status": 0},
+]
 
 
 @pytest.mark.parametrize("parts", NOTHING)
@@ -39,12 +46,16 @@ GARBAGE = [
 SHORT = ["", "\x00", "\ud7ff"]
 DAMAGE = [(column, garbage) for column in ("settings", "sealed") for garbage in GARBAGE]
 DAMAGE += [
-    (column, garbage) for column in ("kind", "state", "origin", "config_hash", "proof", "proof_hash") for garbage in SHORT
+    (column, garbage)
+    for column in ("kind", "state", "origin", "config_hash", "proof", "proof_hash")
+    for garbage in SHORT
 ]
 
 
 @pytest.mark.parametrize(("column", "garbage"), DAMAGE)
-def test_2_a_stored_row_of_garbage_still_lists_opens_can_be_mended_and_deleted(client, receiver, column, garbage):
+def test_2_a_stored_row_of_garbage_still_lists_opens_can_be_mended_and_deleted(
+    client, receiver, column, garbage
+):
     channel_id = create(client, receiver.url, name="Ops", auth="bearer", auth_secret="s3cret-token")
     client.post(f"/channels/{channel_id}/test", stored_form(client, channel_id))
     db.execute_sql(f"UPDATE channel SET {column} = ?", (garbage,))
@@ -79,14 +90,24 @@ def test_2_a_row_sealed_with_another_key_shows_as_such_and_breaks_nothing_else(c
     ("script", "who", "what_to_do"),
     [
         (reply(404), "The receiver 127.0.0.1", "compare the URL"),
-        (reply(400, b"bad payload"), "answered 400 Bad Request. Tocsin is fine.", "read its answer below"),
+        (
+            reply(400, b"bad payload"),
+            "answered 400 Bad Request. Tocsin is fine.",
+            "read its answer below",
+        ),
         (reply(500), "answered 500 Internal Server Error", "its log says why"),
-        (reply(302, Location="https://new.example/x"), "points to https://new.example/x", "URL field"),
+        (
+            reply(302, Location="https://new.example/x"),
+            "points to https://new.example/x",
+            "URL field",
+        ),
         (raw(b""), "closed the connection", "receiver's log"),
         (raw(b"nonsense\r\n\r\n"), "does not speak proper HTTP", "Check the port"),
     ],
 )
-def test_3_every_failure_says_who_answered_and_what_to_do(client, receiver, script, who, what_to_do):
+def test_3_every_failure_says_who_answered_and_what_to_do(
+    client, receiver, script, who, what_to_do
+):
     receiver.script = script
     response = client.post("/channels/new/test", form_of(receiver.url))
     assert response.status_code == 200
@@ -133,15 +154,21 @@ def test_5_what_a_person_typed_comes_back_to_the_letter(client, payload):
         assert stored_form(client, Channel.get().id)["payload"] == payload
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/nobody-listens", "https://hooks.example.com/no-look-up"])
-def test_6_saving_is_a_pure_write_that_never_sends_and_never_depends_on_a_receiver(client, monkeypatch, url):
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/nobody-listens", "https://hooks.example.com/no-look-up"]
+)
+def test_6_saving_is_a_pure_write_that_never_sends_and_never_depends_on_a_receiver(
+    client, monkeypatch, url
+):
     def forbidden(*_args, **_kwargs):
         raise AssertionError("a save must not touch the network")
 
     monkeypatch.setattr("socket.socket.connect", forbidden)
     monkeypatch.setattr("socket.getaddrinfo", forbidden)
     channel_id = create(client, url)
-    assert client.post(f"/channels/{channel_id}", stored_form(client, channel_id)).status_code == 303
+    assert (
+        client.post(f"/channels/{channel_id}", stored_form(client, channel_id)).status_code == 303
+    )
 
 
 def test_6_a_failing_test_does_not_block_saving(client, receiver):
@@ -155,7 +182,10 @@ def test_6_a_failing_test_does_not_block_saving(client, receiver):
 @pytest.mark.parametrize(
     ("stored", "typed"),
     [
-        ({"kind": "telegram", "options-bot_token": "1:x", "options-chat_id": "5"}, {"options-message_thread_id": "7"}),
+        (
+            {"kind": "telegram", "options-bot_token": "1:x", "options-chat_id": "5"},
+            {"options-message_thread_id": "7"},
+        ),
         ({"kind": "webhook"}, {"kind": "ntfy", "options-topic": "abc"}),
         ({"kind": "ntfy", "options-topic": "abc"}, {"kind": "webhook"}),
     ],

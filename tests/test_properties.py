@@ -13,19 +13,21 @@ from werkzeug.datastructures import MultiDict
 
 from config import Config
 from delivery import sender
-from delivery.alert import Alert, sample_alert
-from delivery.dial import Policy
-from delivery.keyring import Keyring
-from delivery.kinds import Event, kinds
-from delivery.message import Message, Unsendable, build
+from delivery.alerts.alert import Alert
+from delivery.alerts.samples import sample_alert
+from delivery.channel_test import describe
+from delivery.event import Event
+from delivery.guard.exchange import Policy
+from delivery.guard.url import InvalidUrl, parse_url
+from delivery.kinds import kinds
+from delivery.message import Message, MessageError, build
 from delivery.outcome import REASONS
 from delivery.retry import classify, retry_after
+from delivery.secrets.encryption import Keyring
 from delivery.settings import AUTHS, METHODS, SIGNINGS, Header, Settings, read
-from delivery.target import InvalidUrl, read_url
-from delivery.trial import describe
 from models import Channel
-from web.forms import ChannelForm
-from web.writeonly import Context
+from web.channels.forms import ChannelForm
+from web.channels.secret_fields import Context
 
 ALLOW = Config.from_env({"TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}).allow
 NOW = 1_790_000_000_000
@@ -36,7 +38,9 @@ pure = settings(deadline=None, max_examples=250)
 wired = settings(deadline=None, max_examples=200)
 
 texts = st.text(st.characters(exclude_categories=[]), max_size=20)
-posted = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)  # a form is decoded with "replace"
+posted = st.text(
+    st.characters(exclude_categories=["Cs"]), max_size=20
+)  # a form is decoded with "replace"
 
 
 def form_with(**fields) -> ChannelForm:
@@ -61,11 +65,22 @@ def on_the_wire(given: Settings) -> list[str]:
 # --- the URL ----------------------------------------------------------------------------------------------------------
 
 _signs = st.text(
-    st.sampled_from("htps:/@[]%?#\\.-_~0x1aé。ß\u200b\u00ad\x00 \t\n℀:９;&=+<>\"'{}|^`" + string.digits), max_size=30
+    st.sampled_from(
+        "htps:/@[]%?#\\.-_~0x1aé。ß\u200b\u00ad\x00 \t\n℀:９;&=+<>\"'{}|^`" + string.digits
+    ),
+    max_size=30,
 )
 _hosts = st.one_of(
     st.sampled_from(
-        ["hooks.example", "a_b.example", "bücher.example", "127.1", "[2606:4700::7]", "xn--a", "xn--bcher-kva.example"]
+        [
+            "hooks.example",
+            "a_b.example",
+            "bücher.example",
+            "127.1",
+            "[2606:4700::7]",
+            "xn--a",
+            "xn--bcher-kva.example",
+        ]
     ),
     st.ip_addresses(v=4).map(str),
     st.ip_addresses(v=6).map(lambda address: f"[{address}]"),
@@ -73,7 +88,14 @@ _hosts = st.one_of(
 )
 _ports = st.one_of(st.just(""), st.integers(0, 70_000).map(":{}".format))
 _separators = st.sampled_from(["", "/", "?", "#", "/@", "/..//", "/%2e%2e/", "/%", "?%zz", "/\\"])
-_urls = st.builds("{}{}{}{}{}".format, st.sampled_from(["http://", "https://", "HTTP://"]), _hosts, _ports, _separators, _signs)
+_urls = st.builds(
+    "{}{}{}{}{}".format,
+    st.sampled_from(["http://", "https://", "HTTP://"]),
+    _hosts,
+    _ports,
+    _separators,
+    _signs,
+)
 
 
 @pure
@@ -87,7 +109,7 @@ def test_a_url_gets_a_message_or_goes_out_to_the_host_and_port_that_were_read(ur
         [message] = form.url.errors
         assert message.endswith((".", ")", "…."))
         return
-    target = read_url(url)
+    target = parse_url(url)
     lines = on_the_wire(form.settings())
     assert f"Host: {target.authority}" in lines
     assert lines[0].startswith("POST /")
@@ -99,12 +121,12 @@ def test_a_url_gets_a_message_or_goes_out_to_the_host_and_port_that_were_read(ur
 @given(st.one_of(texts, _urls))
 def test_a_url_is_read_as_one_that_is_read_again_the_same_or_refused_as_invalid(url):
     try:
-        target = read_url(url)
+        target = parse_url(url)
         sender.refuse_ambiguous(target)
     except InvalidUrl as refusal:
         assert str(refusal)
         return
-    assert read_url(target.url) == target
+    assert parse_url(target.url) == target
     assert 1 <= target.port <= 65_535
 
 
@@ -126,7 +148,18 @@ _names = st.one_of(
             "TE",
         ]
     ),
-    st.sampled_from(["Content-Length", "content-md5", "X-Hub-Signature-256", "Webhook-Id", "Expect", "Date", "Range", "Via"]),
+    st.sampled_from(
+        [
+            "Content-Length",
+            "content-md5",
+            "X-Hub-Signature-256",
+            "Webhook-Id",
+            "Expect",
+            "Date",
+            "Range",
+            "Via",
+        ]
+    ),
 )
 _values = st.one_of(
     posted,
@@ -147,16 +180,32 @@ def test_a_header_row_gets_a_message_or_goes_out_as_it_was_typed(name, value, se
         assert not [one.name for one in form if one.errors and one.name != "headers"]
         return
     rows = form.settings().headers
-    assert [f"{row.name}: {row.value}" for row in rows if f"{row.name}: {row.value}" not in on_the_wire(form.settings())] == []
-    assert [(row.name, row.value) for row in rows] == ([(name.strip(), value.strip())] if rows else [])
+    assert [
+        f"{row.name}: {row.value}"
+        for row in rows
+        if f"{row.name}: {row.value}" not in on_the_wire(form.settings())
+    ] == []
+    assert [(row.name, row.value) for row in rows] == (
+        [(name.strip(), value.strip())] if rows else []
+    )
 
 
 @pure
-@given(st.sampled_from(AUTHS), _names, _values, st.sampled_from(SIGNINGS), _values, _names, st.sampled_from(METHODS))
+@given(
+    st.sampled_from(AUTHS),
+    _names,
+    _values,
+    st.sampled_from(SIGNINGS),
+    _values,
+    _names,
+    st.sampled_from(METHODS),
+)
 @example("basic", "ops", "", "github", "é", "", "GET")
 @example("header", "X-Hub-Signature-256", "x", "github", "x", "", "POST")
 @example("none", "", "", "grafana", "x", "Authorization", "POST")
-def test_credentials_and_signatures_get_a_message_or_can_be_sent(auth, username, secret, signing, key, stamp, method):
+def test_credentials_and_signatures_get_a_message_or_can_be_sent(
+    auth, username, secret, signing, key, stamp, method
+):
     form = form_with(
         auth=auth,
         auth_username=username,
@@ -182,7 +231,11 @@ def test_credentials_and_signatures_get_a_message_or_can_be_sent(auth, username,
 @given(st.integers())
 def test_every_number_is_a_status_with_a_verdict(status):
     expected = (
-        "delivered" if 200 <= status <= 299 else "retry" if 500 <= status <= 599 or status in (408, 425, 429) else "failed"
+        "delivered"
+        if 200 <= status <= 299
+        else "retry"
+        if 500 <= status <= 599 or status in (408, 425, 429)
+        else "failed"
     )
     assert classify(status) == ("gone" if status == 410 else expected)
 
@@ -200,7 +253,10 @@ _dates = st.builds(
 
 @pure
 @given(
-    st.lists(st.one_of(texts, _dates, st.floats().map(str), st.text("0123456789.", max_size=12)), max_size=3),
+    st.lists(
+        st.one_of(texts, _dates, st.floats().map(str), st.text("0123456789.", max_size=12)),
+        max_size=3,
+    ),
     st.floats(0, 4e10),
 )
 def test_a_wait_is_none_or_between_zero_and_six_hours_at_any_time(values, now):
@@ -212,7 +268,9 @@ def test_a_wait_is_none_or_between_zero_and_six_hours_at_any_time(values, now):
 
 _leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts)
 _json = st.recursive(
-    _leaves, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)), max_leaves=10
+    _leaves,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
+    max_leaves=10,
 )
 _parts = ["id", "name", "status", "type", "labels", "annotations", "starts_at", "ends_at", "url"]
 _alerts = st.one_of(_json, st.fixed_dictionaries({}, optional=dict.fromkeys(_parts, _json)))
@@ -231,15 +289,19 @@ _damaged = {
     "ca_pem": texts,
 }
 _kinds = st.one_of(st.sampled_from(sorted(kinds())), texts)
-_settings = st.builds(Settings, kind=_kinds, url=st.one_of(st.just("http://127.0.0.1:9/x"), _urls, texts), **_damaged)
+_settings = st.builds(
+    Settings, kind=_kinds, url=st.one_of(st.just("http://127.0.0.1:9/x"), _urls, texts), **_damaged
+)
 
 
 @pure
 @given(_settings, _alerts, st.integers(0, 2**63), st.integers(0, NOW * 2), st.booleans())
-def test_a_message_is_whole_json_or_one_of_two_declared_refusals(given, parts, number, at, repeated):
+def test_a_message_is_whole_json_or_one_of_two_declared_refusals(
+    given, parts, number, at, repeated
+):
     try:
         message = build(given, Event(Alert.read(parts), number, at, repeated))
-    except (InvalidUrl, Unsendable) as refusal:
+    except (InvalidUrl, MessageError) as refusal:
         assert str(refusal)
         return
     if message.body:
@@ -251,8 +313,10 @@ def test_a_message_is_whole_json_or_one_of_two_declared_refusals(given, parts, n
 @pure
 @given(_json, _json)
 def test_a_stored_row_of_any_json_can_be_read_and_its_message_built_or_refused(public, hidden):
-    sealed = KEYRING.seal("channel 1", hidden)
-    given, _problem = read(Channel(id=1, name="x", kind="webhook", settings=json.dumps(public), sealed=sealed), KEYRING)
+    sealed = KEYRING.encrypt("channel 1", hidden)
+    given, _problem = read(
+        Channel(id=1, name="x", kind="webhook", settings=json.dumps(public), sealed=sealed), KEYRING
+    )
     try:
         json.loads(message_of(given).body or "{}")
     except InvalidUrl:
@@ -347,7 +411,8 @@ _bodies = [
     b"x\x9c+\xc8I\xcc\xcc\x03\x00",
 ]
 _head = st.tuples(
-    st.sampled_from(_lines), st.lists(st.one_of(st.sampled_from(_fields), st.binary(max_size=6)), max_size=5).map(b"".join)
+    st.sampled_from(_lines),
+    st.lists(st.one_of(st.sampled_from(_fields), st.binary(max_size=6)), max_size=5).map(b"".join),
 )
 _answers = st.tuples(
     _head.map(b"".join),
@@ -365,8 +430,12 @@ KNOWN = {
     "a status of many digits": b"HTTP/1.1 " + b"9" * 5000 + b" OK\r\n\r\n",
     "a chunk of negative length": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nplain\r\n",
     "a chunk of minus one": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nplain\r\n",
-    "a chunk of huge length": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 4000 + b"\r\n",
-    "too many encodings": b"HTTP/1.1 200 OK\r\nContent-Encoding: " + b"gzip, " * 20 + b"gzip\r\n\r\nplain",
+    "a chunk of huge length": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + b"f" * 4000
+    + b"\r\n",
+    "too many encodings": b"HTTP/1.1 200 OK\r\nContent-Encoding: "
+    + b"gzip, " * 20
+    + b"gzip\r\n\r\nplain",
 }
 
 
@@ -377,7 +446,11 @@ def test_what_breaks_the_libraries_below_is_the_receivers_fault_and_not_ours(out
 
 
 @wired
-@given(st.one_of(st.binary(max_size=60), st.binary(max_size=60).map(lambda data: b"HTTP/1.1 200 " + data)))
+@given(
+    st.one_of(
+        st.binary(max_size=60), st.binary(max_size=60).map(lambda data: b"HTTP/1.1 200 " + data)
+    )
+)
 def test_raw_garbage_is_an_outcome_in_time(outcome_of, data):
     assert outcome_of(data).reason != "internal_error"
 
@@ -389,9 +462,17 @@ def test_a_mutated_answer_is_an_outcome_in_time(outcome_of, data):
 
 
 @wired
-@given(st.binary(max_size=40), st.sampled_from([b"gzip", b"deflate", b"gzip, deflate", b"br", b"zstd", b"identity", b"x-gzip"]))
+@given(
+    st.binary(max_size=40),
+    st.sampled_from(
+        [b"gzip", b"deflate", b"gzip, deflate", b"br", b"zstd", b"identity", b"x-gzip"]
+    ),
+)
 def test_a_body_in_any_encoding_is_an_outcome_in_time(outcome_of, data, encoding):
-    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (encoding, len(data))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (
+        encoding,
+        len(data),
+    )
     assert outcome_of(head + data).verdict == "delivered"
 
 

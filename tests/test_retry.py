@@ -113,7 +113,9 @@ def in_tokyo(monkeypatch):
     time.tzset()
 
 
-@pytest.mark.parametrize("value", ["Mon, 02 Mar 2026 09:16:00 GMT", "Monday, 02-Mar-26 09:16:00 GMT"])
+@pytest.mark.parametrize(
+    "value", ["Mon, 02 Mar 2026 09:16:00 GMT", "Monday, 02-Mar-26 09:16:00 GMT"]
+)
 def test_a_date_means_the_same_wherever_the_machine_stands(in_tokyo, value):
     assert retry_after([value], NOW) == 60.0
 
@@ -149,7 +151,14 @@ _pieces = st.sampled_from(
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.lists(st.one_of(st.text(), st.lists(_pieces).map("".join), st.floats().map(str), st.integers().map(str)), max_size=3))
+@given(
+    st.lists(
+        st.one_of(
+            st.text(), st.lists(_pieces).map("".join), st.floats().map(str), st.integers().map(str)
+        ),
+        max_size=3,
+    )
+)
 @example(["Mon, 02 Mar 2026 09:16:00 -9999"])
 @example(["\ud800"])
 def test_the_wait_is_nothing_or_between_zero_and_six_hours(values):

@@ -7,10 +7,11 @@ import pytest
 from receiver import drip, raw, reply, silence
 
 from config import Config
-from delivery import dial, sender
-from delivery.alert import sample_alert
-from delivery.dial import Policy
-from delivery.kinds import Event
+from delivery import sender
+from delivery.alerts.samples import sample_alert
+from delivery.event import Event
+from delivery.guard import dns, sockets
+from delivery.guard.exchange import Policy
 from delivery.message import build
 from delivery.settings import Header, Settings
 
@@ -30,7 +31,14 @@ def send(url, policy=POLICY, **fields):
 
 def test_a_request_carries_our_headers_then_the_channels(receiver):
     rows = (Header("X-Team", "db"), Header("X-Key", "s3cret-key", secret=True))
-    send(receiver.url, headers=rows, auth="bearer", auth_secret="t0p", signing="github", signing_secret="k")
+    send(
+        receiver.url,
+        headers=rows,
+        auth="bearer",
+        auth_secret="t0p",
+        signing="github",
+        signing_secret="k",
+    )
     [request] = receiver.requests
     assert request.method == "POST"
     assert list(request.headers)[:2] == ["Host", "User-Agent"]
@@ -46,14 +54,18 @@ def test_a_request_carries_our_headers_then_the_channels(receiver):
 
 def test_neither_proxies_nor_netrc_of_the_environment_are_used(receiver, monkeypatch, tmp_path):
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
-    for name, value in [("http_proxy", "http://127.0.0.1:9"), ("NETRC", str(tmp_path / ".netrc")), ("HOME", str(tmp_path))]:
+    for name, value in [
+        ("http_proxy", "http://127.0.0.1:9"),
+        ("NETRC", str(tmp_path / ".netrc")),
+        ("HOME", str(tmp_path)),
+    ]:
         monkeypatch.setenv(name, value)
     assert send(receiver.url).verdict == "delivered"
     assert "Authorization" not in receiver.requests[0].headers
 
 
 def test_what_the_preview_shows_is_what_goes_over_the_wire():
-    heard, server = [], socket.create_server(("127.0.0.1", 0))
+    received_any, server = [], socket.create_server(("127.0.0.1", 0))
 
     def listen():
         connection, _ = server.accept()
@@ -61,32 +73,43 @@ def test_what_the_preview_shows_is_what_goes_over_the_wire():
             data = b""
             while not data.endswith(b"}"):
                 data += connection.recv(65536)
-            heard.append(data)
+            received_any.append(data)
             connection.sendall(b"HTTP/1.1 204 Done\r\n\r\n")
 
     thread = threading.Thread(target=listen)
     thread.start()
     settings = Settings(
-        url=f"http://127.0.0.1:{server.getsockname()[1]}/h?x=1", payload='{"a": 1.10}', headers=(Header("X-A", "ä"),)
+        url=f"http://127.0.0.1:{server.getsockname()[1]}/h?x=1",
+        payload='{"a": 1.10}',
+        headers=(Header("X-A", "ä"),),
     )
     message = message_of(settings)
     outcome = sender.send(message, settings, POLICY, now=lambda: 1_790_000_000.0)
     thread.join()
     server.close()
     assert outcome.verdict == "delivered"
-    assert heard == [sender.wire_bytes(sender.prepare(message, settings, 1, 1_790_000_000.0), message.target)]
+    assert received_any == [
+        sender.wire_bytes(sender.prepare(message, settings, 1, 1_790_000_000.0), message.target)
+    ]
 
 
 def test_a_refused_address_is_blocked_before_anything_is_sent(receiver):
     outcome = send(receiver.url, Policy())
-    assert (outcome.verdict, outcome.reason, outcome.actor) == ("blocked", "blocked_address", "policy")
+    assert (outcome.verdict, outcome.reason, outcome.actor) == (
+        "blocked",
+        "blocked_address",
+        "policy",
+    )
     assert "TOCSIN_ALLOW_NETWORKS" in outcome.says
     assert receiver.connections == 0
 
 
 def resolver(monkeypatch, *addresses):
-    answers = [(socket.AF_INET6 if ":" in one else socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in addresses]
-    monkeypatch.setattr(dial.socket, "getaddrinfo", lambda *_args, **_kwargs: answers)
+    answers = [
+        (socket.AF_INET6 if ":" in one else socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0))
+        for one in addresses
+    ]
+    monkeypatch.setattr(sockets.socket, "getaddrinfo", lambda *_args, **_kwargs: answers)
 
 
 def test_a_name_that_resolves_to_a_refused_address_is_blocked(receiver, monkeypatch):
@@ -111,7 +134,9 @@ def test_a_second_address_is_tried_when_the_first_takes_no_connection(receiver, 
 
 def test_a_name_that_a_person_allowed_may_lead_inside(receiver, monkeypatch):
     resolver(monkeypatch, "127.0.0.1")
-    policy = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": f"inside.example:{receiver.port}"}).allow)
+    policy = Policy(
+        Config.from_env({"TOCSIN_ALLOW_NETWORKS": f"inside.example:{receiver.port}"}).allow
+    )
     assert send(f"http://inside.example:{receiver.port}/", policy).verdict == "delivered"
     assert send(f"http://other.example:{receiver.port}/", policy).verdict == "blocked"
 
@@ -120,19 +145,23 @@ def test_a_name_that_nobody_knows_is_a_failure_of_the_network(monkeypatch):
     def unknown(*_args, **_kwargs):
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
-    monkeypatch.setattr(dial.socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(sockets.socket, "getaddrinfo", unknown)
     outcome = send("http://nowhere.example/")
     assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "dns_failure", "network")
 
 
 def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch):
     release = threading.Event()
-    monkeypatch.setattr(dial.socket, "getaddrinfo", lambda *_args, **_kwargs: release.wait() and [])
-    monkeypatch.setattr(dial, "RESOLVE_SECONDS", 0.1)
+    monkeypatch.setattr(
+        sockets.socket, "getaddrinfo", lambda *_args, **_kwargs: release.wait() and []
+    )
+    monkeypatch.setattr(dns, "RESOLVE_SECONDS", 0.1)
     try:
-        assert [send(f"http://n{number}.example/").reason for number in range(10)] == ["dns_timeout"] * 10
+        assert [send(f"http://n{number}.example/").reason for number in range(10)] == [
+            "dns_timeout"
+        ] * 10
         stuck = [thread for thread in threading.enumerate() if thread.name == "look-up"]
-        assert len(stuck) <= dial.MOST_LOOKUPS
+        assert len(stuck) <= dns.MOST_LOOKUPS
     finally:
         release.set()
         for thread in [thread for thread in threading.enumerate() if thread.name == "look-up"]:
@@ -143,7 +172,11 @@ def test_a_port_where_nothing_listens_refuses_the_connection():
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     outcome = send(f"http://127.0.0.1:{port}/")
-    assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "connect_refused", "network")
+    assert (outcome.verdict, outcome.reason, outcome.actor) == (
+        "retry",
+        "connect_refused",
+        "network",
+    )
 
 
 def test_a_plain_receiver_behind_https_is_told_from_one_with_tls(receiver):
@@ -164,7 +197,9 @@ def test_a_plain_receiver_behind_https_is_told_from_one_with_tls(receiver):
     assert outcome.reason == "tls_not_tls"
 
 
-def test_an_exception_of_our_own_becomes_an_internal_error_without_its_text(receiver, monkeypatch, caplog):
+def test_an_exception_of_our_own_becomes_an_internal_error_without_its_text(
+    receiver, monkeypatch, caplog
+):
     text = "http://secret.example/" + "t0ken"
 
     def broken(*_args):
@@ -186,7 +221,9 @@ def test_no_thread_and_no_socket_is_left_behind(receiver):
 
 
 def test_what_a_receiver_echoes_is_masked_and_made_visible(receiver):
-    receiver.script = reply(403, b"no t0ken-of-the-path for hunter2!\x00\x1b[31m\xe2\x80\xae", X_Echo="hunter2!")
+    receiver.script = reply(
+        403, b"no t0ken-of-the-path for hunter2!\x00\x1b[31m\xe2\x80\xae", X_Echo="hunter2!"
+    )
     outcome = send(receiver.url, auth="bearer", auth_secret="hunter2!")
     shown = outcome.excerpt + repr(outcome.headers)
     assert "hunter2!" not in shown
@@ -194,7 +231,9 @@ def test_what_a_receiver_echoes_is_masked_and_made_visible(receiver):
     assert "\\u0000\\u001b[31m\\u202e" in outcome.excerpt
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "latin-1", "no-such-charset", "a\x00b", "utf-16", "idna", "rot13"])
+@pytest.mark.parametrize(
+    "charset", ["utf-8", "latin-1", "no-such-charset", "a\x00b", "utf-16", "idna", "rot13"]
+)
 def test_no_charset_of_an_answer_breaks_the_report(receiver, charset):
     receiver.script = raw(
         b"HTTP/1.1 500 Oops\r\nContent-Length: 3\r\nContent-Type: text/plain; charset="
@@ -206,17 +245,30 @@ def test_no_charset_of_an_answer_breaks_the_report(receiver, charset):
 
 def test_the_stages_of_an_exchange_are_timed_in_their_order(receiver):
     outcome = send(receiver.url)
-    assert [stage.name for stage in outcome.stages] == ["policy", "dns", "tcp", "sent", "first byte", "verdict"]
+    assert [stage.name for stage in outcome.stages] == [
+        "policy",
+        "dns",
+        "tcp",
+        "sent",
+        "first byte",
+        "verdict",
+    ]
     assert all(stage.milliseconds >= 0 for stage in outcome.stages)
-    assert outcome.milliseconds == pytest.approx(sum(stage.milliseconds for stage in outcome.stages), abs=2)
+    assert outcome.milliseconds == pytest.approx(
+        sum(stage.milliseconds for stage in outcome.stages), abs=2
+    )
 
 
 def test_a_value_that_was_folded_over_lines_is_shown_as_one(receiver):
-    receiver.script = raw(b"HTTP/1.1 200 OK\r\nX-Folded: one\r\n  two\r\n\tthree\r\nContent-Length: 0\r\n\r\n")
+    receiver.script = raw(
+        b"HTTP/1.1 200 OK\r\nX-Folded: one\r\n  two\r\n\tthree\r\nContent-Length: 0\r\n\r\n"
+    )
     assert ("X-Folded", "one two three") in send(receiver.url).headers
 
 
 def test_what_came_before_a_chunk_broke_off_is_shown(receiver):
-    receiver.script = raw(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nthe beginning")
+    receiver.script = raw(
+        b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nthe beginning"
+    )
     outcome = send(receiver.url)
     assert (outcome.reason, outcome.excerpt) == ("connection_closed", "the beginning")

@@ -30,7 +30,9 @@ def test_the_first_start_makes_keys_and_database_and_says_where_to_go(started, t
     server = started()
     server.ready()
     assert re.search(rf"Tocsin is at {server.url}/", server.output())
-    assert {"tocsin.db", "secret.key", "encryption.keys"} <= {path.name for path in (tmp_path / "data").iterdir()}
+    assert {"tocsin.db", "secret.key", "encryption.keys"} <= {
+        path.name for path in (tmp_path / "data").iterdir()
+    }
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     assert server.stop() == 0
 
@@ -43,7 +45,9 @@ def test_the_first_start_makes_keys_and_database_and_says_where_to_go(started, t
         ({"TOCSIN_ALLOW_NETWORKS": "10.0.0.0/99"}, "TOCSIN_ALLOW_NETWORKS"),
     ],
 )
-def test_nonsense_in_the_environment_is_refused_by_its_name_in_one_line(started, environment, words):
+def test_nonsense_in_the_environment_is_refused_by_its_name_in_one_line(
+    started, environment, words
+):
     server = started(**environment)
     assert server.process.wait(10) == 2
     assert words in server.output()
@@ -52,7 +56,9 @@ def test_nonsense_in_the_environment_is_refused_by_its_name_in_one_line(started,
 
 def test_a_damaged_database_refuses_to_start_and_says_how_to_restore(started, tmp_path):
     (tmp_path / "data").mkdir(mode=0o700)
-    (tmp_path / "data" / "tocsin.db").write_bytes(b"this is no database, whatever its name says" * 200)
+    (tmp_path / "data" / "tocsin.db").write_bytes(
+        b"this is no database, whatever its name says" * 200
+    )
     server = started()
     assert server.process.wait(10) == 2
     assert "is damaged" in server.output()
@@ -81,7 +87,9 @@ def test_slow_receivers_take_their_slots_and_nothing_else(live, receiver):
 
         def test():
             began = time.monotonic()
-            answer = requests.post(f"{live.url}/channels/new/test", data=form, cookies=cookies, timeout=10)
+            answer = requests.post(
+                f"{live.url}/channels/new/test", data=form, cookies=cookies, timeout=10
+            )
             answers.append((answer.status_code, time.monotonic() - began))
 
         threads = [threading.Thread(target=test) for _ in range(30)]
@@ -96,7 +104,9 @@ def test_slow_receivers_take_their_slots_and_nothing_else(live, receiver):
     assert set(statuses) == {200, 429}
     assert statuses.count(200) >= 4
     # How soon exactly is measured by bench/drip.py; here it is enough that nobody waits for a test to end.
-    assert max(seconds for status, seconds in answers if status == 429) < min(s for status, s in answers if status == 200)
+    assert max(seconds for status, seconds in answers if status == 429) < min(
+        s for status, s in answers if status == 200
+    )
 
 
 def test_it_ends_soon_after_sigterm_even_while_a_test_is_waiting(started, receiver):
@@ -110,7 +120,9 @@ def test_it_ends_soon_after_sigterm_even_while_a_test_is_waiting(started, receiv
 
         def test():
             try:
-                requests.post(f"{server.url}/channels/new/test", data=form, cookies=cookies, timeout=20)
+                requests.post(
+                    f"{server.url}/channels/new/test", data=form, cookies=cookies, timeout=20
+                )
             except requests.ConnectionError:
                 return
 

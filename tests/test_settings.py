@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 
-from delivery.keyring import Keyring, Unopenable
+from delivery.secrets.encryption import DecryptionError, Keyring
 from delivery.settings import AUTHS, METHODS, SIGNINGS, Header, Settings, read, write
 from models import Channel
 
@@ -56,7 +56,7 @@ def sealed_by_us(content, purpose="channel 7"):
     """A token that the right key opens, and that holds something else than we write."""
     if isinstance(content, bytes):
         return Fernet(NEW).encrypt(content).decode()
-    return RING.seal(purpose, content)
+    return RING.encrypt(purpose, content)
 
 
 # --- there and back ---------------------------------------------------------------------------------------------------
@@ -77,9 +77,11 @@ _settings = st.builds(
     kind=_text,
     url=_text,
     method=st.sampled_from(METHODS),
-    headers=st.lists(st.builds(Header, _names, _text, st.booleans()), max_size=4, unique_by=lambda row: row.name.lower()).map(
-        tuple
-    ),
+    headers=st.lists(
+        st.builds(Header, _names, _text, st.booleans()),
+        max_size=4,
+        unique_by=lambda row: row.name.lower(),
+    ).map(tuple),
     auth=st.sampled_from(AUTHS),
     auth_username=_text,
     auth_secret=_text,
@@ -152,7 +154,19 @@ def stored(settings_column, sealed):
 @pytest.mark.parametrize(
     "column",
     [
-        *("", " ", "{", "null", "[]", '"text"', "7", "NaN", "[" * 100_000, "9" * 5000, '{"timeout": ' + "9" * 5000 + "}"),
+        *(
+            "",
+            " ",
+            "{",
+            "null",
+            "[]",
+            '"text"',
+            "7",
+            "NaN",
+            "[" * 100_000,
+            "9" * 5000,
+            '{"timeout": ' + "9" * 5000 + "}",
+        ),
         *("\x00", "\ud800", "<html>", "\ufeff{}", '{"a": 1', "True"),
     ],
     ids=lambda text: ascii(text[:20]),
@@ -160,7 +174,9 @@ def stored(settings_column, sealed):
 def test_garbage_in_the_settings_column_reads_as_defaults_with_a_problem(column):
     settings, problem = read(stored(column, row_of().sealed), RING)
     assert problem == "Its stored settings are damaged."
-    assert settings == replace(UNREADABLE, url=FULL.url, **{name: getattr(FULL, name) for name in HIDDEN})
+    assert settings == replace(
+        UNREADABLE, url=FULL.url, **{name: getattr(FULL, name) for name in HIDDEN}
+    )
 
 
 HIDDEN = ("auth_secret", "signing_secret", "signing_secret_old")
@@ -170,17 +186,25 @@ HIDDEN = ("auth_secret", "signing_secret", "signing_secret_old")
     "token",
     [
         *("", " ", "x", "gAAAAA", "é", "\ud800", "\x00", "null", "{}", "A" * 100_000),
-        Keyring((OLD,)).seal("channel 7", {"url": "https://hooks.example/"}),
+        Keyring((OLD,)).encrypt("channel 7", {"url": "https://hooks.example/"}),
         row_of().sealed[:-1],
         row_of().sealed[:50] + "A" + row_of().sealed[51:],
         *(sealed_by_us(b""), sealed_by_us(b"not json"), sealed_by_us(b"\xff\xfe")),
     ],
-    ids=lambda text: ascii(text[:6]),  # a token's seventh letter is its time, and xdist must collect the same twice
+    ids=lambda text: ascii(
+        text[:6]
+    ),  # a token's seventh letter is its time, and xdist must collect the same twice
 )
 def test_garbage_in_the_sealed_column_reads_as_defaults_with_a_problem(token):
     settings, problem = read(stored(row_of().settings, token), RING)
     assert "cannot be opened" in problem
-    assert settings.url == settings.auth_secret == settings.signing_secret == settings.signing_secret_old == ""
+    assert (
+        settings.url
+        == settings.auth_secret
+        == settings.signing_secret
+        == settings.signing_secret_old
+        == ""
+    )
     assert settings.headers == (Header("X-Plain", "readable"), Header("X-Api-Key", "", secret=True))
     assert (settings.timeout, settings.payload) == (7, '{"a": 1.10}')
 
@@ -255,11 +279,31 @@ def test_a_token_that_opens_and_holds_something_else_reads_with_a_problem(conten
         ({"headers": ["X", None, 7, [], {}]}, {}, {}),
         ({"headers": [{"name": 7, "value": "a"}, {"name": "", "value": "a"}]}, {}, {}),
         ({"headers": [{"name": "X", "value": 7}]}, {}, {"headers": (Header("X", ""),)}),
-        ({"headers": [{"name": "X", "value": "a", "secret": "yes"}]}, {}, {"headers": (Header("X", "a"),)}),
-        ({"headers": [{"name": "X", "value": "a", "secret": True}]}, {}, {"headers": (Header("X", "", secret=True),)}),
-        ({"headers": [{"name": "X", "secret": True}]}, {"headers": []}, {"headers": (Header("X", "", secret=True),)}),
-        ({"headers": [{"name": "X", "secret": True}]}, {"headers": {"x": 7}}, {"headers": (Header("X", "", secret=True),)}),
-        ({"headers": [{"name": "X", "secret": True}]}, {"headers": {"x": "a"}}, {"headers": (Header("X", "a", secret=True),)}),
+        (
+            {"headers": [{"name": "X", "value": "a", "secret": "yes"}]},
+            {},
+            {"headers": (Header("X", "a"),)},
+        ),
+        (
+            {"headers": [{"name": "X", "value": "a", "secret": True}]},
+            {},
+            {"headers": (Header("X", "", secret=True),)},
+        ),
+        (
+            {"headers": [{"name": "X", "secret": True}]},
+            {"headers": []},
+            {"headers": (Header("X", "", secret=True),)},
+        ),
+        (
+            {"headers": [{"name": "X", "secret": True}]},
+            {"headers": {"x": 7}},
+            {"headers": (Header("X", "", secret=True),)},
+        ),
+        (
+            {"headers": [{"name": "X", "secret": True}]},
+            {"headers": {"x": "a"}},
+            {"headers": (Header("X", "a", secret=True),)},
+        ),
     ],
 )
 def test_a_value_of_the_wrong_type_or_out_of_bounds_reads_as_its_default(public, hidden, expected):
@@ -269,17 +313,28 @@ def test_a_value_of_the_wrong_type_or_out_of_bounds_reads_as_its_default(public,
 
 _garbage = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 _fields = st.sampled_from([*Settings.__dataclass_fields__, "name", "value", "secret"])
 _almost = st.dictionaries(
-    _fields, st.one_of(_garbage, st.lists(st.dictionaries(_fields, _garbage, max_size=3), max_size=3)), max_size=6
+    _fields,
+    st.one_of(_garbage, st.lists(st.dictionaries(_fields, _garbage, max_size=3), max_size=3)),
+    max_size=6,
 )
 
 
 @budget(deadline=None, max_examples=200)
-@given(st.one_of(st.text(st.characters(exclude_categories=[])), _garbage.map(json.dumps), _almost.map(json.dumps)), _almost)
+@given(
+    st.one_of(
+        st.text(st.characters(exclude_categories=[])),
+        _garbage.map(json.dumps),
+        _almost.map(json.dumps),
+    ),
+    _almost,
+)
 @example("{}", {"headers": {"x": []}})
 def test_no_row_whatever_its_columns_hold_fails_to_open(column, hidden):
     for token in (sealed_by_us(hidden), column):
@@ -307,19 +362,19 @@ def test_without_the_old_key_an_old_token_stays_shut():
 
 
 def test_a_token_opens_for_its_own_purpose_alone():
-    token = RING.seal("typed auth_secret", {"value": "s3cret"})
-    assert RING.open("typed auth_secret", token) == {"value": "s3cret"}
+    token = RING.encrypt("typed auth_secret", {"value": "s3cret"})
+    assert RING.decrypt("typed auth_secret", token) == {"value": "s3cret"}
     for purpose in ("typed signing_secret", "channel 7", "", "typed auth_secret "):
-        with pytest.raises(Unopenable) as refusal:
-            RING.open(purpose, token)
+        with pytest.raises(DecryptionError) as refusal:
+            RING.decrypt(purpose, token)
         assert "s3cret" not in str(refusal.value)
 
 
 @budget(deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
 def test_no_text_is_a_token_by_chance(text):
-    with pytest.raises(Unopenable):
-        RING.open("channel 7", text)
+    with pytest.raises(DecryptionError):
+        RING.decrypt("channel 7", text)
 
 
 # --- the fingerprint --------------------------------------------------------------------------------------------------

@@ -77,7 +77,9 @@ def test_the_receivers_own_library_verifies_a_message_of_this_moment():
 
 @pytest.mark.parametrize("secret", [STANDARD, OTHER])
 def test_during_a_rotation_a_receiver_verifies_with_either_secret(secret):
-    assert Webhook(secret).verify(BODY, delivered(secret=OTHER, signing_secret_old=STANDARD)) == json.loads(BODY)
+    assert Webhook(secret).verify(
+        BODY, delivered(secret=OTHER, signing_secret_old=STANDARD)
+    ) == json.loads(BODY)
 
 
 @pytest.mark.parametrize(
@@ -101,12 +103,16 @@ def test_the_receivers_own_library_refuses_another_secret():
 
 @budget(deadline=None)
 @given(
-    st.recursive(st.text() | st.integers(), st.lists).map(lambda value: json.dumps(value, ensure_ascii=False)),
+    st.recursive(st.text() | st.integers(), st.lists).map(
+        lambda value: json.dumps(value, ensure_ascii=False)
+    ),
     st.binary(min_size=1, max_size=64),
 )
 def test_any_body_and_any_key_verify(text, key):
     secret = "whsec_" + base64.b64encode(key).decode()
-    assert Webhook(secret).verify(text.encode(), delivered(text.encode(), secret=secret)) == json.loads(text)
+    assert Webhook(secret).verify(
+        text.encode(), delivered(text.encode(), secret=secret)
+    ) == json.loads(text)
 
 
 @pytest.mark.parametrize("style", SIGNINGS)
@@ -129,11 +135,18 @@ def test_a_secret_of_letters_beyond_ascii_is_taken_as_utf_8():
     assert signed("github", "geheimnis-ü") != signed("github", "geheimnis-u")
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_no base64!", "whsec_abc", "whsec_é", "whsec_YWJj YWJj", "topsecret"])
+@pytest.mark.parametrize(
+    "secret",
+    ["", "whsec_", "whsec_no base64!", "whsec_abc", "whsec_é", "whsec_YWJj YWJj", "topsecret"],
+)
 def test_what_is_no_standard_secret_is_said_to_be_none(secret):
     with pytest.raises(ValueError, match=r"base64|ASCII|empty"):
         standard_key(secret)
 
 
 def test_the_key_is_what_stands_in_base64_behind_the_prefix():
-    assert standard_key(STANDARD) == standard_key(STANDARD.removeprefix("whsec_")) == b"0123456789abcdef01234567"
+    assert (
+        standard_key(STANDARD)
+        == standard_key(STANDARD.removeprefix("whsec_"))
+        == b"0123456789abcdef01234567"
+    )

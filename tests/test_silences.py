@@ -6,10 +6,9 @@ import pytest
 from channels import create, message_at
 from markupsafe import Markup
 
-from models import DROPPED, LARGEST_ID, PENDING, Alert, Channel, Delivery, Silence
-from web.editor import now_ms
+from clock import HOUR, now_ms
+from models import LARGEST_ID, Alert, Channel, Delivery, DeliveryState, Silence
 
-HOUR = 3_600_000
 FIELDS = {"matchers": 'team=~"db|web"', "hours": "2", "reason": "Moving the database"}
 
 
@@ -27,7 +26,10 @@ def stored(until, **fields):
 def rows(html):
     """The silences of the page in its order: id, whether it is active, its text."""
     found = re.findall(r'<li id="silence-(\d+)" data-active="(\w+)">(.*?)</li>', html, re.DOTALL)
-    return [(int(number), active, str(Markup(" ".join(inner.split())).striptags())) for number, active, inner in found]
+    return [
+        (int(number), active, str(Markup(" ".join(inner.split())).striptags()))
+        for number, active, inner in found
+    ]
 
 
 def test_a_silence_is_made_and_shown_with_all_that_it_says(client):
@@ -39,11 +41,20 @@ def test_a_silence_is_made_and_shown_with_all_that_it_says(client):
     assert row.until - row.created_at == 2 * HOUR
     [(number, active, text)] = rows(client.get("/silences").text)
     assert (number, active) == (row.id, "yes")
-    for words in ('team=~"db|web"', "Moving the database", "by ada", "until 20", "no delivery held back", "active"):
+    for words in (
+        'team=~"db|web"',
+        "Moving the database",
+        "by ada",
+        "until 20",
+        "no delivery held back",
+        "active",
+    ):
         assert words in text
 
 
-@pytest.mark.parametrize(("hours", "length"), [("", 2.0), ("0.1", 0.1), (" 1.5 ", 1.5), ("8760", 8760.0), ("0001", 1.0)])
+@pytest.mark.parametrize(
+    ("hours", "length"), [("", 2.0), ("0.1", 0.1), (" 1.5 ", 1.5), ("8760", 8760.0), ("0001", 1.0)]
+)
 def test_it_lasts_as_many_hours_as_said(client, hours, length):
     assert silence(client, hours=hours).status_code == 303
     assert Silence.get().until - Silence.get().created_at == round(length * HOUR)
@@ -72,7 +83,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("field", "text", "words"), REFUSED)
-def test_what_cannot_be_is_refused_at_its_own_field_and_nothing_typed_is_lost(client, field, text, words):
+def test_what_cannot_be_is_refused_at_its_own_field_and_nothing_typed_is_lost(
+    client, field, text, words
+):
     response = silence(client, **{field: text})
     assert response.status_code == 422
     assert words in message_at(response.text, field)
@@ -80,7 +93,10 @@ def test_what_cannot_be_is_refused_at_its_own_field_and_nothing_typed_is_lost(cl
         assert str(Markup.escape(typed)) in response.text
         assert (message_at(response.text, name) == "") is (name != field)
     assert Silence.select().count() == 0
-    assert re.search(r"<(?:input|textarea)[^>]*autofocus", response.text)[0].count(f'id="{field}"') == 1
+    assert (
+        re.search(r"<(?:input|textarea)[^>]*autofocus", response.text)[0].count(f'id="{field}"')
+        == 1
+    )
 
 
 def test_every_field_says_at_once_what_is_wrong_with_it(client):
@@ -128,17 +144,27 @@ def test_each_says_how_many_deliveries_it_held_back(client):
     first, eleventh = [stored(now_ms() + HOUR) for _ in range(11)][::10]
     channel = Channel.get_by_id(create(client))
     alert = Alert.create(key="k", name="x", status="open", body="{}", changed_at=1, seen_at=1)
-    common = {"channel": channel, "alert": alert, "event": "open", "due_at": 1, "expires_at": 1, "created_at": 1}
-    causes = [(DROPPED, f"Silence {first.id}: Why: not (ada)")] + [(DROPPED, f"Silence {eleventh.id}: Why not (ada)")] * 2
+    common = {
+        "channel": channel,
+        "alert": alert,
+        "event": "open",
+        "due_at": 1,
+        "expires_at": 1,
+        "created_at": 1,
+    }
+    causes = [(DeliveryState.DROPPED, f"Silence {first.id}: Why: not (ada)")] + [
+        (DeliveryState.DROPPED, f"Silence {eleventh.id}: Why not (ada)")
+    ] * 2
     causes += [
-        (PENDING, f"Silence {first.id}: it is not"),
-        (DROPPED, "Somebody dropped it: Silence 1: no"),
-        (DROPPED, "Silence"),
+        (DeliveryState.PENDING, f"Silence {first.id}: it is not"),
+        (DeliveryState.DROPPED, "Somebody dropped it: Silence 1: no"),
+        (DeliveryState.DROPPED, "Silence"),
     ]
     for number, (state, cause) in enumerate(causes, 1):
         Delivery.create(id=number, state=state, cause=cause, **common)
     held = {
-        number: re.search(r"\S+ deliver\w+ held back", text)[0] for number, _active, text in rows(client.get("/silences").text)
+        number: re.search(r"\S+ deliver\w+ held back", text)[0]
+        for number, _active, text in rows(client.get("/silences").text)
     }
     assert (held[first.id], held[eleventh.id], held[2]) == (
         "1 delivery held back",

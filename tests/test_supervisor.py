@@ -55,22 +55,35 @@ def server(tmp_path):
 
 
 def channel_to(server, receiver):
-    form = {**form_of(receiver.url), "csrf_token": token_in(server.person.get(f"{server.url}/account").text)}
-    assert server.person.post(f"{server.url}/channels", form, allow_redirects=False).status_code == 303
+    form = {
+        **form_of(receiver.url),
+        "csrf_token": token_in(server.person.get(f"{server.url}/account").text),
+    }
+    assert (
+        server.person.post(f"{server.url}/channels", form, allow_redirects=False).status_code == 303
+    )
 
 
 def token_of(server):
-    form = {"csrf_token": token_in(server.person.get(f"{server.url}/tokens").text), "name": "t", "scope": "ingest"}
+    form = {
+        "csrf_token": token_in(server.person.get(f"{server.url}/tokens").text),
+        "name": "t",
+        "scope": "ingest",
+    }
     page = server.person.post(f"{server.url}/tokens", form).text
     return page.split('value="tocsin_')[1].split('"')[0]
 
 
 def post(server, token, name):
     headers = {"Authorization": f"Bearer tocsin_{token}"}
-    return requests.post(f"{server.url}/api/v1/alerts", json={"name": name}, headers=headers, timeout=10)
+    return requests.post(
+        f"{server.url}/api/v1/alerts", json={"name": name}, headers=headers, timeout=10
+    )
 
 
-def test_an_alert_is_delivered_and_again_after_the_worker_and_a_web_worker_were_killed(server, receiver):
+def test_an_alert_is_delivered_and_again_after_the_worker_and_a_web_worker_were_killed(
+    server, receiver
+):
     channel_to(server, receiver)
     token = token_of(server)
     assert post(server, token, "first").status_code == 202

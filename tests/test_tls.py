@@ -10,9 +10,9 @@ from certificates import server_context
 from receiver import Receiver
 from test_sender import ALLOW, send
 
-from delivery import guard
-from delivery.dial import Policy
-from delivery.tls import Certificate
+from delivery.guard import adapter
+from delivery.guard.exchange import Policy
+from delivery.guard.tls import Certificate
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,11 @@ def reach(receiver, **fields):
 def test_a_certificate_of_an_unknown_authority_is_not_trusted(secure, authority):
     receiver = secure(authority.issue_cert("127.0.0.1"))
     outcome = reach(receiver)
-    assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "tls_untrusted", "receiver")
+    assert (outcome.verdict, outcome.reason, outcome.actor) == (
+        "retry",
+        "tls_untrusted",
+        "receiver",
+    )
     assert receiver.requests == []
 
 
@@ -59,12 +63,17 @@ def test_an_authority_of_the_channel_is_trusted(secure, authority):
 def test_an_authority_of_the_whole_app_is_trusted(secure, authority, tmp_path):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     receiver = secure(authority.issue_cert("127.0.0.1"))
-    outcome = send(f"https://127.0.0.1:{receiver.port}/", Policy(ALLOW, tmp_path / "ca.pem"), timeout=3)
+    outcome = send(
+        f"https://127.0.0.1:{receiver.port}/", Policy(ALLOW, tmp_path / "ca.pem"), timeout=3
+    )
     assert outcome.verdict == "delivered"
 
 
 def test_a_person_may_switch_the_check_off(secure, authority):
-    assert reach(secure(authority.issue_cert("other.example")), verify_tls=False).verdict == "delivered"
+    assert (
+        reach(secure(authority.issue_cert("other.example")), verify_tls=False).verdict
+        == "delivered"
+    )
 
 
 def test_a_certificate_for_another_name_is_told(secure, authority):
@@ -74,7 +83,9 @@ def test_a_certificate_for_another_name_is_told(secure, authority):
 
 def test_an_expired_and_a_future_certificate_are_told_apart(secure, authority):
     now = datetime.now(UTC)
-    old = authority.issue_cert("127.0.0.1", not_before=now - timedelta(days=9), not_after=now - timedelta(days=2))
+    old = authority.issue_cert(
+        "127.0.0.1", not_before=now - timedelta(days=9), not_after=now - timedelta(days=2)
+    )
     young = authority.issue_cert("127.0.0.1", not_before=now + timedelta(days=2))
     assert reach(secure(old), ca_pem=pem_of(authority)).reason == "tls_expired"
     assert reach(secure(young), ca_pem=pem_of(authority)).reason == "tls_not_yet_valid"
@@ -97,9 +108,15 @@ OLD, YOUNG = datetime(2020, 3, 3, tzinfo=UTC), datetime(2100, 12, 24, tzinfo=UTC
 
 
 def test_an_expired_certificate_says_when(secure, authority):
-    receiver = secure(authority.issue_cert("127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=OLD))
+    receiver = secure(
+        authority.issue_cert(
+            "127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=OLD
+        )
+    )
     outcome = reach(receiver, ca_pem=pem_of(authority))
-    assert outcome.says.startswith(f"The certificate of 127.0.0.1:{receiver.port} expired on 3 March 2020.")
+    assert outcome.says.startswith(
+        f"The certificate of 127.0.0.1:{receiver.port} expired on 3 March 2020."
+    )
     assert outcome.hint == "Renew the certificate at the receiver."
 
 
@@ -109,8 +126,15 @@ def test_a_certificate_of_the_future_says_from_when(secure, authority):
 
 
 def test_a_certificate_for_other_names_says_which(secure, authority):
-    receiver = secure(authority.issue_cert("one.example", "*.two.example", "10.1.2.3", common_name="three.example"))
-    assert "is for one.example, *.two.example, 10.1.2.3, and so" in reach(receiver, ca_pem=pem_of(authority)).says
+    receiver = secure(
+        authority.issue_cert(
+            "one.example", "*.two.example", "10.1.2.3", common_name="three.example"
+        )
+    )
+    assert (
+        "is for one.example, *.two.example, 10.1.2.3, and so"
+        in reach(receiver, ca_pem=pem_of(authority)).says
+    )
 
 
 def test_an_unknown_issuer_is_named(secure):
@@ -118,7 +142,9 @@ def test_an_unknown_issuer_is_named(secure):
     assert "this machine does not know its issuer, Example Homelab." in reach(receiver).says
 
 
-def test_the_certificate_is_looked_at_on_a_second_connection_that_carries_nothing(secure, authority):
+def test_the_certificate_is_looked_at_on_a_second_connection_that_carries_nothing(
+    secure, authority
+):
     receiver = secure(authority.issue_cert("other.example"))
     outcome = reach(receiver, ca_pem=pem_of(authority))
     assert (receiver.connections, receiver.requests) == (2, [])
@@ -127,18 +153,32 @@ def test_the_certificate_is_looked_at_on_a_second_connection_that_carries_nothin
 
 
 def test_without_a_second_look_there_is_a_reason_all_the_same(secure, authority, monkeypatch):
-    monkeypatch.setattr(guard, "look_again", lambda *_args: None)
-    receiver = secure(authority.issue_cert("127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=OLD))
+    monkeypatch.setattr(adapter, "look_again", lambda *_args: None)
+    receiver = secure(
+        authority.issue_cert(
+            "127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=OLD
+        )
+    )
     assert "expired some time ago" in reach(receiver, ca_pem=pem_of(authority)).says
     receiver = secure(authority.issue_cert("127.0.0.1", not_before=YOUNG))
     assert "valid only from a later day" in reach(receiver, ca_pem=pem_of(authority)).says
-    assert "is for another name, and so" in reach(secure(authority.issue_cert("other.example")), ca_pem=pem_of(authority)).says
-    assert "its issuer, which it does not name" in reach(secure(authority.issue_cert("127.0.0.1"))).says
+    assert (
+        "is for another name, and so"
+        in reach(secure(authority.issue_cert("other.example")), ca_pem=pem_of(authority)).says
+    )
+    assert (
+        "its issuer, which it does not name"
+        in reach(secure(authority.issue_cert("127.0.0.1"))).says
+    )
 
 
 @pytest.mark.parametrize("verify", [True, False])
-def test_the_stage_of_a_good_handshake_tells_version_issuer_and_days_left(secure, authority, verify):
-    certificate = authority.issue_cert("127.0.0.1", not_after=datetime.now(UTC) + timedelta(days=61, hours=1))
+def test_the_stage_of_a_good_handshake_tells_version_issuer_and_days_left(
+    secure, authority, verify
+):
+    certificate = authority.issue_cert(
+        "127.0.0.1", not_after=datetime.now(UTC) + timedelta(days=61, hours=1)
+    )
     outcome = reach(secure(certificate), ca_pem=pem_of(authority), verify_tls=verify)
     [tls] = [stage for stage in outcome.stages if stage.name == "tls"]
     assert re.fullmatch(r"TLSv1\.3, issued by trustme v[0-9.]+, 61 days left", tls.detail)

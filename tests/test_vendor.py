@@ -59,8 +59,16 @@ def test_the_only_external_script_is_htmx_with_its_integrity():
 
 
 def test_no_page_or_style_loads_anything_else_from_elsewhere():
-    loading = re.compile(r"""(?:src|srcset|@import|url\(|<link[^>]+href)\s*=?\s*["'(]?\s*(?:https?:)?//""", re.IGNORECASE)
-    files = [path for folder in ("templates", "static") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    loading = re.compile(
+        r"""(?:src|srcset|@import|url\(|<link[^>]+href)\s*=?\s*["'(]?\s*(?:https?:)?//""",
+        re.IGNORECASE,
+    )
+    files = [
+        path
+        for folder in ("templates", "static")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+    ]
     assert files
     assert not [path.name for path in files if loading.search(path.read_text(errors="replace"))]
 

@@ -8,23 +8,35 @@ from test_layers import MODULES, imports_of
 from test_sender import POLICY, message_of
 
 from delivery import sender
-from delivery.answer import Judgement, by_status
+from delivery.response import Judgement, judge_by_status
 from delivery.settings import Header, Settings
 
 NOW = 1772442900.0
 
 
-def send(url, judge=by_status, **fields):
+def send(url, judge=judge_by_status, **fields):
     settings = Settings(url=url, timeout=2, **fields)
-    return sender.send(replace(message_of(settings), judge=judge), settings, POLICY, now=lambda: NOW)
+    return sender.send(
+        replace(message_of(settings), judge=judge), settings, POLICY, now=lambda: NOW
+    )
 
 
 @pytest.mark.parametrize(
     ("judgement", "verdict", "actor", "says"),
     [
         (Judgement("accepted"), "accepted", "receiver", "has queued the message"),
-        (Judgement("body_says_error", "no such robot"), "failed", "receiver", "refused the message: no such robot."),
-        (Judgement("body_says_error", "too fast", verdict="retry"), "retry", "receiver", "too fast"),
+        (
+            Judgement("body_says_error", "no such robot"),
+            "failed",
+            "receiver",
+            "refused the message: no such robot.",
+        ),
+        (
+            Judgement("body_says_error", "too fast", verdict="retry"),
+            "retry",
+            "receiver",
+            "too fast",
+        ),
         (Judgement("body_says_error", "gone", verdict="gone"), "gone", "receiver", "gone"),
         (
             Judgement("body_says_error", "a page", actor="proxy"),
@@ -39,7 +51,12 @@ def test_a_kind_may_judge_a_200_by_its_body(receiver, judgement, verdict, actor,
     seen = []
     outcome = send(receiver.url, lambda answer: seen.append(answer.text) or judgement)
     assert seen == ['{"code": 1}']
-    assert (outcome.verdict, outcome.reason, outcome.actor, outcome.status) == (verdict, judgement.reason, actor, 200)
+    assert (outcome.verdict, outcome.reason, outcome.actor, outcome.status) == (
+        verdict,
+        judgement.reason,
+        actor,
+        200,
+    )
     assert says in outcome.says
 
 
@@ -51,16 +68,25 @@ def test_a_detail_of_a_kind_is_masked_made_visible_and_bounded(receiver):
 
 
 @pytest.mark.parametrize(
-    "script", [reply(302, Location="https://new.example/"), raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")]
+    "script",
+    [
+        reply(302, Location="https://new.example/"),
+        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
+    ],
 )
 def test_a_redirect_and_an_answer_that_broke_off_are_no_kinds_to_judge(receiver, script):
     receiver.script = script
-    assert send(receiver.url, lambda _answer: pytest.fail("was asked")).verdict in ("failed", "retry")
+    assert send(receiver.url, lambda _answer: pytest.fail("was asked")).verdict in (
+        "failed",
+        "retry",
+    )
 
 
 def test_what_a_vendor_says_beside_its_status_stands_in_the_sentence(receiver):
     receiver.script = reply(403, b"no")
-    says = send(receiver.url, lambda _answer: Judgement("http_status", "bot was kicked", verdict="gone")).says
+    says = send(
+        receiver.url, lambda _answer: Judgement("http_status", "bot was kicked", verdict="gone")
+    ).says
     assert "answered 403 Forbidden (bot was kicked). Tocsin is fine." in says
     assert "answered 403 Forbidden. Tocsin is fine." in send(receiver.url).says
 
@@ -95,9 +121,13 @@ def test_a_kind_that_fails_itself_is_our_fault_and_no_exception(receiver, caplog
         ("Mon, 02 Mar 2026 09:16:00 GMT", None, 60.0),
     ],
 )
-def test_a_wait_may_stand_in_the_header_or_in_the_body_which_counts_first(receiver, header, body, seconds):
+def test_a_wait_may_stand_in_the_header_or_in_the_body_which_counts_first(
+    receiver, header, body, seconds
+):
     receiver.script = reply(429, **({"Retry_After": header} if header else {}))
-    outcome = send(receiver.url, lambda _answer: Judgement("http_status", verdict="retry", retry_after=body))
+    outcome = send(
+        receiver.url, lambda _answer: Judgement("http_status", verdict="retry", retry_after=body)
+    )
     assert outcome.retry_after == seconds
 
 
@@ -105,7 +135,11 @@ def test_a_wait_may_stand_in_the_header_or_in_the_body_which_counts_first(receiv
     "fields",
     [
         {"signing": "standard", "signing_secret": "no base64!"},
-        {"signing": "standard", "signing_secret": "whsec_MDEyMzQ1Njc4OWFi", "signing_secret_old": "no base64!"},
+        {
+            "signing": "standard",
+            "signing_secret": "whsec_MDEyMzQ1Njc4OWFi",
+            "signing_secret_old": "no base64!",
+        },
         {"headers": (Header("X-A", "line\nbreak"),)},
         {"headers": (Header("X:A", "x"),)},
         {"headers": (Header("X-A", "語"),)},
@@ -130,6 +164,6 @@ def test_a_damaged_row_whose_authorities_cannot_be_read_sends_nothing(receiver):
 
 def test_there_is_one_door_out_and_no_way_through_it_without_the_policy():
     senders = {module for module in MODULES if "delivery.sender.send" in imports_of(module)}
-    assert senders == {"delivery.trial", "delivery.worker"}
+    assert senders == {"delivery.channel_test", "delivery.worker"}
     with pytest.raises(TypeError, match="policy"):
         sender.send(message_of(Settings(url="http://127.0.0.1/")), Settings())

@@ -8,13 +8,14 @@ import pytest
 from peewee import OperationalError
 from receiver import after, reply, silence
 
+from clock import MINUTE
 from delivery import outbox, worker
-from delivery.alert import Alert
-from delivery.keyring import Keyring
+from delivery.alerts.alert import Alert
+from delivery.alerts.routing import PROBE_INTERVAL, ReceivedAlert
 from delivery.outbox import store
-from delivery.owing import MINUTE, PROBE, Incoming
+from delivery.secrets.encryption import Keyring
 from delivery.settings import Header, Settings, write
-from delivery.worker import Making, Worker, alone
+from delivery.worker import CrashMarker, Worker, alone
 from models import Attempt, Channel, Delivery, db
 
 HOUR = 3600
@@ -46,7 +47,9 @@ def make(app, config, clocks):
     made = []
 
     def make():
-        one = Worker(config, clock=lambda: clocks.wall, steady=lambda: clocks.steady, chance=lambda: 0.5)
+        one = Worker(
+            config, clock=lambda: clocks.wall, steady=lambda: clocks.steady, chance=lambda: 0.5
+        )
         one.begin()
         made.append(one)
         return one
@@ -60,12 +63,17 @@ def make(app, config, clocks):
 @pytest.fixture
 def channel(app, config, clocks, receiver):
     """Makes channels, to the receiver unless told otherwise."""
-    ring = Keyring(config.encryption_keys)
+    notify = Keyring(config.encryption_keys)
 
     def channel(url=None, columns=None, **settings):
         name = f"C{Channel.select().count()}"
         row = Channel.create(name=name, kind="", created_at=1, updated_at=1, **(columns or {}))
-        write(row, Settings(url=url or f"{receiver.url}", **{"timeout": 5, **settings}), ring, config.secret_key)
+        write(
+            row,
+            Settings(url=url or f"{receiver.url}", **{"timeout": 5, **settings}),
+            notify,
+            config.secret_key,
+        )
         row.save()
         return row.id
 
@@ -74,7 +82,10 @@ def channel(app, config, clocks, receiver):
 
 
 def owe(clocks, key="k", status="open", **parts):
-    return store([Incoming(key, Alert.read({"name": "Disk full", "status": status, **parts}))], clocks.now)
+    return store(
+        [ReceivedAlert(key, Alert.read({"name": "Disk full", "status": status, **parts}))],
+        clocks.now,
+    )
 
 
 def until(one, done, turns=400):
@@ -82,7 +93,7 @@ def until(one, done, turns=400):
     for _ in range(turns):
         if done():
             return
-        one.turn(0.05)
+        one.run_once(0.05)
     raise AssertionError([(row.state, row.cause) for row in Delivery.select()])
 
 
@@ -101,14 +112,23 @@ def test_a_delivery_is_sent_once_and_written_down_with_its_attempt(make, channel
     channel()
     [stored] = owe(clocks)
     until(make(), states("delivered"))
-    assert [request.headers["webhook-id"] for request in receiver.requests] == list(stored.deliveries)
+    assert [request.headers["webhook-id"] for request in receiver.requests] == list(
+        stored.deliveries
+    )
     assert receiver.requests[0].headers["X-Delivery-Attempt"] == "1"
     [attempt] = Attempt.select()
-    assert (attempt.verdict, attempt.number, attempt.purpose, attempt.status) == ("delivered", 1, "delivery", 200)
+    assert (attempt.verdict, attempt.number, attempt.purpose, attempt.status) == (
+        "delivered",
+        1,
+        "delivery",
+        200,
+    )
     assert Channel.get().proven == "proven by delivery"
 
 
-def test_every_retry_carries_the_same_id_and_body_and_the_number_of_the_attempt(make, channel, clocks, receiver):
+def test_every_retry_carries_the_same_id_and_body_and_the_number_of_the_attempt(
+    make, channel, clocks, receiver
+):
     channel()
     receiver.script = reply(503)
     owe(clocks, annotations={"summary": "first"})
@@ -117,13 +137,22 @@ def test_every_retry_carries_the_same_id_and_body_and_the_number_of_the_attempt(
     for number, step in enumerate((10, 30, 120), start=2):
         until(one, lambda number=number: Attempt.select().count() == number - 1)
         clocks.move(step - 1)
-        one.turn(0)
+        one.run_once(0)
         assert len(receiver.requests) == number - 1
         owe(clocks, annotations={"summary": f"changed {number}"})
         clocks.move(2)
         until(one, lambda number=number: Attempt.select().count() == number)
-    assert len(set(bodies(receiver))) == len({request.headers["webhook-id"] for request in receiver.requests}) == 1
-    assert [request.headers["X-Delivery-Attempt"] for request in receiver.requests] == ["1", "2", "3", "4"]
+    assert (
+        len(set(bodies(receiver)))
+        == len({request.headers["webhook-id"] for request in receiver.requests})
+        == 1
+    )
+    assert [request.headers["X-Delivery-Attempt"] for request in receiver.requests] == [
+        "1",
+        "2",
+        "3",
+        "4",
+    ]
 
 
 def test_a_receiver_is_asked_again_no_sooner_than_it_asked(make, channel, clocks, receiver):
@@ -137,7 +166,9 @@ def test_a_receiver_is_asked_again_no_sooner_than_it_asked(make, channel, clocks
     assert "The receiver asked for 120 s." in row.cause
 
 
-@pytest.mark.parametrize(("answer", "state"), [(404, "failed"), (410, "failed"), (302, "failed"), (202, "delivered")])
+@pytest.mark.parametrize(
+    ("answer", "state"), [(404, "failed"), (410, "failed"), (302, "failed"), (202, "delivered")]
+)
 def test_what_no_retry_can_mend_is_not_tried_again(make, channel, clocks, receiver, answer, state):
     channel()
     receiver.script = reply(answer)
@@ -170,24 +201,28 @@ def test_a_delivery_lives_for_a_day(make, channel, clocks, receiver):
     assert "Its day is over" in Delivery.get().cause
 
 
-def test_a_probe_of_a_failing_channel_keeps_the_delivery_until_it_arrives(make, channel, clocks, receiver):
+def test_a_probe_of_a_failing_channel_keeps_the_delivery_until_it_arrives(
+    make, channel, clocks, receiver
+):
     channel()
     receiver.script = reply(410)
     owe(clocks, "first")
     one = make()
     until(one, states("failed"))
     owe(clocks, "second")
-    clocks.move(PROBE / 1000 + 2)
+    clocks.move(PROBE_INTERVAL / 1000 + 2)
     until(one, lambda: len(receiver.requests) == 2)
     until(one, states("failed", "held"))
     receiver.script = reply(200)
-    clocks.move(PROBE / 1000 + 2)
+    clocks.move(PROBE_INTERVAL / 1000 + 2)
     until(one, states("failed", "delivered"))
     assert Channel.get().state == "delivering"
 
 
 def test_a_secret_in_a_body_is_sealed_while_it_waits(make, channel, clocks, receiver):
-    channel(kind="pagerduty", options=(Header("routing_key", "s3cr3t-routing-key-of-32-letters", True),))
+    channel(
+        kind="pagerduty", options=(Header("routing_key", "s3cr3t-routing-key-of-32-letters", True),)
+    )
     receiver.script = reply(503)
     owe(clocks)
     one = make()
@@ -218,14 +253,16 @@ def test_a_vendors_pace_is_kept(make, channel, clocks, receiver):
     one = make()
     until(one, lambda: len(receiver.requests) == 20)
     for _ in range(20):
-        one.turn(0.01)
+        one.run_once(0.01)
     assert len(receiver.requests) == 20
     clocks.move(62)
     until(one, lambda: Delivery.select().where(Delivery.state == "delivered").count() == 25)
     assert {row.attempts for row in Delivery.select()} == {1}
 
 
-def test_a_damaged_channel_is_tried_again_and_takes_nothing_with_it(make, channel, clocks, receiver):
+def test_a_damaged_channel_is_tried_again_and_takes_nothing_with_it(
+    make, channel, clocks, receiver
+):
     broken = channel()
     channel()
     Channel.update(sealed="nonsense").where(Channel.id == broken).execute()
@@ -235,13 +272,15 @@ def test_a_damaged_channel_is_tried_again_and_takes_nothing_with_it(make, channe
     assert "cannot be opened" in Attempt.select().where(Attempt.channel == broken).get().says
 
 
-def test_a_deleted_channel_takes_its_deliveries_with_it_also_while_one_is_sent(make, channel, clocks, receiver):
+def test_a_deleted_channel_takes_its_deliveries_with_it_also_while_one_is_sent(
+    make, channel, clocks, receiver
+):
     gate = threading.Event()
     receiver.script = after(gate, reply(200))
     channel()
     owe(clocks)
     one = make()
-    one.turn(0)
+    one.run_once(0)
     assert receiver.wait_for(1)
     Channel.delete().execute()
     gate.set()
@@ -299,14 +338,28 @@ def test_a_channel_that_cannot_be_reached_gets_one_attempt_at_a_time(make, chann
         owe(clocks, str(number))
     one = make()
     until(one, lambda: Attempt.select().count() == 4)
-    assert one.turn(0) <= 1
+    assert one.run_once(0) <= 1
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("broken", ["shift", "fix_bodies", "settle", "claim", "put_back", "next_due", "sweep", "close_overdue"])
-def test_a_database_that_cannot_be_used_for_a_while_loses_nothing(make, channel, clocks, receiver, monkeypatch, broken):
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "shift",
+        "fix_bodies",
+        "settle",
+        "claim",
+        "release_claim",
+        "next_due",
+        "sweep",
+        "close_overdue",
+    ],
+)
+def test_a_database_that_cannot_be_used_for_a_while_loses_nothing(
+    make, channel, clocks, receiver, monkeypatch, broken
+):
     channel()
     owe(clocks)
     one, real = make(), getattr(outbox, broken)
@@ -318,14 +371,16 @@ def test_a_database_that_cannot_be_used_for_a_while_loses_nothing(make, channel,
     monkeypatch.setattr(one, "_wait", lambda _patience: 0.01)
     for number in range(20):
         clocks.wall += 60 * (number == 5)
-        one.turn(0.01)
+        one.run_once(0.01)
     monkeypatch.setattr(outbox, broken, real)
     clocks.move(2)
     until(one, states("delivered"))
     assert len(receiver.requests) == 1
 
 
-def test_a_fault_in_the_message_builder_is_one_attempt_and_no_end_of_the_worker(make, channel, clocks, monkeypatch):
+def test_a_fault_in_the_message_builder_is_one_attempt_and_no_end_of_the_worker(
+    make, channel, clocks, monkeypatch
+):
     channel()
     owe(clocks)
 
@@ -360,7 +415,7 @@ def test_a_message_that_kills_the_worker_is_parked_after_three_times_and_holds_u
 
     monkeypatch.setattr(worker, "build", poisoned)
     # A killed process runs no `finally`.
-    monkeypatch.setattr(Making, "note", note_nothing_more)
+    monkeypatch.setattr(CrashMarker, "note", note_nothing_more)
     owe(clocks, "bad", name="poison")
     for number in range(6):
         owe(clocks, str(number))
@@ -378,12 +433,14 @@ def test_a_message_that_kills_the_worker_is_parked_after_three_times_and_holds_u
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 6
 
 
-def test_what_was_under_way_when_the_worker_died_is_sent_again_under_the_same_id_and_body(make, channel, clocks, receiver):
+def test_what_was_under_way_when_the_worker_died_is_sent_again_under_the_same_id_and_body(
+    make, channel, clocks, receiver
+):
     gate = threading.Event()
     receiver.script = after(gate, reply(200))
     channel()
     owe(clocks)
-    make().turn(0)
+    make().run_once(0)
     assert receiver.wait_for(1)
     gate.set()
     until(make(), states("delivered"))
@@ -392,12 +449,14 @@ def test_what_was_under_way_when_the_worker_died_is_sent_again_under_the_same_id
     assert again.headers["X-Delivery-Attempt"] == "2"
 
 
-def test_an_attempt_that_was_cut_short_takes_no_step_of_the_schedule(make, channel, clocks, receiver):
+def test_an_attempt_that_was_cut_short_takes_no_step_of_the_schedule(
+    make, channel, clocks, receiver
+):
     channel(columns={"retries": "5s"})
     receiver.script = silence
     owe(clocks)
     for attempt in range(1, 5):
-        make().turn(0)
+        make().run_once(0)
         assert receiver.wait_for(attempt)
     receiver.script = reply(503)
     until(make(), lambda: Attempt.select().count() == 1)
@@ -405,16 +464,18 @@ def test_an_attempt_that_was_cut_short_takes_no_step_of_the_schedule(make, chann
 
 
 @pytest.mark.parametrize("jump", [-24 * HOUR, 24 * HOUR])
-def test_a_clock_that_jumps_makes_no_hot_loop_and_nothing_late(make, channel, clocks, receiver, jump):
+def test_a_clock_that_jumps_makes_no_hot_loop_and_nothing_late(
+    make, channel, clocks, receiver, jump
+):
     channel()
     receiver.script = reply(503)
     owe(clocks)
     one = make()
     until(one, lambda: Attempt.select().count() == 1)
-    one.turn(0)
+    one.run_once(0)
     clocks.wall += jump
     for _ in range(10):
-        one.turn(0)
+        one.run_once(0)
     assert Attempt.select().count() == 1
     receiver.script = reply(200)
     clocks.move(11)
@@ -422,15 +483,17 @@ def test_a_clock_that_jumps_makes_no_hot_loop_and_nothing_late(make, channel, cl
 
 
 @pytest.mark.parametrize("jump", [25 * HOUR, 2 * HOUR, -25 * HOUR])
-def test_a_clock_that_jumps_while_a_receiver_thinks_costs_no_time_and_no_delivery(make, channel, clocks, receiver, jump):
+def test_a_clock_that_jumps_while_a_receiver_thinks_costs_no_time_and_no_delivery(
+    make, channel, clocks, receiver, jump
+):
     gate = threading.Event()
     receiver.script = after(gate, reply(503))
     channel()
     owe(clocks)
     one = make()
-    one.turn(0)
+    one.run_once(0)
     assert receiver.wait_for(1)
-    one.turn(0)
+    one.run_once(0)
     clocks.wall += jump
     gate.set()
     until(one, lambda: Attempt.select().count() == 1)
@@ -449,16 +512,18 @@ def test_a_database_that_fails_between_the_claim_and_the_sending_leaves_nothing_
         raise OperationalError("disk I/O error")
 
     monkeypatch.setattr(Worker, "_know", refuse)
-    one.turn(0)
+    one.run_once(0)
     monkeypatch.setattr(Worker, "_know", know)
     monkeypatch.setattr(one, "_wait", lambda _patience: 0.01)
-    one.turn(0)
+    one.run_once(0)
     clocks.move(2)
     until(one, states("delivered"))
     assert not one._taken.total()
 
 
-def test_a_machine_without_a_further_thread_delivers_later(make, channel, clocks, receiver, monkeypatch):
+def test_a_machine_without_a_further_thread_delivers_later(
+    make, channel, clocks, receiver, monkeypatch
+):
     channel()
     owe(clocks)
     one = make()
@@ -468,7 +533,7 @@ def test_a_machine_without_a_further_thread_delivers_later(make, channel, clocks
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(one._pool, "submit", refuse)
-    one.turn(0)
+    one.run_once(0)
     monkeypatch.setattr(one._pool, "submit", submit)
     clocks.move(2)
     until(one, lambda: states("delivered")() or bool(clocks.move(0.1)))
@@ -489,8 +554,8 @@ def test_a_key_that_is_put_back_is_noticed(make, channel, clocks, receiver):
 
 def test_a_folder_without_pipes_is_no_obstacle(config, monkeypatch):
     monkeypatch.setattr(os, "mkfifo", lambda *_: (_ for _ in ()).throw(PermissionError()))
-    worker.wake.listen(config.data_dir, lambda: None)
-    worker.wake.ring(config.data_dir)
+    worker.wakeup.listen(config.data_dir, lambda: None)
+    worker.wakeup.notify(config.data_dir)
 
 
 def test_only_one_worker_works_at_a_time(config):
@@ -510,7 +575,7 @@ def test_what_waits_for_its_time_costs_no_turns(make, channel, clocks, receiver)
     owe(clocks)
     one = make()
     until(one, lambda: Attempt.select().count() == 1)
-    one.turn(0)
+    one.run_once(0)
     assert one._wait(60.0) == pytest.approx(10, abs=1)
-    outbox.postpone(Delivery.get().id, 5, clocks.now)
+    outbox.snooze(Delivery.get().id, 5, clocks.now)
     assert one._wait(3600.0) == pytest.approx(5 * MINUTE / 1000, abs=1)

@@ -9,14 +9,14 @@ from flask_wtf.csrf import CSRFError
 from peewee import DatabaseError, InterfaceError
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from delivery.masking import trace
-from storage import in_words
+from database import describe_error
+from delivery.redaction import format_traceback_without_message
 from web import WORDS
-from web.doors import SignInNeeded, for_machines
-from web.editor import drawn_again
-from web.problems import Denied, problem
+from web.auth.access import SignInNeeded, for_machines
+from web.auth.login import interrupted, refused
+from web.channels.editor import drawn_again
+from web.problems import ApiError, problem
 from web.services import services
-from web.signin import interrupted, refused
 
 log = logging.getLogger("tocsin.web")
 
@@ -29,7 +29,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(SecurityError, _foreign)
     app.register_error_handler(SignInNeeded, _nobody)
-    app.register_error_handler(Denied, _denied)
+    app.register_error_handler(ApiError, _denied)
     app.register_error_handler(DatabaseError, _database)
     app.register_error_handler(InterfaceError, _database)
     app.register_error_handler(Exception, _bug)
@@ -39,9 +39,13 @@ def _forged(_error: CSRFError):
     words = WORDS["outdated"]
     if "HX-Request" in request.headers:
         return failure(400, words + WORDS["outdated_here"], renewed=True)
-    if request.endpoint == "signin.login":  # signed in meanwhile in another tab: the sealed edit must not be lost here
+    if (
+        request.endpoint == "signin.login"
+    ):  # signed in meanwhile in another tab: the sealed edit must not be lost here
         return refused(400, words + WORDS["outdated_sign_in"])
-    return _again(words + WORDS["outdated_typed"], 400) or failure(400, words + WORDS["outdated_lost"])
+    return _again(words + WORDS["outdated_typed"], 400) or failure(
+        400, words + WORDS["outdated_lost"]
+    )
 
 
 def _foreign(_error: SecurityError):
@@ -51,14 +55,18 @@ def _foreign(_error: SecurityError):
 
 def _nobody(_error: SignInNeeded):
     if "HX-Request" in request.headers:
-        return _noticed(make_response(render_template("_interrupted.html", words=WORDS["interrupted_here"]), 401))
+        return _noticed(
+            make_response(
+                render_template("_interrupted.html", words=WORDS["interrupted_here"]), 401
+            )
+        )
     try:
         return interrupted()
     except HTTPException as too_much:  # a form that cannot even be read
         return _http(too_much)
 
 
-def _denied(denied: Denied):
+def _denied(denied: ApiError):
     response = failure(denied.status, denied.why, **denied.members)
     if denied.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="Tocsin"'
@@ -73,7 +81,11 @@ def _http(error: HTTPException):
         return error
     if status == 413:
         _drain()
-    ours = error.description if status == 404 and error.description != type(error).description else None
+    ours = (
+        error.description
+        if status == 404 and error.description != type(error).description
+        else None
+    )
     of_pages = "" if for_machines() else WORDS["failures"].get(str(status), "")
     response = failure(status, ours or of_pages or error.description or "")
     if status == 405:
@@ -83,13 +95,15 @@ def _http(error: HTTPException):
 
 def _database(error: Exception):
     log.error("database: %s", error)
-    words = f"{in_words(error, services().config.database)} Nothing was saved."
+    words = f"{describe_error(error, services().config.database)} Nothing was saved."
     return _again(words, 503) or failure(503, words)
 
 
 def _bug(error: Exception):
     reference = secrets.token_hex(4)
-    log.error("bug %s at %s: %s", reference, request.endpoint, trace(error))
+    log.error(
+        "bug %s at %s: %s", reference, request.endpoint, format_traceback_without_message(error)
+    )
     return failure(500, WORDS["bug"].format(reference))
 
 
@@ -97,7 +111,12 @@ def failure(status: int, words: str, **more) -> Response:
     """A page that says what happened, a fragment of it for htmx, or a problem document for a machine."""
     if for_machines():
         return problem(status, words, **more)
-    shown = {"title": WORDS["titles"].get(str(status), WORDS["other"]), "words": words, "status": status, **more}
+    shown = {
+        "title": WORDS["titles"].get(str(status), WORDS["other"]),
+        "words": words,
+        "status": status,
+        **more,
+    }
     if "HX-Request" in request.headers:
         return _noticed(make_response(render_template("_failure.html", **shown), status))
     return make_response(render_template("failure.html", **shown), status)
@@ -111,7 +130,11 @@ def _noticed(fragment: Response) -> Response:
 
 def _again(words: str, status: int) -> Response | None:
     """The editor with what was typed, when a form of the editor was posted and the page can be drawn; else None."""
-    edits = request.blueprint in ("channels", "checks") and request.method == "POST" and "kind" in request.form
+    edits = (
+        request.blueprint in ("channels", "checks")
+        and request.method == "POST"
+        and "kind" in request.form
+    )
     if not edits or "HX-Request" in request.headers:
         return None
     try:

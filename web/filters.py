@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from delivery.alert import rfc3339
-from delivery.outcome import Stage
+from delivery.alerts.alert import rfc3339
+from delivery.outcome import StageResult
 
 NARROWEST = 0.8  # percent: a bar that is shorter could not be seen
 
@@ -31,7 +31,7 @@ def duration(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
 
 
-def waterfall(stages: Sequence[Stage]) -> list[tuple[Stage, float, float]]:
+def waterfall(stages: Sequence[StageResult]) -> list[tuple[StageResult, float, float]]:
     """Each stage with where its bar begins and how long it is, in percent of all of them together."""
     whole = sum(stage.milliseconds for stage in stages) or 1.0
     rows, before = [], 0.0

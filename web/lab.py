@@ -7,10 +7,10 @@ import time
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 
-from delivery.alert import rfc3339
+from clock import now_ms
+from database import relaxed_durability
+from delivery.alerts.alert import rfc3339
 from models import Fact, LabRequest, db
-from storage import unhurried
-from web.editor import now_ms
 from web.services import services
 
 bp = Blueprint("lab", __name__)
@@ -25,10 +25,12 @@ _CREDENTIALS = ("authorization", "proxy-authorization", "cookie")
 @bp.route("/lab/in/<random>", methods=["GET", "POST", "PUT", "PATCH"])
 def receive(random: str) -> Response:
     """The receiving address, for anybody who knows it: keeps what comes, and answers as chosen."""
-    if not hmac.compare_digest(f"/lab/in/{random}".encode(), services().policy.own.path.encode()):
+    if not hmac.compare_digest(f"/lab/in/{random}".encode(), services().policy.lab.path.encode()):
         return _said(404, "There is no such receiving address here.")
     body = request.stream.read(MOST_BYTES)
-    while request.stream.read(MOST_BYTES):  # a connection that is closed on unread bytes is reset, and the answer with it
+    while request.stream.read(
+        MOST_BYTES
+    ):  # a connection that is closed on unread bytes is reset, and the answer with it
         pass
     chosen = _chosen()
     if chosen == "slow":
@@ -57,9 +59,17 @@ def _said(status: int, words: str) -> Response:
 
 def _store(body: bytes, status: int) -> None:
     """Keeps a request, and of the older ones the latest. It is a receiver's log: a power cut may take the end of it."""
-    headers = [(name, _masked(value) if name.lower() in _CREDENTIALS else value) for name, value in request.headers]
-    row = {"at": now_ms(), "method": request.method, "answered": status, "body": body.decode(errors="replace")}
-    with unhurried(), db.atomic():
+    headers = [
+        (name, _masked(value) if name.lower() in _CREDENTIALS else value)
+        for name, value in request.headers
+    ]
+    row = {
+        "at": now_ms(),
+        "method": request.method,
+        "answered": status,
+        "body": body.decode(errors="replace"),
+    }
+    with relaxed_durability(), db.atomic():
         stored = LabRequest.create(headers=json.dumps(headers), **row)
         LabRequest.delete().where(LabRequest.id <= stored.id - KEPT).execute()
 
@@ -77,8 +87,10 @@ def _chosen() -> str:
 def index():
     """The address to copy, the answers to choose from, and what came in last."""
     latest = [_shown(row) for row in LabRequest.select().order_by(LabRequest.id.desc()).limit(KEPT)]
-    address = services().policy.own.url
-    return render_template("lab/index.html", address=address, answers=ANSWERS, chosen=_chosen(), latest=latest)
+    address = services().policy.lab.url
+    return render_template(
+        "lab/index.html", address=address, answers=ANSWERS, chosen=_chosen(), latest=latest
+    )
 
 
 def _shown(row: LabRequest) -> dict:

@@ -6,7 +6,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from web import WORDS
 
 
-class Denied(Exception):
+class ApiError(Exception):
     """A request that is not done: the status and words of its answer, the seconds to wait first, and further members."""
 
     def __init__(self, status: int, why: str, retry_after: float = 0, **members):

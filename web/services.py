@@ -6,14 +6,15 @@ from threading import BoundedSemaphore
 from flask import current_app
 
 from config import Config
-from delivery import lab, wake
-from delivery.commits import GroupCommit
-from delivery.dial import Policy
-from delivery.keyring import Keyring
-from delivery.pace import Pacer
-from delivery.trial import Bench
+from delivery.batch_writer import BatchWriter
+from delivery.channel_test import TestRunner
+from delivery.guard import lab
+from delivery.guard.exchange import Policy
+from delivery.queue import wakeup
+from delivery.rate_limit import RateLimiter
+from delivery.secrets.encryption import Keyring
 from models import db
-from web.passwords import Passwords
+from web.accounts.passwords import Passwords
 
 
 @dataclass(frozen=True)
@@ -24,22 +25,25 @@ class Services:
     config: Config
     keyring: Keyring
     policy: Policy
-    bench: Bench
+    bench: TestRunner
     passwords: Passwords
-    pacer: Pacer
+    rate_limiter: RateLimiter
     waits: BoundedSemaphore
-    commits: GroupCommit
+    commits: BatchWriter
 
     @classmethod
     def of(cls, config: Config) -> "Services":
         """The services of a configuration that has its keys; reads the database once."""
         with db.connection_context():
             policy = Policy(config.allow, config.ca_file, lab.address(config))
-        keyring, bench = Keyring(config.encryption_keys, config.keys_file), Bench(config.test_slots, policy)
+        keyring, bench = (
+            Keyring(config.encryption_keys, config.keys_file),
+            TestRunner(config.test_slots, policy),
+        )
         seats = Passwords(config.data_dir, waiting=max(1, config.threads // 2))
-        commits = GroupCommit(config.data_dir, lambda: wake.ring(config.data_dir))
+        commits = BatchWriter(config.data_dir, lambda: wakeup.notify(config.data_dir))
         waits = BoundedSemaphore(min(2, config.threads - 1))
-        return cls(config, keyring, policy, bench, seats, Pacer(), waits, commits)
+        return cls(config, keyring, policy, bench, seats, RateLimiter(), waits, commits)
 
 
 def services() -> Services:

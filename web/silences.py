@@ -6,15 +6,14 @@ from flask import Blueprint, abort, flash, g, redirect, render_template, request
 from wtforms import Form, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
-from delivery.masking import BLANK_LETTERS
-from delivery.matchers import parse
-from models import DROPPED, LARGEST_ID, Silence, db
-from web.editor import now_ms
-from web.fields import said_as_message
+from clock import HOUR, now_ms
+from delivery.alerts.matchers import parse
+from delivery.redaction import BLANK_LETTERS
+from models import LARGEST_ID, DeliveryState, Silence, db
+from web.channels.fields import said_as_message
 
 bp = Blueprint("silences", __name__, url_prefix="/silences")
 
-HOUR = 3_600_000
 ENDED_SHOWN = 50
 _HELD_BACK = """
     SELECT substr(cause, 1, instr(cause, ':') - 1) AS silence, count(*) FROM delivery
@@ -37,18 +36,29 @@ class SilenceForm(Form):
     def validate_matchers(self, matchers):
         with said_as_message():
             if not parse(matchers.data):
-                raise ValidationError('Write which alerts: severity="info". To silence everything, write alertname=~".*".')
+                raise ValidationError(
+                    'Write which alerts: severity="info". To silence everything, write alertname=~".*".'
+                )
 
     def validate_hours(self, hours):
         text = hours.data.strip() or "2"
-        if not (re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text, re.ASCII) and LEAST_HOURS <= float(text) <= MOST_HOURS):
-            raise ValidationError(f"Enter a number of hours from {LEAST_HOURS} to {MOST_HOURS} (a year), such as 2 or 0.5.")
+        if not (
+            re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text, re.ASCII)
+            and LEAST_HOURS <= float(text) <= MOST_HOURS
+        ):
+            raise ValidationError(
+                f"Enter a number of hours from {LEAST_HOURS} to {MOST_HOURS} (a year), such as 2 or 0.5."
+            )
 
     def validate_reason(self, reason):
         text = reason.data.strip()
-        visible = text.isprintable() and any(one != " " and one not in BLANK_LETTERS for one in text)
-        if not visible or len(text) > LONGEST_REASON:
-            raise ValidationError(f"Write why, in 1 to {LONGEST_REASON} visible characters: others will wonder.")
+        escape_invisible = text.isprintable() and any(
+            one != " " and one not in BLANK_LETTERS for one in text
+        )
+        if not escape_invisible or len(text) > LONGEST_REASON:
+            raise ValidationError(
+                f"Write why, in 1 to {LONGEST_REASON} visible characters: others will wonder."
+            )
 
 
 @bp.get("")
@@ -60,14 +70,20 @@ def index():
 def _page(form: SilenceForm, status: int = 200):
     now = now_ms()
     active = Silence.select().where(Silence.until > now).order_by(Silence.until, Silence.id)
-    ended = Silence.select().where(Silence.until <= now).order_by(Silence.until.desc(), Silence.id.desc())
+    ended = (
+        Silence.select()
+        .where(Silence.until <= now)
+        .order_by(Silence.until.desc(), Silence.id.desc())
+    )
     silences = [*active, *ended.limit(ENDED_SHOWN)]
-    return render_template("silences/index.html", silences=silences, held=_held_back(), form=form, now=now), status
+    return render_template(
+        "silences/index.html", silences=silences, held=_held_back(), form=form, now=now
+    ), status
 
 
 def _held_back() -> dict[str, int]:
     """How many deliveries each silence has held back, by the beginning of their cause: `Silence 7`."""
-    return dict(db.execute_sql(_HELD_BACK, (DROPPED,)).fetchall())
+    return dict(db.execute_sql(_HELD_BACK, (DeliveryState.DROPPED,)).fetchall())
 
 
 @bp.post("")
@@ -76,7 +92,11 @@ def create():
     form, now = SilenceForm(request.form), now_ms()
     if not form.validate():
         return _page(form, 422)
-    row = {"matchers": form.matchers.data.strip(), "reason": form.reason.data.strip(), "made_by": g.person.name}
+    row = {
+        "matchers": form.matchers.data.strip(),
+        "reason": form.reason.data.strip(),
+        "made_by": g.person.name,
+    }
     Silence.create(**row, created_at=now, until=now + form.milliseconds)
     flash("Silenced: alerts that match are stored, and told to nobody.")
     return redirect(url_for("silences.index"), 303)

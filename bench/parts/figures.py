@@ -5,10 +5,21 @@ import time
 from collections.abc import Callable, Sequence
 
 
-def figure(name: str, value: float, unit: str, target: float | None = None, places: int = 1, least: bool = False) -> None:
+def figure(
+    name: str,
+    value: float,
+    unit: str,
+    target: float | None = None,
+    places: int = 1,
+    least: bool = False,
+) -> None:
     """Prints a figure; `target` is the most that it may be, or the least where `least` is set."""
     met = target is None or (value >= target if least else value <= target)
-    beside = "" if target is None else f" (target {'≥' if least else '≤'} {target:g} {unit})  {'ok' if met else 'MISSED'}"
+    beside = (
+        ""
+        if target is None
+        else f" (target {'≥' if least else '≤'} {target:g} {unit})  {'ok' if met else 'MISSED'}"
+    )
     print(f"{name}: {value:.{places}f} {unit}{beside}", flush=True)
 
 
@@ -20,9 +31,7 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 def summary(values: Sequence[float], unit: str = "ms") -> str:
     """The whole picture behind a p95."""
-    return (
-        f"n {len(values)}, p50 {statistics.median(values):.1f}, p99 {percentile(values, 99):.1f}, max {max(values):.1f} {unit}"
-    )
+    return f"n {len(values)}, p50 {statistics.median(values):.1f}, p99 {percentile(values, 99):.1f}, max {max(values):.1f} {unit}"
 
 
 def steadily(request: Callable[[], object], every: float, count: int) -> list[float]:

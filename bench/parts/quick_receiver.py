@@ -67,9 +67,19 @@ def _answer(connection: socket.socket, data: bytes, took: list[int]) -> None:
         with _noting:
             text = json.dumps(took).encode()
             took.clear()
-        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text))
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+            % (len(text), text)
+        )
         return
-    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
+    length = next(
+        (
+            int(line[15:])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length:")
+        ),
+        0,
+    )
     missing = length - len(body)
     while missing > 0:
         missing -= len(connection.recv(65536))

@@ -12,7 +12,16 @@ from channels import fields_in
 from conftest import PASSWORD, Live, free_port
 from markup import token_in
 
-__all__ = ["FORM", "PASSWORD", "Browser", "alive", "free_port", "megabytes", "processes_of", "running"]
+__all__ = [
+    "FORM",
+    "PASSWORD",
+    "Browser",
+    "alive",
+    "free_port",
+    "megabytes",
+    "processes_of",
+    "running",
+]
 
 FORM = {
     "name": "Database team, on call",
@@ -121,9 +130,17 @@ class Browser:
         """What a browser would post from the channel's edit page."""
         return fields_in(self.get(f"/channels/{channel_id}/edit"))
 
-    def _asked(self, method: str, path: str, *expect: int, body: bytes | None = None) -> tuple[int, str]:
-        headers = {"Cookie": self.cookie, "HX-Request": "true", "Content-Type": "application/x-www-form-urlencoded"}
-        self._connection.request(method, path, body, headers if method == "POST" else {"Cookie": self.cookie})
+    def _asked(
+        self, method: str, path: str, *expect: int, body: bytes | None = None
+    ) -> tuple[int, str]:
+        headers = {
+            "Cookie": self.cookie,
+            "HX-Request": "true",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        self._connection.request(
+            method, path, body, headers if method == "POST" else {"Cookie": self.cookie}
+        )
         response = self._connection.getresponse()
         text = response.read().decode()
         self.cookie = (response.getheader("Set-Cookie") or self.cookie).partition(";")[0]

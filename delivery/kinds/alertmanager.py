@@ -4,19 +4,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from delivery.alert import CLOSED, rfc3339
-from delivery.answer import Answer, Judgement, by_status
-from delivery.kinds import Event, Kind, Shape, dumps
-from delivery.outcome import WORDS
+from delivery.alerts.alert import AlertStatus, rfc3339
+from delivery.event import Event
+from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
+from delivery.json_text import dumps
+from delivery.kinds.spec import Kind, UrlPattern
+from delivery.outcome import WORDS, Actor, Reason
+from delivery.response import Judgement, Response, judge_by_status
 from delivery.settings import Settings
-from delivery.target import InvalidUrl, Target, read_url
 
 PATH = "/api/v2/alerts"
 # Without an end Alertmanager resolves an alert after five minutes unless it is sent again. Uptrace says thirty days; so do we.
 STAYS_OPEN_MS = 30 * 24 * 3600 * 1000
 
 
-def complete(target: Target, _settings: Settings, _event: Event) -> Target:
+def complete_url(target: ParsedUrl, _settings: Settings, _event: Event) -> ParsedUrl:
     """A bare base URL gets the path of the API; one that has a path is taken as it is."""
     return replace(target, path=PATH) if target.path == "/" else target
 
@@ -35,18 +37,18 @@ def body(_settings: Settings, event: Event) -> str:
     return dumps([message])
 
 
-def judge(answer: Answer) -> Judgement:
+def judge(response: Response) -> Judgement:
     """By the status; but a page where Alertmanager would have said nothing is somebody else's."""
-    if answer.good and answer.is_page:
-        return Judgement("body_says_error", WORDS["a_page"], actor="proxy")
-    return by_status(answer)
+    if response.good and response.is_page:
+        return Judgement(Reason.BODY_SAYS_ERROR, WORDS["a_page"], actor=Actor.PROXY)
+    return judge_by_status(response)
 
 
 def _times(event: Event) -> tuple[int, int]:
     """Start and end: far ahead while the alert is open, and never ahead once it is closed, or it would fire on."""
     alert = event.alert
     starts = event.at if alert.starts_at is None else alert.starts_at
-    if alert.status != CLOSED:
+    if alert.status != AlertStatus.CLOSED:
         return starts, max(starts, event.at) + STAYS_OPEN_MS
     ends = event.at if alert.ends_at is None else min(alert.ends_at, event.at)
     return min(starts, event.at), max(ends, min(starts, event.at))
@@ -55,7 +57,7 @@ def _times(event: Event) -> tuple[int, int]:
 def _is_url(text: str) -> bool:
     """Alertmanager refuses the whole alert when this field is no absolute URL."""
     try:
-        return bool(read_url(text))
+        return bool(parse_url(text))
     except InvalidUrl:
         return False
 
@@ -74,11 +76,11 @@ def _named(texts: Mapping[str, str]) -> dict[str, str]:
     return named
 
 
-def _free_name(name: str, taken: Mapping[str, str]) -> str:
-    if name not in taken:
+def _free_name(name: str, judge_body: Mapping[str, str]) -> str:
+    if name not in judge_body:
         return name
     number = 2
-    while f"{name}_{number}" in taken:
+    while f"{name}_{number}" in judge_body:
         number += 1
     return f"{name}_{number}"
 
@@ -89,8 +91,8 @@ KIND = Kind(
     help="Posts the alert to a Prometheus Alertmanager (API v2), which groups it and notifies by its own rules.",
     url_help=f"A bare address such as http://alertmanager:9093 is completed with {PATH}; any other path is taken as it is.",
     docs="https://prometheus.io/docs/alerting/latest/alerts_api/",
-    shapes=(Shape("/api/v[12]/alerts"),),
+    url_patterns=(UrlPattern("/api/v[12]/alerts"),),
     body=body,
-    complete=complete,
+    complete_url=complete_url,
     judge=judge,
 )

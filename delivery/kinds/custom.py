@@ -5,22 +5,26 @@ from functools import lru_cache
 from pathlib import Path
 
 from delivery import template
-from delivery.alert import CLOSED
-from delivery.kinds import Event, Kind, Limit, Option
-from delivery.outcome import Repair
+from delivery.alerts.alert import AlertStatus
+from delivery.event import Event
+from delivery.kinds.spec import Kind, Limit, Option
+from delivery.outcome import SuggestedFix
 from delivery.settings import Settings
 
 _FILE = Path(__file__).parent.parent / "starters.toml"
 _ROWS: dict[str, dict[str, str]] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
 STARTERS = {
-    name: Repair(row["label"], {"body": row["body"].strip(), "options-closed_body": row.get("closed", "").strip()})
+    name: SuggestedFix(
+        row["label"],
+        {"body": row["body"].strip(), "options-closed_body": row.get("closed", "").strip()},
+    )
     for name, row in _ROWS.items()
 }
 
 
 def body(settings: Settings, event: Event) -> str:
     """The message, whatever the alert holds. Raises TemplateProblem when what is stored is no template (a damaged row)."""
-    closed = settings.option("closed_body") if event.alert.status == CLOSED else ""
+    closed = settings.option("closed_body") if event.alert.status == AlertStatus.CLOSED else ""
     return _template(closed if closed.strip() else settings.body).fill(template.values_of(event))
 
 

@@ -3,11 +3,14 @@
 import base64
 import hmac
 
-from delivery.answer import by_body, by_code
-from delivery.kinds import Event, Kind, Limit, Option, Shape, asking, dumps
+from delivery.event import Event
+from delivery.guard.url import ParsedUrl
+from delivery.json_text import dumps
+from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
+from delivery.kinds.urls import with_query
+from delivery.response import judge_by_body, judge_by_code
 from delivery.settings import Settings
-from delivery.target import Target
-from delivery.wording import Words, cut, markdown, spelled
+from delivery.text import AlertText, escape_markdown, json_length, truncate
 
 BODY = Limit(20_000, "bytes")  # (?)
 _TITLE, _TEXT = 1000, 14_500  # in bytes: twice the title, a link and the frame leave 1 000 free
@@ -15,19 +18,27 @@ _TITLE, _TEXT = 1000, 14_500  # in bytes: twice the title, a link and the frame 
 
 def body(_settings: Settings, event: Event) -> str:
     """The message, which mentions nobody."""
-    words = Words(event.alert)
-    title = cut(words.title, _TITLE, spelled, markdown)
-    text = cut(words.text(), _TEXT, spelled, lambda part: markdown(part).replace("\n", "\n\n"))
+    words = AlertText(event.alert)
+    title = truncate(words.title, _TITLE, json_length, escape_markdown)
+    text = truncate(
+        words.text(), _TEXT, json_length, lambda part: escape_markdown(part).replace("\n", "\n\n")
+    )
     link = f"[Open alert]({words.link})" if words.link else ""
     shown = "\n\n".join(part for part in (f"#### {title}", text, link) if part)
-    return dumps({"msgtype": "markdown", "markdown": {"title": title, "text": shown}, "at": {"isAtAll": False}})
+    return dumps(
+        {
+            "msgtype": "markdown",
+            "markdown": {"title": title, "text": shown},
+            "at": {"isAtAll": False},
+        }
+    )
 
 
-def complete(target: Target, settings: Settings, event: Event) -> Target:
+def complete_url(target: ParsedUrl, settings: Settings, event: Event) -> ParsedUrl:
     """The query is signed when the robot wants that: the key is the secret, the message time and secret (not as Feishu's)."""
     secret, stamp = settings.option("secret").encode("utf-8", "replace"), str(event.stamp)
     sign = base64.b64encode(hmac.digest(secret, f"{stamp}\n".encode() + secret, "sha256")).decode()
-    return asking(target, timestamp=stamp, sign=sign) if secret else target
+    return with_query(target, timestamp=stamp, sign=sign) if secret else target
 
 
 KIND = Kind(
@@ -36,11 +47,19 @@ KIND = Kind(
     help="Posts to a group through its custom robot.",
     url_help="The webhook's URL with its access_token, as the robot's settings show it.",
     docs="https://open.dingtalk.com/document/orgapp/custom-robot-access",
-    options=(Option("secret", "Signing secret", "Only when the robot verifies signatures.", secret=True, shape=r"SEC\w+"),),
-    shapes=(Shape("/robot/send", r"oapi\.dingtalk\.com"),),
+    options=(
+        Option(
+            "secret",
+            "Signing secret",
+            "Only when the robot verifies signatures.",
+            secret=True,
+            shape=r"SEC\w+",
+        ),
+    ),
+    url_patterns=(UrlPattern("/robot/send", r"oapi\.dingtalk\.com"),),
     limits=(BODY,),
-    pace=((20, 60),),
+    rate_limit=((20, 60),),
     body=body,
-    complete=complete,
-    judge=by_body(by_code("errcode", "errmsg", gone=(300001,), waits={130101: 600})),
+    complete_url=complete_url,
+    judge=judge_by_body(judge_by_code("errcode", "errmsg", gone=(300001,), waits={130101: 600})),
 )

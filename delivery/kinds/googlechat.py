@@ -1,9 +1,12 @@
 """Google Chat's webhooks: a text for the notification, and a card."""
 
-from delivery.answer import by_body, gives
-from delivery.kinds import Event, Kind, Limit, Shape, asking, dumps
+from delivery.event import Event
+from delivery.json_text import dumps
+from delivery.kinds.spec import Kind, Limit, UrlPattern
+from delivery.kinds.urls import with_query
+from delivery.response import judge_by_body, judge_by_member
 from delivery.settings import Settings
-from delivery.wording import Words, apart, cut, entities, spelled
+from delivery.text import AlertText, break_mentions, escape_html, json_length, truncate
 
 TEXT, BODY = Limit(4096, "characters", "text"), Limit(32_000, "bytes")  # (?)
 _TITLE = 1000
@@ -11,12 +14,14 @@ _TITLE = 1000
 
 def body(_settings: Settings, event: Event) -> str:
     """The message. A text of at most three bytes a character and little else stays below the limit of the whole."""
-    words = Words(event.alert)
-    widgets: list[dict] = [{"textParagraph": {"text": TEXT.cut(words.text() or words.title, entities)}}]
+    words = AlertText(event.alert)
+    widgets: list[dict] = [
+        {"textParagraph": {"text": TEXT.truncate(words.text() or words.title, escape_html)}}
+    ]
     if words.link:
         button = {"text": "Open alert", "onClick": {"openLink": {"url": words.link}}}
         widgets.append({"buttonList": {"buttons": [button]}})
-    title = cut(words.title, _TITLE, spelled, apart)
+    title = truncate(words.title, _TITLE, json_length, break_mentions)
     card = {"header": {"title": title}, "sections": [{"widgets": widgets}]}
     cards = [{"cardId": words.key, "card": card}]
     return dumps({"text": title, "thread": {"threadKey": words.key}, "cardsV2": cards})
@@ -28,10 +33,12 @@ KIND = Kind(
     help="Posts a card to a space, open and closed alert in one thread.",
     url_help="The webhook's URL, from the space's settings under Apps and integrations.",
     docs="https://developers.google.com/workspace/chat/quickstart/webhooks",
-    shapes=(Shape(r"/v1/spaces/[^/]+/messages", r"chat\.googleapis\.com"),),
+    url_patterns=(UrlPattern(r"/v1/spaces/[^/]+/messages", r"chat\.googleapis\.com"),),
     limits=(TEXT, BODY),
-    pace=((1, 1), (60, 60)),
+    rate_limit=((1, 1), (60, 60)),
     body=body,
-    complete=lambda target, *_: asking(target, messageReplyOption="REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"),
-    judge=by_body(gives("name", "error"), gone=(403, 404)),
+    complete_url=lambda target, *_: with_query(
+        target, messageReplyOption="REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"
+    ),
+    judge=judge_by_body(judge_by_member("name", "error"), gone=(403, 404)),
 )

@@ -2,35 +2,63 @@
 
 import re
 
-from delivery.answer import GONE, RETRY, Answer, Judgement, by_body, taken, told
-from delivery.kinds import Event, Kind, Limit, Shape, dumps
+from delivery.event import Event
+from delivery.json_text import dumps
+from delivery.kinds.spec import Kind, Limit, UrlPattern
+from delivery.outcome import Verdict
+from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
 from delivery.settings import Settings
-from delivery.wording import Words, entities, filled
+from delivery.text import AlertText, escape_html, without_empty
 
-TEXT, TITLE = Limit(4000, "characters", "text"), Limit(1024, "characters", "title")  # 40 000 are taken, 4 000 advised (?)
+TEXT, TITLE = (
+    Limit(4000, "characters", "text"),
+    Limit(1024, "characters", "title"),
+)  # 40 000 are taken, 4 000 advised (?)
 _FLOW = re.compile("/(workflows|triggers)/")
 _GONE = ("no_service", "no_team", "channel_not_found", "no_active_hooks", "channel_is_archived")
-_LATER = ("ratelimited", "rate_limited", "rollup_error", "internal_error", "fatal_error", "service_unavailable")
+_LATER = (
+    "ratelimited",
+    "rate_limited",
+    "rollup_error",
+    "internal_error",
+    "fatal_error",
+    "service_unavailable",
+)
 
 
 def body(settings: Settings, event: Event) -> str:
     """The message; a workflow gets the variables that it has to declare."""
-    words = Words(event.alert)
-    title, text = TITLE.cut(words.title, entities), TEXT.cut(words.text(), entities)
+    words = AlertText(event.alert)
+    title, text = TITLE.truncate(words.title, escape_html), TEXT.truncate(words.text(), escape_html)
     if settings.target and _FLOW.search(settings.target.path):
         facts = "\n".join(f"{name}: {value}" for name, value in words.facts)
-        parts = {"status": words.state, "summary": words.summary, "severity": words.severity, "labels": facts}
-        return dumps({"title": title, "link": words.link, **{name: TEXT.cut(one, entities) for name, one in parts.items()}})
-    shown = filled(color=f"#{words.colour:06x}", title=title, title_link=words.link, text=text, fallback=title)
+        parts = {
+            "status": words.state,
+            "summary": words.summary,
+            "severity": words.severity,
+            "labels": facts,
+        }
+        return dumps(
+            {
+                "title": title,
+                "link": words.link,
+                **{name: TEXT.truncate(one, escape_html) for name, one in parts.items()},
+            }
+        )
+    shown = without_empty(
+        color=f"#{words.color:06x}", title=title, title_link=words.link, text=text, fallback=title
+    )
     return dumps({"text": title, "attachments": [shown]})
 
 
-def judge(answer: Answer) -> Judgement:
+def judge(response: Response) -> Judgement:
     """`ok` as plain text, or as JSON where a workflow answers."""
-    text = answer.text.strip()
-    error = told(answer.said.get("error")) or text
-    verdict = GONE if error in _GONE else RETRY if error in _LATER else None
-    return taken(answer, text == "ok" or answer.said.get("ok") is True, error, verdict=verdict)
+    text = response.text.strip()
+    error = error_text(response.json.get("error")) or text
+    verdict = Verdict.GONE if error in _GONE else Verdict.RETRY if error in _LATER else None
+    return judge_body(
+        response, text == "ok" or response.json.get("ok") is True, error, verdict=verdict
+    )
 
 
 _DECLARE = "This starts a workflow: it must declare title, status, summary, link, severity and labels as its variables."
@@ -40,10 +68,15 @@ KIND = Kind(
     help="Posts to a channel through an incoming webhook, or starts a workflow.",
     url_help="The webhook URL of your Slack app, or of a workflow that starts from a webhook.",
     docs="https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks",
-    shapes=(Shape(r"/services/T\w*/B\w*/\w+|/(workflows|triggers)(/[\w-]+){2,}", r"hooks\.slack(-gov)?\.com"),),
+    url_patterns=(
+        UrlPattern(
+            r"/services/T\w*/B\w*/\w+|/(workflows|triggers)(/[\w-]+){2,}",
+            r"hooks\.slack(-gov)?\.com",
+        ),
+    ),
     limits=(TEXT, TITLE),
-    pace=((1, 1),),
+    rate_limit=((1, 1),),
     body=body,
-    judge=by_body(judge, gone=(404, 410)),
+    judge=judge_by_body(judge, gone=(404, 410)),
     warn=lambda target: _DECLARE if _FLOW.search(target.path) else "",
 )

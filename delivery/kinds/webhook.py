@@ -1,9 +1,10 @@
 """Uptrace's JSON: one event with its alert, and the person's own JSON as the value of `payload`."""
 
-from delivery.alert import CLOSED, rfc3339
-from delivery.kinds import Event, Kind, dumps
+from delivery.alerts.alert import AlertStatus, rfc3339
+from delivery.event import Event
+from delivery.json_text import JsonError, check, dumps
+from delivery.kinds.spec import Kind
 from delivery.settings import Settings
-from delivery.strictjson import JsonProblem, check
 
 
 def body(settings: Settings, event: Event) -> str:
@@ -28,7 +29,7 @@ def event_name(event: Event) -> str:
     """Uptrace's wire form (its own screen says `state-changed`, the wire says `status-changed`)."""
     if event.repeated:
         return "recurring"
-    return "status-changed" if event.alert.status == CLOSED else "created"
+    return "status-changed" if event.alert.status == AlertStatus.CLOSED else "created"
 
 
 def _payload(text: str) -> str:
@@ -37,7 +38,7 @@ def _payload(text: str) -> str:
         return "null"
     try:
         check(text)
-    except JsonProblem:
+    except JsonError:
         return dumps(text)
     return text.strip()
 

@@ -1,0 +1,1 @@
+"""Alerts: what they are, how they come in, and who is notified."""

@@ -1,0 +1,1 @@
+"""The outgoing connection: addresses, sockets, TLS and HTTP under one deadline."""

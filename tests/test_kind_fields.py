@@ -1,0 +1,541 @@
+"""The fields that only some kinds have, what a pasted URL says, and the changes that a page offers."""
+
+import html
+import json
+import re
+
+import pytest
+from channels import create, fields_in, form_of, marks, message_at, stored_form
+from receiver import reply
+
+from delivery import channel_test
+from delivery.kinds import kinds
+from delivery.settings import read
+from models import Attempt, Channel, db
+
+TOKEN = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr"
+PASTED = f"https://api.telegram.org/bot{TOKEN}/sendMessage?chat_id=-1001234"
+
+
+def telegram(url="", **fields):
+    given = {"options-bot_token": TOKEN, "options-chat_id": "-100", **fields}
+    return form_of(url, kind="telegram", **given)
+
+
+def checked(client, field, form):
+    """The message of a field check, and the advice that came beside it."""
+    text = client.post(f"/channels/new/validate/{field}", form, htmx=True).text
+    message, _, advice = text.partition("<div")
+    return html.unescape(message).strip(), html.unescape(
+        re.sub(r"<[^>]*>", " ", f"<div{advice}")
+    ) if advice else ""
+
+
+def offered(page, label):
+    """The sealed change behind a button of this label."""
+    return re.search(rf'name="change" value="([^"]+)"[^>]*>{re.escape(label)}</button>', page)[1]
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_kind_brings_its_own_fields_and_marks_those_it_needs(client):
+    page = client.get("/channels/new?kind=telegram").text
+    for name in ("bot_token", "chat_id"):
+        assert re.search(rf'<input id="options-{name}"[^>]*\srequired', page)
+    assert 'id="options-chat_id"' not in client.get("/channels/new?kind=webhook").text
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in kinds().values() if any(one.required for one in kind.options)],
+    ids=lambda k: k.name,
+)
+def test_a_required_option_that_is_missing_is_refused_by_its_own_field(client, kind):
+    response = client.post("/channels", form_of("https://own.example.com", kind=kind.name))
+    assert response.status_code == 422
+    for option in kind.options:
+        assert bool(message_at(response.text, f"options-{option.name}")) == option.required
+
+
+@pytest.mark.parametrize("value", ["line\nbreak", "nul\x00", "語", "x" * 5000], ids=ascii)
+def test_an_option_that_cannot_be_sent_is_refused(client, value):
+    assert client.post("/channels", telegram(**{"options-chat_id": value})).status_code == 422
+
+
+@pytest.mark.parametrize("value", ["@channel", "no usual id", "-100", "<b>"])
+def test_an_unusual_option_is_taken_and_only_advised_against(client, value):
+    assert client.post("/channels", telegram(**{"options-chat_id": value})).status_code == 303
+
+
+def test_an_unusual_token_gets_a_note_and_no_message(client):
+    message, note = checked(
+        client, "options-bot_token", telegram(**{"options-bot_token": "unusual"})
+    )
+    assert message == ""
+    assert "does not look as it usually does" in note
+    assert checked(client, "options-bot_token", telegram()) == ("", "")
+
+
+def test_an_unknown_option_is_no_field_of_the_form(client):
+    assert client.post("/channels/new/validate/options-nonsense", telegram()).status_code == 404
+    assert client.post("/channels/new/validate/options-bot_token", form_of()).status_code == 404
+
+
+def test_a_secret_option_is_stored_sealed_and_never_shown_again(client):
+    channel_id = create(
+        client, "", **{k: v for k, v in telegram().items() if k not in ("url", "name")}
+    )
+    channel = Channel.get_by_id(channel_id)
+    assert TOKEN not in channel.settings + channel.sealed
+    page = client.get(f"/channels/{channel_id}/edit").text
+    assert TOKEN not in page
+    form = fields_in(page)
+    assert (form["options-bot_token"], form["options-chat_id"]) == ("", "-100")
+    assert "kept, not shown" in page
+
+
+def test_a_blank_secret_option_keeps_the_stored_one_and_remove_removes_it(client, config):
+    channel_id = create(
+        client, "", **{k: v for k, v in telegram().items() if k not in ("url", "name")}
+    )
+    assert (
+        client.post(f"/channels/{channel_id}", stored_form(client, channel_id)).status_code == 303
+    )
+    assert option_of(channel_id, config, "bot_token") == TOKEN
+    removed = {**stored_form(client, channel_id), "options-bot_token-remove": "1"}
+    assert client.post(f"/channels/{channel_id}", removed).status_code == 422
+
+
+def option_of(channel_id, config, name):
+    from delivery.secrets.encryption import Keyring
+
+    settings, problem = read(Channel.get_by_id(channel_id), Keyring(config.encryption_keys))
+    assert problem == ""
+    return settings.option(name)
+
+
+def test_a_kept_token_goes_to_no_other_origin(client):
+    channel_id = create(
+        client, "", **{k: v for k, v in telegram().items() if k not in ("url", "name")}
+    )
+    moved = {**stored_form(client, channel_id), "url": "https://proxy.example.com"}
+    response = client.post(f"/channels/{channel_id}", moved)
+    assert response.status_code == 422
+    assert "type it again" in message_at(response.text, "options-bot_token")
+    assert (
+        client.post(f"/channels/{channel_id}", {**moved, "options-bot_token": TOKEN}).status_code
+        == 303
+    )
+
+
+def test_an_option_of_another_kind_is_not_kept(client, config):
+    channel_id = create(
+        client, "", **{k: v for k, v in telegram().items() if k not in ("url", "name")}
+    )
+    pushover = {
+        **stored_form(client, channel_id),
+        "kind": "pushover",
+        "url": "https://api.pushover.net",
+    }
+    response = client.post(f"/channels/{channel_id}", pushover)
+    assert response.status_code == 422
+    assert message_at(response.text, "options-token")
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in kinds().values() if kind.base], ids=lambda kind: kind.name
+)
+def test_an_empty_url_is_the_vendors_own_server(client, kind, config):
+    options = {f"options-{option.name}": "x" * 32 for option in kind.options if option.required}
+    channel_id = create(client, "", kind=kind.name, **options)
+    assert stored_form(client, channel_id)["url"] == kind.base
+
+
+@pytest.mark.parametrize("kind", list(kinds()))
+def test_every_kind_takes_any_server_custom_headers_and_authentication(client, receiver, kind):
+    options = {
+        f"options-{option.name}": "x" * 32 for option in kinds()[kind].options if option.required
+    }
+    fields = {
+        **options,
+        "headers-0-name": "X-Team",
+        "headers-0-value": "db",
+        "body": '{"a": "{{ alert.name }}"}',
+    }
+    form = form_of(
+        f"http://127.0.0.1:{receiver.port}/",
+        kind=kind,
+        auth="bearer",
+        auth_secret="s3cret-token",
+        **fields,
+    )
+    assert client.post("/channels/new/test", form).status_code == 200
+    [request] = receiver.requests
+    assert request.headers["X-Team"] == "db"
+    assert request.headers["Authorization"] == "Bearer s3cret-token"
+    assert json.loads(request.body)
+
+
+def test_the_fields_of_another_kind_come_with_its_choice_and_nothing_typed_is_lost(client):
+    form = telegram(name="Typed", payload="[1]")
+    page = client.post("/channels/new/kind", form).text
+    assert fields_in(page)["name"] == "Typed"
+    fragment = client.post("/channels/new/kind", form, htmx=True).text
+    assert "<!doctype" not in fragment
+    assert 'id="options-bot_token"' in fragment
+    assert TOKEN not in fragment + page
+
+
+def test_what_is_stored_survives_the_choice_of_another_kind_and_back(client):
+    channel_id = create(client, kind="custom", body="{}", **{"options-closed_body": '{"mine": 1}'})
+    form = stored_form(client, channel_id)
+    away = fields_in(client.post(f"/channels/{channel_id}/kind", {**form, "kind": "slack"}).text)
+    assert "options-closed_body" not in away
+    back = fields_in(client.post(f"/channels/{channel_id}/kind", {**away, "kind": "custom"}).text)
+    assert back["options-closed_body"] == '{"mine": 1}'
+
+
+def test_a_secret_header_that_is_renamed_asks_for_its_value_again(client):
+    row = {"headers-0-name": "X-Key", "headers-0-value": "s3cret-value", "headers-0-secret": "1"}
+    channel_id = create(client, **row)
+    renamed = {**stored_form(client, channel_id), "headers-0-name": "X-Api-Key"}
+    response = client.post(f"/channels/{channel_id}", renamed)
+    assert response.status_code == 422
+    assert "none is stored under this name" in message_at(response.text, "headers-0-value")
+
+
+# --- pasted URLs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "field", ["url", "name", "payload", "auth_secret", "headers-0-value", "options-app_token"]
+)
+def test_a_pasted_url_suggests_its_kind_wherever_it_was_pasted(client, field):
+    kind = "gotify" if field.startswith("options-") else "webhook"
+    message, note = checked(client, field, {**form_of(kind=kind), field: PASTED})
+    assert "This is a URL of Telegram." in note
+    assert "Use Telegram" in note
+    assert TOKEN not in message + note
+
+
+def test_taking_the_suggestion_splits_the_token_off(client, config):
+    form = form_of(PASTED, name="Ops")
+    page = client.post("/channels/new/validate/url", form, htmx=True).text
+    changed = client.post(
+        "/channels/new/apply", {**form, "change": offered(page, "Use Telegram")}
+    ).text
+    back = fields_in(changed)
+    assert (back["kind"], back["url"], back["options-chat_id"], back["name"]) == (
+        "telegram",
+        "https://api.telegram.org",
+        "-1001234",
+        "Ops",
+    )
+    assert back["options-bot_token"] == ""
+    assert TOKEN not in changed
+    assert client.post("/channels", back).status_code == 303
+    assert option_of(Channel.get().id, config, "bot_token") == TOKEN
+
+
+def test_a_url_in_the_wrong_field_moves_into_its_own(client):
+    form = {**form_of(""), "name": PASTED}
+    page = client.post("/channels/new/validate/name", form, htmx=True).text
+    back = fields_in(
+        client.post("/channels/new/apply", {**form, "change": offered(page, "Use Telegram")}).text
+    )
+    assert (back["name"], back["url"]) == ("", "https://api.telegram.org")
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "note"),
+    [
+        (
+            "slack",
+            "https://discord.com/api/webhooks/123456789012345678/abcDEF-token",
+            "This is a URL of Discord.",
+        ),
+        ("teams", "https://acme.webhook.office.com/webhookb2/x@y/IncomingWebhook/z/w", "retired"),
+        ("opsgenie", "", "5 April 2027"),
+    ],
+)
+def test_a_url_of_another_vendor_or_of_a_dying_service_is_a_warning_and_no_refusal(
+    client, kind, url, note
+):
+    options = {
+        f"options-{option.name}": "x" * 36 for option in kinds()[kind].options if option.required
+    }
+    form = form_of(url, kind=kind, **options)
+    message, said = checked(client, "url", form)
+    assert message == ""
+    assert note in said
+    assert client.post("/channels", form).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.example.com/x",
+        "http://127.0.0.1:9/",
+        "https://example.com/?x=hooks.slack.com",
+    ],
+)
+def test_an_ordinary_url_gets_no_advice_and_the_answer_is_the_message_alone(client, url):
+    response = client.post("/channels/new/validate/url", form_of(url), htmx=True)
+    assert response.text == ""
+
+
+def test_an_offer_of_what_no_longer_stands_in_its_field_changes_nothing(client):
+    form = form_of(
+        "https://own.example.com/x", **{"headers-0-name": "X-A", "headers-0-value": PASTED}
+    )
+    page = client.post("/channels/new/validate/headers-0-value", form, htmx=True).text
+    late = {**form, "headers-0-value": "other", "change": offered(page, "Use Telegram")}
+    back = fields_in(client.post("/channels/new/apply", late).text)
+    assert (back["kind"], back["url"], back["headers-0-value"]) == (
+        "webhook",
+        "https://own.example.com/x",
+        "other",
+    )
+
+
+def test_the_server_of_another_vendor_is_told_and_emptied_with_one_click(client):
+    form = form_of(
+        "https://api.telegram.org", kind="pushover", **{"options-token": "x", "options-user": "y"}
+    )
+    page = client.post("/channels/new/validate/url", form, htmx=True).text
+    assert "This is the server of Telegram." in page
+    back = fields_in(
+        client.post("/channels/new/apply", {**form, "change": offered(page, "Empty the URL")}).text
+    )
+    assert back["url"] == ""
+
+
+@pytest.mark.parametrize("change", ["", "nonsense", "gAAAAAB"])
+def test_an_offer_that_cannot_be_opened_changes_nothing_and_loses_nothing(client, change):
+    page = client.post("/channels/new/apply", {**form_of(name="Typed"), "change": change}).text
+    assert "Nothing was changed" in page
+    assert fields_in(page)["name"] == "Typed"
+    assert not Channel.select().count()
+
+
+# --- repairs ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_group_that_became_a_supergroup_is_mended_with_one_click(client, receiver):
+    body = {
+        "ok": False,
+        "error_code": 400,
+        "description": "upgraded",
+        "parameters": {"migrate_to_chat_id": -1009876543210},
+    }
+    receiver.script = reply(400, json.dumps(body).encode())
+    form = telegram(f"http://127.0.0.1:{receiver.port}")
+    page = client.post("/channels/new/test", form).text
+    assert marks(page)["verdict"] == "failed"
+    change = re.search(r'form="channel-form" name="change" value="([^"]+)"', page)[1]
+    back = fields_in(client.post("/channels/new/apply", {**form, "change": change}).text)
+    assert back["options-chat_id"] == "-1009876543210"
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        (
+            "https://127.0.0.1:8443/hooks/t0ken-of-the-path",
+            "https://127.0.0.1:8443/hooks/t0ken-of-the-path",
+        ),
+        ("https://new.example/elsewhere", "https://new.example/elsewhere"),
+    ],
+)
+def test_a_redirect_offers_its_location_without_showing_what_is_secret_in_it(
+    client, receiver, location, url
+):
+    receiver.script = reply(301, Location=location)
+    page = client.post("/channels/new/test", form_of(receiver.url), htmx=True).text
+    assert "t0ken-of-the-path" not in page
+    change = offered(page, "Use this URL")
+    back = fields_in(
+        client.post("/channels/new/apply", {**form_of(receiver.url), "change": change}).text
+    )
+    assert back["url"] == url
+
+
+def test_an_ntfy_topic_in_the_url_is_split_off_with_one_click(client, receiver):
+    receiver.script = reply(200, b'{"id": "x"}')
+    form = form_of(f"http://127.0.0.1:{receiver.port}/ops", kind="ntfy", **{"options-topic": "ops"})
+    page = client.post("/channels/new/test", form).text
+    change = re.search(r'form="channel-form" name="change" value="([^"]+)"', page)[1]
+    back = fields_in(client.post("/channels/new/apply", {**form, "change": change}).text)
+    assert (back["url"].rstrip("/"), back["options-topic"]) == (
+        f"http://127.0.0.1:{receiver.port}",
+        "ops",
+    )
+
+
+# --- bodies of one's own ----------------------------------------------------------------------------------------------
+
+
+def custom(body, **fields):
+    return form_of(kind="custom", body=body, **fields)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("", "Enter a JSON document"),
+        ("{", "Line 1, column 2"),
+        ('{"a": "{{ alert.nmae }}"}', "did you mean alert.name?"),
+        ('{\n  "a": "{{ alert.name"\n}', "Line 2, column 9"),
+        ('{"a": "' + "x" * 1_000_00 + '"}', "65,536"),
+        ('{"a": "\\ud800"}', "half of a character"),
+        ("[" + ", ".join(['"{{ nonsense }}"'] * 2000) + "]", "nonsense is not known"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_body_that_is_no_template_is_refused_while_typing_and_at_a_save_and_comes_back(
+    client, body, message
+):
+    assert message in checked(client, "body", custom(body))[0]
+    response = client.post("/channels", custom(body))
+    assert response.status_code == 422
+    assert fields_in(response.text)["body"] == body
+
+
+def test_a_body_for_a_closed_alert_is_judged_like_the_body(client):
+    refused = client.post("/channels", custom("{}", **{"options-closed_body": "{{"}))
+    assert refused.status_code == 422
+    assert message_at(refused.text, "options-closed_body")
+    assert (
+        client.post(
+            "/channels", custom("{}", **{"options-closed_body": '\n {"a": 1.10}\n'})
+        ).status_code
+        == 303
+    )
+    assert stored_form(client, Channel.get().id)["options-closed_body"] == '\n {"a": 1.10}\n'
+
+
+def test_a_starting_body_fills_an_empty_field_and_replaces_nothing(client):
+    for name in kinds()["custom"].starters:
+        filled = fields_in(client.post("/channels/new/apply", {**custom(""), "starter": name}).text)
+        assert client.post("/channels/new/preview", {**custom(filled["body"])}).status_code == 200
+        kept = fields_in(
+            client.post("/channels/new/apply", {**custom("[1]"), "starter": name}).text
+        )
+        assert kept["body"] == "[1]"
+        own = custom("", **{"options-closed_body": '{"mine": 1}'})
+        kept = fields_in(client.post("/channels/new/apply", {**own, "starter": name}).text)
+        assert kept["options-closed_body"] == '{"mine": 1}'
+
+
+def test_a_preview_shows_the_body_for_four_alerts_with_its_sizes(client, receiver):
+    page = client.post(
+        "/channels/new/preview", custom('{"t": "{{ alert.status }} {{ alert.name }}"}')
+    ).text
+    assert [summary.strip() for summary in re.findall(r"<summary>(.*?)\s*<span", page)][:4] == [
+        "An open alert",
+        "The same, closed",
+        "Hostile texts",
+        "A huge alert",
+    ]
+    assert re.search(r"\d+ characters, \d+ bytes", page)
+    assert "closed Test alert from Tocsin" in page
+    assert receiver.requests == []
+
+
+def test_a_body_is_previewed_while_it_is_typed_whatever_the_rest_of_the_form_says(client):
+    form = {**custom('{"t": "{{ alert.name }}"}', url="", name="", timeout="x")}
+    response = client.post("/channels/new/preview?live=1", form, htmx=True)
+    assert response.status_code == 200
+    assert "Test alert from Tocsin" in response.text
+    assert "-error" not in response.text
+    broken = client.post("/channels/new/preview?live=1", {**form, "body": "{"}, htmx=True)
+    assert broken.status_code == 422
+    assert "There is nothing to show" in broken.text
+
+
+@pytest.mark.parametrize("kind", list(kinds()))
+def test_no_kind_shows_a_secret_in_its_preview(client, kind):
+    options = {
+        f"options-{option.name}": f"s3cret-{option.name}-{'x' * 20}"
+        for option in kinds()[kind].options
+        if option.secret
+    }
+    plain = {
+        f"options-{option.name}": "plain"
+        for option in kinds()[kind].options
+        if option.required and not option.secret
+    }
+    page = client.post(
+        "/channels/new/preview",
+        form_of("https://own.example.com", kind=kind, body="{}", **options, **plain),
+    )
+    assert page.status_code == 200
+    assert "s3cret-" not in page.text
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in kinds().values() if any(one.secret for one in kind.options)],
+    ids=lambda kind: kind.name,
+)
+def test_a_receiver_that_echoes_the_whole_request_shows_no_secret_of_any_kind(
+    client, receiver, kind
+):
+    def echo(receiver, connection):
+        request = receiver.requests[-1]
+        seen = f"{request.path}\n{request.headers}\n".encode() + request.body
+        reply(500, seen, Location=request.path)(receiver, connection)
+
+    receiver.script = echo
+    options = {
+        f"options-{option.name}": f"s3cret-{option.name}-{'x' * 20}" for option in kind.options
+    }
+    form = form_of(f"http://127.0.0.1:{receiver.port}/", kind=kind.name, **options)
+    page = client.post("/channels/new/test", form, htmx=True).text
+    assert len(receiver.requests) == 1
+    for option in kind.options:
+        assert not option.secret or f"s3cret-{option.name}" not in page
+    channel_id = create(client, f"http://127.0.0.1:{receiver.port}/", kind=kind.name, **options)
+    client.post(f"/channels/{channel_id}/test", stored_form(client, channel_id))
+    rows = repr([vars(row)["__data__"] for row in Attempt.select()])
+    for option in kind.options:
+        assert not option.secret or f"s3cret-{option.name}" not in rows
+
+
+# --- pacing -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_test_that_the_vendor_would_mute_is_not_sent_and_says_so(client, monkeypatch):
+    sent = []
+    outcome = channel_test.send
+    monkeypatch.setattr(
+        channel_test,
+        "send",
+        lambda message, *rest, **more: sent.append(message) or outcome(message, *rest, **more),
+    )
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_kwargs: [])
+    form = form_of("https://oapi.dingtalk.com/robot/send?access_token=" + "a" * 64, kind="dingtalk")
+    answers = [client.post("/channels/new/test", form, htmx=True) for _ in range(22)]
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429] * 2
+    assert len(sent) == 20
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    assert "takes no more messages for now" in answers[-1].text
+
+
+def test_a_server_of_ones_own_is_not_paced(client, receiver):
+    form = form_of(f"http://127.0.0.1:{receiver.port}/robot/send?access_token=x", kind="dingtalk")
+    assert {client.post("/channels/new/test", form, htmx=True).status_code for _ in range(25)} == {
+        200
+    }
+
+
+def test_a_stored_body_that_is_no_template_any_more_breaks_nothing(client, receiver):
+    channel_id = create(client, receiver.url, kind="custom", body="{}")
+    db.execute_sql(
+        """UPDATE channel SET settings = replace(settings, '"body": "{}"', '"body": "{"')"""
+    )
+    form = stored_form(client, channel_id)
+    assert form["body"] == "{"
+    assert client.post(f"/channels/{channel_id}/test", form).status_code == 422
+    assert client.get("/channels").status_code == 200

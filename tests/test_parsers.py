@@ -1,0 +1,506 @@
+"""Alerts as their senders write them: what is read of each shape, what names the same thing, what is refused and how."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from delivery.alerts.alert import rfc3339
+from delivery.alerts.parsers import (
+    MOST_ALERTS,
+    RESOLVE_TIMEOUT,
+    InvalidPayload,
+    native,
+    posted,
+    uptrace,
+    webhook,
+)
+from delivery.alerts.routing import alert_from_json, alert_to_json
+from web.api.json_body import parsed
+
+NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
+LABELS = {"alertname": "DiskFull", "instance": "db-2"}
+
+
+def at(milliseconds):
+    return rfc3339(NOW + milliseconds)
+
+
+def one(read, value):
+    found, problems = read(value, NOW)
+    assert (len(found), problems) == (1, [])
+    return found[0]
+
+
+def v2(**parts):
+    return one(posted, [{"labels": LABELS, **parts}])
+
+
+def refused(read, value):
+    with pytest.raises(InvalidPayload) as unfit:
+        read(value, NOW)
+    return unfit.value
+
+
+# --- ours ---------------------------------------------------------------------------------------------------------------
+
+
+def test_our_own_shape_keeps_every_part():
+    given = {
+        "key": "k",
+        "name": " Disk full ",
+        "status": "open",
+        "labels": {"a": "b", "e": ""},
+        "annotations": {"summary": "s"},
+    }
+    found = one(
+        native,
+        {
+            **given,
+            "type": "error",
+            "starts_at": at(-5),
+            "ends_at": at(60_000),
+            "url": "https://x.example/1",
+        },
+    )
+    alert = found.alert
+    assert (alert.name, alert.status, alert.type, alert.url) == (
+        "Disk full",
+        "open",
+        "error",
+        "https://x.example/1",
+    )
+    assert (alert.labels, alert.annotations) == ({"a": "b", "e": ""}, {"summary": "s"})
+    assert (alert.starts_at, alert.ends_at, found.closes_at) == (
+        NOW - 5,
+        NOW + 60_000,
+        NOW + 60_000,
+    )
+
+
+def test_little_is_enough():
+    found = one(native, {"name": "Disk full"})
+    assert (found.alert.status, found.alert.labels, found.closes_at) == ("open", {}, None)
+    nothing = dict.fromkeys(
+        ("key", "status", "labels", "annotations", "starts_at", "ends_at", "url")
+    )
+    assert one(native, {"name": "Disk full", **nothing, "unknown": 1}) == found
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("open", "open"),
+        ("FIRING", "open"),
+        ("", "open"),
+        ("closed", "closed"),
+        ("resolved", "closed"),
+    ],
+)
+def test_a_status_has_two_spellings(status, expected):
+    assert one(native, {"name": "n", "status": status}).alert.status == expected
+
+
+@pytest.mark.parametrize(
+    "time",
+    [NOW, "2026-03-02T09:41:30.004Z", "2026-03-02t10:41:30.004123456+01:00", parsed(str(NOW))],
+)
+def test_a_time_is_rfc_3339_or_milliseconds(time):
+    assert one(native, {"name": "n", "starts_at": time}).alert.starts_at == NOW
+
+
+@pytest.mark.parametrize("time", [None, "", "0001-01-01T00:00:00Z"])
+def test_an_unset_time_is_none(time):
+    assert one(native, {"name": "n", "ends_at": time}).closes_at is None
+
+
+TIMES = [
+    "10000-01-01T00:00:00Z",
+    "2026-03-02",
+    "2026-03-02T09:15:00",
+    "2026-13-02T09:15:00Z",
+    "now",
+    1.5,
+    True,
+    [],
+    {},
+]
+TIMES += [
+    10**15 - 1,
+    -(10**14),
+    10**400,
+    "9999-12-31T23:59:59-23:59",
+    " 2026-03-02T09:15:00Z",
+    "٢٠٢٦-03-02T09:15:00Z",
+]
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_a_time_that_is_none_is_refused_by_all_who_are_strict(time):
+    assert "of the years 1 to 9999" in str(refused(native, {"name": "n", "starts_at": time}))
+    found, problems = posted([{"labels": LABELS, "endsAt": time}, {"labels": LABELS}], NOW)
+    assert (len(found), len(problems)) == (1, 1)
+    assert problems[0].startswith("endsAt must be a time as in RFC 3339")
+
+
+WRONG = [
+    (3, "", "an alert is a JSON object"),
+    (None, "", "an alert is a JSON object"),
+    ({}, "name", "an alert needs a name"),
+    ({"name": " \n"}, "name", "an alert needs a name"),
+    ({"name": 3}, "name", "name must be a text"),
+    ({"name": parsed("3")}, "name", "name must be a text"),
+    ({"name": "n", "key": ["k"]}, "key", "key must be a text"),
+    ({"name": "n", "url": {}}, "url", "url must be a text"),
+    ({"name": "n", "status": "pending"}, "status", "this must be open or closed"),
+    ({"name": "n", "status": True}, "status", "status must be a text"),
+    ({"name": "n", "labels": []}, "labels", "labels must be an object"),
+    ({"name": "n", "labels": {"a": 1}}, "labels", "the value of 'a' must be a text"),
+    ({"name": "n", "labels": {"a": None}}, "labels", "the value of 'a' must be a text"),
+    ({"name": "n", "annotations": {"": "x"}}, "annotations", 'invalid name ""'),
+    ({"name": "n", "starts_at": NOW, "ends_at": NOW - 1}, "ends_at", "this is before starts_at"),
+    (
+        {"name": "n", "labels": {str(number): "x" for number in range(101)}},
+        "",
+        "it has more than 100 labels or annotations",
+    ),
+    ({"name": "n" * 65_537}, "", "it is longer than 65,536 characters"),
+    ({"name": "n", "key": "k" * 65_536}, "", "it is longer than 65,536 characters"),
+]
+
+
+@pytest.mark.parametrize(("given", "member", "words"), WRONG)
+def test_what_is_wrong_is_said_by_number_and_member_and_nothing_is_taken(given, member, words):
+    alone = refused(native, given)
+    assert alone.errors == {member: [words]}
+    assert str(alone) == f"Nothing was stored. {member or 'the alert'}: {words}."
+    assert refused(native, [{"name": "good"}, given]).errors == {f"1.{member}".rstrip("."): [words]}
+
+
+def test_of_very_many_wrong_ones_only_some_are_told():
+    many = refused(native, [{}] * 1000)
+    assert (len(many.errors), "and 980 more" in str(many)) == (20, True)
+    assert posted([{}] * 1000, NOW)[1][-1] == "and 980 more"
+    assert webhook({"alerts": [{}] * 1000}, NOW)[1][-1] == "and 980 more"
+
+
+@pytest.mark.parametrize(
+    "read", [native, posted, lambda alerts, now: webhook({"alerts": alerts}, now)]
+)
+def test_more_than_ten_thousand_are_too_many(read):
+    many = refused(read, [{"name": "n", "labels": LABELS}] * (MOST_ALERTS + 1))
+    assert (many.too_many, "at most 10,000" in str(many)) == (True, True)
+    assert len(read([{"name": "n", "labels": LABELS}] * MOST_ALERTS, NOW)[0]) == MOST_ALERTS
+
+
+# --- who is who -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_names_the_thing_else_name_and_labels_do():
+    def key(**parts):
+        return one(native, {"name": "n", **parts}).key
+
+    assert key(key="k") == key(key="k", name="other", labels={"a": "b"}, status="closed")
+    assert key(labels={"a": "b", "c": "d"}) == key(
+        labels={"c": "d", "a": "b"}, annotations={"x": "y"}, status="closed"
+    )
+    different = [
+        key(),
+        key(key="k"),
+        key(key="n"),
+        key(name="m"),
+        key(labels={"a": "b"}),
+        key(labels={"a": "c"}),
+    ]
+    assert len(set(different)) == 6
+    assert all(len(one) == 64 for one in different)
+
+
+def test_the_same_labels_are_the_same_thing_by_every_way_but_ours():
+    ways = [
+        v2(),
+        one(webhook, {"alerts": [{"labels": LABELS}]}),
+        v2(labels=dict(reversed(LABELS.items())), endsAt=at(-1)),
+    ]
+    assert len({found.key for found in ways}) == 1
+    empty = {**LABELS, "team": ""}
+    assert v2(labels=empty).key == ways[0].key == one(webhook, {"alerts": [{"labels": empty}]}).key
+    assert one(native, {"name": "DiskFull", "labels": LABELS}).key != ways[0].key
+    assert v2(labels={**LABELS, "team": "db"}).key != ways[0].key
+
+
+def test_no_key_of_ours_can_be_that_of_another_family():
+    labels = json.dumps(sorted(LABELS.items()))
+    for key in (labels, f'"labels", {labels}', v2().key, 'uptrace", "4711'):
+        assert one(native, {"name": "n", "key": key}).key != v2().key
+
+
+# --- Alertmanager's API -----------------------------------------------------------------------------------------------------
+
+
+def test_alertmanager_without_times_is_open_and_closes_after_five_minutes():
+    found = v2()
+    assert (found.alert.name, found.alert.status, found.alert.starts_at) == (
+        "DiskFull",
+        "open",
+        None,
+    )
+    assert found.closes_at == NOW + RESOLVE_TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "status", "closes_at"),
+    [
+        (None, at(1), "open", NOW + 1),
+        (None, at(0), "closed", None),
+        (at(-9), at(-9), "closed", None),
+        (at(-9), at(86_400_000 * 30), "open", NOW + 86_400_000 * 30),
+        (at(60_000), None, "open", NOW + RESOLVE_TIMEOUT),
+        (at(60_000), at(120_000), "open", NOW + 120_000),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", "open", NOW + RESOLVE_TIMEOUT),
+    ],
+)
+def test_alertmanagers_end_decides(starts, ends, status, closes_at):
+    found = v2(startsAt=starts, endsAt=ends)
+    assert (found.alert.status, found.closes_at) == (status, closes_at)
+
+
+PARTIAL = [
+    ({"labels": {}}, "at least one label pair required"),
+    ({}, "at least one label pair required"),
+    ({"labels": {"a": "", "b": ""}}, "at least one label pair required"),
+    ({"labels": {"": "x", "a": "b"}}, 'invalid label set: invalid name ""'),
+    ({"labels": {"a": "b"}, "annotations": {"": ""}}, 'invalid annotations: invalid name ""'),
+    (
+        {"labels": {"a": "b"}, "startsAt": at(0), "endsAt": at(-1)},
+        "start time must be before end time",
+    ),
+    (
+        {"labels": {"a": "b"}, "startsAt": at(RESOLVE_TIMEOUT + 1)},
+        "start time must be before end time",
+    ),
+    ({"labels": {"a": 1}}, "invalid label set: the value of 'a' must be a text"),
+    ({"labels": "a"}, "invalid label set: labels must be an object"),
+    ({"labels": {"a": "b"}, "generatorURL": 1}, "generatorURL must be a text"),
+    ([], "an alert is a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), PARTIAL)
+def test_alertmanagers_good_alerts_are_taken_and_the_bad_one_is_told(given, words):
+    found, problems = posted([{"labels": LABELS}, given, {"labels": {"a": "z"}}], NOW)
+    assert [one.alert.labels for one in found] == [LABELS, {"a": "z"}]
+    assert problems == [words]
+
+
+def test_a_label_may_have_any_name_and_an_empty_one_with_an_empty_value_is_nothing():
+    labels = {"service.name": "x", "größe": "y", " ": "z"}
+    assert v2(labels={**labels, "": ""}).alert.labels == labels
+
+
+@pytest.mark.parametrize("value", [{}, None, "x", 3])
+def test_alertmanager_takes_a_list_only(value):
+    assert str(refused(posted, value)) == "Nothing was stored. Send a list of alerts."
+    assert posted([], NOW) == ([], [])
+
+
+# --- webhooks -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_webhook_needs_nothing_but_its_alerts():
+    alert = {
+        "labels": LABELS,
+        "annotations": {"summary": "s"},
+        "startsAt": at(-9),
+        "endsAt": "0001-01-01T00:00:00Z",
+    }
+    found = one(webhook, {"alerts": [alert]})
+    assert (found.alert.name, found.alert.status, found.closes_at) == ("DiskFull", "open", None)
+    assert (found.alert.starts_at, found.alert.ends_at) == (NOW - 9, None)
+    assert webhook({"alerts": []}, NOW) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("group", "own", "expected"),
+    [
+        ({"status": "resolved"}, {}, "closed"),
+        ({"status": "resolved"}, {"status": "firing"}, "open"),
+        ({"status": "firing"}, {"status": "resolved", "endsAt": at(-1)}, "closed"),
+        ({"state": "ok"}, {}, "closed"),
+        ({"state": "alerting"}, {}, "open"),
+        ({"state": ["ok"], "status": {}}, {"status": 7}, "open"),
+    ],
+)
+def test_the_alerts_status_counts_before_the_groups(group, own, expected):
+    assert one(webhook, {**group, "alerts": [{"labels": LABELS, **own}]}).alert.status == expected
+
+
+@pytest.mark.parametrize("member", ["generatorURL", "panelURL", "dashboardURL"])
+def test_the_first_link_that_there_is_leads_to_the_alert(member):
+    links = {
+        "generatorURL": "",
+        "panelURL": None,
+        "dashboardURL": "",
+        member: "https://grafana.example/1",
+    }
+    assert (
+        one(webhook, {"alerts": [{"labels": LABELS, **links}]}).alert.url
+        == "https://grafana.example/1"
+    )
+
+
+def test_a_webhooks_good_alerts_are_taken_beside_bad_ones():
+    found, problems = webhook(
+        {"alerts": [{"labels": {}}, {"labels": LABELS}, "x", {"labels": 3}]}, NOW
+    )
+    assert [one.alert.labels for one in found] == [LABELS]
+    words = "it has no labels, so nothing says which alert it is"
+    assert problems == [
+        f"alerts[0]: {words}",
+        "alerts[2]: an alert is a JSON object",
+        f"alerts[3]: {words}",
+    ]
+
+
+@pytest.mark.parametrize("value", [{}, [], None, {"alerts": {}}, {"title": "custom"}])
+def test_a_webhook_without_alerts_is_refused(value):
+    assert "There is no list “alerts” in it." in str(refused(webhook, value))
+
+
+UPTRACE = {
+    "id": "1772442900120457000",
+    "eventName": "created",
+    "payload": {"team": "checkout", "tier": 1},
+    "createdAt": "2026-03-02T09:15:00.120457Z",
+    "alert": {
+        "id": "4711",
+        "url": "https://alerts.example.test/alerts/4711",
+        "name": "p99 latency above 800 ms",
+        "type": "error",
+        "status": "open",
+        "createdAt": "2026-03-02T09:15:00.120457Z",
+    },
+}
+
+
+def told_by_uptrace(alert=None, **parts):
+    return one(uptrace, {**UPTRACE, **parts, "alert": {**UPTRACE["alert"], **(alert or {})}})
+
+
+def test_uptraces_alert_keeps_every_part():
+    found = told_by_uptrace()
+    alert = found.alert
+    assert (alert.name, alert.type, alert.status) == ("p99 latency above 800 ms", "error", "open")
+    assert alert.url == "https://alerts.example.test/alerts/4711"
+    assert (json.loads(alert.annotations["payload"]), rfc3339(alert.starts_at)) == (
+        UPTRACE["payload"],
+        "2026-03-02T09:15:00.120Z",
+    )
+    assert (alert.ends_at, found.closes_at) == (None, None)
+
+
+@pytest.mark.parametrize("alert", [{"status": "closed"}, {"status": None, "state": "closed"}])
+@pytest.mark.parametrize("event", ["status-changed", "state-changed", "recurring"])
+def test_uptraces_closing_closes_the_same_alert(alert, event):
+    found = told_by_uptrace(
+        alert, eventName=event, createdAt="2026-03-02T09:41:30.004Z", payload=None
+    )
+    assert (found.key, found.alert.status, found.alert.ends_at) == (
+        told_by_uptrace().key,
+        "closed",
+        NOW,
+    )
+    assert found.alert.annotations == {}
+
+
+def test_two_uptraces_are_told_apart_by_where_they_are():
+    keys = {
+        told_by_uptrace({"url": url}).key
+        for url in ("https://a.example/1", "https://b.example/1", "", "https://a.example/2")
+    }
+    assert len(keys) == 3
+    assert told_by_uptrace({"id": 4711}).key == told_by_uptrace().key
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [("words", '"words"'), (0, "0"), (False, "false"), ([1, None], "[1, null]")],
+)
+def test_uptraces_payload_is_any_json(payload, text):
+    assert told_by_uptrace(payload=payload).alert.annotations == {"payload": text}
+
+
+@pytest.mark.parametrize(
+    "value", [{}, [], None, {"alert": None}, {"alert": {}}, {"alert": {"status": "open"}}]
+)
+def test_uptrace_without_an_alert_is_refused(value):
+    assert "There is no “alert”" in str(refused(uptrace, value))
+
+
+def test_uptraces_payload_may_be_too_long():
+    assert "longer than" in str(refused(uptrace, {**UPTRACE, "payload": "x" * 70_000}))
+
+
+# --- whatever comes -----------------------------------------------------------------------------------------------------------
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | TEXTS
+    | st.sampled_from([*map(str, TIMES[:6]), at(0)])
+)
+ANY = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+MEMBERS = [
+    "key",
+    "name",
+    "status",
+    "state",
+    "type",
+    "labels",
+    "annotations",
+    "starts_at",
+    "ends_at",
+    "startsAt",
+    "endsAt",
+    "url",
+]
+MEMBERS += ["generatorURL", "panelURL", "createdAt", "id"]
+ALERTS = ANY | st.dictionaries(
+    st.sampled_from(MEMBERS), ANY | st.dictionaries(TEXTS, TEXTS, max_size=3) | TEXTS
+)
+GROUPS = st.fixed_dictionaries(
+    {},
+    optional={
+        "alerts": ANY | st.lists(ALERTS, max_size=4),
+        "alert": ALERTS,
+        "status": ANY,
+        "payload": ANY,
+    },
+)
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ANY | ALERTS | st.lists(ALERTS, max_size=4) | GROUPS)
+def test_whatever_comes_is_read_or_refused_and_what_is_read_can_be_stored(value):
+    for read in (native, posted, webhook, uptrace):
+        try:
+            found, problems = read(value, NOW)
+        except InvalidPayload as unfit:
+            assert str(unfit).startswith("Nothing was stored.")
+            continue
+        assert all(isinstance(words, str) and words for words in problems)
+        for one in found:
+            assert len(one.key) == 64
+            assert one.closes_at is None or (one.alert.status == "open" and rfc3339(one.closes_at))
+            assert "" not in one.alert.labels
+            text = alert_to_json(one.alert)
+            assert text.encode()
+            assert alert_from_json(text) == one.alert

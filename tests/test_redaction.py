@@ -1,0 +1,339 @@
+"""Masking: every secret in every spelling that an answer may repeat it in, and no plain word beside them."""
+
+import base64
+import html
+import json
+import re
+import time
+import unicodedata
+from urllib.parse import quote, quote_plus
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+
+from delivery.guard.url import parse_url
+from delivery.redaction import HIDDEN, Mask, basic_token, escape_invisible
+from delivery.settings import Header, Settings
+
+HARD = 'p"ä/ss w+&x=9'
+
+SPELLINGS = {
+    "raw": str,
+    "percent-encoded": lambda secret: quote(secret, safe=""),
+    "JSON-escaped": lambda secret: json.dumps(secret)[1:-1],
+    "JSON-escaped, letters kept": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
+    "in base64": lambda secret: base64.b64encode(secret.encode()).decode(),
+}
+# What frameworks write: Python's quote, .NET's UrlEncode, a form's body, an error page.
+OTHER_SPELLINGS = {
+    "percent-encoded, slashes kept": quote,
+    "percent-encoded in small letters": lambda secret: re.sub(
+        "%..", lambda code: code[0].lower(), quote(secret, safe="")
+    ),
+    "as a form field": quote_plus,
+    "HTML-escaped": html.escape,
+}
+
+
+def with_secret(field, secret):
+    """The settings that hold the secret in this place."""
+    if field == "header":
+        return Settings(headers=(Header("X-Api-Key", secret, secret=True),))
+    if field in ("basic", "bearer"):
+        return Settings(auth=field, auth_username="ops", auth_secret=secret)
+    if field == "header auth":
+        return Settings(auth="header", auth_username="X-Token", auth_secret=secret)
+    return Settings(signing="standard", **{field: secret})
+
+
+PLACES = ["header", "basic", "bearer", "header auth", "signing_secret", "signing_secret_old"]
+
+
+@pytest.mark.parametrize("field", PLACES)
+@pytest.mark.parametrize("secret", ["s3cret-t0ken", "abcd", "whsec_MDEyMzQ1Njc4OWFiY2Rl"])
+def test_every_secret_is_hidden(field, secret):
+    shown = Mask(with_secret(field, secret))(f"You sent {secret}, and again {secret}.")
+    assert shown == f"You sent {HIDDEN}, and again {HIDDEN}."
+
+
+@pytest.mark.parametrize("field", PLACES)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_secret_is_hidden_in_every_spelling(field, spelling):
+    spelled = SPELLINGS[spelling](HARD)
+    assert Mask(with_secret(field, HARD))(f"<{spelled}>") == f"<{HIDDEN}>"
+
+
+@pytest.mark.parametrize("spelling", OTHER_SPELLINGS)
+def test_a_secret_is_hidden_as_other_frameworks_spell_it(spelling):
+    spelled = OTHER_SPELLINGS[spelling](HARD)
+    assert Mask(with_secret("bearer", HARD))(f"<{spelled}>") == f"<{HIDDEN}>"
+
+
+@pytest.mark.parametrize("secret", ["s3cret-t0ken", HARD])
+def test_the_credentials_of_basic_are_hidden_as_a_whole(secret):
+    token = basic_token("ops", secret)
+    assert base64.b64decode(token).decode() == f"ops:{secret}"
+    assert (
+        Mask(with_secret("basic", secret))(f"Authorization: Basic {token}\n")
+        == f"Authorization: Basic {HIDDEN}\n"
+    )
+
+
+def test_a_secret_that_holds_another_is_hidden_whole():
+    settings = Settings(
+        auth="bearer", auth_secret="token", signing="github", signing_secret="token-and-more"
+    )
+    assert Mask(settings)("token-and-more token") == f"{HIDDEN} {HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    ("url", "text", "shown"),
+    [
+        (
+            "https://hooks.example/services/T0000/B0000/abcdefghijkl",
+            "key abcdefghijkl.",
+            f"key {HIDDEN}.",
+        ),
+        (
+            "https://hooks.example/services/abcdefghijkl",
+            "POST /services/abcdefghijkl HTTP/1.1",
+            f"POST {HIDDEN} HTTP/1.1",
+        ),
+        (
+            "https://hooks.example/services/abcdefghijkl",
+            "at https://hooks.example/services/abcdefghijkl!",
+            f"at {HIDDEN}!",
+        ),
+        ("https://hooks.example/h?token=abcdefghijkl", "token abcdefghijkl", f"token {HIDDEN}"),
+        (
+            "https://hooks.example/h?token=abcdefghijkl&x=y",
+            "GET /h?token=abcdefghijkl&x=y",
+            f"GET {HIDDEN}",
+        ),
+        ("https://hooks.example/h?token=abcdefghijkl&x=y", "/h?token=abcdefghijkl&amp;x=y", HIDDEN),
+        (
+            "https://hooks.example/h?token=ab%2Fcd%20efgh",
+            "ab/cd efgh ab%2Fcd%20efgh",
+            f"{HIDDEN} {HIDDEN}",
+        ),
+        (
+            "https://hooks.example/bot123456:AAAbbbCCC/send",
+            "bot123456:AAAbbbCCC bot123456%3AAAAbbbCCC",
+            f"{HIDDEN} {HIDDEN}",
+        ),
+        (
+            "https://hooks.example/tökentöken",
+            "tökentöken t%C3%B6kent%C3%B6ken",
+            f"{HIDDEN} {HIDDEN}",
+        ),
+        (
+            "https://hooks.example/abcdefghijkl",
+            '{"path": "\\/abcdefghijkl"}',
+            f'{{"path": "{HIDDEN}"}}',
+        ),
+        (" https://hooks.example/abcdefghijkl \n", "abcdefghijkl", HIDDEN),
+    ],
+)
+def test_the_secret_parts_of_a_url_are_hidden(url, text, shown):
+    assert Mask(Settings(url=url))(text) == shown
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "/t0ken-t0ken",
+        "/tök(en)töken",
+        "/é+abcdefgh",
+        "/%41%2Fbcdefgh",
+        "/abc'defgh|ijk",
+        "/hook?token=ä(secret)",
+        "/hook?token=a+b+c+d+e",
+        "/%61bcdefgh/é!x",
+        "/h?sig=%C3%A4bc~def",
+    ],
+)
+def test_a_url_is_hidden_as_it_goes_over_the_wire(rest):
+    settings = Settings(url=f"https://hooks.example{rest}")
+    prepared = requests.Request("POST", settings.target.url).prepare()
+    mask = Mask(settings)
+    assert mask(f"POST {prepared.path_url} HTTP/1.1") == f"POST {HIDDEN} HTTP/1.1"
+    assert mask(prepared.url) == HIDDEN
+
+
+def test_a_url_that_cannot_be_read_is_hidden_whole():
+    assert (
+        Mask(Settings(url="htp://hooks.example/abcdefghijkl"))("htp://hooks.example/abcdefghijkl")
+        == HIDDEN
+    )
+
+
+PLAIN = "The services of hooks.example took no webhook: true, false, null, 404 Not Found, alert, POST, ok."
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://hooks.example",
+        "https://hooks.example/",
+        "https://hooks.example/services/webhooks/messages",
+        "https://hooks.example/Webhook/SERVICES",
+        "https://hooks.example/hook/v1/T000",
+        "https://hooks.example/h?a=b&c=",
+    ],
+)
+def test_plain_words_of_a_url_are_not_blotted_out(url):
+    assert Mask(Settings(url=url, auth_secret="abc"))(PLAIN) == PLAIN
+
+
+@pytest.mark.parametrize("query", ["wait=true", "wait=false", "silent=null"])
+def test_a_switch_in_the_query_is_no_secret(query):
+    mask = Mask(Settings(url=f"https://hooks.example/webhooks/1234567890/abcdefghijkl?{query}"))
+    assert mask(PLAIN) == PLAIN
+    assert mask("abcdefghijkl") == HIDDEN
+
+
+def test_a_header_that_is_no_secret_and_a_user_name_stay_readable():
+    settings = Settings(
+        headers=(Header("X-Team", "payments"),),
+        auth="basic",
+        auth_username="operator",
+        auth_secret="s3cret",
+    )
+    assert Mask(settings)("operator of payments: s3cret") == f"operator of payments: {HIDDEN}"
+
+
+@pytest.mark.parametrize("text", ["", "nothing here", "•", "\x00\ud800"])
+def test_without_secrets_a_text_stays_as_it_is(text):
+    assert Mask(Settings())(text) == text
+
+
+def test_a_secret_of_signs_that_mean_something_in_a_pattern_is_taken_literally():
+    mask = Mask(Settings(auth="bearer", auth_secret="a.*b[(\\"))
+    assert mask("a.*b[(\\ axxb") == f"{HIDDEN} axxb"
+
+
+_texts = st.text(max_size=30)
+_secretive = st.builds(
+    Settings,
+    url=_texts,
+    auth=st.sampled_from(["basic", "bearer"]),
+    auth_username=_texts,
+    auth_secret=_texts,
+    signing_secret=_texts,
+)
+
+
+@budget(deadline=None, max_examples=200)
+@given(_secretive, _texts)
+def test_a_mask_can_be_made_of_any_settings_and_hides_in_any_text(settings, text):
+    shown = Mask(settings)(f"{text}{settings.auth_secret}{text}")
+    if len(settings.auth_secret) >= 4 and HIDDEN[0] not in settings.auth_secret:
+        assert settings.auth_secret not in shown
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(auth="basic", auth_username="\ud800", auth_secret="s3cret"),
+        Settings(auth="bearer", auth_secret="\ud800s3cret"),
+        Settings(url="https://hooks.example/\ud800s3cret"),
+    ],
+    ids=["user name", "secret", "URL"],
+)
+def test_a_broken_character_in_a_stored_row_does_not_break_its_mask(settings):
+    assert Mask(settings)("plain") == "plain"
+
+
+_tokens = st.text(
+    "abcdefghijklmnopqrstuvwxyz0123456789-_~.!$'()*+,;:@é%", min_size=8, max_size=20
+).filter(lambda token: not token.isalpha())
+
+
+@budget(deadline=None, max_examples=200)
+@given(_tokens)
+def test_a_token_in_the_path_never_shows_in_the_request_line(token):
+    url = f"https://hooks.example/{token}"
+    prepared = requests.Request("POST", parse_url(url).url).prepare()
+    assert Mask(Settings(url=url))(prepared.path_url).count(HIDDEN) == 1
+
+
+# --- invisible characters ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["", "plain", "é, 中文, 🔔, עברית", "a\n\tb", " two  blanks ", "\\u202e", "<b>&amp;"]
+)
+def test_what_can_be_seen_stays_as_it_is(text):
+    assert escape_invisible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\u202eb", "a\\u202eb"),
+        ("\u2066x\u2069", "\\u2066x\\u2069"),
+        ("a\u200bb\u200d", "a\\u200bb\\u200d"),
+        ("\u061c\u200e\u200f", "\\u061c\\u200e\\u200f"),
+        ("\ufeffx", "\\ufeffx"),
+        ("a\xa0b", "a\\u00a0b"),
+        ("so\xadft", "so\\u00adft"),
+        ("\x00\x07\x1b[31m\x7f\x85", "\\u0000\\u0007\\u001b[31m\\u007f\\u0085"),
+        ("a\rb", "a\\u000db"),
+        ("a\r\nb\r\n", "a\nb\n"),
+        ("\u2028\u2029", "\\u2028\\u2029"),
+        ("\ud800", "\\ud800"),
+    ],
+    ids=ascii,
+)
+def test_what_cannot_be_seen_is_spelled_out(text, shown):
+    assert escape_invisible(text) == shown
+
+
+@pytest.mark.parametrize("text", ["\u115f", "\u180e", "\u3164", "\uffa0", "\U000e0041"], ids=ascii)
+def test_blank_letters_and_tags_are_spelled_out_too(text):
+    assert escape_invisible(f"a{text}b") == f"a\\u{ord(text):04x}b"
+
+
+@budget(deadline=None)
+@given(st.text(st.characters(exclude_categories=[])))
+def test_what_was_made_visible_holds_no_control_character_and_stays_so(text):
+    shown = escape_invisible(text)
+    assert escape_invisible(shown) == shown
+    assert not [
+        one for one in shown if unicodedata.category(one) in ("Cc", "Cs") and one not in "\n\t"
+    ]
+
+
+# --- long secrets -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_secret_of_four_thousand_letters_is_hidden_whole(spelling):
+    secret = "-".join(f"{number}:ä{number * 7}" for number in range(400))
+    shown = Mask(with_secret("header", secret))(f"before <{SPELLINGS[spelling](secret)} after")
+    assert shown == f"before <{HIDDEN} after"
+
+
+def test_twenty_long_secrets_of_odd_letters_cost_no_more_than_a_moment():
+    rows = tuple(
+        Header(f"X-{number}", f"{number}" + "ä/" * 2040, secret=True) for number in range(20)
+    )
+    began = time.process_time()
+    mask = Mask(Settings(headers=rows))
+    mask.cut("ä/" * 8000)
+    mask("7" + "ä/" * 8000)
+    assert time.process_time() - began < 2
+
+
+def test_secrets_made_to_be_compared_without_end_cost_no_more_than_a_moment_and_stay_hidden():
+    rows = tuple(
+        Header(f"X-{number}", "a" * 127 + f"A{number}A", secret=True) for number in range(20)
+    )
+    mask = Mask(Settings(headers=rows))
+    began = time.process_time()
+    assert mask.cut("b" * 9000 + "a" * 7000).endswith(HIDDEN)
+    assert time.process_time() - began < 2

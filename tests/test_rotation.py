@@ -1,0 +1,736 @@
+"""Secrets at rest: wrong keys are told at the start, a rotation loses nothing wherever it ends, a fingerprint tells nothing."""
+
+import base64
+import contextlib
+import itertools
+import os
+import re
+import stat
+import threading
+
+import pytest
+from channels import create, fields_in, form_of, message_at, stored_form
+from peewee import DatabaseError
+from werkzeug.datastructures import MultiDict
+
+import database
+from config import Config, ConfigError
+from delivery.kinds import kinds
+from delivery.secrets import encryption as keyring_module
+from delivery.secrets import rotation
+from delivery.secrets.encryption import DecryptionError, Keyring
+from delivery.secrets.rotation import Rotation, WrongKeys, check, rotate
+from delivery.settings import Header, Settings, read, write
+from models import Channel, Fact, db
+from web.channels.editor import open_edit, save
+from web.channels.forms import ChannelForm
+from web.channels.secret_fields import Context
+
+OLD, NEW, OTHER = (base64.urlsafe_b64encode(letter * 32).decode() for letter in (b"o", b"n", b"x"))
+FULL = Settings(
+    url="https://hooks.example/services/t0ken",
+    headers=(Header("X-Api-Key", "s3cret-of-the-row", secret=True),),
+    auth="bearer",
+    auth_secret="s3cret-of-the-sign-in",
+)
+
+
+@pytest.fixture
+def opened(config):
+    """The configuration of an installation whose database is open; the keys stand in the file."""
+    database.open_database(config.database)
+    db.execute_sql("PRAGMA synchronous=OFF")
+    yield config
+    db.close()
+
+
+def keys_in(config):
+    """What stands in the file."""
+    return tuple(config.keys_file.read_text().split())
+
+
+def stored(keyring, count=3, settings=FULL):
+    """So many channels."""
+    with db.atomic():
+        for number in range(count):
+            channel = Channel.create(name=f"Team {number:02}", kind="", created_at=1, updated_at=1)
+            write(channel, settings, keyring, "the key of the fingerprints")
+            channel.save()
+
+
+def damage(name="Team 01"):
+    """A row that no key opens."""
+    Channel.update(sealed="damaged").where(Channel.name == name).execute()
+
+
+def problems(*keys):
+    """What is wrong with each channel, with these keys alone; empty texts where nothing is."""
+    return [read(channel, Keyring(keys))[1] for channel in Channel.listed()]
+
+
+def by_variable(config, *keys):
+    """The same installation with the keys in the variable."""
+    folder = str(config.data_dir)
+    return Config.from_env(
+        {"TOCSIN_DATA_DIR": folder, "TOCSIN_ENCRYPTION_KEYS": ",".join(keys)}
+    ).with_keys()
+
+
+# --- where the keys come from -----------------------------------------------------------------------------------------
+
+
+def test_a_configuration_knows_the_file_that_its_keys_came_from(config, tmp_path):
+    assert config.keys_file == config.data_dir / "encryption.keys"
+    assert config.with_keys().keys_file == config.keys_file
+    assert by_variable(config, NEW).keys_file is None
+
+
+# --- the start --------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_start_leaves_a_canary_that_only_its_keys_open(opened):
+    check(Keyring((OLD,)))
+    check(Keyring((OLD,)))
+    check(Keyring((NEW, OLD)))
+    assert Fact.select().where(Fact.name == "keys").count() == 1
+    with pytest.raises(WrongKeys):
+        check(Keyring((NEW,)))
+
+
+@pytest.mark.parametrize("canary", [True, False])
+def test_wrong_keys_are_one_line_that_names_the_variable_and_the_file(opened, canary):
+    stored(Keyring((OLD,)))
+    if canary:
+        check(Keyring((OLD,)))
+    with pytest.raises(
+        ConfigError, match=r"^TOCSIN_ENCRYPTION_KEYS: .*do not open.*put the right ones back"
+    ) as refusal:
+        check(Keyring((NEW,)))
+    assert "encryption.keys" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert Fact.select().count() == canary
+
+
+def test_one_channel_that_opens_is_enough_where_there_is_no_canary_yet(opened):
+    stored(Keyring((OLD,)))
+    damage("Team 00")
+    damage("Team 01")
+    check(Keyring((OLD,)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "damaged", Keyring((OLD,)).encrypt("channel 1", {})],
+    ids=["empty", "damaged", "another's"],
+)
+def test_a_canary_that_does_not_open_is_mended_by_a_rotation_when_a_channel_opens(opened, value):
+    stored(Keyring((OLD,)))
+    Fact.create(name="keys", value=value)
+    with pytest.raises(WrongKeys):
+        check(Keyring((OLD,)))
+    rotate(by_variable(opened, NEW, OLD))
+    check(Keyring((NEW,)))
+
+
+# --- the rotation -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_a_rotation_seals_everything_with_a_new_key_and_drops_the_old_one(opened, count):
+    stored(Keyring(opened.encryption_keys), count)
+    check(Keyring(opened.encryption_keys))
+    assert rotate(opened) == Rotation(count, (), dropped=True)
+    [key] = keys_in(opened)
+    assert key not in opened.encryption_keys
+    assert problems(key) == [""] * count
+    assert all(problems(*opened.encryption_keys))
+    assert [read(channel, Keyring((key,)))[0] for channel in Channel.listed()] == [FULL] * count
+    check(Keyring((key,)))
+
+
+def test_a_rotation_touches_nothing_but_the_seal(opened):
+    stored(Keyring(opened.encryption_keys))
+    before = list(Channel.listed().dicts())
+    rotate(opened)
+    after = list(Channel.listed().dicts())
+    assert [{**row, "sealed": ""} for row in before] == [{**row, "sealed": ""} for row in after]
+    assert not {row["sealed"] for row in before} & {row["sealed"] for row in after}
+
+
+def test_the_key_file_is_its_owners_alone_and_nothing_lies_beside_it(opened):
+    umask = os.umask(0)
+    (opened.data_dir / "encryption.keys.new").write_text("left by a rotation that was killed")
+    rotate(opened)
+    os.umask(umask)
+    assert stat.S_IMODE(opened.keys_file.stat().st_mode) == 0o600
+    assert [path.name for path in opened.data_dir.glob("encryption*")] == ["encryption.keys"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_a_rotation_as_root_leaves_the_key_file_to_the_user_of_the_server(opened):
+    os.chown(opened.keys_file, 4711, -1)
+    rotate(opened)
+    assert opened.keys_file.stat().st_uid == 4711
+
+
+def test_a_damaged_row_is_left_and_named_and_the_old_keys_stay_for_it(opened):
+    stored(Keyring(opened.encryption_keys))
+    damage()
+    assert rotate(opened) == Rotation(2, ("Team 01",))
+    first, *rest = keys_in(opened)
+    assert tuple(rest) == opened.encryption_keys
+    assert Channel.get(name="Team 01").sealed == "damaged"
+    assert [bool(problem) for problem in problems(first)] == [False, True, False]
+    Channel.delete().where(Channel.name == "Team 01").execute()
+    assert rotate(opened) == Rotation(2, (), dropped=True)
+    assert len(keys_in(opened)) == 1
+
+
+def test_a_row_that_was_sealed_for_another_channel_is_not_made_good(opened):
+    stored(Keyring(opened.encryption_keys), 2)
+    swapped = Channel.get(name="Team 00").sealed
+    Channel.update(sealed=swapped).where(Channel.name == "Team 01").execute()
+    assert rotate(opened).left == ("Team 01",)
+    assert Channel.get(name="Team 01").sealed == swapped
+
+
+def test_a_rotation_with_wrong_keys_changes_nothing(opened):
+    stored(Keyring((OTHER,)))
+    before = [row.sealed for row in Channel.listed()]
+    for config in (opened, by_variable(opened, NEW, OLD)):
+        with pytest.raises(WrongKeys):
+            rotate(config)
+    assert keys_in(opened) == opened.encryption_keys
+    assert [row.sealed for row in Channel.listed()] == before
+    assert Fact.select().count() == 0
+
+
+def test_with_two_keys_in_the_variable_the_first_one_seals_and_the_other_may_go(opened):
+    stored(Keyring((OLD,)))
+    check(Keyring((OLD,)))
+    both = by_variable(opened, NEW, OLD)
+    assert rotate(both) == Rotation(3, ())
+    assert problems(NEW) == [""] * 3
+    check(Keyring((NEW,)))
+    assert keys_in(opened) == opened.encryption_keys
+    assert rotate(by_variable(opened, NEW)) == Rotation(3, ())
+
+
+def test_keys_that_another_rotation_wrote_meanwhile_are_not_lost(opened):
+    stored(Keyring(opened.encryption_keys))
+    rotate(opened)
+    assert rotate(opened) == Rotation(3, (), dropped=True)
+    assert problems(*keys_in(opened)) == [""] * 3
+
+
+def test_two_rotations_at_once_lose_no_key(opened):
+    stored(Keyring(opened.encryption_keys), 10)
+    together, done = threading.Barrier(4), []
+
+    def one():
+        with db.connection_context():
+            together.wait(5)
+            done.append(rotate(opened))
+
+    run_together(*[one] * 4)
+    assert done == [Rotation(10, (), dropped=True)] * 4
+    [key] = keys_in(opened)
+    assert problems(key) == [""] * 10
+
+
+def run_together(*works):
+    """Each in a thread of its own, to the end."""
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no key", b"\xff\xfe", None], ids=["empty", "no key", "no text", "gone"]
+)
+def test_a_key_file_that_cannot_be_used_is_refused_by_name_and_left_alone(opened, content):
+    opened.keys_file.unlink() if content is None else opened.keys_file.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^TOCSIN_ENCRYPTION_KEYS: "):
+        rotate(opened)
+    assert (opened.keys_file.read_bytes() if opened.keys_file.exists() else None) == content
+
+
+# --- killed -----------------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The end of the process, as far as the rotation is concerned."""
+
+
+# Every step in its order, and how often it is taken in a rotation of three channels.
+STEPS = [
+    (os, "open", 3),
+    (os, "fsync", 4),
+    (os, "replace", 2),
+    (os, "fchown", 2),
+    (os, "utime", 2),
+    (rotation, "_write", 2),
+]
+STEPS += [
+    (rotation, "_reseal", 1),
+    (rotation, "_set_canary", 1),
+    (Keyring, "encrypt", 4),
+    (Keyring, "decrypt", 4),
+]
+MOMENTS = [
+    (where, name, number, after)
+    for where, name, times in STEPS
+    for number in range(times)
+    for after in (False, True)
+]
+
+
+def kill(monkeypatch, where, name, number, after):
+    """Lets the process end right before or right after the step is taken for this time (counted from 0)."""
+    original, taken = getattr(where, name), []
+
+    def step(*args, **kwargs):
+        taken.append(name)
+        last = len(taken) == number + 1
+        if last and not after:
+            raise Killed
+        result = original(*args, **kwargs)
+        if last:
+            raise Killed
+        return result
+
+    monkeypatch.setattr(where, name, step)
+
+
+@pytest.mark.parametrize(("where", "name", "number", "after"), MOMENTS)
+def test_a_rotation_that_is_killed_at_any_step_loses_nothing_and_the_next_one_ends_it(
+    opened, monkeypatch, where, name, number, after
+):
+    stored(Keyring(opened.encryption_keys))
+    check(Keyring(opened.encryption_keys))
+    server = Keyring(opened.encryption_keys, opened.keys_file)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    with monkeypatch.context() as patched:
+        kill(patched, where, name, number, after)
+        with pytest.raises(Killed):
+            rotate(opened)
+    assert problems(*keys_in(opened)) == [""] * 3
+    check(Keyring(keys_in(opened)))
+    check(server)
+    Channel.update(sealed=server.encrypt("channel 1", {"url": FULL.url})).where(
+        Channel.id == 1
+    ).execute()
+    assert rotate(opened) == Rotation(3, (), dropped=True)
+    assert problems(*keys_in(opened)) == [""] * 3
+    assert len(keys_in(opened)) == 1
+
+
+@pytest.mark.parametrize("when", [0, 1])
+def test_a_disk_that_is_full_is_one_line_and_loses_nothing(opened, monkeypatch, when):
+    stored(Keyring(opened.encryption_keys))
+    original, calls = os.replace, []
+
+    def full(*args):
+        calls.append(args)
+        if len(calls) == when + 1:
+            raise OSError(28, "No space left on device")
+        return original(*args)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(
+        ConfigError, match=r"^TOCSIN_DATA_DIR: .*cannot be written: No space left on device$"
+    ):
+        rotate(opened)
+    assert problems(*keys_in(opened)) == [""] * 3
+
+
+def test_a_database_that_fails_in_the_middle_loses_nothing(opened):
+    stored(Keyring(opened.encryption_keys))
+    db.execute_sql(
+        "CREATE TRIGGER no BEFORE UPDATE ON channel WHEN NEW.id = 2 BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    with pytest.raises(DatabaseError):
+        rotate(opened)
+    assert problems(*opened.encryption_keys) == [""] * 3
+    assert keys_in(opened)[1:] == opened.encryption_keys
+
+
+def test_the_new_key_is_on_the_disk_before_a_row_needs_it_and_the_rows_before_an_old_key_goes(
+    opened, monkeypatch
+):
+    stored(Keyring(opened.encryption_keys), 1)
+    check(Keyring(opened.encryption_keys))
+    events = []
+    for name in ("fsync", "replace"):
+        original = getattr(os, name)
+        monkeypatch.setattr(
+            os,
+            name,
+            lambda *args, name=name, original=original: (events.append(name), original(*args))[1],
+        )
+    db.connection().set_trace_callback(lambda sql: events.append(sql.split(" ")[0]))
+    rotate(opened)
+    db.connection().set_trace_callback(None)
+    steps = [event for event in events if event != "SELECT"]
+    written = ["fsync", "replace", "fsync"]
+    assert steps == [
+        *written,
+        "BEGIN",
+        "UPDATE",
+        "REPLACE" if "REPLACE" in steps else "INSERT",
+        "COMMIT",
+        *written,
+    ]
+
+
+# --- beside a server ---------------------------------------------------------------------------------------------------
+
+
+def test_a_server_seals_with_the_new_key_at_once_and_still_opens_what_was_sealed_before(opened):
+    server = Keyring(opened.encryption_keys, opened.keys_file)
+    stored(server)
+    typed = server.encrypt("typed auth_secret", {"value": "typed"})
+    rows = list(Channel.listed())
+    for _ in range(3):
+        rotate(opened)
+        token = server.encrypt("channel 9", {})
+        assert Keyring(keys_in(opened)).decrypt("channel 9", token) == {}
+        assert server.decrypt("typed auth_secret", typed) == {"value": "typed"}
+        assert [read(row, server) for row in [*rows, *Channel.listed()]] == [(FULL, "")] * 6
+
+
+def test_a_server_that_knew_only_the_old_key_takes_the_file_as_it_is_now(opened):
+    stored(Keyring(opened.encryption_keys))
+    rotate(opened)
+    late = Keyring(opened.encryption_keys, opened.keys_file)
+    assert [read(row, late)[1] for row in Channel.listed()] == [""] * 3
+    assert Keyring(keys_in(opened)).decrypt("x", late.encrypt("x", {})) == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"no key\n", b"\xff", None, "folder"], ids=repr)
+def test_a_file_that_cannot_be_read_just_now_leaves_the_keys_as_they_were(tmp_path, content):
+    file = tmp_path / "encryption.keys"
+    file.write_text(f"{NEW}\n{OLD}\n")
+    server = Keyring((OTHER,), file)
+    before = server.encrypt("x", {"a": 1})
+    file.unlink()
+    if content == "folder":
+        file.mkdir()
+    elif content is not None:
+        file.write_bytes(content)
+    assert server.decrypt("x", before) == {"a": 1}
+    assert Keyring((NEW,)).decrypt("x", server.encrypt("x", {"a": 2})) == {"a": 2}
+    with contextlib.suppress(OSError):
+        file.rmdir()
+    file.write_text(OLD)
+    assert Keyring((OLD,)).decrypt("x", server.encrypt("x", {"a": 3})) == {"a": 3}
+    assert server.decrypt("x", before) == {"a": 1}
+    assert server.decrypt("x", Keyring((OTHER,)).encrypt("x", {})) == {}
+
+
+def test_a_file_that_has_not_changed_is_not_read_again(tmp_path, monkeypatch):
+    file = tmp_path / "encryption.keys"
+    file.write_text(OLD)
+    reads, original = [], keyring_module.read_keys
+    monkeypatch.setattr(
+        keyring_module, "read_keys", lambda path: (reads.append(path), original(path))[1]
+    )
+    server = Keyring((OLD,), file)
+    for _ in range(100):
+        server.decrypt("x", server.encrypt("x", {}))
+    assert reads == [file]
+
+
+def test_a_keyring_without_a_file_keeps_to_its_keys(opened):
+    fixed = Keyring(opened.encryption_keys)
+    rotate(opened)
+    with pytest.raises(DecryptionError):
+        Keyring(keys_in(opened)).decrypt("x", fixed.encrypt("x", {}))
+
+
+def saved(channel_id, app, number):
+    """A save as the page makes it."""
+    with app.test_request_context():
+        form = {
+            "url": f"https://hooks.example/{number}",
+            "auth": "bearer",
+            "auth_secret": f"s3cret-{number}",
+        }
+        version = str(Channel.get_by_id(channel_id).version)
+        edit = open_edit(
+            channel_id, MultiDict(form_of(name=f"Saved {channel_id}", version=version, **form))
+        )
+        assert edit.form.validate(), edit.form.problems()
+        save(edit)
+
+
+def test_saves_that_race_with_rotations_are_all_sealed_with_the_key_that_stays(app, config):
+    stored(Keyring(config.encryption_keys), 6)
+    together, rotated, last = threading.Barrier(4), threading.Event(), {}
+
+    def saving(channel_id):
+        with db.connection_context():
+            together.wait(5)
+            for number in itertools.count():
+                over = rotated.is_set()
+                saved(channel_id, app, number)
+                last[channel_id] = f"s3cret-{number}"
+                if over:
+                    break
+
+    def rotating():
+        together.wait(5)
+        with db.connection_context():
+            done.extend(rotate(config) for _ in range(8))
+        rotated.set()
+
+    done: list[Rotation] = []
+    run_together(rotating, *(lambda one=one: saving(one) for one in (1, 2, 3)))
+    assert done == [Rotation(6, (), dropped=True)] * 8
+    [key] = keys_in(config)
+    assert problems(key) == [""] * 6
+    opened = {channel.id: read(channel, Keyring((key,)))[0] for channel in Channel.listed()}
+    assert {one: opened[one].auth_secret for one in (1, 2, 3)} == last
+
+
+def test_every_row_is_sealed_inside_the_transaction_that_stores_it(client, monkeypatch):
+    """What the rotation beside a server rests on."""
+    original, inside = Keyring.encrypt, []
+
+    def watched(self, purpose, values):
+        if purpose.startswith("channel "):
+            inside.append(db.in_transaction())
+        return original(self, purpose, values)
+
+    monkeypatch.setattr(Keyring, "encrypt", watched)
+    channel_id = create(client, auth="bearer", auth_secret="s3cret")
+    client.post(f"/channels/{channel_id}", stored_form(client, channel_id))
+    client.post(f"/channels/{channel_id}/duplicate")
+    assert inside == [True, True, True]
+
+
+def test_a_transaction_has_the_right_to_write_from_its_beginning(opened):
+    statements = []
+    db.connection().set_trace_callback(statements.append)
+    with db.atomic():
+        pass
+    db.connection().set_trace_callback(None)
+    assert statements == ["BEGIN IMMEDIATE", "COMMIT"]
+
+
+# --- the fingerprint of a stored secret -----------------------------------------------------------------------------------
+
+SECRETS = {
+    "auth": "bearer",
+    "auth_secret": "s3cret-auth",
+    "signing": "standard",
+    "signing_secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    "signing_secret_old": "whsec_ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=",
+    "headers-0-name": "X-Key",
+    "headers-0-value": "s3cret-row",
+    "headers-0-secret": "1",
+}
+URL = "https://hooks.example/x"
+TELEGRAM = {
+    "kind": "telegram",
+    "options-chat_id": "-100",
+    "options-bot_token": "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11",
+}
+# Every write-only field: what is typed into it, beside what it stands, and the field that its message stands at.
+WRITE_ONLY = {
+    name: (SECRETS, name)
+    for name in ("auth_secret", "signing_secret", "signing_secret_old", "headers-0-value")
+}
+WRITE_ONLY |= {
+    f"options-{option.name} of {kind.name}": (
+        {
+            "kind": kind.name,
+            **{
+                f"options-{one.name}": "x" * 32
+                for one in kind.options
+                if one.required or one.secret
+            },
+        },
+        f"options-{option.name}",
+    )
+    for kind in kinds().values()
+    for option in kind.options
+    if option.secret
+}
+write_only = pytest.mark.parametrize(("fields", "name"), WRITE_ONLY.values(), ids=WRITE_ONLY)
+
+
+def fingerprints(page):
+    """All that a page shows."""
+    return re.findall(r"\(fingerprint ([0-9a-f]{8})\)|kept, not shown · ([0-9a-f]{8})", page)
+
+
+def fingerprint_of(page, name):
+    """The fingerprint beside one field; empty when there is none."""
+    help_text = re.search(
+        rf'id="{name}-help">\s*A secret is stored \(fingerprint ([0-9a-f]{{8}})\)\. Leave this empty',
+        page,
+    )
+    placeholder = re.search(
+        rf'id="{name}"[^>]*placeholder="kept, not shown · ([0-9a-f]{{8}})"', page
+    )
+    found = help_text or placeholder
+    return found[1] if found else ""
+
+
+def page_of(client, channel_id):
+    return client.get(f"/channels/{channel_id}/edit").text
+
+
+def made(client, fields, **others):
+    """A channel with these fields and a URL that its kind takes; its id."""
+    return create(client, URL, **{**fields, **others})
+
+
+@write_only
+def test_each_stored_secret_has_a_fingerprint_that_only_another_value_changes(client, fields, name):
+    channel_id = made(client, fields)
+    first = fingerprint_of(page_of(client, channel_id), name)
+    assert first
+    for value, same in (
+        ("", True),
+        (fields[name], True),
+        (another(fields[name]), False),
+        (fields[name], True),
+    ):
+        saved_now = client.post(
+            f"/channels/{channel_id}", {**stored_form(client, channel_id), name: value}
+        )
+        assert saved_now.status_code == 303, saved_now.text
+        assert (fingerprint_of(page_of(client, channel_id), name) == first) == same
+
+
+def another(secret):
+    """Another secret that the field takes too."""
+    return (
+        secret.replace("M", "N")
+        .replace("Z", "Y")
+        .replace("s3cret", "an0ther")
+        .replace("xxxx", "yyyy")
+    )
+
+
+def test_fingerprints_compare_the_same_field_of_two_channels_and_no_two_fields(client):
+    pages = [
+        page_of(
+            client,
+            made(client, {**SECRETS, "signing_secret_old": SECRETS["signing_secret"]}, name=name),
+        )
+        for name in "ab"
+    ]
+    assert fingerprints(pages[0]) == fingerprints(pages[1])
+    assert len(set(fingerprints(pages[0]))) == 4
+
+
+def test_fingerprints_of_two_installations_have_nothing_in_common(client, config):
+    notify, known = Keyring((OLD,)), Settings(auth="bearer", auth_secret="s3cret-auth")
+    forms = [
+        ChannelForm(Context(known, lambda _name: False, (), notify, fingerprint_key=key))
+        for key in (config.secret_key, "the secret key of another")
+    ]
+    one, two = (form.fingerprint("auth_secret") for form in forms)
+    assert re.fullmatch(r"[0-9a-f]{8}", one)
+    assert one != two
+
+
+def test_what_was_just_typed_has_no_fingerprint(client):
+    invalid = {**form_of(URL, name=""), **SECRETS}
+    new = client.post("/channels", invalid)
+    assert new.status_code == 422
+    assert fingerprints(new.text) == []
+    channel_id = made(client, SECRETS)
+    typed = {
+        **stored_form(client, channel_id),
+        "name": "",
+        "auth_secret": "typed-now",
+        "headers-0-value": "typed-now",
+    }
+    page = client.post(f"/channels/{channel_id}", typed).text
+    assert [fingerprint_of(page, name) for name in ("auth_secret", "headers-0-value")] == ["", ""]
+    assert fingerprint_of(page, "signing_secret")
+
+
+def test_what_is_to_be_removed_or_belongs_to_another_name_or_kind_has_no_fingerprint(client):
+    channel_id = made(client, SECRETS)
+    form = {
+        **stored_form(client, channel_id),
+        "auth_secret-remove": "1",
+        "headers-0-name": "X-Other",
+    }
+    page = client.post(f"/channels/{channel_id}", form).text
+    assert [fingerprint_of(page, name) for name in ("auth_secret", "headers-0-value")] == ["", ""]
+    telegram = create(client, "", **{**TELEGRAM, "name": "Phone"})
+    other = client.post(
+        f"/channels/{telegram}/kind", {**stored_form(client, telegram), "kind": "webhook"}
+    ).text
+    assert fingerprints(other) == []
+
+
+def test_a_rotation_changes_no_fingerprint(client, config):
+    channel_id = made(client, SECRETS)
+    before = fingerprints(page_of(client, channel_id))
+    assert len(before) == 4
+    assert rotate(config).dropped
+    assert fingerprints(page_of(client, channel_id)) == before
+
+
+def test_what_a_page_carries_outlives_a_rotation(client, config):
+    invalid = client.post("/channels", {**form_of(URL, name=""), **SECRETS})
+    rotate(config)
+    assert client.post("/channels", {**fields_in(invalid.text), "name": "Now"}).status_code == 303
+    settings, _ = read(Channel.get(name="Now"), Keyring(keys_in(config)))
+    assert (settings.auth_secret, settings.headers[0].value) == ("s3cret-auth", "s3cret-row")
+
+
+# --- kept, replaced or removed, and never to another origin -----------------------------------------------------------
+
+
+@write_only
+@pytest.mark.parametrize("action", ["", "/test"], ids=["save", "test"])
+def test_no_kept_secret_goes_to_another_origin(client, fields, name, action):
+    channel_id = made(client, fields)
+    moved = {**stored_form(client, channel_id), "url": "https://elsewhere.example/x"}
+    response = client.post(f"/channels/{channel_id}{action}", moved)
+    assert response.status_code == 422
+    assert "type it again" in message_at(response.text, name)
+
+
+@write_only
+def test_each_secret_is_kept_replaced_or_removed_by_an_explicit_choice(
+    client, config, fields, name
+):
+    channel_id = made(client, fields)
+
+    def held():
+        settings, problem = read(Channel.get_by_id(channel_id), Keyring(keys_in(config)))
+        assert problem == ""
+        hidden = {f"options-{option.name}": option.value for option in settings.options}
+        return (
+            {"headers-0-value": "".join(row.value for row in settings.headers)}
+            | vars(settings)
+            | hidden
+        ).get(name, "")
+
+    def post(**changes):
+        form = {**stored_form(client, channel_id), **changes}
+        return client.post(f"/channels/{channel_id}", form).status_code
+
+    assert (post(), held()) == (303, fields[name])
+    assert (post(**{name: another(fields[name])}), held()) == (303, another(fields[name]))
+    if name == "headers-0-value":
+        removal = {"headers-0-name": "", "headers-0-secret": ""}
+    else:
+        removal = {f"{name}-remove": "1", **({"auth": "none"} if name == "auth_secret" else {})}
+        removal |= {"signing": "none"} if name == "signing_secret" else {}
+    if post(**removal) == 303:
+        assert held() == ""
+    else:  # an option without which no message can be sent
+        assert name.startswith("options-")
+        assert held() == another(fields[name])

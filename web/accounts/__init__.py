@@ -1,0 +1,1 @@
+"""Accounts without pages; the command line uses them too."""

@@ -1,0 +1,1 @@
+"""The channel pages: list, editor, field checks, tests."""
