@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test lint format lock screenshot kinds bench clean
+.PHONY: run test lint measure format lock screenshot kinds bench clean
 
 run: .venv/runtime  ## serve the pages on http://127.0.0.1:8000/
 	@exec $(BIN)/python cli.py serve
@@ -19,6 +19,9 @@ lint: .venv/development  ## run every static check
 	$(BIN)/bandit --quiet -c pyproject.toml -r *.py web delivery
 	$(BIN)/vulture
 	$(BIN)/deptry .
+
+measure: .venv/development  ## print the measures of the code beside their aims
+	$(BIN)/python tests/measures.py
 
 format: .venv/development  ## put the code into its one form
 	$(BIN)/ruff check --fix .
