@@ -136,7 +136,7 @@ def check(kind: Kind, body: bytes, found: Counter) -> None:
     for limit in kind.limits:
         texts = [text] if limit.part == "body" else members(value, limit.part)
         longest = max(map(MEASURES[limit.unit], texts), default=0)
-        count(found, "over a limit", longest > limit.most, kind, (limit, longest))
+        count(found, "over a limit", longest > limit.maximum, kind, (limit, longest))
 
 
 def members(value: object, name: str) -> list[str]:
