@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from delivery import json_text
-from delivery.alerts.alert import rfc3339, to_text
-from delivery.alerts.samples import samples
-from delivery.event import Event
+from delivery.alerts.alert import rfc3339
 from delivery.json_text import dumps
 from delivery.text import MARK, AlertText, truncate, utf8_length
 
 MAX_BYTES = 256 * 1024
-NAMES: dict[str, str] = tomllib.loads(
+# The names, each with its `meaning` and an `example`.
+NAMES: dict[str, dict[str, str]] = tomllib.loads(
     Path(__file__).with_name("names.toml").read_text(encoding="utf-8")
 )
 _PREFIXES = ("alert.labels.", "alert.annotations.")
@@ -64,14 +63,6 @@ class Part(NamedTuple):
         """Return the rendered value, or the text if the value is empty."""
         empty = value in _EMPTY if self.whole else not value
         return self.text or value if empty else value
-
-
-class PlaceholderHelp(NamedTuple):
-    """A name for the editor's list, with its meaning and an example."""
-
-    name: str
-    meaning: str
-    example: str
 
 
 @dataclass(frozen=True)
@@ -145,17 +136,6 @@ def placeholder_values(text: AlertText) -> dict[str, object]:
     for name, annotation in alert.annotations.items():
         values[f"alert.annotations.{name}"] = annotation
     return values
-
-
-@cache
-def placeholder_help() -> tuple[PlaceholderHelp, ...]:
-    """Return every name with its meaning and an example, from a closed alert: it has all values."""
-    at = 1772444490004
-    alert = samples(at, "https://tocsin.example/alerts/4711")["closed"]
-    values = placeholder_values(AlertText(Event(alert, 4711, at)))
-    return tuple(
-        PlaceholderHelp(name, meaning, to_text(values[name])) for name, meaning in NAMES.items()
-    )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from delivery import template
-from delivery.alerts.alert import Alert
+from delivery.alerts.alert import Alert, to_text
 from delivery.alerts.samples import samples
 from delivery.event import Event
 from delivery.json_text import DEEPEST
@@ -505,11 +505,23 @@ def test_every_name_has_a_value_in_every_sample(name):
 
 
 def test_the_editors_list_has_a_meaning_and_an_example_for_each_name():
-    rows = template.placeholder_help()
-    assert [row.name for row in rows] == list(NAMES)
-    assert all(row.meaning and row.example for row in rows)
-    [labels] = [row.example for row in rows if row.name == "alert.labels"]
-    assert labels == '{"severity": "info", "source": "tocsin"}'
+    alert = Alert.read(
+        {
+            "id": "4711",
+            "name": "p99 latency above 800 ms",
+            "status": "closed",
+            "labels": {"service": "checkout", "severity": "critical"},
+            "annotations": {"summary": "p99 is 1.2 s, limit 800 ms"},
+            "starts_at": "2026-03-02T09:15:30.004Z",
+            "ends_at": NOW,
+            "url": "https://alerts.example.com/alerts/4711",
+        }
+    )
+    values = values_of(alert)
+    assert all(row["meaning"] for row in NAMES.values())
+    assert {name: row["example"] for name, row in NAMES.items()} == {
+        name: to_text(values[name]) for name in NAMES
+    }
 
 
 def test_the_values_are_those_of_the_alert():

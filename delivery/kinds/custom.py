@@ -53,7 +53,7 @@ KIND = Kind(
             check=parse,
         ),
     ),
-    limits=(Limit(MAX_BYTES, "bytes"),),
+    limits=(Limit(MAX_BYTES, unit="bytes"),),
     uses=frozenset({"method", "body"}),
     starters=STARTERS,
 )

@@ -17,11 +17,11 @@ from delivery.response import (
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_markdown, truncate, utf16_length, without_empty
 
-TITLE = Limit(256, "characters", "title")
-DESCRIPTION = Limit(4096, "characters", "description")
-NAME = Limit(256, "characters", "name")
-VALUE = Limit(1024, "characters", "value")
-EMBEDS = Limit(6000, "characters", "embeds")
+TITLE = Limit(256, "title")
+DESCRIPTION = Limit(4096, "description")
+NAME = Limit(256, "name")
+VALUE = Limit(1024, "value")
+EMBEDS = Limit(6000, "embeds")
 _ERROR = ("code", "message", "errors")
 _judge_by_id = judge_by_member("id", *_ERROR)
 _UNKNOWN_WEBHOOK = 10015

@@ -6,8 +6,8 @@ from delivery.settings import Settings
 from delivery.text import AlertText, break_mentions, escape_html, json_length, truncate
 
 # A text of 4,096 characters, three bytes each, keeps the body within its limit.
-TEXT = Limit(4096, "characters", "text")
-BODY = Limit(32_000, "bytes")  # (?)
+TEXT = Limit(4096, "text")
+BODY = Limit(32_000, unit="bytes")  # (?)
 _MAX_TITLE = 1000
 
 

@@ -8,7 +8,7 @@ from delivery.response import Judgement, Response, error_text, judge_body, judge
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_markdown, truncate, utf16_length
 
-TEXT = Limit(16_383, "characters", "text")
+TEXT = Limit(16_383, "text")
 _MAX_TITLE = 500
 _INVALID_WEBHOOK = re.compile(r"webhooks?\.invalid\b|invalid\w*webhook|webhook_invalid")
 

@@ -8,8 +8,8 @@ from delivery.response import Response, judge_by_body, judge_by_member
 from delivery.settings import Settings
 from delivery.text import AlertText, without_empty
 
-TITLE = Limit(250, "characters", "title")  # (?)
-MESSAGE = Limit(4096, "bytes", "message")
+TITLE = Limit(250, "title")  # (?)
+MESSAGE = Limit(4096, "message", "bytes")
 _TOPIC = "[A-Za-z0-9_-]{1,64}"
 _TOPIC_PATH = f"/(?P<topic>{_TOPIC})"
 _PRIORITIES = {"critical": 5, "error": 4, "warning": 3, "info": 2, "closed": 2}

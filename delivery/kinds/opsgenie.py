@@ -8,9 +8,9 @@ from delivery.response import judge_by_body, judge_by_member
 from delivery.settings import Settings
 from delivery.text import AlertText, truncate, without_empty
 
-MESSAGE = Limit(130, "characters", "message")
-ALIAS = Limit(512, "characters", "alias")
-DESCRIPTION = Limit(15_000, "characters", "description")
+MESSAGE = Limit(130, "message")
+ALIAS = Limit(512, "alias")
+DESCRIPTION = Limit(15_000, "description")
 # All details together: 8,000.
 _MAX_NAME = 60
 _MAX_VALUE = 200

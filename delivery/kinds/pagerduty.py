@@ -7,9 +7,9 @@ from delivery.response import Judgement, Response, error_text, judge_body, judge
 from delivery.settings import Settings
 from delivery.text import AlertText, json_length, truncate, without_empty
 
-SUMMARY = Limit(1024, "characters", "summary")
-KEY = Limit(255, "characters", "dedup_key")
-BODY = Limit(512_000, "bytes")
+SUMMARY = Limit(1024, "summary")
+KEY = Limit(255, "dedup_key")
+BODY = Limit(512_000, unit="bytes")
 _MAX_DESCRIPTION = 100_000  # in bytes: with twenty labels still far from the limit of the body
 _SOURCE_LABELS = ("service.name", "service", "instance", "host")
 

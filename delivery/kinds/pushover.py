@@ -8,9 +8,9 @@ from delivery.response import Judgement, Response, error_text, judge_body, judge
 from delivery.settings import Settings
 from delivery.text import AlertText
 
-MESSAGE = Limit(1024, "characters", "message")
-TITLE = Limit(250, "characters", "title")
-URL = Limit(512, "characters", "url")
+MESSAGE = Limit(1024, "message")
+TITLE = Limit(250, "title")
+URL = Limit(512, "url")
 # No emergency priority: it would repeat after the alert has closed.
 _PRIORITIES = {"critical": 1, "error": 1, "warning": 0, "info": -1, "closed": 0}
 _KEY = "[A-Za-z0-9]{30}"

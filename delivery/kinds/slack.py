@@ -8,8 +8,8 @@ from delivery.response import Judgement, Response, error_text, judge_body, judge
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_html, without_empty
 
-TEXT = Limit(4000, "characters", "text")  # 40,000 are accepted, 4,000 recommended (?)
-TITLE = Limit(1024, "characters", "title")
+TEXT = Limit(4000, "text")  # 40,000 are accepted, 4,000 recommended (?)
+TITLE = Limit(1024, "title")
 _WORKFLOW = "/(workflows|triggers)/"
 _GONE = ("no_service", "no_team", "channel_not_found", "no_active_hooks", "channel_is_archived")
 _TEMPORARY = (

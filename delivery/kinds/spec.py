@@ -70,8 +70,8 @@ class Limit:
     """
 
     maximum: int
-    unit: str
     part: str = "body"
+    unit: str = "characters"
 
     @property
     def measure(self) -> Callable[[str], int]:

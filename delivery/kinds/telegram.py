@@ -11,7 +11,7 @@ from delivery.retry import classify
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_html, integer, truncate, utf16_length
 
-TEXT = Limit(4096, "characters", "text")
+TEXT = Limit(4096, "text")
 _MAX_TITLE = 500
 _PATH = r"(?P<base>(/[^/]+)*)/bot(?P<bot_token>[0-9]+:[\w-]+)(/sendMessage)?"
 _IDS = {"chat_id": "chat_id", "message_thread_id": "message_thread_id"}

@@ -5,7 +5,7 @@ from delivery.response import judge_by_body, judge_by_code
 from delivery.settings import Settings
 from delivery.text import AlertText, break_mentions, truncate, utf8_length
 
-CONTENT = Limit(4096, "bytes", "content")
+CONTENT = Limit(4096, "content", "bytes")
 _MAX_NAME = 500
 
 
