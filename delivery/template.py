@@ -62,7 +62,9 @@ class Part(NamedTuple):
     def or_text(self, value: str) -> str:
         """Return the rendered value, or the text if the value is empty."""
         empty = value in _EMPTY if self.whole else not value
-        return self.text or value if empty else value
+        if empty and self.text:
+            return self.text
+        return value
 
 
 @dataclass(frozen=True)
