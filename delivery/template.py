@@ -51,7 +51,7 @@ class TemplateError(ValueError):
 class Part(NamedTuple):
     """A part of a template: text that stays, or a placeholder if there is a `name`.
 
-    `text` is JSON, or a part of a JSON string: what stays, or the default of the placeholder.
+    `text` is the text that stays or the default of the placeholder, as JSON or a part of a string.
     `whole` says that the placeholder is a whole string.
     """
 
@@ -204,19 +204,19 @@ def _is_known(name: str) -> bool:
 
 
 def _unknown(name: str) -> str:
-    shown = truncate("".join(filter(str.isprintable, name[:120])), 60)
-    last = shown.rpartition(".")[2]
+    quoted = truncate("".join(filter(str.isprintable, name[:120])), 60)
+    last = quoted.rpartition(".")[2]
     candidates = list(NAMES)
     if last:
         candidates += [prefix + last for prefix in _PREFIXES]
-    close = difflib.get_close_matches(shown.lower(), candidates, 1, 0.5)
-    if close:
-        return f"{shown} is not known; did you mean {close[0]}?"
-    return f"{shown} is not known; names begin with alert. or message."
+    matches = difflib.get_close_matches(quoted.lower(), candidates, 1, 0.5)
+    if matches:
+        return f"{quoted} is not known; did you mean {matches[0]}?"
+    return f"{quoted} is not known; names begin with alert. or message."
 
 
 def _to_json(value: object) -> str:
-    """Return the value as JSON; null for what JSON cannot hold, such as NaN or a circular list."""
+    """Return the value as JSON; null for a value that JSON cannot hold, such as NaN."""
     try:
         text = json.dumps(
             value,

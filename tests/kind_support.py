@@ -137,7 +137,7 @@ def response_of(status, body, headers=None, **parts):
 
 
 def judged(kind, status, body, headers=None, **parts):
-    """Return what a response means to a kind. Every test of a judgement asks here."""
+    """Return the meaning of a response to a kind, for every test of a judgement."""
     response = response_of(status, body, headers, **parts)
     judgement = kinds()[kind].judge(response)
     row = REASONS[judgement.reason]

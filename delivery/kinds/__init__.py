@@ -1,4 +1,4 @@
-"""The registry of kinds: every module of this folder with a `KIND` is one."""
+"""The registry of kinds: every module in this folder that defines `KIND`."""
 
 import importlib
 import pkgutil
@@ -14,8 +14,8 @@ def kinds() -> Mapping[str, Kind]:
     """Return every kind by its name, sorted by label."""
     names = [f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)]
     modules = [importlib.import_module(name) for name in names]
-    found = [module.KIND for module in modules if hasattr(module, "KIND")]
-    return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.label.lower())}
+    defined = [module.KIND for module in modules if hasattr(module, "KIND")]
+    return {kind.name: kind for kind in sorted(defined, key=lambda kind: kind.label.lower())}
 
 
 def match_url(url: ParsedUrl) -> RecognizedUrl | None:

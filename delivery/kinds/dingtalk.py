@@ -10,7 +10,7 @@ from delivery.response import judge_by_body, judge_by_code
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_markdown, json_length, truncate
 
-BODY = Limit(20_000, unit="bytes")  # (?)
+BODY = Limit(20_000, unit="bytes")  # not confirmed by the vendor
 # In bytes: twice the title, a link and the frame leave 1,000 free.
 _MAX_TITLE = 1000
 _MAX_TEXT = 14_500

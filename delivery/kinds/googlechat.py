@@ -7,7 +7,7 @@ from delivery.text import AlertText, break_mentions, escape_html, json_length, t
 
 # A text of 4,096 characters, three bytes each, keeps the body within its limit.
 TEXT = Limit(4096, "text")
-BODY = Limit(32_000, unit="bytes")  # (?)
+BODY = Limit(32_000, unit="bytes")  # not confirmed by the vendor
 _MAX_TITLE = 1000
 
 

@@ -8,7 +8,7 @@ from delivery.response import Response, judge_by_body, judge_by_member
 from delivery.settings import Settings
 from delivery.text import AlertText, without_empty
 
-TITLE = Limit(250, "title")  # (?)
+TITLE = Limit(250, "title")  # not confirmed by the vendor
 MESSAGE = Limit(4096, "message", "bytes")
 _TOPIC = "[A-Za-z0-9_-]{1,64}"
 _TOPIC_PATH = f"/(?P<topic>{_TOPIC})"

@@ -8,7 +8,7 @@ from delivery.response import Judgement, Response, error_text, judge_body, judge
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_html, without_empty
 
-TEXT = Limit(4000, "text")  # 40,000 are accepted, 4,000 recommended (?)
+TEXT = Limit(4000, "text")  # 40,000 are accepted, 4,000 recommended; not confirmed
 TITLE = Limit(1024, "title")
 _WORKFLOW = "/(workflows|triggers)/"
 _GONE = ("no_service", "no_team", "channel_not_found", "no_active_hooks", "channel_is_archived")

@@ -160,7 +160,7 @@ class Kind:
         return headers
 
     def match_url(self, url: ParsedUrl) -> RecognizedUrl | None:
-        """Return what a pasted URL reveals if it is one of this kind's.
+        """Return what a pasted URL reveals if it has the form of this kind's URLs.
 
         Only the whole host and the whole path count, never a part of them or of the query.
         """
@@ -177,7 +177,7 @@ class Kind:
         for name, option in pattern.query.items():
             values[option] = query.get(name, "")
         options = without_empty(**values)
-        kept = url.url
+        remaining = url.url
         if pattern.origin_only or options:
-            kept = url.origin + base
-        return RecognizedUrl(self, kept, options, certain=bool(pattern.host))
+            remaining = url.origin + base
+        return RecognizedUrl(self, remaining, options, certain=bool(pattern.host))

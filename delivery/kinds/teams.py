@@ -8,7 +8,7 @@ from delivery.response import Judgement, Response, judge_body, judge_by_body
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_markdown, json_length, truncate
 
-BODY = Limit(28_000, unit="bytes")  # (?)
+BODY = Limit(28_000, unit="bytes")  # not confirmed by the vendor
 # In bytes: twice the title, twenty labels and a link leave 3,000 free.
 _MAX_TITLE = 1000
 _MAX_SUMMARY = 9000
