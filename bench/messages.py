@@ -1,5 +1,7 @@
-"""Over 100 000 generated alerts, for every kind of receiver and for random templates: is each body JSON and within its limits,
-and how long does one build take? `messages.py 5000 7` makes about so many with another seed.
+"""Build over 100,000 messages of generated alerts, for every kind and for random templates.
+
+Checks that each body is JSON and within its limits, and measures how long one build takes.
+`messages.py 5000 7` builds about 5,000 messages with the seed 7.
 """
 
 import gc
@@ -21,15 +23,27 @@ from delivery.settings import METHODS, Header, Settings
 from delivery.template import NAMES, TemplateError, parse
 from delivery.text import utf8_length, utf16_length
 
-COUNT, SEED, TARGET = 102_000, 1, 5.0
+COUNT = 102_000
+SEED = 1
+MAX_P99_MS = 5.0
 NOW = 1772444490004
 URLS = {
     "telegram": "https://api.telegram.org",
     "teams": "https://x.logic.azure.com/workflows/1/triggers/manual/paths/invoke?sig=s",
 }
 MEASURES = {"characters": utf16_length, "bytes": utf8_length}
-PARTS = ("id", "name", "status", "type", "labels", "annotations", "starts_at", "ends_at", "url")
-ODD = [
+ALERT_PARTS = (
+    "id",
+    "name",
+    "status",
+    "type",
+    "labels",
+    "annotations",
+    "starts_at",
+    "ends_at",
+    "url",
+)
+PIECES = [
     "",
     " ",
     '"',
@@ -50,7 +64,7 @@ ODD = [
     "|",
     "](",
 ]
-ODD += [
+PIECES += [
     "{{ alert.name }}",
     "}}",
     "https://alerts.example/4711",
@@ -78,147 +92,150 @@ VALUES = [
     2**63,
 ]
 DEFAULTS = ["", "", "", ' | "none"', " | 'none'", " | 1.10", " | null", " | true"]
-WRONG = ["{{ alert.nmae }}", "{{", "}}", "{{ }}", "{{ alert.id | none }}"]
+INVALID_PLACEHOLDERS = ["{{ alert.nmae }}", "{{", "}}", "{{ }}", "{{ alert.id | none }}"]
+
+NOT_JSON = "not JSON"
+OVER_LIMIT = "over a limit"
+DIFFERENT = "different when built again"
+ACCEPTED = "made by an invalid template"
+DEFECTS = (NOT_JSON, OVER_LIMIT, DIFFERENT, ACCEPTED)
 
 
 def main(count: int = COUNT, seed: int = SEED) -> None:
-    chance, found, took = random.Random(seed), Counter(), {}
+    rng = random.Random(seed)
+    counts = Counter()
+    durations = {}
     each = -(-count // (len(kinds()) + 3))
     for name, kind in kinds().items():
         rounds = each * 4 if name == "custom" else each
-        took[name] = [one_build(chance, kind, found) for _ in range(rounds)]
-    print(
-        f"{sum(map(len, took.values())):,} messages of {len(took)} kinds, {found['templates']:,} templates, seed {seed}"
-    )
-    for name, times in took.items():
+        durations[name] = [timed_build(rng, kind, counts) for _ in range(rounds)]
+    total = sum(map(len, durations.values()))
+    templates = counts["templates"]
+    print(f"{total:,} messages of {len(durations)} kinds, {templates:,} templates, seed {seed}")
+    for name, times in durations.items():
         print(f"{name}, one build: {summary(times)}")
-    together = sorted(time for times in took.values() for time in times)
-    figure("one build, p50", together[len(together) // 2], "ms", places=3)
-    figure("one build, p99", together[len(together) * 99 // 100], "ms", TARGET, places=3)
-    figure("one build, max", together[-1], "ms", places=1)
-    for wrong in (
-        "no JSON",
-        "over a limit",
-        "another one at the second time",
-        "made by a template that should be refused",
-    ):
-        figure(f"messages, {wrong}", found[wrong], "messages", 0, places=0)
+    ordered = sorted(time for times in durations.values() for time in times)
+    figure("one build, p50", ordered[len(ordered) // 2], "ms", places=3)
+    figure("one build, p99", ordered[len(ordered) * 99 // 100], "ms", MAX_P99_MS, places=3)
+    figure("one build, max", ordered[-1], "ms", places=1)
+    for defect in DEFECTS:
+        figure(f"messages, {defect}", counts[defect], "messages", 0, places=0)
 
 
-def one_build(chance: random.Random, kind: Kind, found: Counter) -> float:
-    """The milliseconds that one message took; what is wrong with it is counted and told."""
-    settings, event = settings_of(chance, kind, found), event_of(chance)
+def timed_build(rng: random.Random, kind: Kind, counts: Counter) -> float:
+    """Build and check one message; return the milliseconds that the build took."""
+    settings = random_settings(rng, kind, counts)
+    event = random_event(rng)
     gc.disable()
     began = time.perf_counter()
     message = build(settings, event)
     took = (time.perf_counter() - began) * 1000
     gc.enable()
     if message.method != "GET":
-        check(kind, message.body, found)
-    if chance.random() < 0.02:
-        count(
-            found,
-            "another one at the second time",
-            message != build(settings, event),
-            kind,
-            settings,
-        )
+        check(kind, message.body, counts)
+    if rng.random() < 0.02:
+        differs = message != build(settings, event)
+        count_defect(counts, DIFFERENT, differs, kind, settings)
     return took
 
 
-def check(kind: Kind, body: bytes, found: Counter) -> None:
+def check(kind: Kind, body: bytes, counts: Counter) -> None:
     try:
         text = body.decode("utf-8")
         value = json.loads(text, parse_constant=int)
     except ValueError:
-        count(found, "no JSON", True, kind, body[:200])
+        count_defect(counts, NOT_JSON, True, kind, body[:200])
         return
     for limit in kind.limits:
-        texts = [text] if limit.part == "body" else members(value, limit.part)
+        texts = [text] if limit.part == "body" else texts_of(value, limit.part)
         longest = max(map(MEASURES[limit.unit], texts), default=0)
-        count(found, "over a limit", longest > limit.most, kind, (limit, longest))
+        too_long = longest > limit.maximum
+        count_defect(counts, OVER_LIMIT, too_long, kind, (limit, longest))
 
 
-def members(value: object, name: str) -> list[str]:
-    """The texts that are called so, wherever they stand."""
+def texts_of(value: object, name: str) -> list[str]:
+    """Return the texts under this name, at any depth."""
     if isinstance(value, list):
-        return [text for one in value for text in members(one, name)]
+        return [text for member in value for text in texts_of(member, name)]
     if isinstance(value, dict):
         own = [value[name]] if isinstance(value.get(name), str) else []
-        return own + [text for one in value.values() for text in members(one, name)]
+        return own + [text for member in value.values() for text in texts_of(member, name)]
     return []
 
 
-def count(found: Counter, what: str, wrong: bool, kind: Kind, about: object) -> None:
-    found[what] += wrong
-    if wrong and found[what] <= 5:
-        print(f"{kind.name}, {what}: {about!a:.300}", file=sys.stderr)
+def count_defect(counts: Counter, defect: str, found: bool, kind: Kind, detail: object) -> None:
+    """Count a defect if it was found, and print the first five."""
+    if not found:
+        return
+    counts[defect] += 1
+    if counts[defect] <= 5:
+        print(f"{kind.name}, {defect}: {detail!a:.300}", file=sys.stderr)
 
 
-def event_of(chance: random.Random) -> Event:
-    return Event(alert_from_json(chance), chance.randrange(2**62), NOW, chance.random() < 0.2)
+def random_event(rng: random.Random) -> Event:
+    return Event(random_alert(rng), rng.randrange(2**62), NOW, rng.random() < 0.2)
 
 
-def alert_from_json(chance: random.Random) -> Alert:
-    """An alert: a plausible one, one of a preview, one with parts that are missing or of a wrong type, or none at all."""
-    way = chance.random()
-    if way < 0.02:
-        return chance.choice(list(samples(NOW, "https://tocsin.example/alerts/1").values()))
-    if way < 0.03:
-        return Alert.read(chance.choice(VALUES))
+def random_alert(rng: random.Random) -> Alert:
+    """Return a sample alert, one without any valid part, or one with some odd or wrong parts."""
+    choice = rng.random()
+    if choice < 0.02:
+        return rng.choice(list(samples(NOW, "https://tocsin.example/alerts/1").values()))
+    if choice < 0.03:
+        return Alert.read(rng.choice(VALUES))
     parts = {
-        "name": to_text(chance),
-        "url": chance.choice(ODD),
-        "status": chance.choice(["open", "closed"]),
+        "name": random_text(rng),
+        "url": rng.choice(PIECES),
+        "status": rng.choice(["open", "closed"]),
     }
     parts |= {
-        "id": str(chance.randrange(10**6)),
-        "starts_at": chance.choice(VALUES),
-        "ends_at": chance.choice(VALUES),
+        "id": str(rng.randrange(10**6)),
+        "starts_at": rng.choice(VALUES),
+        "ends_at": rng.choice(VALUES),
     }
-    parts |= {name: pairs_of(chance) for name in ("labels", "annotations")}
-    for part in PARTS:
-        if chance.random() < 0.1:
-            parts[part] = chance.choice(VALUES)
+    parts |= {name: random_pairs(rng) for name in ("labels", "annotations")}
+    for part in ALERT_PARTS:
+        if rng.random() < 0.1:
+            parts[part] = rng.choice(VALUES)
     return Alert.read(parts)
 
 
-def pairs_of(chance: random.Random) -> dict:
+def random_pairs(rng: random.Random) -> dict:
     return {
-        to_text(chance, 3): to_text(chance) if chance.random() < 0.9 else chance.choice(VALUES)
-        for _ in range(chance.randrange(9))
+        random_text(rng, 3): random_text(rng) if rng.random() < 0.9 else rng.choice(VALUES)
+        for _ in range(rng.randrange(9))
     }
 
 
-def to_text(chance: random.Random, most: int = 12) -> str:
-    """A text of odd pieces; one in a hundred is long."""
-    text = "".join(chance.choices(ODD, k=chance.randrange(most)))
-    return text * chance.randrange(1000) if most > 3 and chance.random() < 0.01 else text
+def random_text(rng: random.Random, max_pieces: int = 12) -> str:
+    """Return a text of odd pieces; one in a hundred is long."""
+    text = "".join(rng.choices(PIECES, k=rng.randrange(max_pieces)))
+    return text * rng.randrange(1000) if max_pieces > 3 and rng.random() < 0.01 else text
 
 
-def settings_of(chance: random.Random, kind: Kind, found: Counter) -> Settings:
+def random_settings(rng: random.Random, kind: Kind, counts: Counter) -> Settings:
     options = tuple(
-        Header(option.name, option_of(option.name), option.secret)
+        Header(option.name, option_value(option.name), option.secret)
         for option in kind.options
         if option.lines == 1
     )
-    payload = chance.choice(["", "1.10", '{"team": "checkout"}', "{", "[object Object]"])
+    payload = rng.choice(["", "1.10", '{"team": "checkout"}', "{", "[object Object]"])
     settings = {
         "kind": kind.name,
         "url": URLS.get(kind.name, kind.base or "https://receiver.example"),
         "options": options,
     }
     if "body" in kind.uses:
-        closed = template_of(chance, kind, found) if chance.random() < 0.3 else ""
+        closed = random_template(rng, kind, counts) if rng.random() < 0.3 else ""
         settings |= {
-            "body": template_of(chance, kind, found),
+            "body": random_template(rng, kind, counts),
             "options": (*options, Header("closed_body", closed)),
         }
-    return Settings(**settings, payload=payload, method=chance.choice(METHODS[:3]))
+    return Settings(**settings, payload=payload, method=rng.choice(METHODS[:3]))
 
 
-def option_of(name: str) -> str:
-    """What a person would fill in, as far as the name tells."""
+def option_value(name: str) -> str:
+    """Return a plausible value of an option."""
     known = {
         "chat_id": "-1001234567890",
         "priority": "1",
@@ -229,48 +246,48 @@ def option_of(name: str) -> str:
     return known.get(name, "x" * 32)
 
 
-def template_of(chance: random.Random, kind: Kind, found: Counter) -> str:
-    """A starter or a random document. A document that is wrong on purpose must be refused, and does not count."""
-    found["templates"] += 1
-    if chance.random() < 0.1:
-        return chance.choice(list(kind.starters.values())).changes["body"]
-    text = document_of(chance, chance.randrange(1, 5), "")
-    if chance.random() < 0.05:
+def random_template(rng: random.Random, kind: Kind, counts: Counter) -> str:
+    """Return a starter or a random document, and sometimes check that an invalid one is refused."""
+    counts["templates"] += 1
+    if rng.random() < 0.1:
+        return rng.choice(list(kind.starters.values())).changes["body"]
+    text = random_document(rng, rng.randrange(1, 5), "")
+    if rng.random() < 0.05:
         try:
-            parse(document_of(chance, 0, chance.choice(WRONG)))
-            count(found, "made by a template that should be refused", True, kind, text)
+            parse(random_document(rng, 0, rng.choice(INVALID_PLACEHOLDERS)))
+            count_defect(counts, ACCEPTED, True, kind, text)
         except TemplateError:
             pass
     return text
 
 
-def document_of(chance: random.Random, depth: int, wrong: str) -> str:
-    way = chance.random() if depth and not wrong else 1.0
-    if way < 0.4:
+def random_document(rng: random.Random, depth: int, invalid: str) -> str:
+    choice = rng.random() if depth and not invalid else 1.0
+    if choice < 0.4:
         names = [
-            json.dumps(to_text(chance, 3).replace("\ud800", "")) for _ in range(chance.randrange(6))
+            json.dumps(random_text(rng, 3).replace("\ud800", "")) for _ in range(rng.randrange(6))
         ]
         return (
-            "{" + ", ".join(f"{name}: {document_of(chance, depth - 1, '')}" for name in names) + "}"
+            "{"
+            + ", ".join(f"{name}: {random_document(rng, depth - 1, '')}" for name in names)
+            + "}"
         )
-    if way < 0.6:
+    if choice < 0.6:
         return (
             "["
-            + ",\n".join(document_of(chance, depth - 1, "") for _ in range(chance.randrange(6)))
+            + ",\n".join(random_document(rng, depth - 1, "") for _ in range(rng.randrange(6)))
             + "]"
         )
-    if way < 0.7:
-        return chance.choice(["1.10", "12345678901234567890", "1e400", "null", "true", "[]", '""'])
-    pieces = [piece_of(chance) for _ in range(chance.choice([1, 1, 1, 2, 5, 40]))]
-    return json.dumps("".join([*pieces, wrong]), ensure_ascii=chance.random() < 0.5)
+    if choice < 0.7:
+        return rng.choice(["1.10", "12345678901234567890", "1e400", "null", "true", "[]", '""'])
+    pieces = [random_piece(rng) for _ in range(rng.choice([1, 1, 1, 2, 5, 40]))]
+    return json.dumps("".join([*pieces, invalid]), ensure_ascii=rng.random() < 0.5)
 
 
-def piece_of(chance: random.Random) -> str:
-    if chance.random() < 0.4:
-        return chance.choice(ODD[:9] + ODD[10:19])
-    return (
-        f"{{{{ {chance.choice([*NAMES, 'alert.labels.service.name'])}{chance.choice(DEFAULTS)} }}}}"
-    )
+def random_piece(rng: random.Random) -> str:
+    if rng.random() < 0.4:
+        return rng.choice(PIECES[:9] + PIECES[10:19])
+    return f"{{{{ {rng.choice([*NAMES, 'alert.labels.service.name'])}{rng.choice(DEFAULTS)} }}}}"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
-"""An event of an alert, as a message tells it."""
+"""An event of an alert, which a message reports."""
 
 from dataclasses import dataclass
 
-from delivery.alerts.alert import Alert
+from delivery.alerts.alert import Alert, AlertStatus
+
+MAX_TIMESTAMP = 10**15
 
 
 @dataclass(frozen=True)
 class Event:
-    """What a message tells: an alert, the number of its delivery, the time (epoch milliseconds), whether it is a repeat."""
+    """One opening, closing or repeat of an alert.
+
+    `number` is the number of the delivery, `at` the time in milliseconds since the epoch.
+    """
 
     alert: Alert
     number: int
@@ -15,6 +20,23 @@ class Event:
     repeated: bool = False
 
     @property
-    def stamp(self) -> int:
-        """The time as signatures name it: no negative number, and none of thousands of digits."""
-        return min(max(self.at, 0), 10**15)
+    def name(self) -> str:
+        """Uptrace's event name (its documentation says `state-changed`, its code sends this)."""
+        if self.repeated:
+            return "recurring"
+        return "status-changed" if self.alert.status == AlertStatus.CLOSED else "created"
+
+    @property
+    def message_id(self) -> str:
+        """The `webhook-id`, the same at every attempt."""
+        return f"msg_{self.number}"
+
+    @property
+    def started_at(self) -> int:
+        """The start of the alert, or the time of the event if it is unknown."""
+        return self.at if self.alert.starts_at is None else self.alert.starts_at
+
+    @property
+    def timestamp(self) -> int:
+        """The time for signatures: never negative, and never thousands of digits long."""
+        return min(max(self.at, 0), MAX_TIMESTAMP)

@@ -1,27 +1,30 @@
-"""Makes the message of a channel for an alert: the same for tests, previews and deliveries."""
+"""Builds the message of a channel for an alert, the same for tests, previews and deliveries."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from delivery.event import Event
 from delivery.guard.url import ParsedUrl, parse_url
+from delivery.json_text import dumps
 from delivery.kinds import kinds
 from delivery.kinds.spec import Kind
 from delivery.outcome import SuggestedFix
 from delivery.response import Judgement, Response, judge_by_status
 from delivery.settings import Settings
 from delivery.template import TemplateError
+from delivery.text import AlertText
 
 
 class MessageError(ValueError):
-    """The message cannot be made as the channel stands (a damaged row, or one of a newer version); a sentence."""
+    """The channel cannot make a message, such as a damaged row; the text is a sentence."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What goes to the receiver: where, how, and the exact body. `id` is the `webhook-id`, the same on every retry.
+    """A message to a receiver.
 
-    `pace` is the vendor's rate, and `at_vendor` says whether the message goes to the vendor's own server.
+    `id` is the `webhook-id`, the same on every retry. `at_vendor` says that the message goes to the
+    vendor's own server, where its `rate_limit` holds.
     """
 
     id: str
@@ -34,44 +37,60 @@ class Message:
     at_vendor: bool = False
     judge: Callable[[Response], Judgement] = field(default=judge_by_status, compare=False)
     suggest_fix: Callable[[Response], SuggestedFix | None] = field(
-        default=lambda _answer: None, compare=False
+        default=lambda _response: None, compare=False
     )
 
 
 def build(
     settings: Settings, event: Event, at: int | None = None, fixed: str | None = None
 ) -> Message:
-    """The message. Total in the alert; raises InvalidUrl or Unsendable when the channel itself cannot be used.
+    """Build the message, whatever the alert holds.
 
-    `at` is the time of this attempt (epoch milliseconds, the event's own when it is not given), which some kinds sign, and
-    `fixed` the body of the first attempt: it stays to the letter, but where the signature in it must be fresh.
+    `at` is the time of this attempt in milliseconds since the epoch, which some kinds sign; it
+    defaults to the event's. `fixed` is the body of the first attempt: it is sent again unchanged
+    unless the kind signs its body.
+
+    Raises:
+        InvalidUrl: If the channel's URL cannot be read.
+        MessageError: If the channel cannot make a message.
     """
     kind = _kind_of(settings)
-    method = settings.method if "method" in kind.uses else "POST"
     attempt = event if at is None else replace(event, at=at)
-    if method == "GET" or fixed is None or kind.signs_body:
-        fixed = "" if method == "GET" else body_of(settings, attempt if kind.signs_body else event)
-    body, target = fixed, kind.complete_url(parse_url(settings.url), settings, attempt)
-    pasted = kind.match_url(target)
+    method = settings.method if "method" in kind.uses else "POST"
+    if method == "GET":
+        body = ""
+    elif kind.signs_body:
+        body = body_of(settings, attempt)
+    elif fixed is None:
+        body = body_of(settings, event)
+    else:
+        body = fixed
+    target = kind.request_url(parse_url(settings.url), settings, AlertText(attempt))
+    recognized = kind.match_url(target)
     return Message(
-        id=f"msg_{event.number}",
+        id=event.message_id,
         method=method,
         target=target,
         body=body.encode("utf-8", "replace"),
-        rate_limit=kind.rate_limit,
-        at_vendor=pasted is not None and pasted.certain,
         headers=tuple(kind.headers(settings)),
+        rate_limit=kind.rate_limit,
+        at_vendor=recognized is not None and recognized.certain,
         judge=kind.judge,
         suggest_fix=lambda response: kind.suggest_fix(response, settings),
     )
 
 
 def body_of(settings: Settings, event: Event) -> str:
-    """The body of the message alone. Raises Unsendable."""
+    """Return the body of the message.
+
+    Raises:
+        MessageError: If the channel cannot make a message.
+    """
     try:
-        return _kind_of(settings).body(settings, event)
-    except TemplateError as problem:
-        raise MessageError(str(problem)) from None
+        body = _kind_of(settings).body(settings, AlertText(event))
+    except TemplateError as error:
+        raise MessageError(str(error)) from None
+    return body if isinstance(body, str) else dumps(body)
 
 
 def _kind_of(settings: Settings) -> Kind:

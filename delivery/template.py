@@ -1,7 +1,9 @@
-r"""A person's own body: a JSON document whose texts may hold `{{ name }}`. It is parsed first and filled in after.
+r"""Templates: JSON documents whose strings may hold `{{ name }}` placeholders.
 
-`{{ alert.url | "none" }}` has a default: a text in either quotes, a number, true, false or null. A placeholder that is a whole
-text keeps its value's type, any other becomes a part of the text. A brace that is written as `\u007b` is only a brace.
+A template is parsed first and rendered afterwards, so the result is always valid JSON.
+`{{ alert.url | "none" }}` has a default: a string in either quotes, a number, true, false or null.
+A placeholder that is a whole string keeps the type of its value; any other becomes a part of the
+string. A brace that is written as `\u007b` is only a brace.
 """
 
 import difflib
@@ -16,175 +18,205 @@ from pathlib import Path
 from typing import NamedTuple
 
 from delivery import json_text
-from delivery.alerts import samples as sample_alerts
-from delivery.alerts.alert import rfc3339, to_text
-from delivery.event import Event
+from delivery.alerts.alert import rfc3339
 from delivery.json_text import dumps
-from delivery.kinds.webhook import event_name
 from delivery.text import MARK, AlertText, truncate, utf8_length
 
-LARGEST_BYTES = 256 * 1024
-NAMES: dict[str, str] = tomllib.loads(
+MAX_BYTES = 256 * 1024
+# The names, each with its `meaning` and an `example`.
+NAMES: dict[str, dict[str, str]] = tomllib.loads(
     Path(__file__).with_name("names.toml").read_text(encoding="utf-8")
 )
-_FAMILIES = ("alert.labels.", "alert.annotations.")
+_PREFIXES = ("alert.labels.", "alert.annotations.")
 _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")([ \t\r\n]*:)?|[^" \t\r\n]+')
-_SOUND = re.compile(
+_BRACES = re.compile(r"\{\{((?:(?!\{\{).)*?)\}\}|\{\{|\}\}")
+_UNMATCHED = {
+    "{{": "{{ has no }} in the same string.",
+    "}}": "}} has no {{ before it.",
+}
+_WHOLE_CHARACTERS = re.compile(
     r"(?:[^\\\ud800-\udfff]+|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u(?![dD][89a-fA-F])|\\[^u])*"
 )
+_WHOLE_ESCAPES = re.compile(r"(?:[^\\]+|\\u.{4}|\\[^u])*")
 _DEFAULT = re.compile(
     r""""[^"]*"|'[^']*'|true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"""
 )
-_WHOLE = re.compile(r"(?:[^\\]+|\\u.{4}|\\[^u])*")
 _EMPTY = ("null", '""', "{}", "[]")
 
 
 class TemplateError(ValueError):
-    """The text is no template that can be filled in; a sentence that says where and why."""
+    """The text is not a valid template; a sentence with the place and the cause."""
 
 
-class Slot(NamedTuple):
-    """One placeholder; `alone` when it is a whole text. `default` is as it stands in the message, empty when there is none."""
+class Part(NamedTuple):
+    """A part of a template: text that stays, or a placeholder if there is a `name`.
 
-    name: str
-    alone: bool
-    default: str
+    `text` is the text that stays or the default of the placeholder, as JSON or a part of a string.
+    `whole` says that the placeholder is a whole string.
+    """
 
-    def or_default(self, text: str) -> str:
-        """The value's text, or the default where that says nothing."""
-        return self.default or text if text in (_EMPTY if self.alone else ("",)) else text
+    text: str
+    name: str = ""
+    whole: bool = False
+
+    def or_text(self, value: str) -> str:
+        """Return the rendered value, or the text if the value is empty."""
+        empty = value in _EMPTY if self.whole else not value
+        if empty and self.text:
+            return self.text
+        return value
 
 
 @dataclass(frozen=True)
 class Template:
-    """The JSON as it was typed, without the blanks around it, in turn with the placeholders."""
+    """A parsed template: its JSON without white space, cut at the placeholders."""
 
-    parts: tuple[str | Slot, ...]
+    parts: tuple[Part, ...]
 
-    def fill(self, values: Mapping[str, object]) -> str:
-        """The JSON with the values, whatever they are. Over 256 KB, each is cut to an equal share; the text around stays."""
-        texts = self._texts(values, LARGEST_BYTES)
+    def render(self, values: Mapping[str, object]) -> str:
+        """Return the JSON with these values, of any type, in place of the placeholders.
+
+        If it would exceed 256 KB, each value is cut to an equal share; the text around them stays.
+        """
+        texts = self._texts(values, MAX_BYTES)
         sizes = {part: utf8_length(text) for part, text in texts.items()}
-        if sum(sizes[part] for part in self.parts) > LARGEST_BYTES:
-            own = sum(
-                utf8_length(part.default if isinstance(part, Slot) else part) for part in self.parts
-            )
-            slots = sum(isinstance(part, Slot) for part in self.parts)
-            texts = self._texts(values, (LARGEST_BYTES - own) // slots)
+        if sum(sizes[part] for part in self.parts) > MAX_BYTES:
+            fixed = sum(utf8_length(part.text) for part in self.parts)
+            placeholders = [part for part in self.parts if part.name]
+            texts = self._texts(values, (MAX_BYTES - fixed) // len(placeholders))
         return "".join(texts[part] for part in self.parts)
 
-    def _texts(self, values: Mapping[str, object], most: int) -> dict[str | Slot, str]:
-        uses = {(part.name, part.alone) for part in self.parts if isinstance(part, Slot)}
-        shown = {(name, alone): _shown(values.get(name, ""), alone, most) for name, alone in uses}
-        return {
-            one: one.or_default(shown[one[:2]]) if isinstance(one, Slot) else one
-            for one in set(self.parts)
-        }
+    def _texts(self, values: Mapping[str, object], max_bytes: int) -> dict[Part, str]:
+        """Return the text of each part; each value is rendered once."""
+
+        @cache
+        def rendered(name: str, whole: bool) -> str:
+            return _render(values.get(name, ""), whole, max_bytes)
+
+        return {part: part.or_text(rendered(part.name, part.whole)) for part in set(self.parts)}
 
 
 def parse(text: str, strict: bool = True) -> Template:
-    """The template; raises TemplateProblem. An unknown name is one too, unless not `strict`: then it is empty."""
+    """Parse a template.
+
+    An unknown name is an error if `strict`, else it has an empty value.
+
+    Raises:
+        TemplateError: If the text is not a valid template.
+    """
     try:
         json_text.check(text)
     except json_text.JsonError as error:
         raise TemplateError(str(error)) from None
-    sound = _SOUND.match(text)
-    if sound and sound.end() < len(text):
-        raise _problem(text, sound.end(), "half of a character stands here, which cannot be sent.")
-    return Template(
-        tuple(part for token in _TOKEN.finditer(text) for part in _parts(text, token, strict))
-    )
+    return Template(tuple(_Parser(text, strict).parts()))
 
 
-def values_of(event: Event) -> dict[str, object]:
-    """What the names stand for; a time that is not known is None."""
-    alert, words = event.alert, AlertText(event.alert)
-    return {
-        **{
-            f"alert.{part}": getattr(alert, part)
-            for part in ("id", "name", "status", "type", "url", "labels", "annotations")
-        },
-        **{f"alert.labels.{name}": text for name, text in alert.labels.items()},
-        **{f"alert.annotations.{name}": text for name, text in alert.annotations.items()},
-        "alert.severity": words.severity,
-        "alert.summary": words.summary,
+def placeholder_values(text: AlertText) -> dict[str, object]:
+    """Return the value of every name; an unknown time is None."""
+    event = text.event
+    alert = event.alert
+    values: dict[str, object] = {
+        "alert.id": alert.id,
+        "alert.name": alert.name,
+        "alert.status": alert.status,
+        "alert.type": alert.type,
+        "alert.severity": text.severity,
+        "alert.summary": text.summary,
+        "alert.url": alert.url,
+        "alert.labels": alert.labels,
+        "alert.annotations": alert.annotations,
         "alert.starts_at": rfc3339(alert.starts_at) or None,
         "alert.starts_at_ms": alert.starts_at,
         "alert.ends_at": rfc3339(alert.ends_at) or None,
         "alert.ends_at_ms": alert.ends_at,
-        "message.id": f"msg_{event.number}",
+        "message.id": event.message_id,
         "message.at": rfc3339(event.at),
-        "message.event": event_name(event),
+        "message.event": event.name,
     }
+    for name, label in alert.labels.items():
+        values[f"alert.labels.{name}"] = label
+    for name, annotation in alert.annotations.items():
+        values[f"alert.annotations.{name}"] = annotation
+    return values
 
 
-@cache
-def samples() -> tuple[tuple[str, str, str], ...]:
-    """Each name with its meaning and a value, from an alert that is closed, since that has them all."""
-    at = 1772444490004
-    values = values_of(
-        Event(sample_alerts.samples(at, "https://tocsin.example/alerts/4711")["closed"], 4711, at)
-    )
-    return tuple((name, meaning, to_text(values[name])) for name, meaning in NAMES.items())
+@dataclass(frozen=True)
+class _Parser:
+    """Cuts a valid JSON text at its placeholders."""
 
+    text: str
+    strict: bool
 
-def _parts(text: str, token: re.Match, strict: bool) -> Iterator[str | Slot]:
-    string, place = token[1], token.start() - 2
-    if not string or token[2]:
-        yield f"{string}:" if string else token[0]
-        return
-    alone = string.startswith('"{{') and string.endswith('}}"') and string.count("{{") == 1
-    for number, piece in enumerate(string.split("{{")):
-        inside, closing, after = piece.partition("}}") if number else ("", "", piece)
-        if number and not closing:
-            raise _problem(text, place, "{{ has no }} in the same text.")
-        if "}}" in after:
-            raise _problem(
-                text, place + 2 + piece.rindex(after) + after.index("}}"), "}} has no {{ before it."
+    def parts(self) -> Iterator[Part]:
+        """Yield the parts of the template."""
+        whole = _WHOLE_CHARACTERS.match(self.text)
+        if whole and whole.end() < len(self.text):
+            raise self._error(whole.end(), "this is half of a character, which cannot be sent.")
+        for token in _TOKEN.finditer(self.text):
+            string, colon = token.groups()
+            if not string:
+                yield Part(token[0])
+            elif colon:
+                yield Part(f"{string}:")
+            else:
+                yield from self._string(string, token.start())
+
+    def _string(self, string: str, start: int) -> Iterator[Part]:
+        end = 0
+        for braces in _BRACES.finditer(string):
+            position = start + braces.start()
+            inside = braces[1]
+            if inside is None:
+                raise self._error(position, _UNMATCHED[braces[0]])
+            whole = len(braces[0]) == len(string) - len('""')
+            placeholder = self._placeholder(inside, whole, position)
+            if whole:
+                yield placeholder
+                return
+            yield Part(string[end : braces.start()])
+            yield placeholder
+            end = braces.end()
+        yield Part(string[end:])
+
+    def _placeholder(self, inside: str, whole: bool, position: int) -> Part:
+        parts = json.loads(f'"{inside}"').partition("|")
+        name, bar, default = map(str.strip, parts)
+        if not name:
+            message = "a name is missing between {{ and }}, such as {{ alert.name }}."
+            raise self._error(position, message)
+        if self.strict and not _is_known(name):
+            raise self._error(position, _unknown(name))
+        if bar and not _DEFAULT.fullmatch(default):
+            message = (
+                "the default after | must be a string in quotes, a number, true, false or null."
             )
-        if number:
-            yield _slot(text, inside, place, alone, strict)
-        yield "" if alone else after
-        place += 2 + len(piece)
+            raise self._error(position, message)
+        if default[:1] in ("'", '"'):
+            default = dumps(default[1:-1])
+        return Part(default if whole else _unquote(default), name, whole)
+
+    def _error(self, position: int, message: str) -> TemplateError:
+        return TemplateError(f"{json_text.place(self.text, position)}: {message}")
 
 
-def _slot(text: str, inside: str, place: int, alone: bool, strict: bool) -> Slot:
-    name, bar, default = (one.strip() for one in json.loads(f'"{inside}"').partition("|"))
-    if not name:
-        raise _problem(
-            text, place, "a name is missing between {{ and }}, such as {{ alert.name }}."
-        )
-    if (
-        strict
-        and name not in NAMES
-        and not any(name.startswith(one) and name != one for one in _FAMILIES)
-    ):
-        raise _problem(text, place, _unknown(name))
-    if bar and not _DEFAULT.fullmatch(default):
-        raise _problem(
-            text,
-            place,
-            "the default behind | must be a text in quotes, a number, true, false or null.",
-        )
-    literal = dumps(default[1:-1]) if default[:1] in ("'", '"') else default
-    return Slot(name, alone, literal if alone else _inside(literal))
-
-
-def _problem(text: str, place: int, words: str) -> TemplateError:
-    return TemplateError(f"{json_text.place(text, place)}: {words}")
+def _is_known(name: str) -> bool:
+    return name in NAMES or (name.startswith(_PREFIXES) and name not in _PREFIXES)
 
 
 def _unknown(name: str) -> str:
-    shown = truncate("".join(filter(str.isprintable, name[:120])), 60)
-    last = shown.rpartition(".")[2]
-    near = difflib.get_close_matches(
-        shown.lower(), [*NAMES, *(family + last for family in _FAMILIES if last)], 1, 0.5
-    )
-    return f"{shown} is not known; {f'did you mean {near[0]}?' if near else 'names begin with alert. or message.'}"
+    quoted = truncate("".join(filter(str.isprintable, name[:120])), 60)
+    last = quoted.rpartition(".")[2]
+    candidates = list(NAMES)
+    if last:
+        candidates += [prefix + last for prefix in _PREFIXES]
+    matches = difflib.get_close_matches(quoted.lower(), candidates, 1, 0.5)
+    if matches:
+        return f"{quoted} is not known; did you mean {matches[0]}?"
+    return f"{quoted} is not known; names begin with alert. or message."
 
 
-def _json(value: object) -> str:
-    """The value as JSON; null for what is none, such as NaN or a list within itself."""
+def _to_json(value: object) -> str:
+    """Return the value as JSON; null for a value that JSON cannot hold, such as NaN."""
     try:
         text = json.dumps(
             value,
@@ -198,39 +230,39 @@ def _json(value: object) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _shown(value: object, alone: bool, most: int) -> str:
-    """What stands for the value in the message, in at most so many bytes."""
-    literal = _json(value)
-    if not alone:
-        return _shortened(_inside(literal), most)
-    if utf8_length(literal) <= most:
+def _render(value: object, whole: bool, max_bytes: int) -> str:
+    """Return the value as JSON, or as a part of a JSON string, in at most `max_bytes`."""
+    literal = _to_json(value)
+    if not whole:
+        return _truncate(_unquote(literal), max_bytes)
+    if utf8_length(literal) <= max_bytes:
         return literal
-    return (
-        _fewer(value, most)
-        if isinstance(value, dict)
-        else f'"{_shortened(_inside(literal), most - 2)}"'
-    )
+    if isinstance(value, dict):
+        return _truncate_object(value, max_bytes)
+    return f'"{_truncate(_unquote(literal), max_bytes - 2)}"'
 
 
-def _inside(literal: str) -> str:
-    """The JSON as a part of a JSON string."""
-    return (
-        literal[1:-1] if literal[:1] == '"' else "" if literal in _EMPTY else dumps(literal)[1:-1]
-    )
+def _unquote(literal: str) -> str:
+    """Return the JSON value as a part of a JSON string; an empty value is an empty text."""
+    if literal.startswith('"'):
+        return literal[1:-1]
+    return "" if literal in _EMPTY else dumps(literal)[1:-1]
 
 
-def _shortened(inside: str, most: int) -> str:
-    """So many bytes of a JSON string, no escape torn apart, with a mark at their end."""
-    whole = utf8_length(inside) <= most or _WHOLE.match(
-        inside.encode()[: most - utf8_length(MARK)].decode(errors="ignore")
-    )
-    return f"{whole[0]}{MARK}" if isinstance(whole, re.Match) else inside
+def _truncate(inside: str, max_bytes: int) -> str:
+    """Cut a part of a JSON string, with a mark at its end, without cutting an escape apart."""
+    if utf8_length(inside) <= max_bytes:
+        return inside
+    cut = inside.encode()[: max_bytes - utf8_length(MARK)].decode(errors="ignore")
+    whole = _WHOLE_ESCAPES.match(cut)
+    return f"{whole[0] if whole else ''}{MARK}"
 
 
-def _fewer(members: dict, most: int) -> str:
-    """The shortest members of an object, as many as so many bytes hold, and a mark for the others."""
-    texts = sorted(
-        (f"{_json(str(name))}:{_json(value)}," for name, value in members.items()), key=utf8_length
-    )
-    fitting = sum(total <= most - 13 for total in accumulate(map(utf8_length, texts)))
-    return f'{{{"".join(texts[:fitting])}"{MARK}":"{MARK}"}}'
+def _truncate_object(members: dict, max_bytes: int) -> str:
+    """Return the shortest members of an object that fit, and a mark for the others."""
+    mark = f'"{MARK}":"{MARK}"'
+    room = max_bytes - utf8_length(mark) - len("{}")
+    texts = [f"{_to_json(str(name))}:{_to_json(value)}," for name, value in members.items()]
+    texts.sort(key=utf8_length)
+    count = sum(total <= room for total in accumulate(map(utf8_length, texts)))
+    return f"{{{''.join(texts[:count])}{mark}}}"

@@ -1,91 +1,99 @@
-"""What a message for people says of an alert, and how a text is cut to what a vendor takes."""
+"""The texts of an alert for messages that people read: summary, escaping and truncation."""
 
 import hashlib
 import html
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from delivery.alerts.alert import Alert, AlertStatus
+from delivery.alerts.alert import AlertStatus
+from delivery.event import Event
 from delivery.guard.url import MAX_URL_LENGTH, InvalidUrl, parse_url
 
 MARK = "…"
-MOST_FACTS, MOST_LETTERS = 20, 4000
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
-_SEVERITIES = {
-    "critical": ("critical", "fatal", "emergency", "page", "disaster", "p1", "sev1"),
-    "error": ("error", "err", "high", "major", "p2", "sev2"),
-    "warning": ("warning", "warn", "medium", "minor", "average", "p3", "sev3"),
-    "info": (
-        "info",
-        "information",
-        "informational",
-        "low",
-        "notice",
-        "debug",
-        "none",
-        "ok",
-        "p4",
-        "p5",
-        "sev4",
-    ),
+MAX_LABELS = 20
+MAX_LABEL_LENGTH = 4000
+DEFAULT_SEVERITY = "error"
+_SEVERITY_NAMES = {
+    "critical": "critical fatal emergency page disaster p1 sev1",
+    "error": "error err high major p2 sev2",
+    "warning": "warning warn medium minor average p3 sev3",
+    "info": "info information informational low notice debug none ok p4 p5 sev4",
 }
+_SEVERITIES = {
+    name: severity for severity, names in _SEVERITY_NAMES.items() for name in names.split()
+}
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+_ZERO_WIDTH_SPACE = "\u200b"
+_MENTIONS = {ord(letter): letter + _ZERO_WIDTH_SPACE for letter in "<@*]"}
+_MARKDOWN = {ord(letter): f"\\{letter}" for letter in r"\`*_~|[]()#>"}
+_MARKDOWN.update({ord(letter): letter + _ZERO_WIDTH_SPACE for letter in "<@"})
 
 
 def utf16_length(text: str) -> int:
-    """The length in UTF-16 units, as most vendors count characters; never less than any other count of characters."""
+    """Return the length in UTF-16 code units.
+
+    Most vendors count characters this way, and no other count of characters is higher.
+    """
     return len(text.encode("utf-16-le", "replace")) // 2
 
 
 def utf8_length(text: str) -> int:
-    """The length in bytes of UTF-8."""
+    """Return the length in bytes of UTF-8."""
     return len(text.encode("utf-8", "replace"))
 
 
 def json_length(text: str) -> int:
-    """The length in bytes as a text of a JSON message."""
+    """Return the length in bytes inside a JSON string."""
     return utf8_length(json.dumps(text, ensure_ascii=False)) - 2
 
 
 def truncate(
     text: str,
-    most: int,
+    max_length: int,
     measure: Callable[[str], int] = utf16_length,
     escape: Callable[[str], str] = str,
 ) -> str:
-    """The text, escaped; where that is longer than `most`, as much of it as fits with a mark at its end."""
-    whole = escape(text[: most + 1])
-    if len(text) <= most and measure(whole) <= most:
-        return whole
-    low, high = 0, min(len(text), most)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if measure(escape(text[:middle]) + MARK) <= most:
-            low = middle
-        else:
-            high = middle - 1
-    return escape(text[:low].rstrip()) + MARK if most >= measure(MARK) else ""
+    """Return the escaped text, cut to fit and marked if it is too long.
+
+    `max_length` is in the unit of `measure` and holds for the escaped text. No escape is cut apart.
+    """
+    if len(text) <= max_length:
+        escaped = escape(text)
+        if measure(escaped) <= max_length:
+            return escaped
+    room = max_length - measure(MARK)
+    if room < 0:
+        return ""
+    ends = range(1, min(len(text), max_length) + 1)
+    end = bisect_right(ends, room, key=lambda end: measure(escape(text[:end])))
+    return escape(text[:end].rstrip()) + MARK
 
 
 @dataclass(frozen=True)
 class AlertText:
-    """An alert in words. Every text is free of control characters but line ends, and may be of any length."""
+    """The texts of an event's alert.
 
-    alert: Alert
+    They hold no control characters except line feeds, and may be of any length: truncate them to
+    the limits of the vendor.
+    """
+
+    event: Event
 
     @property
     def closed(self) -> bool:
-        """Whether the alert is over."""
-        return self.alert.status == AlertStatus.CLOSED
+        """Whether the alert is closed."""
+        return self.event.alert.status == AlertStatus.CLOSED
 
     @cached_property
     def name(self) -> str:
-        """The alert's name, in one line."""
-        return " ".join(clean(self.alert.name).split()) or "Alert"
+        """The name of the alert on one line, never empty."""
+        return " ".join(clean(self.event.alert.name).split()) or "Alert"
 
     @property
     def state(self) -> str:
@@ -94,107 +102,116 @@ class AlertText:
 
     @property
     def title(self) -> str:
-        """`FIRING: disk almost full`."""
+        """State and name, such as `FIRING: disk almost full`."""
         return f"{self.state}: {self.name}"
 
     @property
     def color(self) -> int:
-        """Green when it is over, else red."""
+        """Green for a closed alert, red for an open one, as an RGB number."""
         return 0x2E8540 if self.closed else 0xD0342C
 
     @cached_property
     def summary(self) -> str:
-        """What the annotations say; empty when they say nothing."""
-        given = self.alert.annotations
-        return next(
-            (
-                text
-                for key in ("summary", "description", "message")
-                if (text := clean(given.get(key, "")).strip())
-            ),
-            "",
-        )
+        """The first annotation of `summary`, `description` and `message` that has a text."""
+        for key in ("summary", "description", "message"):
+            text = clean(self.event.alert.annotations.get(key, "")).strip()
+            if text:
+                return text
+        return ""
 
     @cached_property
-    def facts(self) -> list[tuple[str, str]]:
-        """The labels with a value, in the order of their names, at most twenty."""
-        labels = [
-            (name, text)
-            for name, text in sorted(self.alert.labels.items())
-            if text.strip() and name != "alertname"
-        ]
-        shown = [
-            (clean(name[:MOST_LETTERS]).strip(), clean(text[:MOST_LETTERS]).strip())
-            for name, text in labels[:MOST_FACTS]
-        ]
-        return [(name, text) for name, text in shown if name and text]
+    def labels(self) -> list[tuple[str, str]]:
+        """The first 20 labels with a value, sorted by name, without `alertname`."""
+        labels = self.event.alert.labels
+        names = [name for name in sorted(labels) if name != "alertname" and labels[name].strip()]
+        pairs = []
+        for key in names[:MAX_LABELS]:
+            name = clean(key[:MAX_LABEL_LENGTH]).strip()
+            value = clean(labels[key][:MAX_LABEL_LENGTH]).strip()
+            if name and value:
+                pairs.append((name, value))
+        return pairs
+
+    @property
+    def label_lines(self) -> str:
+        """The labels as lines of `name: value`."""
+        return "\n".join(f"{name}: {value}" for name, value in self.labels)
 
     @cached_property
     def link(self) -> str:
-        """The alert's own page in ASCII without quotes and parentheses; empty when it is no URL that a vendor would take."""
+        """The URL of the alert, empty if vendors would refuse it.
+
+        It is ASCII without quotes and parentheses, so that it can stand in any markup.
+        """
         try:
-            url = quote(parse_url(self.alert.url).url, "%/:?#[]@!$&*+,;=~")
+            url = quote(parse_url(self.event.alert.url).url, "%/:?#[]@!$&*+,;=~")
         except InvalidUrl:
             return ""
         return url if len(url) <= MAX_URL_LENGTH else ""
 
+    @property
+    def markdown_link(self) -> str:
+        """The link in Markdown, empty if there is none."""
+        return f"[Open alert]({self.link})" if self.link else ""
+
     @cached_property
     def severity(self) -> str:
-        """`critical`, `error`, `warning` or `info`, from the label `severity` or `priority`; `error` when neither says."""
-        given = self.alert.labels.get("severity") or self.alert.labels.get("priority") or ""
-        return next(
-            (level for level, words in _SEVERITIES.items() if given.strip().lower() in words),
-            "error",
-        )
+        """`critical`, `error`, `warning` or `info`, from the label `severity` or `priority`."""
+        labels = self.event.alert.labels
+        name = labels.get("severity") or labels.get("priority") or ""
+        return _SEVERITIES.get(name.strip().lower(), DEFAULT_SEVERITY)
 
     @property
-    def key(self) -> str:
-        """What a vendor knows the alert by: the same for open and closed, at most 71 plain letters."""
-        known = self.alert.id or json.dumps([self.alert.name, sorted(self.alert.labels.items())])
-        plain = re.fullmatch(r"[\w.:-]{1,64}", known, re.ASCII)
-        return f"tocsin-{known if plain else hashlib.sha256(known.encode('utf-8', 'replace')).hexdigest()}"
+    def level(self) -> str:
+        """`closed` for a closed alert, else the severity: the key of a vendor's priorities."""
+        return "closed" if self.closed else self.severity
 
-    def text(self) -> str:
-        """All of it but the title, line by line."""
-        return "\n".join(
-            [
-                *([self.summary] if self.summary else []),
-                *(f"{name}: {value}" for name, value in self.facts),
-            ]
-        )
+    @property
+    def dedup_key(self) -> str:
+        """The key that vendors know the alert by, open or closed: at most 71 plain characters."""
+        alert = self.event.alert
+        key = alert.id or json.dumps([alert.name, sorted(alert.labels.items())])
+        if not re.fullmatch(r"[\w.:-]{1,64}", key, re.ASCII):
+            key = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+        return f"tocsin-{key}"
+
+    @property
+    def details(self) -> str:
+        """The summary and the labels, a line each; empty if there are none."""
+        return f"{self.summary}\n{self.label_lines}".strip("\n")
+
+    @property
+    def details_or_title(self) -> str:
+        """The details, or the title where a vendor refuses an empty text."""
+        return self.details or self.title
 
 
 def clean(text: str) -> str:
-    """The text without control characters; what ends a line is a line end."""
-    return _CONTROL.sub(
-        lambda found: {"\t": " ", "\r": "\n"}.get(found[0], ""), text.replace("\r\n", "\n")
-    )
+    """Return the text without control characters, with `\\n` as its only line end."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
+    return _CONTROL.sub("", lines)
 
 
 def escape_html(text: str) -> str:
-    """The text for vendors that read tags, so that it holds none (and no `<!channel>`)."""
+    """Escape the text for vendors that read tags (also `<!channel>` in Slack)."""
     return html.escape(text, quote=False)
 
 
 def break_mentions(text: str) -> str:
-    """The text with a blank of no width behind what could begin a mention or end a link: for vendors that know no escaping."""
-    return re.sub(r"[<@*\]]", "\\g<0>\u200b", text)
+    """Disarm mentions and links with zero-width spaces, for vendors without an escape."""
+    return text.translate(_MENTIONS)
 
 
 def escape_markdown(text: str) -> str:
-    """The text for vendors that read Markdown, so that it holds none, and no mention."""
-    return re.sub(
-        r"([<@])|[\\`*_~|\[\]()#>]",
-        lambda found: f"{found[0]}\u200b" if found[1] else f"\\{found[0]}",
-        text,
-    )
+    """Escape the text for vendors that read Markdown, and disarm mentions."""
+    return text.translate(_MARKDOWN)
 
 
 def integer(text: str) -> int | str:
-    """The number that the text is, where a vendor tells numbers from names; else the text."""
+    """Return the number that the text spells, or the text if it spells none."""
     return int(text) if text.removeprefix("-").isdecimal() and len(text) < 19 else text
 
 
 def without_empty(**parts: Any) -> dict[str, Any]:
-    """The parts that say something: vendors refuse empty ones."""
+    """Return the parts that are not empty: vendors refuse empty ones."""
     return {name: part for name, part in parts.items() if part}

@@ -26,7 +26,7 @@ FILES = [ROOT / name for name in TOP] + [
     path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 # The aim is 5 000 lines in all; the house has outgrown it, and this bound keeps it from growing on unseen.
-MOST_LINES_OF_CODE, MOST_LINES_OF_A_KIND = 9500, 130
+MOST_LINES_OF_CODE, MOST_LINES_OF_A_KIND = 9500, 110
 
 
 def module_of(path):

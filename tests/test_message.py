@@ -1,4 +1,4 @@
-"""Messages: the exact shape of each kind, what a person typed to the letter, and promise 1: nothing absent breaks one."""
+"""Messages: their exact form, the payload as it was typed, and no alert that breaks one."""
 
 import json
 import random
@@ -39,22 +39,22 @@ RESOLVED = {**LATENCY, "status": "closed", "ends_at": "2026-03-02T09:41:30.004Z"
 
 
 def message_of(parts, kind="webhook", at=OPENED, number=NUMBER, repeated=False, **settings):
-    """The message of a channel of this kind for the alert that `parts` describes."""
-    given = Settings(**{"kind": kind, "url": URL, **settings})
-    return build(given, Event(Alert.read(parts), number, at, repeated))
+    """Return the message of a channel of this kind for the alert that `parts` describes."""
+    channel = Settings(**{"kind": kind, "url": URL, **settings})
+    return build(channel, Event(Alert.read(parts), number, at, repeated))
 
 
-def body_of(parts, kind="webhook", **given):
-    """Its body, parsed as strictly as a receiver may parse it."""
+def body_of(parts, kind="webhook", **options):
+    """Return the body of the message, parsed as strictly as a receiver may parse it."""
     return json.loads(
-        message_of(parts, kind, **given).body.decode("utf-8"), parse_constant=pytest.fail
+        message_of(parts, kind, **options).body.decode("utf-8"), parse_constant=pytest.fail
     )
 
 
-# --- the webhook kind: Uptrace's wire form --------------------------------------------------------------------------
+# --- the webhook kind: Uptrace's wire form ---
 
 
-def test_a_webhook_message_has_exactly_the_shape_that_uptrace_sends():
+def test_a_webhook_message_has_exactly_the_form_that_uptrace_sends():
     assert body_of(LATENCY, payload='{"team": "checkout", "tier": 1}') == {
         "id": "1772442900120457000",
         "eventName": "created",
@@ -71,7 +71,7 @@ def test_a_webhook_message_has_exactly_the_shape_that_uptrace_sends():
     }
 
 
-def test_a_closed_alert_is_a_changed_status_and_not_a_changed_state():
+def test_a_closed_alert_has_a_changed_status_and_not_a_changed_state():
     assert body_of(RESOLVED, at=CLOSED, number=1772444490004000000) == {
         "id": "1772444490004000000",
         "eventName": "status-changed",
@@ -88,7 +88,7 @@ def test_a_closed_alert_is_a_changed_status_and_not_a_changed_state():
     }
 
 
-def test_the_keys_of_a_webhook_message_come_in_the_order_of_uptrace():
+def test_the_keys_of_a_webhook_message_are_in_uptraces_order():
     body = body_of(LATENCY)
     assert list(body) == ["id", "eventName", "payload", "createdAt", "alert"]
     assert list(body["alert"]) == ["id", "url", "name", "type", "status", "createdAt"]
@@ -109,7 +109,7 @@ def test_a_repeat_is_recurring():
         ("x", "open"),
     ],
 )
-def test_the_status_is_open_unless_it_says_that_it_is_over(status, read):
+def test_the_status_is_open_unless_it_is_closed_or_resolved(status, read):
     body = body_of({**LATENCY, "status": status})
     assert body["alert"]["status"] == read
     assert body["eventName"] == {"open": "created", "closed": "status-changed"}[read]
@@ -151,7 +151,7 @@ def test_the_type_is_metric_or_error(given, read):
     ],
     ids=lambda text: ascii(text[:24]),
 )
-def test_the_payload_is_sent_to_the_letter(payload):
+def test_the_payload_is_sent_exactly_as_typed(payload):
     text = message_of(LATENCY, payload=payload).body.decode()
     assert f'"payload":{payload},"createdAt"' in text
     assert json.loads(text, parse_int=str, parse_float=str)["alert"]["id"] == "4711"
@@ -166,16 +166,16 @@ def test_an_empty_payload_is_null(payload):
     "payload",
     ["{", "NaN", "[object Object]", "'a'", "1 2", "\x00", '"\ud800', "[" * 1000, "é" * 70_000],
 )
-def test_a_stored_payload_that_is_no_json_goes_as_a_text_of_it(payload):
+def test_a_stored_payload_that_is_not_json_is_sent_as_a_string(payload):
     assert body_of(LATENCY, payload=payload)["payload"] == payload.replace("\ud800", "?")
 
 
-# --- the alertmanager kind ------------------------------------------------------------------------------------------
+# --- the alertmanager kind ---
 
 
-def alertmanager(parts, **given):
-    """The one alert of an alertmanager message."""
-    [alert] = body_of(parts, "alertmanager", **given)
+def alertmanager(parts, **options):
+    """Return the only alert of an Alertmanager message."""
+    [alert] = body_of(parts, "alertmanager", **options)
     return alert
 
 
@@ -261,7 +261,7 @@ def test_names_have_letters_digits_and_underscores_and_collisions_are_numbered(g
     assert alert["annotations"] == sent
 
 
-def test_three_names_that_collide_with_a_numbered_one_all_stay():
+def test_three_names_stay_when_they_collide_with_a_numbered_name():
     labels = alertmanager({"name": "Disk", "labels": {"a.b": "1", "a_b": "2", "a_b_2": "3"}})[
         "labels"
     ]
@@ -285,7 +285,7 @@ def test_an_open_alert_ends_long_after_now(starts, at):
     assert moment(alert["endsAt"]) > moment(alert["startsAt"])
 
 
-def test_an_open_alert_with_an_end_of_its_own_does_not_resolve_itself():
+def test_an_open_alert_with_an_end_does_not_resolve():
     assert moment(alertmanager({**LATENCY, "ends_at": OPENED - 1})["endsAt"]) > OPENED
 
 
@@ -316,7 +316,7 @@ def test_a_closed_alert_never_ends_before_it_starts(starts, ends, sent):
         (None, CLOSED + 1),
     ],
 )
-def test_a_closed_alert_is_over_for_alertmanager_even_when_its_times_lie_ahead(starts, ends):
+def test_a_closed_alert_with_times_in_the_future_is_resolved_now(starts, ends):
     alert = alertmanager({"status": "closed", "starts_at": starts, "ends_at": ends}, at=CLOSED)
     assert moment(alert["startsAt"]) <= moment(alert["endsAt"]) <= CLOSED
 
@@ -334,7 +334,7 @@ def test_a_closed_alert_is_over_for_alertmanager_even_when_its_times_lie_ahead(s
         True,
     ],
 )
-def test_a_link_that_is_none_is_left_out_because_alertmanager_would_refuse_the_alert(url):
+def test_an_invalid_link_is_left_out_because_alertmanager_would_refuse_the_alert(url):
     # Its API has `format: uri` there and answers 422 to the whole request.
     assert alertmanager({**LATENCY, "url": url})["generatorURL"] == ""
 
@@ -350,11 +350,11 @@ def test_a_link_that_is_none_is_left_out_because_alertmanager_would_refuse_the_a
         ("https://example.test/tunnel?to=am", "https://example.test/tunnel?to=am"),
     ],
 )
-def test_a_bare_address_of_an_alertmanager_is_completed(url, requested):
+def test_the_base_url_of_an_alertmanager_is_completed(url, requested):
     assert message_of(LATENCY, "alertmanager", url=url).target.url == requested
 
 
-def test_the_url_of_a_webhook_is_taken_as_it_is():
+def test_the_url_of_a_webhook_is_used_as_it_is():
     assert message_of(LATENCY, url="https://example.test").target.url == "https://example.test/"
     assert (
         message_of(LATENCY, url="https://example.test/a/?b=%20#c").target.url
@@ -362,11 +362,11 @@ def test_the_url_of_a_webhook_is_taken_as_it_is():
     )
 
 
-# --- the message around the body ------------------------------------------------------------------------------------
+# --- the message around the body ---
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_webhook_uses_its_own_method_and_an_alertmanager_takes_posts_only(method):
+def test_a_webhook_uses_its_own_method_and_alertmanager_only_post(method):
     assert message_of(LATENCY, method=method).method == method
     assert message_of(LATENCY, "alertmanager", method=method).method == "POST"
 
@@ -385,18 +385,18 @@ def test_the_id_and_the_body_are_the_same_at_every_attempt(kind):
 
 
 @pytest.mark.parametrize("kind", ["", "Webhook", "slack-of-a-newer-version", "__init__", "\x00"])
-def test_a_kind_that_is_not_known_is_said_to_be_unknown(kind):
+def test_an_unknown_kind_is_an_error(kind):
     with pytest.raises(MessageError):
         message_of(LATENCY, kind)
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "http://[", "ftp://example.test/"])
-def test_a_url_that_cannot_be_read_is_said_to_be_invalid(url):
+def test_an_invalid_url_is_an_error(url):
     with pytest.raises(InvalidUrl):
         message_of(LATENCY, url=url)
 
 
-def test_every_kind_is_a_file_of_its_own_with_words_for_the_form():
+def test_every_kind_has_a_label_and_help_and_is_sorted_by_label():
     assert {"webhook", "alertmanager"} <= set(kinds())
     for name, kind in kinds().items():
         assert kind.name == name
@@ -408,14 +408,14 @@ def test_every_kind_is_a_file_of_its_own_with_words_for_the_form():
     )
 
 
-def test_a_sample_alert_is_open_starts_now_and_says_that_it_is_a_test():
+def test_a_sample_alert_is_open_starts_now_and_names_itself_a_test():
     alert = sample_alert(OPENED, "http://127.0.0.1:8000/channels/1/edit")
     assert (alert.status, alert.starts_at, alert.ends_at) == ("open", OPENED, None)
     assert "test" in alert.name.lower()
     assert alert.url == "http://127.0.0.1:8000/channels/1/edit"
 
 
-# --- promise 1: an optional thing that is absent never breaks a message ---------------------------------------------
+# --- a missing optional value never breaks a message ---
 
 
 PARTS = ["id", "name", "status", "type", "labels", "annotations", "starts_at", "ends_at", "url"]
@@ -425,7 +425,7 @@ CIRCLE.append(CIRCLE)
 
 
 def nested(levels):
-    """A list that deep."""
+    """Return a list with this many levels."""
     value = []
     for _ in range(levels):
         value = [value]
@@ -433,73 +433,68 @@ def nested(levels):
 
 
 WRONG = [
-    *(
-        MISSING,
-        None,
-        "",
-        " ",
-        "\x00",
-        "x",
-        "\ud800",
-        "é🔔\u202e",
-        "NaN",
-        "9" * 5000,
-        "2026-03-02T09:15:00Z",
-        "0001-01-01T00:00:00Z",
-    ),
-    *(
-        "9999-12-31T23:59:59Z",
-        "0001-01-01T00:00:00+14:00",
-        "9999-12-31T23:59:59-14:00",
-        "2026-02-30T00:00:00Z",
-    ),
-    *(
-        True,
-        False,
-        0,
-        -1,
-        1.5,
-        2**63,
-        -(2**63),
-        10**400,
-        10**5000,
-        1e308,
-        -1e308,
-        float("nan"),
-        float("inf"),
-        float("-inf"),
-    ),
-    *(
-        [],
-        {},
-        [None],
-        {"a": None},
-        {"": ""},
-        {None: None, 1: 2, ("a",): {}},
-        {"a": {"b": [float("nan")]}},
-        {"alertname": []},
-    ),
-    *(
-        {"a.b": 1, "a_b": 2},
-        {"\ud800": "\ud800"},
-        {"alertname": "\ud800"},
-        b"bytes",
-        object(),
-        datetime(2026, 3, 2, tzinfo=UTC),
-        {1, 2},
-    ),
-    *(CIRCLE, {"a": CIRCLE}, nested(50), nested(50_000), {"a": nested(50_000)}, "x" * 300_000),
+    MISSING,
+    None,
+    "",
+    " ",
+    "\x00",
+    "x",
+    "\ud800",
+    "é🔔\u202e",
+    "NaN",
+    "9" * 5000,
+    "2026-03-02T09:15:00Z",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+    "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59-14:00",
+    "2026-02-30T00:00:00Z",
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    2**63,
+    -(2**63),
+    10**400,
+    10**5000,
+    1e308,
+    -1e308,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    [],
+    {},
+    [None],
+    {"a": None},
+    {"": ""},
+    {None: None, 1: 2, ("a",): {}},
+    {"a": {"b": [float("nan")]}},
+    {"alertname": []},
+    {"a.b": 1, "a_b": 2},
+    {"\ud800": "\ud800"},
+    {"alertname": "\ud800"},
+    b"bytes",
+    object(),
+    datetime(2026, 3, 2, tzinfo=UTC),
+    {1, 2},
+    CIRCLE,
+    {"a": CIRCLE},
+    nested(50),
+    nested(50_000),
+    {"a": nested(50_000)},
+    "x" * 300_000,
 ]
 
 
 def moment(text):
-    """The time that a message names, in milliseconds; fails when it is no RFC 3339."""
+    """Return the time in milliseconds; fail if it is not RFC 3339."""
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text), text
     return milliseconds(text)
 
 
 def check_webhook(message):
-    """Fails unless this is a whole webhook message."""
+    """Fail unless this is a complete webhook message."""
     body = json.loads(message.body.decode("utf-8"), parse_constant=pytest.fail)
     assert list(body) == ["id", "eventName", "payload", "createdAt", "alert"]
     alert = body["alert"]
@@ -514,7 +509,7 @@ def check_webhook(message):
 
 
 def check_alertmanager(message):
-    """Fails unless Alertmanager takes this message."""
+    """Fail unless Alertmanager accepts this message."""
     [alert] = json.loads(message.body.decode("utf-8"), parse_constant=pytest.fail)
     assert list(alert) == ["labels", "annotations", "startsAt", "endsAt", "generatorURL"]
     assert "alertname" in alert["labels"]
@@ -530,7 +525,7 @@ CHECKS = {"webhook": check_webhook, "alertmanager": check_alertmanager}
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("value", WRONG, ids=lambda value: type(value).__name__)
-def test_an_alert_with_a_part_that_is_missing_or_wrong_still_makes_a_message(part, value):
+def test_an_alert_with_a_missing_or_wrong_part_still_makes_a_message(part, value):
     for status in ("open", "closed"):
         parts = {**LATENCY, "status": status, part: value}
         if value is MISSING:
@@ -556,12 +551,12 @@ def test_an_alert_with_a_part_that_is_missing_or_wrong_still_makes_a_message(par
         {1: 2},
     ],
 )
-def test_an_alert_of_which_nothing_is_given_still_makes_a_message(kind, parts):
+def test_an_empty_alert_still_makes_a_message(kind, parts):
     CHECKS[kind](message_of(parts, kind))
 
 
 @pytest.mark.parametrize("kind", CHECKS)
-def test_an_alert_with_every_part_wrong_at_once_still_makes_a_message(kind):
+def test_an_alert_with_every_part_wrong_still_makes_a_message(kind):
     for value in WRONG[1:]:
         CHECKS[kind](message_of(dict.fromkeys(PARTS, value), kind))
 
@@ -591,7 +586,7 @@ _alerts = st.one_of(_anything, st.fixed_dictionaries({}, optional=dict.fromkeys(
 @budget(deadline=None, max_examples=300)
 @given(_alerts)
 @example({"starts_at": float("nan"), "ends_at": float("inf"), "status": "closed"})
-def test_no_alert_whatever_it_holds_breaks_a_message(parts):
+def test_no_alert_breaks_a_message(parts):
     for kind, check in CHECKS.items():
         check(message_of(parts, kind))
 
@@ -602,7 +597,7 @@ def test_no_stored_payload_breaks_a_message(payload, kind):
     CHECKS[kind](message_of(LATENCY, kind, payload=payload))
 
 
-# --- texts and times of an alert ------------------------------------------------------------------------------------
+# --- texts and times of an alert ---
 
 
 @pytest.mark.parametrize(
@@ -623,7 +618,7 @@ def test_no_stored_payload_breaks_a_message(payload, kind):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_anything_has_a_text(value, text):
+def test_every_value_has_a_text(value, text):
     assert to_text(value) == text
 
 
@@ -680,5 +675,5 @@ def test_a_time_is_spelled_in_utc_with_milliseconds(time, text):
 @budget(deadline=None)
 @given(st.integers(-62135596800000, 253402300799999))
 @example(17179869183)
-def test_a_time_comes_back_as_it_went(time):
+def test_a_time_survives_formatting_and_parsing(time):
     assert milliseconds(rfc3339(time)) == time

@@ -1,4 +1,4 @@
-"""Templates of bodies: what is filled in, what is refused and where, and that the result is JSON whatever is given."""
+"""Templates: rendering, errors with their place, and valid JSON for any template and any alert."""
 
 import json
 import time
@@ -14,14 +14,15 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from delivery import template
-from delivery.alerts.alert import Alert
+from delivery.alerts.alert import Alert, to_text
 from delivery.alerts.samples import samples
 from delivery.event import Event
 from delivery.json_text import DEEPEST
 from delivery.kinds import kinds
 from delivery.kinds.custom import STARTERS
 from delivery.settings import Header, Settings
-from delivery.template import LARGEST_BYTES, NAMES, TemplateError, parse, values_of
+from delivery.template import MAX_BYTES, NAMES, TemplateError, parse, placeholder_values
+from delivery.text import AlertText
 
 NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
 SAMPLES = samples(NOW, "https://tocsin.example/alerts/4711")
@@ -41,13 +42,23 @@ LATENCY = Alert.read(
         "url": "https://alerts.example/4711",
     }
 )
-VALUES = values_of(Event(LATENCY, 5, NOW))
+
+
+def values_of(alert, repeated=False):
+    """Return the values of the placeholders for an alert."""
+    return placeholder_values(AlertText(Event(alert, 5, NOW, repeated)))
+
+
+VALUES = values_of(LATENCY)
 CIRCLE = []
 CIRCLE.append(CIRCLE)
 
 
-def strictly(text):
-    """The JSON, read as strictly as a receiver may, numbers as they are spelled, members of objects as pairs."""
+def strict_json(text):
+    """Read JSON as strictly as a receiver may.
+
+    Numbers stay as they are spelled, the members of objects become pairs.
+    """
     number = {
         "parse_int": lambda digits: ("number", digits),
         "parse_float": lambda digits: ("number", digits),
@@ -62,22 +73,22 @@ def strictly(text):
     return read
 
 
-def filled(text, values=VALUES, **given):
-    """The template's message; fails unless it is JSON of at most 256 KB."""
-    message = parse(text, **given).fill(values)
-    strictly(message)
-    assert len(message.encode()) <= LARGEST_BYTES
+def rendered(text, values=VALUES, **options):
+    """Render the template; fail unless the result is JSON of at most 256 KB."""
+    message = parse(text, **options).render(values)
+    strict_json(message)
+    assert len(message.encode()) <= MAX_BYTES
     return message
 
 
-def problem(text):
-    """The sentence of a refusal."""
-    with pytest.raises(TemplateError) as refusal:
+def error_of(text):
+    """Return the sentence of the error."""
+    with pytest.raises(TemplateError) as raised:
         parse(text)
-    return str(refusal.value)
+    return str(raised.value)
 
 
-# --- what is filled in ----------------------------------------------------------------------------------------------
+# --- rendering ---
 
 
 @pytest.mark.parametrize(
@@ -113,8 +124,8 @@ def problem(text):
         ('" a  b "', '" a  b "'),
     ],
 )
-def test_placeholders_are_filled_in_and_all_else_stays(text, message):
-    assert filled(text) == message
+def test_placeholders_are_replaced_and_all_else_stays(text, message):
+    assert rendered(text) == message
 
 
 @pytest.mark.parametrize(
@@ -135,8 +146,8 @@ def test_placeholders_are_filled_in_and_all_else_stays(text, message):
         ),
     ],
 )
-def test_a_placeholder_alone_keeps_the_type_and_one_in_a_text_is_text(text, message):
-    assert filled(text) == message
+def test_a_placeholder_that_is_a_whole_string_keeps_its_type(text, message):
+    assert rendered(text) == message
 
 
 @pytest.mark.parametrize(
@@ -170,13 +181,13 @@ def test_a_placeholder_alone_keeps_the_type_and_one_in_a_text_is_text(text, mess
         ascii(value)[:16] if not isinstance(value, int) or abs(value) < 2**64 else "int"
     ),
 )
-def test_any_value_of_any_type_can_be_filled_in(value, alone, inside):
-    assert filled('["{{ alert.id }}"]', {"alert.id": value}) == f"[{alone}]"
-    assert filled('["<{{ alert.id }}>"]', {"alert.id": value}) == f'["<{inside}>"]'
+def test_a_value_of_any_type_is_rendered(value, alone, inside):
+    assert rendered('["{{ alert.id }}"]', {"alert.id": value}) == f"[{alone}]"
+    assert rendered('["<{{ alert.id }}>"]', {"alert.id": value}) == f'["<{inside}>"]'
 
 
-def test_a_value_that_is_missing_altogether_is_an_empty_text():
-    assert filled('["{{ alert.id }}", "<{{ alert.labels }}>"]', {}) == '["","<>"]'
+def test_a_missing_value_is_an_empty_text():
+    assert rendered('["{{ alert.id }}", "<{{ alert.labels }}>"]', {}) == '["","<>"]'
 
 
 @pytest.mark.parametrize(
@@ -184,11 +195,11 @@ def test_a_value_that_is_missing_altogether_is_an_empty_text():
     ["1.10", "-0", "12345678901234567890", "1e400", "-1E-400", "0.30000000000000004", "9" * 5000],
 )
 def test_numbers_stay_exactly_as_they_were_typed(number):
-    assert filled(f'[{number}, {{"a":{number}}}]') == f'[{number},{{"a":{number}}}]'
-    assert filled(f'["{{{{ alert.ends_at | {number} }}}}"]') == f"[{number}]"
+    assert rendered(f'[{number}, {{"a":{number}}}]') == f'[{number},{{"a":{number}}}]'
+    assert rendered(f'["{{{{ alert.ends_at | {number} }}}}"]') == f"[{number}]"
 
 
-# --- defaults -------------------------------------------------------------------------------------------------------
+# --- defaults ---
 
 
 @pytest.mark.parametrize(
@@ -212,25 +223,27 @@ def test_numbers_stay_exactly_as_they_were_typed(number):
     ],
 )
 @pytest.mark.parametrize("value", ["", None, {}, [], float("nan")])
-def test_the_default_stands_for_what_is_absent_or_empty(default, alone, inside, value):
+def test_the_default_replaces_an_absent_or_empty_value(default, alone, inside, value):
     text = f'["{{{{ alert.url | {default} }}}}", "<{{{{alert.url|{default}}}}}>"]'
-    assert filled(text, {"alert.url": value}) == f'[{alone},"<{inside}>"]'
-    assert filled(text, {}) == f'[{alone},"<{inside}>"]'
+    assert rendered(text, {"alert.url": value}) == f'[{alone},"<{inside}>"]'
+    assert rendered(text, {}) == f'[{alone},"<{inside}>"]'
 
 
-def test_the_default_does_not_stand_for_what_is_there():
+def test_the_default_does_not_replace_a_value():
     for value in ("null", "{}", '""', " "):
         spelled = json.dumps(value)
         assert (
-            filled('["{{ alert.id | 7 }}", "<{{ alert.id | 7 }}>"]', {"alert.id": value})
+            rendered('["{{ alert.id | 7 }}", "<{{ alert.id | 7 }}>"]', {"alert.id": value})
             == f'[{spelled},"<{spelled[1:-1]}>"]'
         )
     assert (
-        filled('["{{ alert.id | 7 }}", "{{ alert.starts_at_ms | null }}"]')
+        rendered('["{{ alert.id | 7 }}", "{{ alert.starts_at_ms | null }}"]')
         == '["4711",1772442900120]'
     )
     assert (
-        filled('["{{ alert.id | 7 }}", "{{ alert.url | 7 }}"]', {"alert.id": 0, "alert.url": False})
+        rendered(
+            '["{{ alert.id | 7 }}", "{{ alert.url | 7 }}"]', {"alert.id": 0, "alert.url": False}
+        )
         == "[0,false]"
     )
 
@@ -253,15 +266,14 @@ def test_the_default_does_not_stand_for_what_is_there():
         "{}",
     ],
 )
-def test_a_broken_default_is_refused(default):
-    said = problem(f'["{{{{ alert.url | {default} }}}}"]')
-    assert (
-        said
-        == "Line 1, column 3: the default behind | must be a text in quotes, a number, true, false or null."
+def test_an_invalid_default_is_refused(default):
+    assert error_of(f'["{{{{ alert.url | {default} }}}}"]') == (
+        "Line 1, column 3: the default after | must be a string in quotes, a number, true, false "
+        "or null."
     )
 
 
-# --- what is refused, and where -------------------------------------------------------------------------------------
+# --- errors ---
 
 
 @pytest.mark.parametrize(
@@ -318,9 +330,9 @@ def test_a_broken_default_is_refused(default):
             '"{{ \\u202e\\n§ | 1 }}"',
             "Line 1, column 2: § is not known; names begin with alert. or message.",
         ),
-        ('"a {{ alert.name"', "Line 1, column 4: {{ has no }} in the same text."),
-        ('["{{ alert.name", "}}"]', "Line 1, column 3: {{ has no }} in the same text."),
-        ('"{{ {{ alert.name }}"', "Line 1, column 2: {{ has no }} in the same text."),
+        ('"a {{ alert.name"', "Line 1, column 4: {{ has no }} in the same string."),
+        ('["{{ alert.name", "}}"]', "Line 1, column 3: {{ has no }} in the same string."),
+        ('"{{ {{ alert.name }}"', "Line 1, column 2: {{ has no }} in the same string."),
         ('"a }}"', "Line 1, column 4: }} has no {{ before it."),
         ('"\\t{{ alert.id }} }}"', "Line 1, column 19: }} has no {{ before it."),
         ('"{{ alert.id }}}}"', "Line 1, column 16: }} has no {{ before it."),
@@ -333,56 +345,56 @@ def test_a_broken_default_is_refused(default):
             '"{{ | 1 }}"',
             "Line 1, column 2: a name is missing between {{ and }}, such as {{ alert.name }}.",
         ),
-        ('"a\\ud800"', "Line 1, column 3: half of a character stands here, which cannot be sent."),
+        ('"a\\ud800"', "Line 1, column 3: this is half of a character, which cannot be sent."),
         (
             '{"a\\uDFFFb": 1}',
-            "Line 1, column 4: half of a character stands here, which cannot be sent.",
+            "Line 1, column 4: this is half of a character, which cannot be sent.",
         ),
         (
             '"\\udd14\\ud83d"',
-            "Line 1, column 2: half of a character stands here, which cannot be sent.",
+            "Line 1, column 2: this is half of a character, which cannot be sent.",
         ),
         (
             '"\\ud83d{{ alert.id }}\\udd14"',
-            "Line 1, column 2: half of a character stands here, which cannot be sent.",
+            "Line 1, column 2: this is half of a character, which cannot be sent.",
         ),
         (
             '"\\\\\ud800"',
-            "Line 1, column 4: half of a character stands here, which cannot be sent.",
+            "Line 1, column 4: this is half of a character, which cannot be sent.",
         ),
     ],
     ids=lambda text: ascii(text[:24]),
 )
-def test_a_refusal_says_where_and_why(text, sentence):
-    assert problem(text) == sentence
+def test_an_error_states_place_and_cause(text, sentence):
+    assert error_of(text) == sentence
 
 
 @pytest.mark.parametrize(
     "text", ['"\\ud83d\\udd14 \\\\ud800 \\\\\\ud83d\\udd14 🔔"', '["\\\\", "ud800"]']
 )
-def test_whole_characters_are_not_taken_for_halves(text):
-    assert strictly(filled(text)) == json.loads(text)
+def test_whole_surrogate_pairs_are_valid(text):
+    assert strict_json(rendered(text)) == json.loads(text)
 
 
-def test_a_very_long_name_is_quoted_in_part():
-    assert len(problem('"{{ ' + "x" * 60_000 + ' }}"')) < 250
+def test_a_very_long_name_is_quoted_only_in_part():
+    assert len(error_of('"{{ ' + "x" * 60_000 + ' }}"')) < 250
 
 
 def test_one_megabyte_is_refused():
     assert (
-        problem('["' + "{{ alert.id }}" * 75_000 + '"]')
+        error_of('["' + "{{ alert.id }}" * 75_000 + '"]')
         == "The JSON has 1,050,004 bytes; at most 65,536 are possible."
     )
 
 
-def test_sixty_four_levels_pass():
+def test_sixty_four_levels_are_accepted():
     deep = "[" * DEEPEST + '"{{ alert.labels }}"' + "]" * DEEPEST
-    assert filled(deep).startswith("[" * DEEPEST + "{")
+    assert rendered(deep).startswith("[" * DEEPEST + "{")
 
 
-def test_a_name_that_is_not_known_is_empty_at_delivery():
+def test_an_unknown_name_is_empty_at_delivery():
     assert (
-        filled('["{{ alert.of_tomorrow }}", "<{{ x }}>", "{{ y | 1.0 }}"]', strict=False)
+        rendered('["{{ alert.of_tomorrow }}", "<{{ x }}>", "{{ y | 1.0 }}"]', strict=False)
         == '["","<>",1.0]'
     )
 
@@ -410,14 +422,15 @@ def test_a_name_that_is_not_known_is_empty_at_delivery():
     ],
     ids=lambda text: text[:16],
 )
-def test_ten_thousand_placeholders_and_64_kilobytes_of_braces_take_no_time(text):
-    values, began = values_of(Event(SAMPLES["huge"], 5, NOW)), time.process_time()
+def test_many_placeholders_and_braces_take_no_time(text):
+    values = values_of(SAMPLES["huge"])
+    began = time.process_time()
     with suppress(TemplateError):
-        parse(text).fill(values)
+        parse(text).render(values)
     assert time.process_time() - began < 0.5  # about 0.03 s on a machine that is not busy
 
 
-# --- at most 256 KB -------------------------------------------------------------------------------------------------
+# --- at most 256 KB ---
 
 HUGE = {
     "alert.id": "4711",
@@ -437,17 +450,17 @@ HUGE = {
 @pytest.mark.parametrize("name", HUGE)
 @pytest.mark.parametrize("times", [1, 2, 1500])
 @pytest.mark.parametrize("leaf", ['"{{ %s }}"', '"é{{ %s }}"', "\"{{ %s | 'of its own' }}\""])
-def test_values_are_shortened_so_that_256_kilobytes_are_never_exceeded(name, times, leaf):
-    message = filled("[" + ",".join([leaf % name] * times) + "]", HUGE)
+def test_values_are_cut_so_that_256_kilobytes_are_never_exceeded(name, times, leaf):
+    message = rendered("[" + ",".join([leaf % name] * times) + "]", HUGE)
     whole = len(json.dumps(HUGE[name], ensure_ascii=False).encode())
-    if times * whole > LARGEST_BYTES:
+    if times * whole > MAX_BYTES:
         assert "…" in message
-        assert len(message.encode()) > LARGEST_BYTES / 2 or isinstance(HUGE[name], dict)
+        assert len(message.encode()) > MAX_BYTES / 2 or isinstance(HUGE[name], dict)
 
 
 def test_an_object_that_is_too_large_keeps_the_members_that_fit():
     text = '["{{ alert.labels }}", "{{ alert.annotations }}"]'
-    labels, annotations = json.loads(filled(text, HUGE))
+    labels, annotations = json.loads(rendered(text, HUGE))
     assert labels["severity"] == "critical"
     assert labels["label_7"] == "é" * 500
     assert labels["…"] == "…"
@@ -455,56 +468,65 @@ def test_an_object_that_is_too_large_keeps_the_members_that_fit():
     assert annotations == {"kept": "yes", "…": "…"}
 
 
-def test_the_text_of_the_template_is_never_shortened():
+def test_the_text_of_the_template_is_never_cut():
     own = "own text, " * 5000
-    message = filled(
+    message = rendered(
         f'["{own}", "{{{{ alert.url }}}}", "{{{{ alert.of | \'default\' }}}}"]', HUGE, strict=False
     )
     assert message.startswith(f'["{own}","xxx')
     assert message.endswith('x…","default"]')
 
 
-def test_up_to_256_kilobytes_nothing_is_shortened():
-    message = filled('["{{ alert.url }}"]', {"alert.url": "x" * (LARGEST_BYTES - 4)})
-    assert (len(message), "…" in message) == (LARGEST_BYTES, False)
-    assert filled('["{{ alert.url }}"]', {"alert.url": "x" * (LARGEST_BYTES - 3)}).endswith('x…"]')
+def test_nothing_is_cut_up_to_256_kilobytes():
+    message = rendered('["{{ alert.url }}"]', {"alert.url": "x" * (MAX_BYTES - 4)})
+    assert (len(message), "…" in message) == (MAX_BYTES, False)
+    assert rendered('["{{ alert.url }}"]', {"alert.url": "x" * (MAX_BYTES - 3)}).endswith('x…"]')
 
 
 @pytest.mark.parametrize(
     "value", ["🔔" * 80_000, '"' * 200_000, "\x00" * 80_000, "\\" * 200_000, "a\n" * 200_000]
 )
 @pytest.mark.parametrize("before", range(7))
-def test_no_character_and_no_escape_is_torn_apart(value, before):
-    shortened = json.loads(filled('["' + "x" * before + '{{ alert.url }}"]', {"alert.url": value}))[
-        0
-    ]
-    assert shortened.endswith("…")
-    assert value.startswith(shortened[before:-1])
+def test_no_character_and_no_escape_is_cut_apart(value, before):
+    cut = json.loads(rendered('["' + "x" * before + '{{ alert.url }}"]', {"alert.url": value}))[0]
+    assert cut.endswith("…")
+    assert value.startswith(cut[before:-1])
 
 
-# --- the names ------------------------------------------------------------------------------------------------------
+# --- names ---
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_has_a_value_in_every_sample(name):
     parse(f'"{{{{ {name} }}}}"')
     for alert in SAMPLES.values():
-        values = values_of(Event(alert, 5, NOW))
+        values = values_of(alert)
         assert name in values or name in ("alert.labels.severity", "alert.annotations.summary")
 
 
-def test_the_list_beside_the_editor_has_a_meaning_and_a_sample_for_each_name():
-    rows = template.samples()
-    assert [name for name, _meaning, _sample in rows] == list(NAMES)
-    assert all(meaning and sample for _name, meaning, sample in rows)
-    assert {name: sample for name, _meaning, sample in rows}[
-        "alert.labels"
-    ] == '{"severity": "info", "source": "tocsin"}'
+def test_the_editors_list_has_a_meaning_and_an_example_for_each_name():
+    alert = Alert.read(
+        {
+            "id": "4711",
+            "name": "p99 latency above 800 ms",
+            "status": "closed",
+            "labels": {"service": "checkout", "severity": "critical"},
+            "annotations": {"summary": "p99 is 1.2 s, limit 800 ms"},
+            "starts_at": "2026-03-02T09:15:30.004Z",
+            "ends_at": NOW,
+            "url": "https://alerts.example.com/alerts/4711",
+        }
+    )
+    values = values_of(alert)
+    assert all(row["meaning"] for row in NAMES.values())
+    assert {name: row["example"] for name, row in NAMES.items()} == {
+        name: to_text(values[name]) for name in NAMES
+    }
 
 
 def test_the_values_are_those_of_the_alert():
     closed = replace(LATENCY, status="closed", ends_at=NOW)
-    values = values_of(Event(closed, 5, NOW))
+    values = values_of(closed)
     assert (values["alert.status"], values["message.event"], values["alert.severity"]) == (
         "closed",
         "status-changed",
@@ -514,47 +536,48 @@ def test_the_values_are_those_of_the_alert():
         "2026-03-02T09:41:30.004Z",
         NOW,
     )
-    assert values_of(Event(closed, 5, NOW, True))["message.event"] == "recurring"
+    assert values_of(closed, repeated=True)["message.event"] == "recurring"
 
 
-def test_a_label_cannot_take_the_place_of_another_name():
+def test_a_label_cannot_replace_another_name():
     odd = Alert.read(
         {"id": "1", "labels": {"NAME": "x", "severity": "page"}, "annotations": {"": "x"}}
     )
-    assert set(values_of(Event(odd, 5, NOW))) - set(NAMES) == {"alert.labels.NAME"}
+    assert set(values_of(odd)) - set(NAMES) == {"alert.labels.NAME"}
 
 
-# --- the kind -------------------------------------------------------------------------------------------------------
+# --- the kind `custom` ---
 
 
 def body(text, alert, closed=""):
-    """The body that a channel of kind `custom` sends."""
+    """Return the body that a channel of kind `custom` sends."""
     settings = Settings(kind="custom", body=text, options=(Header("closed_body", closed),))
-    return kinds()["custom"].body(settings, Event(alert, 5, NOW))
+    return kinds()["custom"].body(settings, AlertText(Event(alert, 5, NOW)))
 
 
-def test_a_closed_alert_has_a_body_of_its_own_when_there_is_one():
+def test_a_closed_alert_uses_its_own_body_if_there_is_one():
     assert body('["a"]', SAMPLES["open"], '["b"]') == '["a"]'
     assert body('["a"]', SAMPLES["closed"], '["b"]') == '["b"]'
     assert body('["a"]', SAMPLES["closed"], " \r\n") == '["a"]'
 
 
 @pytest.mark.parametrize("text", ["", "{", '"{{"', '"\\ud800"', "x" * 70_000])
-def test_a_stored_template_that_is_none_is_a_problem_every_time(text):
+def test_an_invalid_stored_template_fails_every_time(text):
     for _ in range(2):
         with pytest.raises(TemplateError):
             body(text, SAMPLES["open"])
 
 
 def test_the_form_checks_the_body_for_closed_alerts_like_the_body():
-    [option] = [one for one in kinds()["custom"].options if one.name == "closed_body"]
+    [option] = kinds()["custom"].options
+    assert option.name == "closed_body"
     with pytest.raises(TemplateError):
         option.check('"{{ alert.nmae }}"')
     assert not option.required
 
 
 @pytest.mark.parametrize("name", STARTERS)
-def test_every_starter_fills_for_every_sample(name):
+def test_every_starter_renders_every_sample(name):
     starter = STARTERS[name]
     assert 3 <= len(starter.label) <= 24
     assert starter.changes.keys() == {"body", "options-closed_body"}
@@ -577,7 +600,7 @@ def test_the_starters_are_those_of_the_file():
     assert all(set(row) <= {"label", "body", "closed"} for row in rows.values())
 
 
-def test_the_labels_within_a_servicenow_event_are_json_within_a_text():
+def test_the_labels_of_a_servicenow_event_are_json_in_a_string():
     for alert in SAMPLES.values():
         [record] = json.loads(body(STARTERS["servicenow"].changes["body"], alert))["records"]
         assert json.loads(record["additional_info"])["labels"] == dict(alert.labels)
@@ -608,7 +631,7 @@ def test_the_samples_are_open_closed_hostile_and_huge():
     )
 
 
-# --- whatever is given ----------------------------------------------------------------------------------------------
+# --- any template, any alert ---
 
 _texts = st.text(st.characters(exclude_categories=[]), max_size=12)
 _sound = st.text(
@@ -661,37 +684,36 @@ _alerts = st.one_of(_anything, st.fixed_dictionaries({}, optional=dict.fromkeys(
 
 
 def written(document, plain):
-    """The document as JSON."""
+    """Return the document as JSON."""
     shape, inner = document
     if shape == "list":
         return "[" + " ,\n".join(written(item, plain) for item in inner) + "]"
     if shape == "members":
-        return (
-            "{"
-            + ",".join(
-                f"{json.dumps(name, ensure_ascii=plain)} : {written(item, plain)}"
-                for name, item in inner
-            )
-            + "}"
-        )
-    return json.dumps("".join(inner), ensure_ascii=plain) if isinstance(inner, list) else inner
+        members = [
+            f"{json.dumps(name, ensure_ascii=plain)} : {written(item, plain)}"
+            for name, item in inner
+        ]
+        return "{" + ",".join(members) + "}"
+    if isinstance(inner, list):
+        return json.dumps("".join(inner), ensure_ascii=plain)
+    return inner
 
 
 def compare(document, message):
-    """Fails unless the message is the document outside of its placeholders."""
+    """Fail unless the message equals the document outside its placeholders."""
     shape, inner = document
     if shape == "list":
         assert isinstance(message, list)
         assert len(message) == len(inner)
-        for item, one in zip(inner, message, strict=True):
-            compare(item, one)
+        for item, value in zip(inner, message, strict=True):
+            compare(item, value)
     elif shape == "members":
         assert message[0] == "object"
         assert [name for name, _ in message[1]] == [name for name, _ in inner]
-        for (_, item), (_, one) in zip(inner, message[1], strict=True):
-            compare(item, one)
+        for (_, item), (_, value) in zip(inner, message[1], strict=True):
+            compare(item, value)
     elif isinstance(inner, str):
-        assert message == strictly(inner)
+        assert message == strict_json(inner)
     elif not (
         len([piece for piece in inner if piece]) == 1
         and any(piece.startswith("{{") for piece in inner)
@@ -709,18 +731,17 @@ def compare(document, message):
 @example(("list", [("leaf", ["{{ alert.name  }}"])] * 40), {"name": "x" * 200_000}, True, False)
 def test_any_document_with_any_alert_is_json_of_the_same_shape(document, parts, plain, repeated):
     text = written(document, plain)
-    event = Event(Alert.read(parts), 5, NOW, repeated)
-    message = parse(text).fill(values_of(event))
-    compare(document, strictly(message))
-    assert len(message.encode()) <= LARGEST_BYTES
+    message = parse(text).render(values_of(Alert.read(parts), repeated))
+    compare(document, strict_json(message))
+    assert len(message.encode()) <= MAX_BYTES
 
 
 @budget(deadline=None, max_examples=150)
 @given(_documents, st.dictionaries(st.sampled_from(list(NAMES)), _anything, max_size=6))
 def test_any_document_with_any_values_is_json_of_the_same_shape(document, values):
-    message = parse(written(document, False)).fill(values)
-    compare(document, strictly(message))
-    assert len(message.encode()) <= LARGEST_BYTES
+    message = parse(written(document, False)).render(values)
+    compare(document, strict_json(message))
+    assert len(message.encode()) <= MAX_BYTES
 
 
 _shards = st.lists(
@@ -762,14 +783,14 @@ _shards = st.lists(
 @example("[" * 65_536, True)
 @example('"\\' * 30_000, True)
 @example('"{{alert.labels.\\u0000|\\u0027\\\\\\u0027}}"', True)
-def test_no_text_raises_anything_but_a_problem_with_one_sentence(text, strict):
+def test_no_text_raises_anything_but_an_error_of_one_sentence(text, strict):
     try:
-        message = parse(text, strict).fill(VALUES)
-    except TemplateError as refusal:
-        assert str(refusal).endswith((".", "?"))
-        assert "\n" not in str(refusal)
+        message = parse(text, strict).render(VALUES)
+    except TemplateError as error:
+        assert str(error).endswith((".", "?"))
+        assert "\n" not in str(error)
         return
-    strictly(message)
+    strict_json(message)
 
 
 @budget(deadline=None)
@@ -786,6 +807,6 @@ def test_no_text_raises_anything_but_a_problem_with_one_sentence(text, strict):
     st.booleans(),
     st.sampled_from([None, 2]),
 )
-def test_json_without_placeholders_comes_out_as_it_went_in(value, plain, indent):
+def test_json_without_placeholders_stays_the_same(value, plain, indent):
     text = json.dumps(value, ensure_ascii=plain, indent=indent)
-    assert json.dumps(json.loads(filled(text))) == json.dumps(value)
+    assert json.dumps(json.loads(rendered(text))) == json.dumps(value)

@@ -1,4 +1,4 @@
-"""What receivers speak: one file each. A module of this folder with a `KIND` is a kind, and needs no other change."""
+"""The registry of kinds: every module in this folder that defines `KIND`."""
 
 import importlib
 import pkgutil
@@ -11,16 +11,19 @@ from delivery.kinds.spec import Kind, RecognizedUrl
 
 @cache
 def kinds() -> Mapping[str, Kind]:
-    """Every kind by its name, in the order of the labels."""
-    modules = [
-        importlib.import_module(f"{__name__}.{found.name}")
-        for found in pkgutil.iter_modules(__path__)
-    ]
-    found = [module.KIND for module in modules if hasattr(module, "KIND")]
-    return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.label.lower())}
+    """Return every kind by its name, sorted by label."""
+    names = [f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)]
+    modules = [importlib.import_module(name) for name in names]
+    defined = [module.KIND for module in modules if hasattr(module, "KIND")]
+    return {kind.name: kind for kind in sorted(defined, key=lambda kind: kind.label.lower())}
 
 
-def match_url(target: ParsedUrl) -> RecognizedUrl | None:
-    """The kind that a URL belongs to; one with a host of its own before a guess."""
-    found = [pasted for kind in kinds().values() if (pasted := kind.match_url(target))]
-    return next((pasted for pasted in found if pasted.certain), found[0] if found else None)
+def match_url(url: ParsedUrl) -> RecognizedUrl | None:
+    """Return the kind that a pasted URL belongs to, if any; a certain match beats a guess."""
+    guess = None
+    for kind in kinds().values():
+        recognized = kind.match_url(url)
+        if recognized and recognized.certain:
+            return recognized
+        guess = guess or recognized
+    return guess

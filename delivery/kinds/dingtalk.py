@@ -3,57 +3,59 @@
 import base64
 import hmac
 
-from delivery.event import Event
 from delivery.guard.url import ParsedUrl
-from delivery.json_text import dumps
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.urls import with_query
 from delivery.response import judge_by_body, judge_by_code
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_markdown, json_length, truncate
 
-BODY = Limit(20_000, "bytes")  # (?)
-_TITLE, _TEXT = 1000, 14_500  # in bytes: twice the title, a link and the frame leave 1 000 free
+BODY = Limit(20_000, unit="bytes")  # not confirmed by the vendor
+# In bytes: twice the title, a link and the frame leave 1,000 free.
+_MAX_TITLE = 1000
+_MAX_TEXT = 14_500
 
 
-def body(_settings: Settings, event: Event) -> str:
-    """The message, which mentions nobody."""
-    words = AlertText(event.alert)
-    title = truncate(words.title, _TITLE, json_length, escape_markdown)
-    text = truncate(
-        words.text(), _TEXT, json_length, lambda part: escape_markdown(part).replace("\n", "\n\n")
-    )
-    link = f"[Open alert]({words.link})" if words.link else ""
-    shown = "\n\n".join(part for part in (f"#### {title}", text, link) if part)
-    return dumps(
-        {
-            "msgtype": "markdown",
-            "markdown": {"title": title, "text": shown},
-            "at": {"isAtAll": False},
-        }
-    )
+def body(_settings: Settings, alert: AlertText) -> dict:
+    """Return a Markdown message without mentions."""
+    title = truncate(alert.title, _MAX_TITLE, json_length, escape_markdown)
+    text = truncate(alert.details, _MAX_TEXT, json_length, _escape)
+    paragraphs = filter(None, (f"#### {title}", text, alert.markdown_link))
+    return {
+        "msgtype": "markdown",
+        "markdown": {"title": title, "text": "\n\n".join(paragraphs)},
+        "at": {"isAtAll": False},
+    }
 
 
-def complete_url(target: ParsedUrl, settings: Settings, event: Event) -> ParsedUrl:
-    """The query is signed when the robot wants that: the key is the secret, the message time and secret (not as Feishu's)."""
-    secret, stamp = settings.option("secret").encode("utf-8", "replace"), str(event.stamp)
-    sign = base64.b64encode(hmac.digest(secret, f"{stamp}\n".encode() + secret, "sha256")).decode()
-    return with_query(target, timestamp=stamp, sign=sign) if secret else target
+def complete_url(url: ParsedUrl, settings: Settings, alert: AlertText) -> ParsedUrl:
+    """Sign the query: the key is the secret, the message is time and secret (unlike Feishu)."""
+    secret = settings.option("secret").encode("utf-8", "replace")
+    if not secret:
+        return url
+    message = f"{alert.event.timestamp}\n".encode() + secret
+    sign = base64.b64encode(hmac.digest(secret, message, "sha256")).decode()
+    return with_query(url, {"timestamp": str(alert.event.timestamp), "sign": sign})
+
+
+def _escape(text: str) -> str:
+    """Escape Markdown, whose line breaks are empty lines."""
+    return escape_markdown(text).replace("\n", "\n\n")
 
 
 KIND = Kind(
     name="dingtalk",
     label="DingTalk",
-    help="Posts to a group through its custom robot.",
-    url_help="The webhook's URL with its access_token, as the robot's settings show it.",
+    help="Posts to a DingTalk group through its custom robot.",
+    url_help="The robot's webhook URL with its access_token, from the robot's settings.",
     docs="https://open.dingtalk.com/document/orgapp/custom-robot-access",
     options=(
         Option(
             "secret",
             "Signing secret",
-            "Only when the robot verifies signatures.",
+            "Only if the robot verifies signatures.",
             secret=True,
-            shape=r"SEC\w+",
+            pattern=r"SEC\w+",
         ),
     ),
     url_patterns=(UrlPattern("/robot/send", r"oapi\.dingtalk\.com"),),

@@ -3,54 +3,57 @@
 import base64
 import hmac
 
-from delivery.event import Event
-from delivery.json_text import dumps
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
-from delivery.response import judge_by_body, judge_by_code
+from delivery.response import Judgement, Response, judge_by_body, judge_by_code
 from delivery.settings import Settings
 from delivery.text import AlertText, json_length, truncate
 
-BODY = Limit(20_000, "bytes")
-_TITLE, _TEXT = 1000, 15_000  # in bytes: a link and the frame leave 1 000 free
-_GONE, _WAITS = (19001,), {11232: None}
-_NEW, _OLD = (
-    judge_by_code("code", "msg", _GONE, _WAITS),
-    judge_by_code("StatusCode", "StatusMessage", _GONE, _WAITS),
-)
+BODY = Limit(20_000, unit="bytes")
+# In bytes: a link and the frame leave 1,000 free.
+_MAX_TITLE = 1000
+_MAX_TEXT = 15_000
+_GONE = (19001,)
+_WAITS = {11232: None}
+_judge_by_code = judge_by_code("code", "msg", _GONE, _WAITS)
+_judge_by_status_code = judge_by_code("StatusCode", "StatusMessage", _GONE, _WAITS)
 
 
-def body(settings: Settings, event: Event) -> str:
-    """The message, in plain texts, which mention nobody; signed when the bot wants that."""
-    words, secret = AlertText(event.alert), settings.option("secret")
-    title, text = (
-        truncate(words.title, _TITLE, json_length),
-        truncate(words.text() or words.title, _TEXT, json_length),
-    )
-    elements: list[dict] = [{"tag": "div", "text": {"tag": "plain_text", "content": text}}]
-    if words.link:
-        label = {"tag": "plain_text", "content": "Open alert"}
-        elements.append(
-            {
-                "tag": "action",
-                "actions": [{"tag": "button", "type": "primary", "text": label, "url": words.link}],
-            }
-        )
+def body(settings: Settings, alert: AlertText) -> dict:
+    """Return a card of plain texts, without mentions; signed if there is a secret."""
+    text = truncate(alert.details_or_title, _MAX_TEXT, json_length)
+    elements: list[dict] = [{"tag": "div", "text": _plain(text)}]
+    if alert.link:
+        button = {
+            "tag": "button",
+            "type": "primary",
+            "text": _plain("Open alert"),
+            "url": alert.link,
+        }
+        elements.append({"tag": "action", "actions": [button]})
     header = {
-        "template": "green" if words.closed else "red",
-        "title": {"tag": "plain_text", "content": title},
+        "template": "green" if alert.closed else "red",
+        "title": _plain(truncate(alert.title, _MAX_TITLE, json_length)),
     }
     card = {"config": {"wide_screen_mode": True}, "header": header, "elements": elements}
-    return dumps(
-        {
-            **(_signed(secret, str(event.stamp // 1000)) if secret else {}),
-            "msg_type": "interactive",
-            "card": card,
-        }
-    )
+    return {**_signature(settings, alert), "msg_type": "interactive", "card": card}
 
 
-def _signed(secret: str, seconds: str) -> dict[str, str]:
-    """The key is time and secret, the message empty (DingTalk's is the other way round)."""
+def judge(response: Response) -> Judgement:
+    """Judge by the code; old versions call it `StatusCode`."""
+    rule = _judge_by_code if "code" in response.json else _judge_by_status_code
+    return rule(response)
+
+
+def _plain(text: str) -> dict[str, str]:
+    return {"tag": "plain_text", "content": text}
+
+
+def _signature(settings: Settings, alert: AlertText) -> dict[str, str]:
+    """Sign an empty message: the key is time and secret (unlike DingTalk)."""
+    secret = settings.option("secret")
+    if not secret:
+        return {}
+    seconds = str(alert.event.timestamp // 1000)
     digest = hmac.digest(f"{seconds}\n{secret}".encode("utf-8", "replace"), b"", "sha256")
     return {"timestamp": seconds, "sign": base64.b64encode(digest).decode()}
 
@@ -59,10 +62,10 @@ KIND = Kind(
     name="feishu",
     label="Feishu / Lark",
     help="Posts a card to a group through its custom bot.",
-    url_help="The webhook's URL, as the group's settings show it for the bot.",
+    url_help="The bot's webhook URL, from the group's settings.",
     docs="https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot",
     options=(
-        Option("secret", "Signing secret", "Only when the bot verifies signatures.", secret=True),
+        Option("secret", "Signing secret", "Only if the bot verifies signatures.", secret=True),
     ),
     url_patterns=(
         UrlPattern(r"/open-apis/bot/v2/hook/[\w-]+", r"open\.(feishu\.cn|larksuite\.com)"),
@@ -71,5 +74,5 @@ KIND = Kind(
     signs_body=True,
     rate_limit=((5, 1), (100, 60)),
     body=body,
-    judge=judge_by_body(lambda response: (_NEW if "code" in response.json else _OLD)(response)),
+    judge=judge_by_body(judge),
 )

@@ -1,53 +1,50 @@
-"""Gotify's `POST /message` (https://gotify.net/docs/pushmsg)."""
+"""Gotify's `POST /message`."""
 
-from delivery.event import Event
-from delivery.json_text import dumps
 from delivery.kinds.spec import Kind, Option, UrlPattern
-from delivery.kinds.urls import with_path
 from delivery.response import judge_by_body, judge_by_member
 from delivery.settings import Settings
 from delivery.text import AlertText, truncate
 
-_TITLE, _MESSAGE = 250, 8000  # it documents no limit; these keep a message readable
-_PRIORITIES = {"critical": 8, "error": 7, "warning": 5, "info": 3}
+# Gotify documents no limit; these keep a message readable.
+_MAX_TITLE = 250
+_MAX_MESSAGE = 8000
+_PRIORITIES = {"critical": 8, "error": 7, "warning": 5, "info": 3, "closed": 3}
 
 
-def body(_settings: Settings, event: Event) -> str:
-    """The message; its link opens with a tap."""
-    words = AlertText(event.alert)
-    shown = {
-        "title": truncate(words.title, _TITLE),
-        "message": truncate(words.text() or words.title, _MESSAGE),
+def body(_settings: Settings, alert: AlertText) -> dict:
+    """Return the message, which opens the alert's link when tapped."""
+    extras = {}
+    if alert.link:
+        extras["client::notification"] = {"click": {"url": alert.link}}
+    return {
+        "title": truncate(alert.title, _MAX_TITLE),
+        "message": truncate(alert.details_or_title, _MAX_MESSAGE),
+        "priority": _PRIORITIES[alert.level],
+        "extras": extras,
     }
-    click = {"client::notification": {"click": {"url": words.link}}} if words.link else {}
-    return dumps(
-        {**shown, "priority": 3 if words.closed else _PRIORITIES[words.severity], "extras": click}
-    )
 
 
 KIND = Kind(
     name="gotify",
     label="Gotify",
-    help="Pushes to the phones and browsers that a Gotify server of your own knows.",
-    url_help="The address of the server, such as https://gotify.example.com; /message is put behind it.",
+    help="Sends push notifications through your own Gotify server.",
+    url_help="The server's URL, such as https://gotify.example.com. Tocsin appends /message.",
     docs="https://gotify.net/docs/pushmsg",
+    path="/message",
     options=(
         Option(
             "app_token",
             "Application token",
-            "Of an application, not of a client.",
-            True,
-            True,
-            "A.{14}",
+            "The token of an application, not of a client.",
+            required=True,
+            secret=True,
+            pattern="A.{14}",
+            header="X-Gotify-Key",
         ),
     ),
     url_patterns=(
-        UrlPattern(r"(?P<base>(/[^/]+)*)/message", query={"token": "app_token"}, splits=True),
+        UrlPattern(r"(?P<base>(/[^/]+)*)/message", query={"token": "app_token"}, origin_only=True),
     ),
     body=body,
-    complete_url=lambda target, _settings, _event: with_path(target, "/message"),
-    headers=lambda settings: (
-        [("X-Gotify-Key", token)] if (token := settings.option("app_token")) else []
-    ),
     judge=judge_by_body(judge_by_member("id", "error", "errorDescription")),
 )

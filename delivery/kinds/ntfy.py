@@ -2,79 +2,62 @@
 
 import re
 
-from delivery.event import Event
-from delivery.json_text import dumps
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.outcome import SuggestedFix
 from delivery.response import Response, judge_by_body, judge_by_member
 from delivery.settings import Settings
 from delivery.text import AlertText, without_empty
 
-TITLE, MESSAGE = (
-    Limit(250, "characters", "title"),
-    Limit(4096, "bytes", "message"),
-)  # the title's: (?)
-_TOPIC = "/(?P<topic>[A-Za-z0-9_-]{1,64})"
-_PRIORITIES = {"critical": 5, "error": 4, "warning": 3, "info": 2}
+TITLE = Limit(250, "title")  # not confirmed by the vendor
+MESSAGE = Limit(4096, "message", "bytes")
+_TOPIC = "[A-Za-z0-9_-]{1,64}"
+_TOPIC_PATH = f"/(?P<topic>{_TOPIC})"
+_PRIORITIES = {"critical": 5, "error": 4, "warning": 3, "info": 2, "closed": 2}
 
 
-def body(settings: Settings, event: Event) -> str:
-    """The message; a tap opens its link."""
-    words = AlertText(event.alert)
-    shown = {
-        "title": TITLE.truncate(words.title),
-        "message": MESSAGE.truncate(words.text() or words.title),
+def body(settings: Settings, alert: AlertText) -> dict:
+    """Return the message, which opens the alert's link when tapped."""
+    return {
+        "topic": settings.option("topic"),
+        "title": TITLE.truncate(alert.title),
+        "message": MESSAGE.truncate(alert.details_or_title),
+        "priority": _PRIORITIES[alert.level],
+        "tags": ["white_check_mark" if alert.closed else "rotating_light"],
+        **without_empty(click=alert.link),
     }
-    priority, tag = (
-        (2, "white_check_mark") if words.closed else (_PRIORITIES[words.severity], "rotating_light")
-    )
-    topic = settings.option("topic")
-    return dumps(
-        {
-            "topic": topic,
-            **shown,
-            "priority": priority,
-            "tags": [tag],
-            **without_empty(click=words.link),
-        }
-    )
 
 
-def suggest_fix(_answer: Response, settings: Settings) -> SuggestedFix | None:
-    """JSON that is posted to a topic's own address is shown as it stands."""
-    topic = re.fullmatch(_TOPIC, settings.target.path) if settings.target else None
-    return (
-        SuggestedFix(
-            "Split the topic off", {"url": settings.origin, "options-topic": topic["topic"]}
-        )
-        if topic
-        else None
-    )
+def suggest_fix(_response: Response, settings: Settings) -> SuggestedFix | None:
+    """Split a topic off the URL: ntfy shows JSON that is posted to a topic as plain text."""
+    path = re.fullmatch(_TOPIC_PATH, settings.target.path) if settings.target else None
+    if not path:
+        return None
+    changes = {"url": settings.origin, "options-topic": path["topic"]}
+    return SuggestedFix("Move the topic to its own field", changes)
 
 
 KIND = Kind(
     name="ntfy",
     label="ntfy",
-    help="Pushes to everyone who follows a topic of ntfy.sh, or of a server of your own.",
-    url_help="The address of the server alone; the topic has a field of its own.",
+    help="Sends push notifications to a topic of ntfy.sh or of your own server.",
+    url_help="The URL of the server, without the topic.",
     docs="https://docs.ntfy.sh/publish/#publish-as-json",
     base="https://ntfy.sh",
     options=(
-        Option("topic", "Topic", required=True, shape=_TOPIC[1:]),
+        Option("topic", "Topic", required=True, pattern=_TOPIC),
         Option(
             "access_token",
             "Access token",
             "Only for a protected topic.",
             secret=True,
-            shape=r"tk_\w+",
+            pattern=r"tk_\w+",
+            header="Authorization",
+            prefix="Bearer ",
         ),
     ),
-    url_patterns=(UrlPattern(_TOPIC, r"ntfy\.sh"),),
+    url_patterns=(UrlPattern(_TOPIC_PATH, r"ntfy\.sh"),),
     limits=(TITLE, MESSAGE),
     body=body,
-    headers=lambda settings: (
-        [("Authorization", f"Bearer {token}")] if (token := settings.option("access_token")) else []
-    ),
     judge=judge_by_body(judge_by_member("id", "code", "error")),
     suggest_fix=suggest_fix,
 )

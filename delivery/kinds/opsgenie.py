@@ -1,72 +1,72 @@
 """Opsgenie's Alert API."""
 
-from delivery.event import Event
 from delivery.guard.url import ParsedUrl
-from delivery.json_text import dumps
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.urls import segment, with_path, with_query
 from delivery.outcome import Reason
 from delivery.response import judge_by_body, judge_by_member
 from delivery.settings import Settings
-from delivery.text import AlertText, truncate, utf16_length, without_empty
+from delivery.text import AlertText, truncate, without_empty
 
-MESSAGE, ALIAS = Limit(130, "characters", "message"), Limit(512, "characters", "alias")
-TEXT = Limit(15_000, "characters", "description")
-_NAME, _VALUE = 60, 200  # all details together: 8 000
+MESSAGE = Limit(130, "message")
+ALIAS = Limit(512, "alias")
+DESCRIPTION = Limit(15_000, "description")
+# All details together: 8,000.
+_MAX_NAME = 60
+_MAX_VALUE = 200
 _PRIORITIES = {"critical": "P1", "error": "P2", "warning": "P3", "info": "P5"}
 
 
-def body(_settings: Settings, event: Event) -> str:
-    """A new alert, or the note that closes the one with the same alias."""
-    words = AlertText(event.alert)
-    if words.closed:
-        return dumps({"source": "Tocsin", "note": MESSAGE.truncate(words.title)})
-    facts = {
-        truncate(name, _NAME, utf16_length): truncate(value, _VALUE, utf16_length)
-        for name, value in words.facts
+def body(_settings: Settings, alert: AlertText) -> dict:
+    """Return a new alert, or the note that closes the alert with the same alias."""
+    if alert.closed:
+        return {"source": "Tocsin", "note": MESSAGE.truncate(alert.title)}
+    details = without_empty(url=alert.link)
+    for name, value in alert.labels:
+        details[truncate(name, _MAX_NAME)] = truncate(value, _MAX_VALUE)
+    return {
+        "message": MESSAGE.truncate(alert.name),
+        "alias": ALIAS.truncate(alert.dedup_key),
+        "priority": _PRIORITIES[alert.severity],
+        "source": "Tocsin",
+        **without_empty(description=DESCRIPTION.truncate(alert.summary), details=details),
     }
-    shown = without_empty(
-        description=TEXT.truncate(words.summary), details={**without_empty(url=words.link), **facts}
-    )
-    known = {
-        "message": MESSAGE.truncate(words.name),
-        "alias": ALIAS.truncate(words.key),
-        "priority": _PRIORITIES[words.severity],
-    }
-    return dumps({**known, "source": "Tocsin", **shown})
 
 
-def complete_url(target: ParsedUrl, _settings: Settings, event: Event) -> ParsedUrl:
-    """Closing has an address of its own, which names the alias."""
-    words, alerts = AlertText(event.alert), with_path(target, "/v2/alerts")
-    close = with_path(alerts, f"/{segment(ALIAS.truncate(words.key))}/close")
-    return with_query(close, identifierType="alias") if words.closed else alerts
+def complete_url(url: ParsedUrl, _settings: Settings, alert: AlertText) -> ParsedUrl:
+    """Return the URL that creates an alert, or the one that closes it by its alias."""
+    if not alert.closed:
+        return url
+    close = with_path(url, f"/{segment(ALIAS.truncate(alert.dedup_key))}/close")
+    return with_query(close, {"identifierType": "alias"})
 
 
 KIND = Kind(
     name="opsgenie",
     label="Opsgenie",
-    help="Creates an alert, and closes it when it is over.",
-    url_help="Opsgenie's own server (in the EU https://api.eu.opsgenie.com), or a proxy of yours.",
+    help="Creates an Opsgenie alert, and closes it when the alert closes.",
+    url_help="Opsgenie's API server (in the EU: https://api.eu.opsgenie.com), or your own proxy.",
     docs="https://docs.opsgenie.com/docs/alert-api",
     base="https://api.opsgenie.com",
+    path="/v2/alerts",
     options=(
         Option(
             "api_key",
             "API key",
-            "Of an API integration.",
-            True,
-            True,
-            "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+            "The key of an API integration.",
+            required=True,
+            secret=True,
+            pattern="[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+            header="Authorization",
+            prefix="GenieKey ",
         ),
     ),
     url_patterns=(
-        UrlPattern("/v2/alerts(/[^/]+/close)?", r"api(\.eu)?\.opsgenie\.com", splits=True),
+        UrlPattern("/v2/alerts(/[^/]+/close)?", r"api(\.eu)?\.opsgenie\.com", origin_only=True),
     ),
-    limits=(MESSAGE, ALIAS, TEXT),
+    limits=(MESSAGE, ALIAS, DESCRIPTION),
     body=body,
     complete_url=complete_url,
-    headers=lambda settings: [("Authorization", f"GenieKey {settings.option('api_key')}")],
     judge=judge_by_body(judge_by_member("requestId", "message", "errors", reason=Reason.ACCEPTED)),
-    warn=lambda _target: "Opsgenie ends on 5 April 2027: plan the move to another service.",
+    url_hints={"": "Opsgenie shuts down on 5 April 2027: plan the move to another service."},
 )

@@ -2,78 +2,84 @@
 
 from dataclasses import replace
 
-from delivery.event import Event
-from delivery.json_text import dumps
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
-from delivery.kinds.urls import with_path
 from delivery.outcome import Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body, number
 from delivery.settings import Settings
-from delivery.text import AlertText, without_empty
+from delivery.text import AlertText
 
-MESSAGE, TITLE, URL = (
-    Limit(1024, "characters", "message"),
-    Limit(250, "characters", "title"),
-    Limit(512, "characters", "url"),
-)
-_PRIORITIES = {"critical": 1, "error": 1, "warning": 0, "info": -1}
+MESSAGE = Limit(1024, "message")
+TITLE = Limit(250, "title")
+URL = Limit(512, "url")
+# No emergency priority: it would repeat after the alert has closed.
+_PRIORITIES = {"critical": 1, "error": 1, "warning": 0, "info": -1, "closed": 0}
+_KEY = "[A-Za-z0-9]{30}"
 _NAMES = ("token", "user", "device")
 
 
-def body(settings: Settings, event: Event) -> str:
-    """The message. No emergency, which would ring on after the alert has closed."""
-    words = AlertText(event.alert)
-    who = without_empty(**{name: settings.option(name) for name in _NAMES})
-    link = (
-        {"url": words.link, "url_title": "Open alert"}
-        if words.link and len(words.link) <= URL.most
-        else {}
-    )
-    shown = {
-        "title": TITLE.truncate(words.title),
-        "message": MESSAGE.truncate(words.text() or words.title),
-        **link,
-    }
-    return dumps({**who, **shown, "priority": 0 if words.closed else _PRIORITIES[words.severity]})
+def body(settings: Settings, alert: AlertText) -> dict:
+    """Return the message."""
+    message: dict[str, object] = {}
+    for name in _NAMES:
+        if settings.option(name):
+            message[name] = settings.option(name)
+    message["title"] = TITLE.truncate(alert.title)
+    message["message"] = MESSAGE.truncate(alert.details_or_title)
+    if alert.link and len(alert.link) <= URL.maximum:
+        message |= {"url": alert.link, "url_title": "Open alert"}
+    message["priority"] = _PRIORITIES[alert.level]
+    return message
 
 
 def judge(response: Response) -> Judgement:
-    """Status 1; what Pushover refuses stays refused, even a 429 (the month's messages are used up)."""
-    judged = judge_body(
-        response, number(response.json.get("status")) == 1, error_text(response.json.get("errors"))
-    )
-    return replace(judged, verdict=Verdict.FAILED) if 400 <= response.status <= 499 else judged
+    """Judge by the member `status`.
+
+    Every 4xx is permanent, even 429: it means that the messages of the month are used up.
+    """
+    json = response.json
+    accepted = number(json.get("status")) == 1
+    judgement = judge_body(response, accepted, error_text(json.get("errors")))
+    if 400 <= response.status <= 499:
+        return replace(judgement, verdict=Verdict.FAILED)
+    return judgement
 
 
 KIND = Kind(
     name="pushover",
     label="Pushover",
-    help="Pushes to the phones of a user or of a group.",
-    url_help="Pushover's own server, or a proxy of yours.",
+    help="Sends push notifications to a user or a group.",
+    url_help="Pushover's API server, or your own proxy.",
     docs="https://pushover.net/api",
     base="https://api.pushover.net",
+    path="/1/messages.json",
     options=(
         Option(
             "token",
             "Application token",
-            "Of an application that you registered.",
-            True,
-            True,
-            "[A-Za-z0-9]{30}",
+            "The token of your application.",
+            required=True,
+            secret=True,
+            pattern=_KEY,
         ),
-        Option("user", "User or group key", "Of whom to reach.", True, True, "[A-Za-z0-9]{30}"),
-        Option("device", "Device", "Only this one of the user's devices.", shape=r"[\w-]{1,25}"),
+        Option(
+            "user",
+            "User or group key",
+            "The key of the recipient.",
+            required=True,
+            secret=True,
+            pattern=_KEY,
+        ),
+        Option("device", "Device", "Sends to this device only.", pattern=r"[\w-]{1,25}"),
     ),
     url_patterns=(
         UrlPattern(
             r"/1/messages\.json",
             r"api\.pushover\.net",
-            dict(zip(_NAMES, _NAMES, strict=True)),
-            splits=True,
+            {name: name for name in _NAMES},
+            origin_only=True,
         ),
     ),
     limits=(MESSAGE, TITLE, URL),
     body=body,
-    complete_url=lambda target, _settings, _event: with_path(target, "/1/messages.json"),
     judge=judge_by_body(judge),
 )

@@ -2,21 +2,17 @@
 
 import re
 
-from delivery.event import Event
-from delivery.json_text import dumps
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.outcome import Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_html, without_empty
 
-TEXT, TITLE = (
-    Limit(4000, "characters", "text"),
-    Limit(1024, "characters", "title"),
-)  # 40 000 are taken, 4 000 advised (?)
-_FLOW = re.compile("/(workflows|triggers)/")
+TEXT = Limit(4000, "text")  # 40,000 are accepted, 4,000 recommended; not confirmed
+TITLE = Limit(1024, "title")
+_WORKFLOW = "/(workflows|triggers)/"
 _GONE = ("no_service", "no_team", "channel_not_found", "no_active_hooks", "channel_is_archived")
-_LATER = (
+_TEMPORARY = (
     "ratelimited",
     "rate_limited",
     "rollup_error",
@@ -26,46 +22,49 @@ _LATER = (
 )
 
 
-def body(settings: Settings, event: Event) -> str:
-    """The message; a workflow gets the variables that it has to declare."""
-    words = AlertText(event.alert)
-    title, text = TITLE.truncate(words.title, escape_html), TEXT.truncate(words.text(), escape_html)
-    if settings.target and _FLOW.search(settings.target.path):
-        facts = "\n".join(f"{name}: {value}" for name, value in words.facts)
-        parts = {
-            "status": words.state,
-            "summary": words.summary,
-            "severity": words.severity,
-            "labels": facts,
-        }
-        return dumps(
-            {
-                "title": title,
-                "link": words.link,
-                **{name: TEXT.truncate(one, escape_html) for name, one in parts.items()},
-            }
-        )
-    shown = without_empty(
-        color=f"#{words.color:06x}", title=title, title_link=words.link, text=text, fallback=title
+def body(settings: Settings, alert: AlertText) -> dict:
+    """Return the message, or the variables of a workflow."""
+    title = TITLE.truncate(alert.title, escape_html)
+    if settings.target and re.search(_WORKFLOW, settings.target.path):
+        return {"title": title, "link": alert.link, **_variables(alert)}
+    attachment = without_empty(
+        color=f"#{alert.color:06x}",
+        title=title,
+        title_link=alert.link,
+        text=TEXT.truncate(alert.details, escape_html),
+        fallback=title,
     )
-    return dumps({"text": title, "attachments": [shown]})
+    return {"text": title, "attachments": [attachment]}
+
+
+def _variables(alert: AlertText) -> dict[str, str]:
+    texts = {
+        "status": alert.state,
+        "summary": alert.summary,
+        "severity": alert.severity,
+        "labels": alert.label_lines,
+    }
+    return {name: TEXT.truncate(text, escape_html) for name, text in texts.items()}
 
 
 def judge(response: Response) -> Judgement:
-    """`ok` as plain text, or as JSON where a workflow answers."""
+    """Judge by the text `ok`, or by the member `ok` of a workflow's JSON."""
     text = response.text.strip()
     error = error_text(response.json.get("error")) or text
-    verdict = Verdict.GONE if error in _GONE else Verdict.RETRY if error in _LATER else None
-    return judge_body(
-        response, text == "ok" or response.json.get("ok") is True, error, verdict=verdict
-    )
+    accepted = text == "ok" or response.json.get("ok") is True
+    return judge_body(response, accepted, error, verdict=_verdict(error))
 
 
-_DECLARE = "This starts a workflow: it must declare title, status, summary, link, severity and labels as its variables."
+def _verdict(error: str) -> Verdict | None:
+    if error in _GONE:
+        return Verdict.GONE
+    return Verdict.RETRY if error in _TEMPORARY else None
+
+
 KIND = Kind(
     name="slack",
     label="Slack",
-    help="Posts to a channel through an incoming webhook, or starts a workflow.",
+    help="Posts to a Slack channel through an incoming webhook, or starts a workflow.",
     url_help="The webhook URL of your Slack app, or of a workflow that starts from a webhook.",
     docs="https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks",
     url_patterns=(
@@ -78,5 +77,8 @@ KIND = Kind(
     rate_limit=((1, 1),),
     body=body,
     judge=judge_by_body(judge, gone=(404, 410)),
-    warn=lambda target: _DECLARE if _FLOW.search(target.path) else "",
+    url_hints={
+        _WORKFLOW: "This URL starts a workflow. The workflow must declare the variables title, "
+        "status, summary, link, severity and labels."
+    },
 )

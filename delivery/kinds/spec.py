@@ -1,24 +1,28 @@
-"""What a kind states about its receivers."""
+"""What a kind declares about its receivers."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from delivery.event import Event
 from delivery.guard.url import ParsedUrl
+from delivery.kinds.urls import with_path, with_query
 from delivery.outcome import SuggestedFix
 from delivery.response import Judgement, Response, judge_by_status
 from delivery.settings import Settings
-from delivery.text import truncate, utf8_length, utf16_length
+from delivery.text import AlertText, truncate, utf8_length, utf16_length, without_empty
+
+Escape = Callable[[str], str]
+_MEASURES = {"bytes": utf8_length, "characters": utf16_length}
 
 
 @dataclass(frozen=True)
 class Option:
-    """One thing more that a kind needs, the form's `options-NAME`.
+    """A field that only this kind has: `options-NAME` of the form.
 
-    `shape` is a pattern of what it usually looks like; another shape is only advised against. `lines` above 1 makes a text
-    area; `check` raises ValueError with a sentence on a text that cannot be sent.
+    `pattern` is the usual form of a value; another form gets a hint, no error. A text area has more
+    than 1 of `lines`. `check` raises ValueError with a sentence if a value cannot be sent.
+    `header` is the request header that carries the value, behind `prefix`.
     """
 
     name: str
@@ -26,28 +30,31 @@ class Option:
     help: str = ""
     required: bool = False
     secret: bool = False
-    shape: str = ""
+    pattern: str = ""
     lines: int = 1
     check: Callable[[str], object] = lambda _text: None
+    header: str = ""
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
 class UrlPattern:
-    """How the URLs of a vendor look: patterns of the whole host and of the whole path.
+    """The form of a vendor's URLs: patterns of the whole path and of the whole host.
 
-    What the path's named groups and the named values of the `query` hold goes into the options of these names, and then the
-    origin alone (with the group `base`) is left for the URL field. A shape without a `host` fits any and is only a guess.
+    Named groups of the path become options, and so do values of the query: `query` maps their names
+    to names of options. Only the origin (and the group `base`) is then left in the URL field; with
+    `origin_only` it always is. A pattern without a host fits any host and is only a guess.
     """
 
     path: str
     host: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
-    splits: bool = False
+    origin_only: bool = False
 
 
 @dataclass(frozen=True)
 class RecognizedUrl:
-    """What a pasted URL says by itself: what stays in the URL field, and options."""
+    """What a pasted URL reveals: its kind, the URL to keep in the field, and options."""
 
     kind: "Kind"
     url: str
@@ -57,51 +64,65 @@ class RecognizedUrl:
 
 @dataclass(frozen=True)
 class Limit:
-    """The longest text that the vendor takes, in `characters` or `bytes`: of one part of the body, or of the whole `body`."""
+    """The longest text that the vendor accepts, in `characters` or `bytes`.
 
-    most: int
-    unit: str
+    It holds for one `part` of the body, or for the whole `body`.
+    """
+
+    maximum: int
     part: str = "body"
+    unit: str = "characters"
 
     @property
     def measure(self) -> Callable[[str], int]:
-        """How long a text is in this unit."""
-        return utf8_length if self.unit == "bytes" else utf16_length
+        """The function that returns the length of a text in this unit."""
+        return _MEASURES[self.unit]
 
-    def truncate(self, text: str, escape: Callable[[str], str] = str) -> str:
-        """The text, escaped, and cut to this limit."""
-        return truncate(text, self.most, self.measure, escape)
+    def truncate(self, text: str, escape: Escape = str) -> str:
+        """Return the text, escaped and cut to this limit."""
+        return truncate(text, self.maximum, self.measure, escape)
 
-    def fill(self, head: str, text: str, tail: str, escape: Callable[[str], str]) -> str:
-        """The text between head and tail, cut so that all of it fits; a tail that would take half of it is left out."""
-        tail = tail if self.measure(tail) <= self.most // 2 else ""
-        return (
-            head
-            + truncate(
-                text, self.most - self.measure(head) - self.measure(tail), self.measure, escape
-            )
-            + tail
-        ).strip()
+    def fit(self, title: str, text: str, link: str, escape: Escape) -> str:
+        """Return title, text and link, a line each, with the text escaped and cut to fit.
+
+        A link that would take more than half of the limit is left out.
+        """
+        head = f"{title}\n"
+        tail = f"\n{link}" if link else ""
+        if self.measure(tail) > self.maximum // 2:
+            tail = ""
+        room = self.maximum - self.measure(head + tail)
+        return (head + truncate(text, room, self.measure, escape) + tail).strip()
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of receiver.
+    """One kind of receiver. Its functions never raise, except `body` for a damaged template.
 
-    `uses` names the form's fields that only some kinds have (`method`, `payload`, `body`). `body` gives the message's text;
-    `complete` the target that is really requested; `headers` those that carry an option; `judge` what an answer means (it
-    gets no redirect and no answer that broke off); `repair` a mend for it; `warn` what to tell of a URL. All are total.
-    `starters` are bodies to begin with. `base` is the vendor's own server, `pace` its rate as pairs of a count and seconds.
-    `signs_body` says that the body holds a signature that grows old.
+    Attributes:
+        help, url_help: Sentences for the form.
+        body: Returns the message as a JSON value, or as text that is sent unchanged.
+        signs_body: Whether the body holds a signature that expires.
+        base: The vendor's own server, for a channel without a URL.
+        path, query: Appended to the channel's URL, and set in its query.
+        complete_url: Returns the URL to request, from the URL with path and query.
+        judge: Judges a response; it gets none that is a redirect or that broke off.
+        suggest_fix: Returns a known correction of the channel for a response.
+        url_hints: Hints on retired or special URLs, by a pattern to search in host and path.
+        uses: The fields of the form that only some kinds have (`method`, `payload`, `body`).
+        starters: Bodies to begin with.
+        rate_limit: The vendor's limits, as pairs of a count and seconds.
     """
 
     name: str
     label: str
     help: str
     url_help: str
-    body: Callable[[Settings, Event], str]
+    body: Callable[[Settings, AlertText], object]
     docs: str = ""
     base: str = ""
+    path: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
     options: tuple[Option, ...] = ()
     url_patterns: tuple[UrlPattern, ...] = ()
     limits: tuple[Limit, ...] = ()
@@ -109,33 +130,54 @@ class Kind:
     signs_body: bool = False
     uses: frozenset[str] = frozenset()
     starters: Mapping[str, SuggestedFix] = field(default_factory=dict)
-    complete_url: Callable[[ParsedUrl, Settings, Event], ParsedUrl] = (
-        lambda target, _settings, _event: target
-    )
-    headers: Callable[[Settings], list[tuple[str, str]]] = lambda _settings: []
+    complete_url: Callable[[ParsedUrl, Settings, AlertText], ParsedUrl] = lambda url, *_: url
     judge: Callable[[Response], Judgement] = judge_by_status
-    suggest_fix: Callable[[Response, Settings], SuggestedFix | None] = lambda _answer, _settings: (
-        None
-    )
-    warn: Callable[[ParsedUrl], str] = lambda _target: ""
+    suggest_fix: Callable[[Response, Settings], SuggestedFix | None] = lambda *_: None
+    url_hints: Mapping[str, str] = field(default_factory=dict)
 
-    def match_url(self, target: ParsedUrl) -> RecognizedUrl | None:
-        """What the URL says when it is one of this kind's; never judged by a part of the host or of the query."""
-        for shape in self.url_patterns:
-            path = re.fullmatch(shape.path, target.path.rstrip("/"))
-            if path and re.fullmatch(shape.host or ".*", target.host):
-                return self._split(shape, path, target)
+    def request_url(self, url: ParsedUrl, settings: Settings, alert: AlertText) -> ParsedUrl:
+        """Return the URL that a message to the channel's URL is sent to."""
+        if self.path:
+            url = with_path(url, self.path)
+        if self.query:
+            url = with_query(url, self.query)
+        return self.complete_url(url, settings, alert)
+
+    def url_hint(self, url: ParsedUrl) -> str:
+        """Return a hint on a URL that is retired or special, empty for any other."""
+        for pattern, hint in self.url_hints.items():
+            if re.search(pattern, url.host + url.path):
+                return hint
+        return ""
+
+    def headers(self, settings: Settings) -> list[tuple[str, str]]:
+        """Return the headers that carry options."""
+        headers = []
+        for option in self.options:
+            value = settings.option(option.name)
+            if option.header and value:
+                headers.append((option.header, option.prefix + value))
+        return headers
+
+    def match_url(self, url: ParsedUrl) -> RecognizedUrl | None:
+        """Return what a pasted URL reveals if it has the form of this kind's URLs.
+
+        Only the whole host and the whole path count, never a part of them or of the query.
+        """
+        for pattern in self.url_patterns:
+            path = re.fullmatch(pattern.path, url.path.rstrip("/"))
+            if path and re.fullmatch(pattern.host or ".*", url.host):
+                return self._recognize(pattern, path, url)
         return None
 
-    def _split(self, shape: UrlPattern, path: re.Match, target: ParsedUrl) -> RecognizedUrl:
-        given = dict(parse_qsl(target.query))
-        found = {
-            **path.groupdict(),
-            **{option: given.get(name, "") for name, option in shape.query.items()},
-        }
-        base = found.pop("base", None) or ""
-        options = {name: text for name, text in found.items() if text}
-        splits = shape.splits or bool(options)
-        return RecognizedUrl(
-            self, target.origin + base if splits else target.url, options, certain=bool(shape.host)
-        )
+    def _recognize(self, pattern: UrlPattern, path: re.Match, url: ParsedUrl) -> RecognizedUrl:
+        values = path.groupdict()
+        base = values.pop("base", None) or ""
+        query = dict(parse_qsl(url.query))
+        for name, option in pattern.query.items():
+            values[option] = query.get(name, "")
+        options = without_empty(**values)
+        remaining = url.url
+        if pattern.origin_only or options:
+            remaining = url.origin + base
+        return RecognizedUrl(self, remaining, options, certain=bool(pattern.host))

@@ -2,94 +2,96 @@
 
 from dataclasses import replace
 
-from delivery.event import Event
-from delivery.json_text import dumps
+from delivery.guard.url import ParsedUrl
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.urls import segment, with_path
-from delivery.outcome import SuggestedFix
+from delivery.outcome import SuggestedFix, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body, number
 from delivery.retry import classify
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_html, integer, truncate, utf16_length
 
-TEXT, _TITLE, _DONE = Limit(4096, "characters", "text"), 500, "/bot[^/]+/sendMessage"
+TEXT = Limit(4096, "text")
+_MAX_TITLE = 500
 _PATH = r"(?P<base>(/[^/]+)*)/bot(?P<bot_token>[0-9]+:[\w-]+)(/sendMessage)?"
 _IDS = {"chat_id": "chat_id", "message_thread_id": "message_thread_id"}
 
 
-def body(settings: Settings, event: Event) -> str:
-    """The message. Ids go as numbers, the name of a channel (`@name`) as text."""
-    words = AlertText(event.alert)
-    ids = {name: integer(one) for name in _IDS if (one := settings.option(name))}
-    link = f'\n<a href="{escape_html(words.link)}">Open alert</a>' if words.link else ""
-    text = TEXT.fill(
-        f"<b>{truncate(words.title, _TITLE, utf16_length, escape_html)}</b>\n",
-        words.text(),
-        link,
-        escape_html,
-    )
-    return dumps(
-        {**ids, "text": text, "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}}
-    )
+def body(settings: Settings, alert: AlertText) -> dict:
+    """Return an HTML message. IDs are numbers, the name of a channel (`@name`) is text."""
+    message: dict[str, object] = {}
+    for name in _IDS:
+        if settings.option(name):
+            message[name] = integer(settings.option(name))
+    title = truncate(alert.title, _MAX_TITLE, utf16_length, escape_html)
+    link = f'<a href="{escape_html(alert.link)}">Open alert</a>' if alert.link else ""
+    return {
+        **message,
+        "text": TEXT.fit(f"<b>{title}</b>", alert.details, link, escape_html),
+        "parse_mode": "HTML",
+        "link_preview_options": {"is_disabled": True},
+    }
+
+
+def complete_url(url: ParsedUrl, settings: Settings, _alert: AlertText) -> ParsedUrl:
+    """Append the bot's path unless the URL already ends with a bot's path."""
+    token = segment(settings.option("bot_token"))
+    return with_path(url, f"/bot{token}/sendMessage", "/bot[^/]+/sendMessage")
 
 
 def judge(response: Response) -> Judgement:
-    """The status is the `error_code`; of a 200 that is none, the body counts."""
-    json, code = response.json, number(response.json.get("error_code")) or 0
-    verdict = "gone" if code == 403 else classify(code) if code >= 400 else None
-    judged = judge_body(
-        response,
-        json.get("ok") is True,
-        error_text(json.get("error_code"), json.get("description")),
-        verdict=verdict,
-    )
-    return replace(judged, retry_after=response.json_object("parameters").get("retry_after"))
+    """Judge by the member `ok`, and a failure by its `error_code`."""
+    json = response.json
+    detail = error_text(json.get("error_code"), json.get("description"))
+    verdict = _verdict(number(json.get("error_code")) or 0)
+    judgement = judge_body(response, json.get("ok") is True, detail, verdict=verdict)
+    return replace(judgement, retry_after=response.json_object("parameters").get("retry_after"))
+
+
+def _verdict(code: int) -> Verdict | None:
+    if code == 403:
+        return Verdict.GONE
+    return classify(code) if code >= 400 else None
 
 
 def suggest_fix(response: Response, _settings: Settings) -> SuggestedFix | None:
-    """A group that became a supergroup has another id."""
-    moved = number(response.json_object("parameters").get("migrate_to_chat_id"))
-    return (
-        None
-        if moved is None
-        else SuggestedFix("Use the new chat id", {"options-chat_id": str(moved)})
-    )
+    """Return the new chat ID of a group that became a supergroup."""
+    chat_id = number(response.json_object("parameters").get("migrate_to_chat_id"))
+    if chat_id is None:
+        return None
+    return SuggestedFix("Use the new chat ID", {"options-chat_id": str(chat_id)})
 
 
 KIND = Kind(
     name="telegram",
     label="Telegram",
-    help="Posts to a chat, group or channel as a bot of yours.",
-    url_help="Telegram's own server, or a Bot API server of yours.",
+    help="Posts to a chat, group or channel as your bot.",
+    url_help="Telegram's Bot API server, or your own.",
     docs="https://core.telegram.org/bots/api#sendmessage",
     base="https://api.telegram.org",
     options=(
         Option(
             "bot_token",
             "Bot token",
-            "As BotFather gave it to you.",
-            True,
-            True,
-            r"[0-9]{6,}:[\w-]{30,}",
+            "The token from BotFather.",
+            required=True,
+            secret=True,
+            pattern=r"[0-9]{6,}:[\w-]{30,}",
         ),
         Option(
             "chat_id",
-            "Chat id",
-            "A number, or @name of a public channel.",
-            True,
-            shape=r"-?[0-9]+|@\w{5,}",
+            "Chat ID",
+            "A number, or the @name of a public channel.",
+            required=True,
+            pattern=r"-?[0-9]+|@\w{5,}",
         ),
-        Option(
-            "message_thread_id", "Topic id", "The number of a topic in a forum.", shape="[0-9]+"
-        ),
+        Option("message_thread_id", "Topic ID", "The number of a forum topic.", pattern="[0-9]+"),
     ),
     url_patterns=(UrlPattern(_PATH, r"api\.telegram\.org", _IDS), UrlPattern(_PATH, query=_IDS)),
     limits=(TEXT,),
     rate_limit=((1, 1), (20, 60)),
     body=body,
-    complete_url=lambda target, settings, _: with_path(
-        target, f"/bot{segment(settings.option('bot_token'))}/sendMessage", _DONE
-    ),
+    complete_url=complete_url,
     judge=judge_by_body(judge, gone=(403,)),
     suggest_fix=suggest_fix,
 )

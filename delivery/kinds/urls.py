@@ -1,31 +1,31 @@
-"""Build the URL that a kind requests."""
+"""Helpers that build the URL that a kind requests."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
 from delivery.guard.url import ParsedUrl
 
 
-def with_path(target: ParsedUrl, path: str, done: str = "") -> ParsedUrl:
-    """The target with `path` behind its own, unless it ends so already (or as `done` says): a bare base URL is completed."""
-    own = target.path.rstrip("/")
-    return replace(
-        target, path=own if re.search(f"({done or re.escape(path)})$", own) else own + path
-    )
+def with_path(url: ParsedUrl, path: str, present: str = "") -> ParsedUrl:
+    """Append `path` to the URL's own path unless that already ends with it.
+
+    `present` is a pattern of other endings that stay as they are.
+    """
+    own = url.path.rstrip("/")
+    if not re.search(f"({present or re.escape(path)})$", own):
+        own += path
+    return replace(url, path=own)
 
 
 def segment(text: str) -> str:
-    """The text as one segment of a path."""
+    """Quote the text as one segment of a path."""
     return quote(text, ":", errors="replace")
 
 
-def with_query(target: ParsedUrl, **values: str) -> ParsedUrl:
-    """The target with these values in its query, each once; the rest of the query stays to the letter."""
-    kept = [
-        part for part in target.query.split("&") if part and part.partition("=")[0] not in values
-    ]
-    return replace(
-        target,
-        query="&".join([*kept, *(f"{name}={quote(value, '')}" for name, value in values.items())]),
-    )
+def with_query(url: ParsedUrl, values: Mapping[str, str]) -> ParsedUrl:
+    """Set these values in the query; the rest of the query stays unchanged."""
+    parts = [part for part in url.query.split("&") if part and part.split("=")[0] not in values]
+    parts += [f"{name}={quote(value, '')}" for name, value in values.items()]
+    return replace(url, query="&".join(parts))

@@ -1,16 +1,17 @@
-"""Uptrace's JSON: one event with its alert, and the person's own JSON as the value of `payload`."""
+"""Uptrace's JSON: one event with its alert, and the user's own JSON as its `payload`."""
 
-from delivery.alerts.alert import AlertStatus, rfc3339
-from delivery.event import Event
+from delivery.alerts.alert import rfc3339
 from delivery.json_text import JsonError, check, dumps
 from delivery.kinds.spec import Kind
 from delivery.settings import Settings
+from delivery.text import AlertText
 
 
-def body(settings: Settings, event: Event) -> str:
-    """The message. The payload stands in it letter by letter as it was typed, so that no number loses a digit."""
+def body(settings: Settings, text: AlertText) -> str:
+    """Return the message as text: the payload in it is exactly what the user typed."""
+    event = text.event
     alert = event.alert
-    before = {"id": str(event.number), "eventName": event_name(event)}
+    before = {"id": str(event.number), "eventName": event.name}
     after = {
         "createdAt": rfc3339(event.at),
         "alert": {
@@ -19,21 +20,14 @@ def body(settings: Settings, event: Event) -> str:
             "name": alert.name,
             "type": alert.type,
             "status": alert.status,
-            "createdAt": rfc3339(event.at if alert.starts_at is None else alert.starts_at),
+            "createdAt": rfc3339(event.started_at),
         },
     }
     return f'{dumps(before)[:-1]},"payload":{_payload(settings.payload)},{dumps(after)[1:]}'
 
 
-def event_name(event: Event) -> str:
-    """Uptrace's wire form (its own screen says `state-changed`, the wire says `status-changed`)."""
-    if event.repeated:
-        return "recurring"
-    return "status-changed" if event.alert.status == AlertStatus.CLOSED else "created"
-
-
 def _payload(text: str) -> str:
-    """What was typed, `null` when nothing was. A stored text that is no JSON (a damaged row) goes as a string of it."""
+    """Return the payload as JSON; a stored text that is not JSON becomes a JSON string."""
     if not text.strip():
         return "null"
     try:
@@ -46,8 +40,8 @@ def _payload(text: str) -> str:
 KIND = Kind(
     name="webhook",
     label="Webhook (Uptrace JSON)",
-    help="Sends one JSON object for each event, in the form that Uptrace sends, with your own JSON as its payload.",
-    url_help="The address that takes the message, as the receiver gave it to you.",
+    help="Sends each event as JSON in Uptrace's format, with your own JSON as its payload.",
+    url_help="The URL that receives the message.",
     body=body,
     uses=frozenset({"method", "payload"}),
 )

@@ -1,38 +1,28 @@
 """WeCom's group robots."""
 
-from delivery.event import Event
-from delivery.json_text import dumps
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.response import judge_by_body, judge_by_code
 from delivery.settings import Settings
 from delivery.text import AlertText, break_mentions, truncate, utf8_length
 
-CONTENT = Limit(4096, "bytes", "content")
-_TITLE = 500
+CONTENT = Limit(4096, "content", "bytes")
+_MAX_NAME = 500
 
 
-def body(_settings: Settings, event: Event) -> str:
-    """The message, which mentions nobody."""
-    words = AlertText(event.alert)
-    name, color = (
-        truncate(words.name, _TITLE, utf8_length, break_mentions),
-        "info" if words.closed else "warning",
-    )
-    link = f"\n[Open alert]({words.link})" if words.link else ""
-    text = CONTENT.fill(
-        f'**{words.state}** <font color="{color}">{name}</font>\n',
-        words.text(),
-        link,
-        break_mentions,
-    )
-    return dumps({"msgtype": "markdown", "markdown": {"content": text}})
+def body(_settings: Settings, alert: AlertText) -> dict:
+    """Return a Markdown message without mentions."""
+    name = truncate(alert.name, _MAX_NAME, utf8_length, break_mentions)
+    color = "info" if alert.closed else "warning"
+    title = f'**{alert.state}** <font color="{color}">{name}</font>'
+    content = CONTENT.fit(title, alert.details, alert.markdown_link, break_mentions)
+    return {"msgtype": "markdown", "markdown": {"content": content}}
 
 
 KIND = Kind(
     name="wecom",
     label="WeCom (WeChat Work)",
     help="Posts to a group chat through its robot.",
-    url_help="The webhook's URL with its key, as the group shows it for the robot.",
+    url_help="The robot's webhook URL with its key, from the group chat.",
     docs="https://developer.work.weixin.qq.com/document/path/91770",
     url_patterns=(UrlPattern("/cgi-bin/webhook/send", r"qyapi\.weixin\.qq\.com"),),
     limits=(CONTENT,),

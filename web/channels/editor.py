@@ -10,7 +10,7 @@ from clock import now_ms
 from delivery import outbox
 from delivery.kinds import kinds
 from delivery.settings import Settings, read, write
-from delivery.template import samples
+from delivery.template import NAMES
 from models import Attempt, Channel, ChannelState, Proof, db
 from web.channels.forms import ChannelForm, values_of
 from web.channels.secret_fields import Context
@@ -88,7 +88,7 @@ def page(edit: Edit, status: int = 200, **extra) -> Response:
         edit=edit,
         form=edit.form,
         kinds=kinds(),
-        names=samples(),
+        names=NAMES,
         tests=tests,
         status=status,
         **extra,

@@ -62,7 +62,7 @@ def _of_url(form: ChannelForm, name: str, text: str) -> list[Hint]:
         return []
     pasted, kind = match_url(target), form.kind_chosen
     speaks = pasted.kind if pasted and pasted.certain else kind
-    warning = speaks.warn(target) if speaks else ""
+    warning = speaks.url_hint(target) if speaks else ""
     found = [Hint(warning)] if warning else []
     other = next(
         (one for one in kinds().values() if one.base == target.origin and one is not kind), None
@@ -93,7 +93,7 @@ def _suggestion(form: ChannelForm, name: str, pasted: RecognizedUrl) -> Hint:
 
 
 def _of_shape(field) -> list[Hint]:
-    shape = field.option.shape if hasattr(field, "option") else ""
+    shape = field.option.pattern if hasattr(field, "option") else ""
     if not shape or not field.data.strip() or re.fullmatch(shape, field.data.strip()):
         return []
     return [
