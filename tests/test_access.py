@@ -9,8 +9,8 @@ from conftest import PASSWORD, Client
 from clock import now_ms
 from config import Config
 from models import Alert, Attempt, Channel, Delivery, Login, Token, User, db
-from web.auth import tokens
-from web.auth.access import OPEN, PERSONAL, SAFE, scope_of
+from web.accounts.api_tokens import create_token
+from web.auth.access import PERSONAL, PUBLIC, SAFE_METHODS, scope_of
 from web.auth.login import own_path
 
 ID = re.compile(r"<(?:int:)?\w+>")
@@ -24,7 +24,7 @@ def routes(app, kind):
             "machine"
             if scope_of(app, rule.endpoint)
             else "open"
-            if rule.endpoint in OPEN
+            if rule.endpoint in PUBLIC
             else "page"
         )
         if here == kind:
@@ -76,7 +76,7 @@ def test_every_page_tells_htmx_in_a_notice_that_the_session_has_ended(app):
         )
         assert (response.status_code, response.headers["HX-Retarget"]) == (401, "#notice"), path
         assert "<!doctype" not in response.text
-        assert "what you typed is still here" in response.text
+        assert "What you typed is still here" in response.text
 
 
 def test_every_unsafe_page_refuses_without_a_csrf_token(app):
@@ -86,13 +86,13 @@ def test_every_unsafe_page_refuses_without_a_csrf_token(app):
         (method, path)
         for kind in ("page", "open")
         for method, path in routes(app, kind)
-        if method not in SAFE
+        if method not in SAFE_METHODS
     ]
     for method, path in [one for one in unsafe if one[1] != LAB]:
         for data in (form_of(), {"csrf_token": "forged"}):
             response = client._client.open(path, method=method, data=data)
             assert response.status_code == 400, path
-            assert "too old" in response.text
+            assert "has expired" in response.text
     assert (Channel.select().count(), Login.select().count(), User.select().count()) == (1, 2, 2)
 
 
@@ -101,7 +101,7 @@ def test_every_unsafe_route_refuses_what_another_website_sends(app):
     create(client)
     for kind in ("page", "open", "machine"):
         for method, path in routes(app, kind):
-            if method not in SAFE and path != LAB:
+            if method not in SAFE_METHODS and path != LAB:
                 headers = {"Sec-Fetch-Site": "cross-site"}
                 response = client._client.open(
                     path, method=method, data={"csrf_token": client.token}, headers=headers
@@ -118,8 +118,8 @@ def test_a_link_on_another_website_may_lead_here(client):
 
 def test_every_route_for_machines_refuses_without_a_token_of_its_scope(app):
     with app.app_context():
-        _, of_no_use = tokens.make("others", ["ingest"], None, "", now_ms())
-        _, metrics = tokens.make("metrics", ["metrics"], None, "", now_ms())
+        _, of_no_use = create_token("others", ["ingest"], None, "", now_ms())
+        _, metrics = create_token("metrics", ["metrics"], None, "", now_ms())
     found = list(routes(app, "machine"))
     for method, path in found:
         url = app.url_map.bind("localhost").match(path, method=method)[0]
@@ -149,7 +149,7 @@ def test_a_viewer_sees_every_page_and_changes_nothing(app, client, viewer, recei
     users, logins = User.select().count(), Login.select().count()
     for method, path in routes(app, "page"):
         endpoint = app.url_map.bind("localhost").match(path, method=method)[0]
-        if method in SAFE:
+        if method in SAFE_METHODS:
             expected = (
                 403
                 if endpoint in ("channels.new", "channels.confirm_delete")
@@ -207,7 +207,7 @@ def test_what_was_typed_when_the_session_ended_comes_back_after_the_sign_in_secr
     kept = re.search(r'name="typed" value="([^"]+)"', refused.text)[1]
     back = client.post("/login", {"username": "ada", "password": PASSWORD, "typed": kept})
     assert (back.status_code, "s3cr3t" in back.text) == (200, False)
-    assert "What you typed stands below" in back.text
+    assert "Your edit is below" in back.text
     typed = fields_in(back.text)
     assert (typed["name"], typed["payload"]) == ("Typed name", "[42]")
     assert Channel.get().name == "Before"

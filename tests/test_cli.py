@@ -21,8 +21,7 @@ from delivery.secrets import rotation
 from delivery.secrets.encryption import Keyring
 from delivery.settings import Settings, write
 from models import Channel, Login, Token, User, db
-from web.accounts import passwords, users
-from web.auth import tokens
+from web.accounts import api_tokens, passwords, users
 
 Ran = namedtuple("Ran", "code out err")
 OTHER_KEY = base64.urlsafe_b64encode(b"x" * 32).decode()
@@ -76,7 +75,7 @@ def person(name):
 def invited(ran):
     """Whom the printed link is for."""
     with db.connection_context():
-        found = users.invited(ran.out.strip().rpartition("/setup/")[2], now_ms())
+        found = users.find_invitation(ran.out.strip().rpartition("/setup/")[2], now_ms())
         return found and found.user.name
 
 
@@ -93,7 +92,7 @@ def test_somebody_new_is_a_viewer_and_gets_a_link_that_is_good_once(tocsin):
     assert ran.code == 0
     assert ran.out.startswith("http://127.0.0.1:8000/setup/")
     assert ran.out.count("\n") == 1
-    assert "mia: it is good once, for 3 days" in ran.err
+    assert "mia. It works once, for 3 days" in ran.err
     assert invited(ran) == "mia"
     assert (person("mia").role, person("mia").password) == ("viewer", "")
 
@@ -167,7 +166,9 @@ def test_on_a_terminal_the_password_is_asked_for_unseen_and_twice(tocsin, monkey
 def test_a_name_that_cannot_be_is_refused(tocsin, name):
     ran = tocsin("user", "add", "--", name)
     assert says(
-        ran, 1, "There is a “" if name.lower() == "ada" else "A name has 1 to 64 visible characters"
+        ran,
+        1,
+        "A user named “" if name.lower() == "ada" else "A name has 1 to 64 visible characters",
     )
 
 
@@ -236,8 +237,8 @@ def test_a_token_stands_alone_on_standard_output_and_only_its_hash_is_kept(tocsi
         "3",
     )
     secret = ran.out.removesuffix("\n")
-    assert (ran.code, secret[:7], "\n" in secret) == (0, tokens.PREFIX, False)
-    assert "only this once" in ran.err
+    assert (ran.code, secret[:7], "\n" in secret) == (0, api_tokens.PREFIX, False)
+    assert "cannot be shown again" in ran.err
     with db.connection_context():
         token = Token.get(Token.digest == users.digest(secret))
     assert (token.name, token.scopes, token.made_by) == (
@@ -253,7 +254,7 @@ def test_a_token_stands_alone_on_standard_output_and_only_its_hash_is_kept(tocsi
     [
         (["", "--scope", "ingest"], "A token's name has 1 to 64"),
         (["\udcff", "--scope", "ingest"], "A token's name has 1 to 64"),
-        (["pager", "--scope", "ingest"], "There is a token “pager” already"),
+        (["pager", "--scope", "ingest"], "A token named “pager” already exists"),
         (["grafana", "--scope", "ingest", "--days", "0"], "1 to 3650 days"),
         (["grafana", "--scope", "ingest", "--days", "-1"], "1 to 3650 days"),
         (["grafana", "--scope", "ingest", "--days", "99999999999999999999"], "1 to 3650 days"),
@@ -294,8 +295,8 @@ def test_a_revoked_token_is_gone(tocsin):
 def test_a_rotation_seals_everything_with_a_new_key_and_says_so(tocsin, config, channels):
     ran = tocsin("keys", "rotate")
     assert (ran.code, ran.err) == (0, "")
-    assert f"sealed with the first key of {config.keys_file}: 3." in ran.out
-    assert "The old keys are gone" in ran.out
+    assert f"encrypted with the first key of {config.keys_file}: 3." in ran.out
+    assert "The old keys were removed" in ran.out
     assert config.keys_file.read_text().split() != list(config.encryption_keys)
     assert tocsin("keys", "rotate").code == 0
 
@@ -307,7 +308,7 @@ def test_a_rotation_names_what_could_not_be_opened_and_says_what_to_do(tocsin, c
     assert (ran.code, ran.err.count("\n")) == (1, 1)
     assert ": 2." in ran.out
     assert (
-        "could not be opened: Team b. Keep the other keys, enter their URL and secrets again"
+        "could not be decrypted: Team b. Keep the old keys, enter the URL and secrets of these channels again"
         in ran.err
     )
     assert set(config.encryption_keys) < set(config.keys_file.read_text().split())
@@ -320,7 +321,7 @@ def test_a_rotation_of_keys_in_the_variable_says_what_may_leave_it(
     ran = tocsin("keys", "rotate")
     assert (ran.code, ran.err) == (0, "")
     assert "the first key of TOCSIN_ENCRYPTION_KEYS: 3." in ran.out
-    assert "Any other key in it may be taken out now." in ran.out
+    assert "You can remove all other keys from it now." in ran.out
     monkeypatch.setenv("TOCSIN_ENCRYPTION_KEYS", OTHER_KEY)
     assert tocsin("keys", "rotate").code == 0
 
@@ -406,7 +407,7 @@ def test_the_page_about_the_command_has_every_subcommand_and_every_scope():
     assert [call for call in calls if f"`tocsin {call}".rstrip() not in page] == []
     assert [
         scope
-        for scope, words in tokens.SCOPES.items()
+        for scope, words in api_tokens.SCOPES.items()
         if f"| `{scope}` | {words.replace('/metrics', '`/metrics`')} |" not in page
     ] == []
 
@@ -454,7 +455,7 @@ def test_nothing_in_the_data_folder_holds_a_password_a_token_or_a_link(tocsin, c
     token = tocsin("token", "add", "pager", "--scope", "ingest").out.strip()
     kept = b"".join(path.read_bytes() for path in config.data_dir.iterdir())
     assert b"pager" in kept
-    for secret in ("four small bells", link, token, token.removeprefix(tokens.PREFIX)):
+    for secret in ("four small bells", link, token, token.removeprefix(api_tokens.PREFIX)):
         assert secret
         assert secret.encode() not in kept
 

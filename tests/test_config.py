@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from config import (
     HTMX_INTEGRITY,
     HTMX_URL,
-    NOT_YET,
+    UNUSED_VARIABLES,
     VERSION,
     Config,
     ConfigError,
-    Permission,
     unused_variables,
 )
+from config_values import AllowedTarget
 
 ROOT = Path(__file__).parent.parent
 KEY_A, KEY_B = "A" * 43 + "=", "-_" * 21 + "A="
@@ -41,7 +41,7 @@ def refused(**environment):
 
 
 def network(text, port=None):
-    return Permission(network=ip_network(text), port=port)
+    return AllowedTarget(network=ip_network(text), port=port)
 
 
 # --- good values ------------------------------------------------------------------------------------------------------
@@ -151,12 +151,15 @@ def test_another_script_may_come_with_an_integrity_of_its_own():
         ("fd00::/8", (network("fd00::/8"),)),
         ("[fd00::]/8", (network("fd00::/8"),)),
         ("[fd00::]/8:443", (network("fd00::/8", 443),)),
-        ("alertmanager", (Permission(host="alertmanager"),)),
-        ("NAS.lan.", (Permission(host="nas.lan"),)),
-        ("nas.lan:8080", (Permission(host="nas.lan", port=8080),)),
-        ("my_nas-2", (Permission(host="my_nas-2"),)),
+        ("alertmanager", (AllowedTarget(host="alertmanager"),)),
+        ("NAS.lan.", (AllowedTarget(host="nas.lan"),)),
+        ("nas.lan:8080", (AllowedTarget(host="nas.lan", port=8080),)),
+        ("my_nas-2", (AllowedTarget(host="my_nas-2"),)),
         ("0.0.0.0/0,::/0", (network("0.0.0.0/0"), network("::/0"))),
-        (" 10.0.0.0/8 ,nas.lan:80 ", (network("10.0.0.0/8"), Permission(host="nas.lan", port=80))),
+        (
+            " 10.0.0.0/8 ,nas.lan:80 ",
+            (network("10.0.0.0/8"), AllowedTarget(host="nas.lan", port=80)),
+        ),
     ],
 )
 def test_networks_addresses_and_hosts_may_be_allowed_with_and_without_a_port(value, allowed):
@@ -402,7 +405,7 @@ def test_the_address_is_one_that_a_browser_takes(bind, address):
     assert read(BIND=bind).address == address
 
 
-@pytest.mark.parametrize("name", NOT_YET)
+@pytest.mark.parametrize("name", UNUSED_VARIABLES)
 def test_a_variable_without_an_effect_yet_is_named(name):
     assert unused_variables({name: "x", "TOCSIN_BIND": "x"}) == [name]
     assert unused_variables({name: ""}) == []

@@ -57,7 +57,7 @@ def test_a_missing_or_forged_token_changes_nothing_and_loses_nothing(client, pat
     create(client, name="Before")
     response = client.without_token(path, {**form_of(name="Typed name", payload="[42]"), **token})
     assert response.status_code == 400
-    assert "press the button once more" in response.text
+    assert "press the button again" in response.text
     back = fields_in(response.text)
     assert (back["name"], back["payload"]) == ("Typed name", "[42]")
     assert [channel.name for channel in Channel.select()] == ["Before"]
@@ -151,7 +151,7 @@ def test_a_bug_of_our_own_is_a_sentence_with_a_reference_and_a_line_in_the_log(
     assert "Tocsin made a mistake" in response.text
     assert "a bug" not in response.text
     reference = response.text.split("details under ")[1][:8]
-    assert f"bug {reference}" in caplog.text
+    assert f"internal error {reference}" in caplog.text
 
 
 # --- a database on a bad day ---------------------------------------------------------------------------------------------

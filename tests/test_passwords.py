@@ -8,8 +8,13 @@ from conftest import PASSWORD, QUICK, Client
 
 from clock import MINUTE
 from models import Guess, User
-from web.accounts import passwords
-from web.accounts.passwords import Passwords, TooManyAttempts, network, sign_in
+from web.accounts.passwords import (
+    PasswordChecker,
+    TooManyAttempts,
+    authenticate,
+    create_admin,
+    network,
+)
 from web.accounts.users import AccountError
 
 NOW = 1_790_000_000_000
@@ -17,20 +22,20 @@ HOME, ELSEWHERE = "192.0.2.7", "198.51.100.9"
 
 
 @pytest.fixture
-def seats(app, config, monkeypatch):
+def checker(app, config, monkeypatch):
     """Passwords whose own hashes are quick."""
-    seats = Passwords(config.data_dir)
-    monkeypatch.setattr(seats, "_hasher", QUICK)
-    return seats
+    checker = PasswordChecker(config.data_dir)
+    monkeypatch.setattr(checker, "_hasher", QUICK)
+    return checker
 
 
 @pytest.fixture
-def guess(seats):
+def guess(checker):
     """Tries a password; whether it was right. None when it was not even looked at."""
 
     def guess(password="wrong", name="ada", address=HOME, known=None, now=NOW):
         try:
-            return sign_in(seats, name, password, address, known, now) is not None
+            return authenticate(checker, name, password, address, known, now) is not None
         except TooManyAttempts:
             return None
 
@@ -38,31 +43,31 @@ def guess(seats):
 
 
 def test_a_hash_is_argon2id_with_the_parameters_of_rfc_9106(config):
-    hashed = Passwords(config.data_dir).hash("three small bells")
+    hashed = PasswordChecker(config.data_dir).hash("three small bells")
     assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     assert PasswordHasher().verify(hashed, "three small bells")
 
 
 @pytest.mark.parametrize("password", ["", "7 chars", "x" * 1001])
-def test_a_password_that_is_too_short_or_too_long_is_refused_in_words(seats, password):
+def test_a_password_that_is_too_short_or_too_long_is_refused_in_words(checker, password):
     with pytest.raises(AccountError, match="at least 8 and at most 1000"):
-        seats.hash(password)
+        checker.hash(password)
 
 
 @pytest.mark.parametrize(
     "password",
     ["8 signs.", "x" * 1000, "пароль и ключ", " spaces count ", "\x00\x01\x02\x03\x04\x05\x06\x07"],
 )
-def test_any_other_password_is_taken_and_told_from_all_others(seats, password):
-    hashed = seats.hash(password)
-    assert seats.right(hashed, password)
-    assert not seats.right(hashed, password + "x")
+def test_any_other_password_is_taken_and_told_from_all_others(checker, password):
+    hashed = checker.hash(password)
+    assert checker.verify(hashed, password)
+    assert not checker.verify(hashed, password + "x")
 
 
 @pytest.mark.parametrize("stored", ["", "nonsense", "$argon2id$v=19$m=8,t=1,p=1$AAAA", "x" * 5000])
 @pytest.mark.parametrize("password", ["", PASSWORD, "x" * 100_000])
-def test_nothing_is_right_for_an_account_without_a_good_hash(seats, stored, password):
-    assert not seats.right(stored, password)
+def test_nothing_is_right_for_an_account_without_a_good_hash(checker, stored, password):
+    assert not checker.verify(stored, password)
 
 
 def test_the_password_is_right_whatever_the_case_of_the_name(guess):
@@ -86,7 +91,7 @@ def test_a_name_that_nobody_has_is_counted_as_any_other(guess):
     assert [guess(name="nobody") for _ in range(16)] == [False] * 15 + [None]
 
 
-def test_many_guesses_at_once_are_counted_one_by_one(app, seats):
+def test_many_guesses_at_once_are_counted_one_by_one(app, checker):
     looked_at, gate = [], threading.Barrier(8)
 
     def try_them(address):
@@ -94,7 +99,7 @@ def test_many_guesses_at_once_are_counted_one_by_one(app, seats):
             gate.wait()
             for _ in range(5):
                 try:
-                    looked_at.append(sign_in(seats, "ada", "wrong", address, None, NOW))
+                    looked_at.append(authenticate(checker, "ada", "wrong", address, None, NOW))
                 except TooManyAttempts as many:
                     assert many.seconds > 0
 
@@ -128,11 +133,11 @@ def test_the_right_password_is_no_guess(guess):
     assert not Guess.select().count()
 
 
-def test_nothing_is_locked_for_good(seats, guess):
+def test_nothing_is_locked_for_good(checker, guess):
     for number in range(15):
         guess(now=NOW + number * 1000)
     with pytest.raises(TooManyAttempts) as many:
-        sign_in(seats, "ada", PASSWORD, HOME, None, NOW + 20_000)
+        authenticate(checker, "ada", PASSWORD, HOME, None, NOW + 20_000)
     assert many.value.seconds == pytest.approx(15 * 60 - 20)
     assert guess(PASSWORD, now=NOW + 15 * MINUTE)
 
@@ -166,7 +171,7 @@ def test_one_place_is_an_address_or_the_network_of_one_customer(address, place):
 
 
 def test_two_are_hashed_at_a_time_and_who_may_not_wait_is_told_at_once(app, config, monkeypatch):
-    """Two processes, as two objects are: the seats are files."""
+    """Two processes, as two objects are: the checker are files."""
     running, most, lock, gate = [0], [0], threading.Lock(), threading.Event()
 
     class Slow:
@@ -182,20 +187,23 @@ def test_two_are_hashed_at_a_time_and_who_may_not_wait_is_told_at_once(app, conf
             return True
 
     entered, answers = threading.Event(), []
-    processes = [Passwords(config.data_dir, waiting=3), Passwords(config.data_dir, waiting=3)]
+    processes = [
+        PasswordChecker(config.data_dir, max_waiting=3),
+        PasswordChecker(config.data_dir, max_waiting=3),
+    ]
     for one in processes:
         monkeypatch.setattr(one, "_hasher", Slow())
     threads = [
-        threading.Thread(target=lambda one=one: answers.append(one.right("x", "y")))
+        threading.Thread(target=lambda one=one: answers.append(one.verify("x", "y")))
         for one in processes * 3
     ]
     for thread in threads:
         thread.start()
     assert entered.wait(5)
-    while processes[0]._room._value:
+    while processes[0]._waiting._value:
         continue
     with pytest.raises(TooManyAttempts) as many:
-        processes[0].right("x", "y")
+        processes[0].verify("x", "y")
     assert many.value.seconds == 1
     gate.set()
     for thread in threads:
@@ -204,12 +212,12 @@ def test_two_are_hashed_at_a_time_and_who_may_not_wait_is_told_at_once(app, conf
 
 
 def test_the_first_start_makes_admin_once_and_never_changes_what_is_there(app, config):
-    seats = Passwords(config.data_dir)
-    passwords.first_start(seats, "", NOW)
+    checker = PasswordChecker(config.data_dir)
+    create_admin(checker, "", NOW)
     assert User.named("admin") is None
-    passwords.first_start(seats, "first password", NOW)
+    create_admin(checker, "first password", NOW)
     first = User.named("admin")
-    passwords.first_start(seats, "another password", NOW)
+    create_admin(checker, "another password", NOW)
     assert (first.role, User.named("admin").password) == ("editor", first.password)
 
 
@@ -233,7 +241,7 @@ def test_too_many_guesses_are_told_when_to_come_back(app):
     refused = answer(app, PASSWORD)
     assert refused.status_code == 429
     assert 890 <= int(refused.headers["Retry-After"]) <= 901
-    assert "Try again in 16 minutes: nothing is locked for good." in refused.text
+    assert "Try again in 16 minutes. No account stays locked." in refused.text
 
 
 def test_a_missing_field_is_a_wrong_password(app):

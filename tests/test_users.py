@@ -43,7 +43,7 @@ def test_the_set_up_link_makes_the_first_editor_once(app):
     secret = users.setup_secret(now_ms())
     assert secret not in str(list(Invitation.select().dicts()))
     stranger = Client(app, "")
-    assert "The first account" in stranger.get(f"/setup/{secret}").text
+    assert "Create the first account" in stranger.get(f"/setup/{secret}").text
     made = stranger.post(f"/setup/{secret}", {"username": "Ada", "password": NEW, "again": NEW})
     assert made.status_code == 303
     assert User.get().role == "editor"
@@ -85,9 +85,9 @@ def test_an_editor_who_never_came_in_does_not_count_as_the_last_one(client):
 
 
 def test_while_nobody_has_an_account_the_sign_in_page_says_where_the_link_is(app):
-    assert "Nobody has an account yet" not in Client(app, "").get("/login").text
+    assert "There is no account yet" not in Client(app, "").get("/login").text
     User.delete().execute()
-    assert "Nobody has an account yet" in Client(app, "").get("/login").text
+    assert "There is no account yet" in Client(app, "").get("/login").text
 
 
 @pytest.mark.parametrize(
@@ -151,10 +151,10 @@ def test_a_change_of_the_password_ends_every_session_but_the_one_that_changed_it
 @pytest.mark.parametrize(
     ("form", "words"),
     [
-        ({"old": "wrong", "password": NEW, "again": NEW}, "The old password is not right."),
-        ({"old": PASSWORD, "password": NEW, "again": "x"}, "The two new passwords differ"),
+        ({"old": "wrong", "password": NEW, "again": NEW}, "The current password is wrong."),
+        ({"old": PASSWORD, "password": NEW, "again": "x"}, "The two passwords differ"),
         ({"old": PASSWORD, "password": "short", "again": "short"}, "at least 8"),
-        ({}, "The old password is not right."),
+        ({}, "The current password is wrong."),
     ],
 )
 def test_what_is_wrong_with_a_change_of_the_password_is_said_and_nothing_changes(
@@ -183,22 +183,22 @@ def test_guesses_of_the_old_password_are_counted_too(app, client):
     ],
 )
 def test_a_session_lasts_two_weeks_after_the_last_visit_and_ninety_days_at_most(app, visits, known):
-    secret = users.begin(User.named("ada"), NOW)
-    assert bool([users.person(secret, NOW + at) for at in visits][-1]) == known
+    secret = users.start_session(User.named("ada"), NOW)
+    assert bool([users.session_user(secret, NOW + at) for at in visits][-1]) == known
 
 
 def test_a_visit_is_written_down_every_five_minutes_at_most(app):
-    secret = users.begin(User.named("ada"), NOW)
-    users.person(secret, NOW + 4 * MINUTE)
+    secret = users.start_session(User.named("ada"), NOW)
+    users.session_user(secret, NOW + 4 * MINUTE)
     assert User.named("ada").seen_at == NOW
-    users.person(secret, NOW + 6 * MINUTE)
+    users.session_user(secret, NOW + 6 * MINUTE)
     assert User.named("ada").seen_at == NOW + 6 * MINUTE
 
 
 def test_sessions_that_are_over_are_swept_away(app):
     for number in range(3):
-        users.begin(User.named("vera"), NOW + number)
-    users.begin(User.named("vera"), now_ms() + 100 * DAY)
+        users.start_session(User.named("vera"), NOW + number)
+    users.start_session(User.named("vera"), now_ms() + 100 * DAY)
     assert Login.select().count() == 1
 
 
@@ -241,14 +241,14 @@ def test_a_second_link_ends_the_first_and_a_change_of_the_password_ends_both(app
 
 @pytest.mark.parametrize(("later", "good"), [(3 * DAY - 1, True), (3 * DAY + 1, False)])
 def test_a_link_is_good_for_three_days(app, later, good):
-    secret = users.invite(User.named("vera"), NOW)
-    assert bool(users.invited(secret, NOW + later)) == good
+    secret = users.create_invitation(User.named("vera"), NOW)
+    assert bool(users.find_invitation(secret, NOW + later)) == good
 
 
 @pytest.mark.parametrize(
     ("form", "words"),
     [
-        ({"name": "VERA", "role": "viewer"}, "There is a “VERA” already."),
+        ({"name": "VERA", "role": "viewer"}, "A user named “VERA” already exists."),
         ({"name": "", "role": "viewer"}, "A name has 1 to 64"),
         ({"name": "Grace", "role": "king"}, "Choose one of the roles"),
     ],
@@ -315,10 +315,10 @@ def test_a_token_is_shown_once_and_stored_as_a_hash(client):
         ({"name": "", "scope": "ingest"}, "A token's name has 1 to 64"),
         ({"name": "x"}, "Choose at least one scope"),
         ({"name": "x", "scope": ["ingest", "everything"]}, "Choose at least one scope"),
-        ({"name": "x", "scope": "ingest", "days": "0"}, "A token lives 1 to 3650 days"),
+        ({"name": "x", "scope": "ingest", "days": "0"}, "A token expires after 1 to 3650 days"),
         ({"name": "x", "scope": "ingest", "days": "many"}, "a whole number"),
         ({"name": "x", "scope": "ingest", "days": "٣"}, "a whole number"),
-        ({"name": "taken", "scope": "ingest"}, "There is a token “taken” already."),
+        ({"name": "taken", "scope": "ingest"}, "A token named “taken” already exists."),
     ],
 )
 def test_a_token_that_cannot_be_is_refused_in_words_and_what_was_typed_stays(client, form, words):
