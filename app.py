@@ -46,7 +46,7 @@ def create_app(config: Config | None = None) -> Flask:
     )
     app.context_processor(access.user_context)
     app.before_request(_connect)
-    access.register(app)
+    app.before_request(access.check_request)
     csrf = CSRFProtect(app)
     errors.register(app)
     security_headers.register(app, config)

@@ -80,11 +80,6 @@ class Config:
         return frozenset({"localhost", self.host.lower(), public.lower()})
 
     @property
-    def public_https(self) -> bool:
-        """Return True if TOCSIN_PUBLIC_URL is an https URL."""
-        return self.public_url.startswith("https://")
-
-    @property
     def test_slots(self) -> int:
         """Return the number of tests that one web process runs at a time.
 

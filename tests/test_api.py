@@ -9,8 +9,8 @@ from receiver import reply
 from clock import now_ms
 from delivery.channel_test import TestSlotsFull
 from models import Channel, ChannelState
-from web.api import channels
 from web.accounts.api_tokens import create_token
+from web.api import channels
 from web.channels.editor import save
 from web.services import services
 

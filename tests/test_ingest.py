@@ -24,8 +24,8 @@ from delivery.alerts.parsers import native
 from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.batch_writer import BatchWriter
 from models import Alert, Channel, Delivery, Receipt, Token, db
-from web.api import alerts
 from web.accounts.api_tokens import create_token
+from web.api import alerts
 from web.services import services
 
 NOW = 1772444490004  # 2026-03-02T09:41:30.004Z

@@ -64,5 +64,5 @@ def is_https() -> bool:
     """Return True if the browser uses https: to Tocsin, a trusted proxy, or the public URL."""
     if request.is_secure:
         return True
-    config = services().config
-    return config.public_https and request.host == urlsplit(config.public_url).netloc
+    public = urlsplit(services().config.public_url)
+    return public.scheme == "https" and request.host == public.netloc

@@ -30,7 +30,7 @@ MAX_GUESSES_BY_KNOWN = 5
 MAX_GUESSES_FROM_ADDRESS = 60
 
 
-class TooManyAttempts(Exception):
+class TooManyAttempts(AccountError):
     """Too many passwords were tried; the password was not checked.
 
     `seconds` is the time to wait. The message is a sentence for the user.
@@ -38,7 +38,7 @@ class TooManyAttempts(Exception):
 
     def __init__(self, seconds: float):
         wait = "a moment" if seconds < 60 else f"{round(seconds / 60) + 1} minutes"
-        super().__init__(f"Too many wrong passwords. Try again in {wait}. No account stays locked.")
+        super().__init__(f"Too many attempts. Try again in {wait}. No account stays locked.")
         self.seconds = seconds
 
 

@@ -5,8 +5,6 @@ Every new route needs a signed-in user. A view for machines is marked with `requ
 
 import ipaddress
 import time
-from collections.abc import Callable
-from typing import Any
 
 from flask import Flask, abort, current_app, g, request, session
 from werkzeug.exceptions import SecurityError
@@ -35,7 +33,7 @@ class SignInRequired(Exception):
     """The page needs a signed-in user."""
 
 
-def require_scope(scope: str) -> Callable[[Any], Any]:
+def require_scope(scope: str):
     """Mark a view as one for machines, which present a token with this scope."""
 
     def mark(view):
@@ -50,11 +48,6 @@ def scope_of(app: Flask, endpoint: str) -> str:
     return getattr(app.view_functions[endpoint], "scope", "")
 
 
-def register(app: Flask) -> None:
-    """Check every request before it is handled."""
-    app.before_request(_check_request)
-
-
 def is_machine_request() -> bool:
     """Return True if the current request is for a machine's endpoint or path."""
     if request.path.startswith(("/api/", "/ingest/", "/t/")):
@@ -62,13 +55,19 @@ def is_machine_request() -> bool:
     return request.endpoint is not None and bool(scope_of(current_app, request.endpoint))
 
 
-def user_context() -> dict[str, Any]:
+def user_context() -> dict:
     """Return what every template knows about the user."""
     person = g.get("person")
     return {"person": person, "may_edit": person is not None and person.role == Role.EDITOR}
 
 
-def _check_request() -> None:
+def check_request() -> None:
+    """Check a request before it is handled, and set `g.person` or `g.token`.
+
+    Raises:
+        SignInRequired: the page needs a signed-in user.
+        ApiError: the token is missing or insufficient, or there are too many requests.
+    """
     g.person = None
     endpoint = request.endpoint
     if endpoint is None or endpoint == "static" or endpoint in RECEIVERS:

@@ -169,7 +169,7 @@ def setup(secret: str):
     name = request.form.get("username", "")
     try:
         user = users.accept_invitation(invitation, name, hash_new_password(), now_ms())
-    except (users.AccountError, passwords.TooManyAttempts) as error:
+    except users.AccountError as error:
         return render_template("signin/setup.html", user=user, name=name, message=str(error)), 422
     start_session(user)
     flash(f"Welcome, {user.name}.")

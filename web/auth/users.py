@@ -4,7 +4,7 @@ from flask import Blueprint, abort, flash, g, redirect, render_template, request
 
 from clock import now_ms
 from models import Role, User
-from web.accounts import passwords, users
+from web.accounts import users
 from web.auth.login import authenticate, hash_new_password, start_session
 from web.services import services
 
@@ -78,7 +78,7 @@ def account():
         return render_template("people/account.html")
     try:
         _change_password(g.person)
-    except (users.AccountError, passwords.TooManyAttempts) as error:
+    except users.AccountError as error:
         return render_template("people/account.html", message=str(error)), 422
     flash("Your password is changed. All other browsers are signed out.")
     return redirect(url_for("people.account"), 303)
