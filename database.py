@@ -5,7 +5,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from peewee import DatabaseError, OperationalError, SqliteDatabase, sqlite3  # type: ignore[attr-defined]
+from peewee import (
+    DatabaseError,
+    OperationalError,
+    SqliteDatabase,
+    sqlite3,  # type: ignore[attr-defined]
+)
 from playhouse.migrations import Runner
 
 from locks import file_lock

@@ -189,7 +189,7 @@ class Live:
         )
 
     def ready(self, seconds=10.0):
-        """Wait for the first response and return the seconds; fail with the log if there is none."""
+        """Return the seconds until the first response; fail with the log without one."""
         start = time.monotonic()
         while time.monotonic() - start < seconds and self.process.poll() is None:
             try:

@@ -419,10 +419,10 @@ def test_a_response_that_does_not_change_the_session_sets_no_cookie(app, client)
 
 def get_from(app, address, path="/account", **headers):
     """GET a page as the client at an address."""
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
     url = "http://127.0.0.1:8000"
     return app.test_client().get(
-        path, base_url=url, headers=given, environ_base={"REMOTE_ADDR": address}
+        path, base_url=url, headers=headers, environ_base={"REMOTE_ADDR": address}
     )
 
 

@@ -306,8 +306,8 @@ def test_a_rotation_names_the_channels_it_cannot_decrypt(tocsin, config, channel
     assert (ran.code, ran.err.count("\n")) == (1, 1)
     assert ": 2." in ran.out
     assert (
-        "could not be decrypted: Team b. Keep the old keys, enter the URL and secrets of these channels again"
-        in ran.err
+        "could not be decrypted: Team b. Keep the old keys, "
+        "enter the URL and secrets of these channels again" in ran.err
     )
     assert set(config.encryption_keys) < set(config.keys_file.read_text().split())
 
@@ -397,14 +397,14 @@ def test_the_docs_page_lists_every_subcommand_and_every_scope():
     page = (ROOT / "docs" / "command.md").read_text()
     calls = [
         f"{group} {name}"
-        for group, one in cli.tocsin.commands.items()
-        for name in getattr(one, "commands", [""])
+        for group, command in cli.tocsin.commands.items()
+        for name in getattr(command, "commands", [""])
     ]
     assert [call for call in calls if f"`tocsin {call}".rstrip() not in page] == []
     assert [
         scope
-        for scope, words in api_tokens.SCOPES.items()
-        if f"| `{scope}` | {words.replace('/metrics', '`/metrics`')} |" not in page
+        for scope, description in api_tokens.SCOPES.items()
+        if f"| `{scope}` | {description.replace('/metrics', '`/metrics`')} |" not in page
     ] == []
 
 

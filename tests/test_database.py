@@ -18,7 +18,8 @@ def schema(database):
         return list(database.execute_sql(sql))
 
     tables = query(
-        "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'schema_migration%'"
+        "SELECT name, strict FROM pragma_table_list "
+        "WHERE type = 'table' AND name NOT LIKE 'schema_migration%'"
     )
     columns = {
         name: sorted(row[1:4] + row[5:6] for row in query(f"PRAGMA table_info('{name}')"))
@@ -29,7 +30,8 @@ def schema(database):
         for name, _ in tables
     }
     indexes = query(
-        "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'schema_migration%'"
+        "SELECT name, tbl_name, sql FROM sqlite_master "
+        "WHERE type = 'index' AND name NOT LIKE 'schema_migration%'"
     )
     return sorted(tables), columns, references, sorted(indexes, key=str)
 
@@ -55,11 +57,11 @@ def test_preparing_twice_changes_nothing(tmp_path):
 
 
 def test_every_connection_has_the_pragmas(app):
-    found = {
+    pragmas = {
         name: db.execute_sql(f"PRAGMA {name}").fetchone()[0]
         for name in ("busy_timeout", "foreign_keys", "synchronous")
     }
-    assert found == {"busy_timeout": 5000, "foreign_keys": 1, "synchronous": 2}
+    assert pragmas == {"busy_timeout": 5000, "foreign_keys": 1, "synchronous": 2}
     assert db.execute_sql("PRAGMA journal_mode").fetchone()[0] == (
         "wal" if database.WAL_IS_SAFE else "truncate"
     )
@@ -113,7 +115,8 @@ def test_a_damaged_text_does_not_break_a_page(client):
     whole = create(client, name="Whole")
     broken = create(client, name="Broken")
     db.execute_sql(
-        "UPDATE channel SET name = CAST(x'42FF6B' AS TEXT), settings = CAST(x'FF' AS TEXT) WHERE id = ?",
+        "UPDATE channel SET name = CAST(x'42FF6B' AS TEXT), settings = CAST(x'FF' AS TEXT) "
+        "WHERE id = ?",
         (broken,),
     )
     listed = client.get("/channels")
@@ -133,6 +136,7 @@ def test_the_cause_of_a_failed_rollback_is_reported_instead_of_the_rollback(tmp_
         try:
             raise OperationalError("database or disk is full")
         except OperationalError:
-            raise OperationalError("cannot rollback - no transaction is active")  # noqa: B904 (as peewee does)
+            # peewee raises it like this.
+            raise OperationalError("cannot rollback - no transaction is active")  # noqa: B904
     except OperationalError as error:
         assert "is full" in database.describe_error(error, tmp_path / "tocsin.db")

@@ -15,11 +15,11 @@ from markup import token_in
 
 def family(pid):
     """Return the ids of a process and its descendants."""
-    found = [pid]
-    for number in found:
+    pids = [pid]
+    for number in pids:
         with contextlib.suppress(OSError):
-            found += map(int, Path(f"/proc/{number}/task/{number}/children").read_text().split())
-    return found
+            pids += map(int, Path(f"/proc/{number}/task/{number}/children").read_text().split())
+    return pids
 
 
 def command_of(pid):
