@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from peewee import (
+from peewee import (  # type: ignore[attr-defined]
     DatabaseError,
     OperationalError,
     SqliteDatabase,
-    sqlite3,  # type: ignore[attr-defined]
+    sqlite3,
 )
 from playhouse.migrations import Runner
 

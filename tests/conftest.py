@@ -1,4 +1,4 @@
-"""Fixtures: the app on a temporary database, clients, a receiver, a live server, a browser."""
+"""Fixtures: app, clients, receiver, live server and browser."""
 
 import os
 import shutil
@@ -36,27 +36,27 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def pytest_configure():
-    """Keep the databases in memory where possible: thousands of commits then need no disk."""
+    """Keep databases in memory if possible, so that thousands of commits need no disk."""
     if os.access("/dev/shm", os.W_OK):
         tempfile.tempdir = "/dev/shm"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Run the browser tests first: they take longest, and the other process runs the rest."""
+    """Run the browser tests first: they take longest, and other processes run the rest."""
     items.sort(key=lambda item: "browser" not in item.keywords)
 
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
-    """Return a migrated database with the signed-in users `ada` (editor) and `vera` (viewer)."""
+    """Return a migrated database with the editor `ada` and the viewer `vera`, both signed in."""
     path = tmp_path_factory.mktemp("migrated") / "tocsin.db"
     database.prepare(path)
     now = now_ms()
-    hashed = QUICK.hash(PASSWORD)
+    password = QUICK.hash(PASSWORD)
     with db.connection_context():
         for name, role in (("ada", Role.EDITOR), ("vera", Role.VIEWER)):
-            user = User.create(name=name, role=role, password=hashed, created_at=now)
+            user = User.create(name=name, role=role, password=password, created_at=now)
             Login.create(digest=digest(f"cookie of {name}"), user=user, created_at=now, seen_at=now)
     return path
 
@@ -69,7 +69,7 @@ def compiled(tmp_path_factory):
 
 @pytest.fixture
 def config(tmp_path, migrated):
-    """Return a configuration with a temporary folder; channels may reach the loopback."""
+    """Return a configuration in a temporary folder that allows the loopback network."""
     environment = {
         "TOCSIN_DATA_DIR": str(tmp_path / "data"),
         "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
@@ -81,7 +81,7 @@ def config(tmp_path, migrated):
 
 @pytest.fixture(scope="session")
 def assembled(tmp_path_factory, compiled):
-    """Return the app, assembled once for all tests: compiling its routes takes 10 ms."""
+    """Return the app, assembled once for all tests; compiling its routes takes 10 ms."""
     folder = tmp_path_factory.mktemp("assembled")
     app = create_app(Config.from_env({"TOCSIN_DATA_DIR": str(folder)}))
     app.jinja_env.bytecode_cache = compiled
@@ -90,7 +90,7 @@ def assembled(tmp_path_factory, compiled):
 
 @pytest.fixture
 def app(config, assembled):
-    """Return the app with a configuration, database and services for one test."""
+    """Yield the app with the configuration, database and services of one test."""
     database.open_database(config.database)
     assembled.extensions["tocsin"] = Services.of(config)
     assembled.config["SECRET_KEY"] = config.secret_key
@@ -102,9 +102,9 @@ def app(config, assembled):
 
 
 class Client:
-    """Flask's client, which adds the CSRF token to forms and checks the markup of every page.
+    """Flask client that posts forms with the CSRF token and checks the markup of every page.
 
-    It is signed in as the editor `ada`, or as another user, or not at all if the name is empty.
+    It is signed in as the editor `ada` unless another name, or an empty one, is passed.
     """
 
     def __init__(self, app, name="ada"):
@@ -115,20 +115,22 @@ class Client:
                 session["login"] = f"cookie of {name}"
 
     def get(self, path, **kwargs):
-        """GET a page and check its markup."""
+        """Get a page."""
         return self._checked(self._client.get(path, **kwargs))
 
     def post(self, path, data=None, htmx=False, **kwargs):
-        """POST a form with the CSRF token; `htmx` requests a fragment."""
+        """Post a form with the CSRF token; `htmx` requests a fragment."""
         self.token = self.token or token_in(
             self._client.get("/account", follow_redirects=True).text
         )
-        headers = {**kwargs.pop("headers", {}), **({"HX-Request": "true"} if htmx else {})}
+        headers = dict(kwargs.pop("headers", {}))
+        if htmx:
+            headers["HX-Request"] = "true"
         form = {"csrf_token": self.token, **(data or {})}
         return self._checked(self._client.post(path, data=form, headers=headers, **kwargs))
 
     def without_token(self, path, data=None, **kwargs):
-        """POST a form without a CSRF token."""
+        """Post a form without the CSRF token."""
         return self._checked(self._client.post(path, data=data or {}, **kwargs))
 
     def _checked(self, response):
@@ -139,13 +141,13 @@ class Client:
 
 @pytest.fixture
 def client(app):
-    """Return a client that is signed in as an editor."""
+    """Return the client of an editor."""
     return Client(app)
 
 
 @pytest.fixture
 def viewer(app):
-    """Return a client that is signed in as a viewer."""
+    """Return the client of a viewer."""
     return Client(app, "vera")
 
 
@@ -157,14 +159,14 @@ def anonymous(app):
 
 @pytest.fixture
 def receiver():
-    """Return a receiver that answers 200 unless a test changes its script."""
+    """Yield a receiver that responds with 200 unless a test sets another script."""
     receiver = Receiver()
     yield receiver
     receiver.close()
 
 
 class Live:
-    """A Tocsin server as `make run` starts it, on a free port."""
+    """Tocsin as `make run` starts it, on a free port."""
 
     command: tuple[str, ...] = ("serve",)
 
@@ -173,23 +175,27 @@ class Live:
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         self.log = open(folder / "log", "w+")  # noqa: SIM115 (closed by stop)
-        plain = {
+        others = {
             name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")
         }
-        environ = {
+        settings = {
             "TOCSIN_BIND": f"127.0.0.1:{self.port}",
             "TOCSIN_DATA_DIR": str(folder / "data"),
             **environment,
         }
-        environ.setdefault("TOCSIN_ALLOW_NETWORKS", "127.0.0.0/8")
-        environ.setdefault("TOCSIN_ADMIN_PASSWORD", PASSWORD)
+        settings.setdefault("TOCSIN_ALLOW_NETWORKS", "127.0.0.0/8")
+        settings.setdefault("TOCSIN_ADMIN_PASSWORD", PASSWORD)
         command = [sys.executable, str(ROOT / "cli.py"), *self.command]
         self.process = subprocess.Popen(
-            command, env={**plain, **environ}, cwd=ROOT, stdout=self.log, stderr=self.log
+            command, env={**others, **settings}, cwd=ROOT, stdout=self.log, stderr=self.log
         )
 
     def ready(self, seconds=10.0):
-        """Return the seconds until the first response; fail with the log without one."""
+        """Wait until Tocsin responds; return the seconds.
+
+        Raises:
+            AssertionError: it did not start in time; the message has its log.
+        """
         start = time.monotonic()
         while time.monotonic() - start < seconds and self.process.poll() is None:
             try:
@@ -201,7 +207,7 @@ class Live:
 
     @cached_property
     def person(self):
-        """Return an HTTP session that is signed in as admin."""
+        """A session that is signed in as admin."""
         browser = requests.Session()
         form = {
             "csrf_token": token_in(browser.get(f"{self.url}/login", timeout=5).text),
@@ -219,7 +225,7 @@ class Live:
         return (self.folder / "log").read_text()
 
     def stop(self):
-        """Send SIGTERM and return the exit code."""
+        """Send SIGTERM; return the exit code."""
         self.process.terminate()
         if "person" in vars(self):
             self.person.close()
@@ -232,7 +238,7 @@ class Live:
 
 
 def free_port() -> int:
-    """Return a port that no process listens on."""
+    """Return a port that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -240,7 +246,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory):
-    """Return a running server, shared by all tests that need one."""
+    """Yield one running Tocsin for all tests that need a real server."""
     server = Live(tmp_path_factory.mktemp("live"))
     server.ready()
     yield server
@@ -249,22 +255,23 @@ def live(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chromium():
-    """Return Chromium. Without it the test is skipped, but fails in CI."""
+    """Yield Chromium; without it, skip the test, or fail in CI."""
     if not CHROMIUM:
         if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is missing, and in CI the browser tests must not be skipped")
+            pytest.fail("Chromium is missing, and CI does not skip the browser tests")
         pytest.skip("Chromium is not installed (apt-get install chromium-headless-shell)")
     from playwright.sync_api import sync_playwright
 
-    quiet = [
+    arguments = [
         "--no-sandbox",
         "--disable-gpu",
         "--disable-quic",
         "--no-first-run",
         "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
     ]
-    quiet += ["--disable-component-update", "--disable-sync"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         browser.close()

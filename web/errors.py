@@ -17,7 +17,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from database import describe_error
 from delivery.redaction import format_traceback_without_message
 from web.auth.access import SignInRequired, is_machine_request
-from web.auth.login import is_posted_edit, posted_channel_id, sign_in_again, sign_in_required
+from web.auth.login import is_posted_edit, posted_channel_id, sign_in_page, sign_in_required
 from web.channels.editor import drawn_again
 from web.problems import ApiError, problem
 from web.services import services
@@ -29,11 +29,7 @@ CHUNK_BYTES = 64 * 1024
 
 _TITLES = {
     400: "Tocsin could not read this request",
-    403: "Not allowed",
-    404: "Page not found",
-    405: "Method not allowed",
     413: "Request too large",
-    429: "Too many requests",
     500: "Tocsin made a mistake",
     503: "Tocsin is temporarily unavailable",
 }
@@ -64,7 +60,7 @@ def failure(status: int, message: str, **context) -> Response:
     """Return an error page, its fragment for htmx, or a problem document for a machine."""
     if is_machine_request():
         return problem(status, message, **context)
-    title = _TITLES.get(status) or HTTP_STATUS_CODES.get(status, "Error")
+    title = _TITLES.get(status) or HTTP_STATUS_CODES.get(status, "Error").capitalize()
     context |= {"title": title, "message": message, "status": status}
     if "HX-Request" in request.headers:
         return _notice("_failure.html", **context)
@@ -85,7 +81,7 @@ def _csrf_error(_error: CSRFError):
     if request.endpoint == "signin.login":
         # The user signed in in another tab; an interrupted edit must not get lost here.
         message = "Sign in again; an edit that you started is kept."
-        return sign_in_again(400, _EXPIRED + message + _COOKIES)
+        return sign_in_page(400, _EXPIRED + message + _COOKIES)
     message = "What you typed is below: press the button again."
     editor = _editor_again(_EXPIRED + message + _COOKIES, 400)
     return editor or failure(400, f"{_EXPIRED}Go back, reload the page and try again.")
@@ -107,7 +103,7 @@ def _not_signed_in(_error: SignInRequired):
 
 
 def _api_error(error: ApiError):
-    response = failure(error.status, error.why, **error.members)
+    response = failure(error.status, error.message, **error.members)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="Tocsin"'
     if error.retry_after:

@@ -1,16 +1,19 @@
-"""Errors of the endpoints for machines, as problem documents (RFC 9457)."""
+"""Errors of the API, as problem documents (RFC 9457)."""
 
 from flask import Response, make_response
 from werkzeug.http import HTTP_STATUS_CODES
 
 
 class ApiError(Exception):
-    """A refused request: status, detail, seconds to wait, and further members of the document."""
+    """A request fails with this status, message and further members of the problem document.
 
-    def __init__(self, status: int, why: str, retry_after: float = 0, **members):
-        super().__init__(why)
+    `retry_after` is the number of seconds that the client should wait.
+    """
+
+    def __init__(self, status: int, message: str, retry_after: float = 0, **members):
+        super().__init__(message)
         self.status = status
-        self.why = why
+        self.message = message
         self.retry_after = retry_after
         self.members = members
 

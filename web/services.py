@@ -21,7 +21,7 @@ from web.accounts.passwords import PasswordChecker
 class Services:
     """The shared objects of an app.
 
-    `rate_limiter` limits the requests of a user; `lab_waits` limits the threads that wait for the
+    `rate_limiter` limits the requests of a user; `slow_response_slots` limits the threads that wait for the
     lab's slow response.
     """
 
@@ -31,7 +31,7 @@ class Services:
     test_runner: TestRunner
     passwords: PasswordChecker
     rate_limiter: RateLimiter
-    lab_waits: BoundedSemaphore
+    slow_response_slots: BoundedSemaphore
     batch_writer: BatchWriter
 
     @classmethod
@@ -46,7 +46,7 @@ class Services:
             test_runner=TestRunner(config.test_slots, policy),
             passwords=PasswordChecker(config.data_dir, max_waiting=max(1, config.threads // 2)),
             rate_limiter=RateLimiter(),
-            lab_waits=BoundedSemaphore(min(2, config.threads - 1)),
+            slow_response_slots=BoundedSemaphore(min(2, config.threads - 1)),
             batch_writer=BatchWriter(config.data_dir, lambda: wakeup.notify(config.data_dir)),
         )
 

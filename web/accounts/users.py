@@ -125,13 +125,9 @@ def create_invitation(user: User | None, now: int) -> str:
     It replaces the user's older invitation. An invitation for None creates the first editor.
     """
     secret = secrets.token_urlsafe(24)
-    older = Invitation.user.is_null()
-    expires_at = None
-    if user:
-        older = Invitation.user == user
-        expires_at = now + INVITATION_LIFETIME
+    expires_at = now + INVITATION_LIFETIME if user else None
     with db.atomic():
-        Invitation.delete().where(older).execute()
+        Invitation.delete().where(Invitation.user == user).execute()
         Invitation.create(digest=digest(secret), user=user, expires_at=expires_at)
     return secret
 

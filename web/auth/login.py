@@ -32,22 +32,19 @@ EDIT_FIELD = "typed"
 @bp.route("/login", methods=["GET", "POST"])
 def login():
     """Show the form, or sign in and restore the edit that an ended session interrupted."""
+    next_url = _next_path() or url_for("home")
     if request.method == "GET":
-        next_path = own_path(request.args.get("next", ""))
-        if g.person:
-            return redirect(next_path or url_for("home"))
-        return sign_in_page(200, next_path=next_path)
+        return redirect(next_url) if g.person else sign_in_page(200)
     try:
         user = authenticate(request.form.get("username", ""), request.form.get("password", ""))
     except passwords.TooManyAttempts as error:
-        response = sign_in_again(429, str(error))
+        response = sign_in_page(429, str(error))
         response.headers["Retry-After"] = str(round(error.seconds) + 1)
         return response
     if user is None:
-        return sign_in_again(401, "Name or password is wrong.")
+        return sign_in_page(401, "Name or password is wrong.")
     start_session(user)
-    next_path = own_path(request.form.get("next", ""))
-    return _restored_edit(user) or redirect(next_path or url_for("home"), 303)
+    return _restored_edit(user) or redirect(next_url, 303)
 
 
 def authenticate(name: str, password: str) -> User | None:
@@ -66,28 +63,20 @@ def authenticate(name: str, password: str) -> User | None:
     )
 
 
-def sign_in_page(status: int, message: str = "", next_path: str = "", **context) -> Response:
-    """Return the sign-in page, which leads to `next_path`."""
+def sign_in_page(status: int, message: str = "", sealed_edit: str = "") -> Response:
+    """Return the sign-in page, with everything that was sent to it but the password."""
     html = render_template(
         "signin/login.html",
         message=message,
-        next_path=next_path,
+        next_path=_next_path(),
+        sealed_edit=sealed_edit or request.form.get(EDIT_FIELD, ""),
         no_editor=not User.editors().exists(),
-        **context,
     )
     return make_response(html, status)
 
 
-def sign_in_again(status: int, message: str) -> Response:
-    """Return the sign-in page with everything that was sent but the password."""
-    form = request.form
-    return sign_in_page(
-        status,
-        message,
-        own_path(form.get("next", "")),
-        name=form.get("username", ""),
-        sealed_edit=form.get(EDIT_FIELD, ""),
-    )
+def _next_path() -> str:
+    return own_path(request.values.get("next", ""))
 
 
 def sign_in_required() -> Response:
@@ -165,12 +154,12 @@ def setup(secret: str):
         )
     user = invitation.user
     if request.method == "GET":
-        return render_template("signin/setup.html", user=user, name="admin")
+        return render_template("signin/setup.html", user=user)
     name = request.form.get("username", "")
     try:
         user = users.accept_invitation(invitation, name, hash_new_password(), now_ms())
     except users.AccountError as error:
-        return render_template("signin/setup.html", user=user, name=name, message=str(error)), 422
+        return render_template("signin/setup.html", user=user, message=str(error)), 422
     start_session(user)
     flash(f"Welcome, {user.name}.")
     return redirect(url_for("home"), 303)
