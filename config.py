@@ -129,7 +129,7 @@ class Config:
         """
         secret_key = self.secret_key
         keys = self.encryption_keys
-        keys_file = None
+        keys_file = self.keys_file
         with _config_errors("TOCSIN_DATA_DIR", f"the folder {self.data_dir} cannot be used: "):
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not secret_key:
