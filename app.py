@@ -44,9 +44,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.jinja_env.filters.update(
         moment=filters.moment, duration=filters.duration, waterfall=filters.waterfall
     )
-    app.context_processor(access.visitor)
+    app.context_processor(access.user_context)
     app.before_request(_connect)
-    access.register(app)
+    app.before_request(access.check_request)
     csrf = CSRFProtect(app)
     errors.register(app)
     security_headers.register(app, config)
@@ -57,7 +57,7 @@ def create_app(config: Config | None = None) -> Flask:
 
 
 def _register_blueprints(app: Flask, csrf: CSRFProtect) -> None:
-    for module in (*_MACHINE_ENDPOINTS, *_PAGES):
+    for module in _MACHINE_ENDPOINTS + _PAGES:
         app.register_blueprint(module.bp)
     for module in _MACHINE_ENDPOINTS:
         csrf.exempt(module.bp)
@@ -66,7 +66,7 @@ def _register_blueprints(app: Flask, csrf: CSRFProtect) -> None:
 
 
 def _connect() -> None:
-    """Open one connection a thread, and keep it.
+    """Open one connection per thread and keep it.
 
     Closing the last connection would make SQLite checkpoint its log at every request.
     """

@@ -1,4 +1,8 @@
-"""The `tocsin` command: what is asked for goes to standard output, words about it to standard error."""
+"""The `tocsin` command.
+
+Results go to standard output, notes and errors to standard error. Exit codes: 0 success, 1 refused,
+2 wrong usage or an installation that cannot be used, 130 interrupted.
+"""
 
 import os
 import signal
@@ -20,12 +24,14 @@ from models import Role, Token, User, db
 from startup import prepare
 from supervisor import Supervisor, die_with_parent
 from web import filters
-from web.accounts import passwords, users
-from web.auth import tokens
+from web.accounts import api_tokens, users
+from web.accounts.passwords import PasswordChecker
+
+MAX_INPUT_BYTES = 8192
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a subcommand; the exit code: 0 done, 1 refused, 2 a wrong call, or an installation that cannot be used."""
+    """Run a subcommand and return its exit code."""
     try:
         tocsin.main(arguments, prog_name="tocsin", standalone_mode=False)
         return 0
@@ -34,77 +40,73 @@ def main(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (users.AccountError, UnicodeError, ConfigError, database.StorageError, OSError) as error:
-        click.echo(
-            f"tocsin: {'A name or a password is not UTF-8.' if isinstance(error, UnicodeError) else error}",
-            err=True,
-        )
-        return 1 if isinstance(error, users.AccountError | UnicodeError) else 2
+    except users.AccountError as error:
+        return _fail(error, 1)
+    except UnicodeError:
+        return _fail("A name or a password is not UTF-8.", 1)
+    except (ConfigError, database.StorageError, OSError) as error:
+        return _fail(error, 2)
+
+
+def _fail(message: object, code: int) -> int:
+    click.echo(f"tocsin: {message}", err=True)
+    return code
 
 
 class InstallationCommand(click.Command):
-    """A command on an installation: its database is open, `obj` its configuration, `user` and `token` are rows, not names."""
+    """A command on an installation, with an open database and the configuration as `obj`."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Opens the database for the command itself; its `--help` needs none."""
-        ctx.obj = Config.from_env().with_keys()
-        database.prepare(ctx.obj.database)
+        """Open the database and run the command; `--help` does not get here."""
+        config = Config.from_env().with_keys()
+        ctx.obj = config
+        database.prepare(config.database)
         try:
             with db.connection_context():
-                ctx.params |= {
-                    key: _found(TABLES[key], ctx.params[key])
-                    for key in TABLES.keys() & ctx.params.keys()
-                }
                 return super().invoke(ctx)
         except DatabaseError as error:
-            raise database.StorageError(database.describe_error(error, ctx.obj.database)) from error
+            raise database.StorageError(database.describe_error(error, config.database)) from error
 
 
-def _found(table: Any, name: str) -> User | Token:
-    if row := table.get_or_none(table.name == name.strip()):
-        return row
-    raise users.AccountError(f"There is no {table._meta.name} “{name.strip()}”.")
+class InstallationGroup(click.Group):
+    """A group of commands on an installation."""
+
+    command_class = InstallationCommand
 
 
-TABLES = {"user": User, "token": Token}
-NAME, ROLE = (
-    click.Argument(["name"]),
-    click.Argument(["role"], type=click.Choice([role.value for role in Role])),
-)
-USER, TOKEN = click.Argument(["user"], metavar="NAME"), click.Argument(["token"], metavar="NAME")
-STDIN = click.Option(
-    ["--password-stdin"],
-    is_flag=True,
-    help="Set the password that is on standard input: one line, UTF-8.",
-)
-SCOPES = click.Option(
-    ["--scope", "scopes"], type=click.Choice([*tokens.SCOPES]), multiple=True, required=True
-)
-people = click.Group("user", help="People who may sign in.")
-machines = click.Group("token", help="Tokens, which machines show instead of signing in.")
-keys = click.Group("keys", help="The keys that seal URLs and secrets.")
-people.command_class = machines.command_class = keys.command_class = InstallationCommand
-tocsin = click.Group(
-    "tocsin",
-    commands=[people, machines, keys],
-    help="Webhook notification channels that say what happened.",
-)
-click.version_option(VERSION, message="tocsin %(version)s")(tocsin)
+@click.group()
+@click.version_option(VERSION, message="tocsin %(version)s")
+def tocsin() -> None:
+    """Deliver alerts to webhook channels and show what happened."""
+
+
+@tocsin.group("user", cls=InstallationGroup)
+def user_group() -> None:
+    """Manage users."""
+
+
+@tocsin.group("token", cls=InstallationGroup)
+def token_group() -> None:
+    """Manage API tokens."""
+
+
+@tocsin.group("keys", cls=InstallationGroup)
+def keys_group() -> None:
+    """Manage the encryption keys."""
+
+
+# --- processes ------------------------------------------------------------------------------------
 
 
 @tocsin.command()
-@click.option(
-    "--no-worker",
-    is_flag=True,
-    help="Serve the pages alone; a worker runs elsewhere (tocsin worker).",
-)
+@click.option("--no-worker", is_flag=True, help="Serve the pages only; run a worker elsewhere.")
 def serve(no_worker: bool) -> int:
-    """Serve the pages, and deliver, until it is stopped."""
+    """Serve the pages and deliver alerts until stopped."""
     prepare(Config.from_env())
-    return Supervisor(_web, with_worker=not no_worker).run()
+    return Supervisor(_run_web, with_worker=not no_worker).run()
 
 
-def _web() -> None:
+def _run_web() -> None:
     sys.argv = ["tocsin", "--config", str(Path(__file__).with_name("gunicorn.conf.py")), "wsgi:app"]
     WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog="tocsin").run()
 
@@ -113,122 +115,167 @@ def _web() -> None:
 @click.option("--parent", type=int, default=0, hidden=True)
 @click.option("--crashed", is_flag=True, hidden=True)
 def worker(parent: int, crashed: bool) -> int:
-    """Deliver until it is stopped; one at a time works, a second one waits."""
-    stop, config = threading.Event(), Config.from_env().with_keys()
+    """Deliver alerts until stopped; a second worker waits for the first to end."""
+    stop = threading.Event()
+    config = Config.from_env().with_keys()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     if parent:
         die_with_parent()
         if os.getppid() != parent:
             return 0
-        database.open_database(config.database)  # the parent has looked it over
+        database.open_database(config.database)  # the parent has prepared it
     else:
         database.prepare(config.database)
     work(config, stop, crashed)
     sys.stdout.flush()
-    os._exit(0)  # a thread that still waits for a receiver must not hold up the end
+    os._exit(0)  # do not wait for threads that wait for a receiver
 
 
-@people.command("list")
+# --- users ----------------------------------------------------------------------------------------
+
+role_type = click.Choice([role.value for role in Role])
+password_option = click.option(
+    "--password-stdin",
+    is_flag=True,
+    help="Read the password from standard input: one line, UTF-8.",
+)
+
+
+@user_group.command("list")
 def list_users() -> None:
-    """Show everybody: name, role, last visit, password."""
+    """List the users: name, role, last visit, password."""
     for user in User.listed():
-        here = "never" if user.seen_at is None else filters.ago(user.seen_at, now_ms())
-        click.echo(
-            f"{user.name:20}  {user.role:6}  last here {here:14}  {'password' if user.password else 'no password'}"
-        )
+        visit = _ago(user.seen_at)
+        password = "password" if user.password else "no password"
+        click.echo(f"{user.name:20}  {user.role:6}  last here {visit:14}  {password}")
 
 
-@people.command(
-    "add",
-    params=[
-        NAME,
-        click.Option(["--role"], type=ROLE.type, default=Role.VIEWER.value, show_default=True),
-        STDIN,
-    ],
-)
+@user_group.command("add")
+@click.argument("name")
+@click.option("--role", type=role_type, default=Role.VIEWER.value, show_default=True)
+@password_option
 def add_user(name: str, role: str, password_stdin: bool) -> None:
-    """Let somebody in, and print the link with which they choose a password, unless one is given."""
-    hashed = _hash() if password_stdin else ""
-    _let_in(users.add(name, role, now_ms()), hashed)
+    """Create a user and print a sign-up link, unless a password is given."""
+    password_hash = _read_password() if password_stdin else ""
+    _set_password_or_print_link(users.add(name, role, now_ms()), password_hash)
 
 
-@people.command("password", params=[USER, STDIN])
-def set_password(user: User, password_stdin: bool) -> None:
-    """Print a link to choose a new password, unless one is given; a new one signs them out everywhere."""
-    _let_in(user, _hash() if password_stdin else "")
+@user_group.command("password")
+@click.argument("name")
+@password_option
+def set_password(name: str, password_stdin: bool) -> None:
+    """Print a link to choose a new password, or set the given one.
+
+    A new password ends all sessions of the user.
+    """
+    user = _find(User, name)
+    _set_password_or_print_link(user, _read_password() if password_stdin else "")
+
+
+@user_group.command("role")
+@click.argument("name")
+@click.argument("role", type=role_type)
+def set_role(name: str, role: str) -> None:
+    """Change the role of a user."""
+    users.set_role(_find(User, name), role)
+
+
+@user_group.command("remove")
+@click.argument("name")
+def remove_user(name: str) -> None:
+    """Delete a user and end all sessions of the user."""
+    users.remove(_find(User, name))
 
 
 @click.pass_obj
-def _hash(config: Config) -> str:
-    """The hash of the password on standard input; on a terminal it is asked for, and not shown."""
-    if sys.stdin and sys.stdin.isatty():
-        given = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+def _read_password(config: Config) -> str:
+    """Return the hash of a password from standard input, or from a prompt on a terminal."""
+    if not sys.stdin:
+        password = ""
+    elif sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
-        given = (
-            (sys.stdin.buffer.readline(8192) if sys.stdin else b"")
-            .decode("utf-8-sig")
-            .rstrip("\r\n")
-        )
-    return passwords.Passwords(config.data_dir).hash(given)
+        line = sys.stdin.buffer.readline(MAX_INPUT_BYTES)
+        password = line.decode("utf-8-sig").rstrip("\r\n")
+    return PasswordChecker(config.data_dir).hash(password)
 
 
 @click.pass_obj
-def _let_in(config: Config, user: User, hashed: str) -> None:
-    if hashed:
-        return users.set_password(user, hashed)
-    click.echo(f"{config.base_url}/setup/{users.invite(user, now_ms())}")
-    return click.echo(
-        f"Give it to {user.name}: it is good once, for {users.INVITED_FOR // DAY} days.", err=True
-    )
+def _set_password_or_print_link(config: Config, user: User, password_hash: str) -> None:
+    if password_hash:
+        users.set_password(user, password_hash)
+        return
+    click.echo(f"{config.base_url}/setup/{users.create_invitation(user, now_ms())}")
+    days = users.INVITATION_LIFETIME // DAY
+    click.echo(f"Give this link to {user.name}. It works once, for {days} days.", err=True)
 
 
-people.command("role", params=[USER, ROLE], help="Make somebody an editor or a viewer.")(
-    users.set_role
-)
-people.command("remove", params=[USER], help="Remove somebody, and sign them out everywhere.")(
-    users.remove
-)
-machines.command("revoke", params=[TOKEN], help="End a token: it is refused then.")(
-    lambda token: token.delete_instance()
-)
+# --- tokens ---------------------------------------------------------------------------------------
 
 
-@machines.command("list")
+@token_group.command("list")
 def list_tokens() -> None:
-    """Show all tokens: name, scopes, last use, expiry."""
+    """List the tokens: name, last use, expiry, scopes."""
     for token in Token.listed():
-        used = "never" if token.used_at is None else filters.ago(token.used_at, now_ms())
+        used = _ago(token.used_at)
         expires = "never" if token.expires_at is None else filters.moment(token.expires_at)
         click.echo(f"{token.name:20}  last used {used:14}  expires {expires:20}  {token.scopes}")
 
 
-@machines.command(
-    "add",
-    params=[NAME, SCOPES, click.Option(["--days"], type=int, help="Until it expires; else never.")],
+@token_group.command("add")
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", type=click.Choice([*api_tokens.SCOPES]), multiple=True, required=True
 )
+@click.option("--days", type=int, help="Days until the token expires; without it, never.")
 def add_token(name: str, scopes: tuple[str, ...], days: int | None) -> None:
-    """Print a new token, which nothing can show again."""
-    click.echo(tokens.make(name, list(scopes), days, "the command", now_ms())[1])
-    click.echo("Keep this token now: it is shown only this once.", err=True)
+    """Create a token and print it; it cannot be shown again."""
+    _, secret = api_tokens.create_token(name, list(scopes), days, "the command", now_ms())
+    click.echo(secret)
+    click.echo("Store this token now. It cannot be shown again.", err=True)
 
 
-@keys.command("rotate")
+@token_group.command("revoke")
+@click.argument("name")
+def revoke_token(name: str) -> None:
+    """Delete a token; requests with it are refused from then on."""
+    _find(Token, name).delete_instance()
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+@keys_group.command("rotate")
 @click.pass_obj
 def rotate_keys(config: Config) -> None:
-    """Seal the URL and the secrets of every channel with a new key."""
-    done, where = rotation.rotate(config), config.keys_file or "TOCSIN_ENCRYPTION_KEYS"
-    click.echo(
-        f"Channels whose URL and secrets are sealed with the first key of {where}: {done.resealed}."
-    )
-    if done.left:
-        words = "These could not be opened: {}. Keep the other keys, enter their URL and secrets again, and rotate again."
-        raise click.ClickException(words.format(", ".join(done.left)))
-    click.echo(
-        "The old keys are gone from it."
-        if done.dropped
-        else "Any other key in it may be taken out now."
-    )
+    """Encrypt the URL and the secrets of every channel with a new key."""
+    result = rotation.rotate(config)
+    source = config.keys_file or "TOCSIN_ENCRYPTION_KEYS"
+    click.echo(f"Channels encrypted with the first key of {source}: {result.resealed}.")
+    if result.left:
+        raise click.ClickException(
+            f"These channels could not be decrypted: {', '.join(result.left)}. Keep the old keys, "
+            "enter the URL and secrets of these channels again, and rotate again."
+        )
+    if result.dropped:
+        click.echo("The old keys were removed from it.")
+    else:
+        click.echo("You can remove all other keys from it now.")
+
+
+# --- shared ---------------------------------------------------------------------------------------
+
+
+def _find(table: Any, name: str) -> Any:
+    row = table.get_or_none(table.name == name.strip())
+    if row is None:
+        raise users.AccountError(f"There is no {table._meta.name} “{name.strip()}”.")
+    return row
+
+
+def _ago(then: int | None) -> str:
+    return "never" if then is None else filters.ago(then, now_ms())
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
-"""Opens the database file: pragmas, journal, the check for damage, and the migrations, which run before the server forks."""
+"""Opens the database: pragmas, journal mode, the check for damage, migrations, error sentences."""
 
 import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from peewee import DatabaseError, OperationalError, SqliteDatabase, sqlite3  # type: ignore[attr-defined]
+from peewee import (  # type: ignore[attr-defined]
+    DatabaseError,
+    OperationalError,
+    SqliteDatabase,
+    sqlite3,
+)
 from playhouse.migrations import Runner
 
 from locks import file_lock
@@ -13,27 +19,49 @@ from models import db
 MIGRATIONS = Path(__file__).parent / "migrations"
 CHECK_SECONDS = 1.0
 
-# SQLite 3.7.0 to 3.51.2 can corrupt a WAL file when several processes write (https://sqlite.org/wal.html, "WAL-reset bug").
+# SQLite 3.7.0 to 3.51.2 can corrupt a WAL file that several processes write to
+# (https://sqlite.org/wal.html, "WAL-reset bug").
 WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
+
+# Marks in SQLite's messages, and the sentence for each of them.
+_SENTENCES = (
+    (
+        ("locked", "busy"),
+        "The database is busy: another process has held it for more than five seconds. "
+        "Try again in a moment.",
+    ),
+    (
+        ("readonly", "read-only", "permission denied"),
+        "The database {path} cannot be written: the file or its folder is read-only for Tocsin. "
+        "Make it writable.",
+    ),
+    (("full", "no space"), "The disk that holds {path} is full. Free some space on it."),
+    (
+        ("malformed", "not a database", "corrupt"),
+        "The database {path} is damaged ({error}). Tocsin does not start with it, so that nothing "
+        "more is lost. To restore it, move {name}, {name}-wal and {name}-shm away, put your latest "
+        "copy of {name} in their place and start again, or start without it and with no channels. "
+        "Keep the key files beside it.",
+    ),
+)
 
 
 class StorageError(Exception):
-    """The database cannot be used; the text is a plain sentence for the person who starts Tocsin."""
+    """The database cannot be used; the message is a sentence that says what to do."""
 
 
 class TolerantDatabase(SqliteDatabase):
-    """SQLite, whose texts are read even where a flipped bit has made them no UTF-8: one row must not take a page with it."""
+    """SQLite that decodes damaged text too, so that one damaged row does not break a page."""
 
     def _add_conn_hooks(self, conn):
-        conn.text_factory = lambda octets: octets.decode("utf-8", "replace")
+        conn.text_factory = lambda data: data.decode("utf-8", "replace")
         super()._add_conn_hooks(conn)  # type: ignore[misc]
 
 
 def open_database(path: Path) -> SqliteDatabase:
-    """The database at `path`, not yet connected. Every thread keeps one connection of its own."""
-    journal = "wal" if WAL_IS_SAFE else "truncate"
+    """Return the database at a path, not yet connected. Each thread keeps its own connection."""
     pragmas = {
-        "journal_mode": journal,
+        "journal_mode": "wal" if WAL_IS_SAFE else "truncate",
         "synchronous": "full",
         "foreign_keys": 1,
         "busy_timeout": 5000,
@@ -44,9 +72,11 @@ def open_database(path: Path) -> SqliteDatabase:
 
 
 @contextlib.contextmanager
-def relaxed_durability():
-    """For records that a power cut may take: a commit inside waits for no disk (SQLite, "PRAGMA synchronous": with a
-    write-ahead log NORMAL risks the latest commits and never the file). The wait is most of what a test would cost.
+def relaxed_durability() -> Iterator[None]:
+    """Commit without waiting for the disk: a power cut may lose the rows, but no more.
+
+    With a write-ahead log, `PRAGMA synchronous=NORMAL` never corrupts the file. The wait is most
+    of what a commit costs.
     """
     if WAL_IS_SAFE:
         db.execute_sql("PRAGMA synchronous=NORMAL")
@@ -57,14 +87,15 @@ def relaxed_durability():
 
 
 def prepare(path: Path) -> None:
-    """Makes the file fit for use: refuses a damaged one, applies what migrations are missing, one process at a time.
+    """Check the file for damage and apply missing migrations, one process at a time.
 
-    Raises StorageError with a sentence that says what to do.
+    Raises:
+        StorageError: the file is damaged or cannot be used.
     """
     database = open_database(path)
     try:
-        with file_lock(path.with_name(path.name + ".lock")), database.connection_context():
-            _refuse_damage(database)
+        with file_lock(path.with_name(f"{path.name}.lock")), database.connection_context():
+            _check_for_damage(database)
             Runner(database, str(MIGRATIONS)).up()
             path.chmod(0o600)
     except (DatabaseError, OSError) as error:
@@ -72,48 +103,43 @@ def prepare(path: Path) -> None:
 
 
 def describe_error(error: Exception, path: Path) -> str:
-    """A plain sentence for a failure of the database, and of what led to it: SQLite rolls back by itself when a disk is full,
-    and peewee's own attempt to do so fails then.
+    """Return a sentence for a failure of the database, or for the failure that caused it.
+
+    When a disk is full, SQLite rolls back and peewee's own rollback fails after that.
     """
-    text = " ".join(
-        str(one).lower()
-        for one in (error, error.__context__, error.__context__ and error.__context__.__context__)
-    )
-    if "locked" in text or "busy" in text:
-        return "The database is busy: another process has held it for more than five seconds. Try again in a moment."
-    if "readonly" in text or "read-only" in text or "permission denied" in text:
-        return f"The database {path} cannot be written: the file or its folder is read-only for Tocsin. Make it writable."
-    if "full" in text or "no space" in text:
-        return f"The disk that holds {path} is full. Make room on it."
-    if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return (
-            f"The database {path} is damaged ({' '.join(str(error).split())}). Tocsin does not start on it, so that nothing "
-            f"more is lost. To restore: move {path.name}, {path.name}-wal and {path.name}-shm away, put your latest copy of "
-            f"{path.name} in their place and start again; or start without it, with no channels. The key files beside it must "
-            "stay."
-        )
+    messages: list[str] = []
+    cause: BaseException | None = error
+    while cause and len(messages) < 3:
+        messages.append(str(cause).lower())
+        cause = cause.__context__
+    text = " ".join(messages)
+    details = {"path": path, "name": path.name, "error": " ".join(str(error).split())}
+    for marks, sentence in _SENTENCES:
+        if any(mark in text for mark in marks):
+            return sentence.format(**details)
     return f"The database {path} cannot be used ({error})."
 
 
 def journal_notice() -> str:
-    """What to tell at the start when this SQLite is one of those that may not share a WAL file; else empty."""
+    """Return a notice if this SQLite cannot share a WAL file safely, otherwise ""."""
     if WAL_IS_SAFE:
         return ""
-    return f"SQLite {sqlite3.sqlite_version} has a fault in its write-ahead log; Tocsin uses the slower TRUNCATE journal."
+    version = f"SQLite {sqlite3.sqlite_version}"
+    return f"{version} has a bug in its write-ahead log; Tocsin uses the slower TRUNCATE journal."
 
 
-def _refuse_damage(database: SqliteDatabase) -> None:
-    """SQLite's own check, cut short after a second: a large file must not hold up the start."""
+def _check_for_damage(database: SqliteDatabase) -> None:
+    """Run SQLite's check, for a second at most: a large file must not delay the start."""
     deadline = time.monotonic() + CHECK_SECONDS
     connection = database.connection()
     connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
     try:
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except (sqlite3.OperationalError, OperationalError) as error:
         if "interrupt" not in str(error):
             raise
-        verdict = "ok"
+        result = "ok"
     finally:
         connection.set_progress_handler(None, 0)
-    if verdict != "ok":
-        raise DatabaseError(f"malformed: {verdict}")
+    if result != "ok":
+        raise DatabaseError(f"malformed: {result}")

@@ -8,7 +8,7 @@ from config import Config
 from delivery.secrets import rotation
 from delivery.secrets.encryption import Keyring
 from models import db
-from web.accounts import passwords
+from web.accounts.passwords import PasswordChecker, create_admin
 
 _prepared: set[Path] = set()
 
@@ -30,7 +30,6 @@ def prepare(config: Config) -> Config:
     database.prepare(config.database)
     with db.connection_context():
         rotation.check(Keyring(config.encryption_keys, config.keys_file))
-        hasher = passwords.Passwords(config.data_dir)
-        passwords.first_start(hasher, config.admin_password, now_ms())
+        create_admin(PasswordChecker(config.data_dir), config.admin_password, now_ms())
     _prepared.add(config.database)
     return config

@@ -1,4 +1,4 @@
-"""For gunicorn: `gunicorn -c gunicorn.conf.py wsgi:app`."""
+"""Entry point of gunicorn: `gunicorn -c gunicorn.conf.py wsgi:app`."""
 
 from app import create_app
 

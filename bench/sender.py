@@ -12,7 +12,7 @@ from parts.figures import figure
 from parts.quick_receiver import receiving, times
 from parts.tocsin import FORM
 
-from config import Permission
+from config_values import AllowedTarget
 from delivery.guard.exchange import Policy
 from delivery.guard.pool import ConnectionPool
 from delivery.guard.url import parse_url
@@ -67,7 +67,7 @@ def cpu(way: Callable[[], None], count: int) -> float:
 
 def sending(url: str, kept: ConnectionPool | None) -> Callable[[], None]:
     """Tocsin's own sender, for a channel with a token, a signature and headers."""
-    policy = Policy((Permission(network=ipaddress.ip_network("127.0.0.0/8")),))
+    policy = Policy((AllowedTarget(network=ipaddress.ip_network("127.0.0.0/8")),))
     settings = Settings(
         url=url,
         headers=(

@@ -1,4 +1,4 @@
-"""Who may come in. The tests walk the app's own routes: a new one is covered by itself."""
+"""Access control. The tests walk the app's routes, so that a new route is covered too."""
 
 import re
 
@@ -9,25 +9,21 @@ from conftest import PASSWORD, Client
 from clock import now_ms
 from config import Config
 from models import Alert, Attempt, Channel, Delivery, Login, Token, User, db
-from web.auth import tokens
-from web.auth.access import OPEN, PERSONAL, SAFE, scope_of
+from web.accounts.api_tokens import create_token
+from web.auth.access import PERSONAL, PUBLIC, SAFE_METHODS, scope_of
 from web.auth.login import own_path
 
 ID = re.compile(r"<(?:int:)?\w+>")
-LAB = "/lab/in/1"  # what it asks for stands in tests/test_lab.py
+LAB = "/lab/in/1"  # see tests/test_lab.py
 
 
 def routes(app, kind):
-    """Every (method, path) of the app that is a `page`, for a `machine`, or `open`."""
+    """Yield (method, path) of every route of a kind: `page`, `machine` or `public`."""
     for rule in app.url_map.iter_rules():
-        here = (
-            "machine"
-            if scope_of(app, rule.endpoint)
-            else "open"
-            if rule.endpoint in OPEN
-            else "page"
-        )
-        if here == kind:
+        actual = "public" if rule.endpoint in PUBLIC else "page"
+        if scope_of(app, rule.endpoint):
+            actual = "machine"
+        if actual == kind:
             path = ID.sub(
                 "1", rule.rule.replace("<path:filename>", "site.css").replace("<field>", "name")
             )
@@ -38,8 +34,8 @@ def browser(app, name="ada"):
     return Client(app, name)._client
 
 
-def test_the_open_routes_are_these_and_no_others(app):
-    assert {(method, path) for method, path in routes(app, "open")} == {
+def test_only_these_routes_are_public(app):
+    assert {(method, path) for method, path in routes(app, "public")} == {
         *(
             ("GET", "/static/site.css"),
             ("GET", "/healthz"),
@@ -52,11 +48,12 @@ def test_the_open_routes_are_these_and_no_others(app):
     }
 
 
-def test_every_page_sends_who_is_not_known_to_the_sign_in_page_and_does_nothing(app):
-    stranger, found = browser(app, ""), list(routes(app, "page"))
-    assert len(found) > 30
-    for method, path in found:
-        response = stranger.open(path, method=method, data=form_of())
+def test_every_page_sends_anonymous_users_to_the_sign_in_page(app):
+    anonymous = browser(app, "")
+    pages = list(routes(app, "page"))
+    assert len(pages) > 30
+    for method, path in pages:
+        response = anonymous.open(path, method=method, data=form_of())
         if method == "GET":
             assert (response.status_code, response.headers["Location"].split("?")[0]) == (
                 303,
@@ -68,40 +65,40 @@ def test_every_page_sends_who_is_not_known_to_the_sign_in_page_and_does_nothing(
     assert (Channel.select().count(), Attempt.select().count(), User.select().count()) == (0, 0, 2)
 
 
-def test_every_page_tells_htmx_in_a_notice_that_the_session_has_ended(app):
-    stranger = browser(app, "")
+def test_every_page_answers_htmx_with_a_notice_when_the_session_has_ended(app):
+    anonymous = browser(app, "")
     for method, path in routes(app, "page"):
-        response = stranger.open(
+        response = anonymous.open(
             path, method=method, data=form_of(), headers={"HX-Request": "true"}
         )
         assert (response.status_code, response.headers["HX-Retarget"]) == (401, "#notice"), path
         assert "<!doctype" not in response.text
-        assert "what you typed is still here" in response.text
+        assert "What you typed is still here" in response.text
 
 
-def test_every_unsafe_page_refuses_without_a_csrf_token(app):
+def test_every_unsafe_page_requires_a_csrf_token(app):
     client = Client(app)
     create(client)
     unsafe = [
         (method, path)
-        for kind in ("page", "open")
+        for kind in ("page", "public")
         for method, path in routes(app, kind)
-        if method not in SAFE
+        if method not in SAFE_METHODS
     ]
-    for method, path in [one for one in unsafe if one[1] != LAB]:
+    for method, path in [route for route in unsafe if route[1] != LAB]:
         for data in (form_of(), {"csrf_token": "forged"}):
             response = client._client.open(path, method=method, data=data)
             assert response.status_code == 400, path
-            assert "too old" in response.text
+            assert "has expired" in response.text
     assert (Channel.select().count(), Login.select().count(), User.select().count()) == (1, 2, 2)
 
 
-def test_every_unsafe_route_refuses_what_another_website_sends(app):
+def test_every_unsafe_route_refuses_cross_site_requests(app):
     client = Client(app)
     create(client)
-    for kind in ("page", "open", "machine"):
+    for kind in ("page", "public", "machine"):
         for method, path in routes(app, kind):
-            if method not in SAFE and path != LAB:
+            if method not in SAFE_METHODS and path != LAB:
                 headers = {"Sec-Fetch-Site": "cross-site"}
                 response = client._client.open(
                     path, method=method, data={"csrf_token": client.token}, headers=headers
@@ -112,18 +109,17 @@ def test_every_unsafe_route_refuses_what_another_website_sends(app):
     assert Channel.select().count() == 1
 
 
-def test_a_link_on_another_website_may_lead_here(client):
+def test_links_from_other_websites_work(client):
     assert client.get("/channels", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
 
-def test_every_route_for_machines_refuses_without_a_token_of_its_scope(app):
+def test_every_machine_route_requires_a_token_with_its_scope(app):
     with app.app_context():
-        _, of_no_use = tokens.make("others", ["ingest"], None, "", now_ms())
-        _, metrics = tokens.make("metrics", ["metrics"], None, "", now_ms())
-    found = list(routes(app, "machine"))
-    for method, path in found:
+        _, ingest = create_token("others", ["ingest"], None, "", now_ms())
+        _, metrics = create_token("metrics", ["metrics"], None, "", now_ms())
+    for method, path in routes(app, "machine"):
         url = app.url_map.bind("localhost").match(path, method=method)[0]
-        wrong = metrics if scope_of(app, url) != "metrics" else of_no_use
+        wrong = metrics if scope_of(app, url) != "metrics" else ingest
         for headers, status in (
             ({}, 401),
             ({"Authorization": "Bearer nonsense"}, 401),
@@ -139,17 +135,17 @@ def test_every_route_for_machines_refuses_without_a_token_of_its_scope(app):
             )
 
 
-def test_a_viewer_sees_every_page_and_changes_nothing(app, client, viewer, receiver):
+def test_a_viewer_can_open_every_page_and_change_nothing(app, client, viewer, receiver):
     channel_id = create(client, url=f"{receiver.url}?key=s3cr3t-of-the-url")
-    told = Alert.create(
+    alert = Alert.create(
         key="k", name="Disk full", status="open", body="{}", changed_at=1, seen_at=1
     )
     row = {"event": "open", "state": "failed", "due_at": 1, "expires_at": 1, "created_at": 1}
-    Delivery.create(id=1, channel=channel_id, alert=told, **row)
+    Delivery.create(id=1, channel=channel_id, alert=alert, **row)
     users, logins = User.select().count(), Login.select().count()
     for method, path in routes(app, "page"):
         endpoint = app.url_map.bind("localhost").match(path, method=method)[0]
-        if method in SAFE:
+        if method in SAFE_METHODS:
             expected = (
                 403
                 if endpoint in ("channels.new", "channels.confirm_delete")
@@ -172,7 +168,7 @@ def test_a_viewer_sees_every_page_and_changes_nothing(app, client, viewer, recei
     )
 
 
-def test_a_viewer_sees_the_form_without_a_button_and_with_the_url_masked(client, viewer):
+def test_a_viewer_sees_the_form_without_buttons_and_with_a_masked_url(client, viewer):
     channel_id = create(
         client,
         "https://hooks.example.com/services/t0ken",
@@ -186,17 +182,15 @@ def test_a_viewer_sees_the_form_without_a_button_and_with_the_url_masked(client,
     assert "t0ken" not in page
 
 
-def test_an_account_that_is_gone_is_signed_out(app, client):
+def test_a_deleted_user_is_signed_out(app, client):
     User.delete().where(User.name == "ada").execute()
     assert client.get("/channels").status_code == 303
 
 
-# --- what was typed ---------------------------------------------------------------------------------------------------
+# --- interrupted edits ----------------------------------------------------------------------------
 
 
-def test_what_was_typed_when_the_session_ended_comes_back_after_the_sign_in_secrets_too(
-    app, client
-):
+def test_an_edit_interrupted_by_the_end_of_a_session_is_restored_with_its_secrets(app, client):
     channel_id = create(client, name="Before")
     form = form_of(
         name="Typed name", payload="[42]", auth="bearer", auth_secret="s3cr3t-typed", version="1"
@@ -204,10 +198,10 @@ def test_what_was_typed_when_the_session_ended_comes_back_after_the_sign_in_secr
     Login.delete().execute()
     refused = client.post(f"/channels/{channel_id}", form)
     assert (refused.status_code, "s3cr3t" in refused.text) == (401, False)
-    kept = re.search(r'name="typed" value="([^"]+)"', refused.text)[1]
-    back = client.post("/login", {"username": "ada", "password": PASSWORD, "typed": kept})
+    sealed = re.search(r'name="typed" value="([^"]+)"', refused.text)[1]
+    back = client.post("/login", {"username": "ada", "password": PASSWORD, "typed": sealed})
     assert (back.status_code, "s3cr3t" in back.text) == (200, False)
-    assert "What you typed stands below" in back.text
+    assert "Your edit is below" in back.text
     typed = fields_in(back.text)
     assert (typed["name"], typed["payload"]) == ("Typed name", "[42]")
     assert Channel.get().name == "Before"
@@ -217,48 +211,46 @@ def test_what_was_typed_when_the_session_ended_comes_back_after_the_sign_in_secr
     assert stored["name"] == "Typed name"
 
 
-def test_a_wrong_password_in_between_loses_nothing_either(app, client):
+def test_an_interrupted_edit_survives_a_wrong_password(app, client):
     Login.delete().execute()
-    kept = re.search(
+    sealed = re.search(
         r'name="typed" value="([^"]+)"', client.post("/channels", form_of(name="Typed name")).text
     )[1]
-    wrong = client.post("/login", {"username": "ada", "password": "wrong", "typed": kept})
+    wrong = client.post("/login", {"username": "ada", "password": "wrong", "typed": sealed})
     assert wrong.status_code == 401
-    assert f'name="typed" value="{kept}"' in wrong.text
+    assert f'name="typed" value="{sealed}"' in wrong.text
 
 
-def test_what_was_typed_for_a_channel_that_was_deleted_meanwhile_comes_back_as_a_new_one(
-    app, client
-):
+def test_an_interrupted_edit_of_a_deleted_channel_is_restored_as_a_new_channel(app, client):
     channel_id = create(client)
     Login.delete().execute()
-    kept = re.search(
+    sealed = re.search(
         r'name="typed" value="([^"]+)"',
         client.post(f"/channels/{channel_id}", form_of(name="Typed")).text,
     )[1]
     Channel.delete().execute()
-    back = client.post("/login", {"username": "ada", "password": PASSWORD, "typed": kept})
+    back = client.post("/login", {"username": "ada", "password": PASSWORD, "typed": sealed})
     assert fields_in(back.text)["name"] == "Typed"
 
 
-def test_what_a_viewer_may_not_save_does_not_come_back_to_one(app, client):
+def test_an_interrupted_edit_is_not_restored_for_a_viewer(app, client):
     Login.delete().execute()
-    kept = re.search(r'name="typed" value="([^"]+)"', client.post("/channels", form_of()).text)[1]
-    response = client.post("/login", {"username": "vera", "password": PASSWORD, "typed": kept})
+    sealed = re.search(r'name="typed" value="([^"]+)"', client.post("/channels", form_of()).text)[1]
+    response = client.post("/login", {"username": "vera", "password": PASSWORD, "typed": sealed})
     assert response.status_code == 303
 
 
-@pytest.mark.parametrize("kept", ["", "nonsense", "gAAAAABnonsense"])
-def test_a_sealed_edit_that_cannot_be_opened_is_as_good_as_none(stranger, client, kept):
-    response = client.post("/login", {"username": "ada", "password": PASSWORD, "typed": kept})
+@pytest.mark.parametrize("sealed", ["", "nonsense", "gAAAAABnonsense"])
+def test_an_interrupted_edit_that_cannot_be_decrypted_is_ignored(anonymous, client, sealed):
+    response = client.post("/login", {"username": "ada", "password": PASSWORD, "typed": sealed})
     assert response.status_code == 303
 
 
-def test_a_form_that_is_too_large_is_told_so_to_who_is_not_known_too(app):
+def test_a_form_that_is_too_large_is_refused_without_a_session_too(app):
     assert browser(app, "").post("/channels", data={"payload": "a" * 2_000_000}).status_code == 413
 
 
-# --- next --------------------------------------------------------------------------------------------------------------
+# --- next -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -271,7 +263,7 @@ def test_a_form_that_is_too_large_is_told_so_to_who_is_not_known_too(app):
         "/a:b",
     ],
 )
-def test_next_may_be_a_path_on_this_site(path):
+def test_next_accepts_a_path_on_this_site(path):
     assert own_path(path) == path
 
 
@@ -303,53 +295,53 @@ def test_next_may_be_a_path_on_this_site(path):
         ),
     ],
 )
-def test_next_leads_nowhere_else(path):
+def test_next_rejects_everything_else(path):
     assert own_path(path) == ""
 
 
-def test_who_comes_from_a_page_gets_back_to_it(app, stranger):
-    where = stranger.get("/channels/new?kind=slack").headers["Location"]
-    page = stranger.get(where).text
+def test_sign_in_returns_to_the_requested_page(app, anonymous):
+    where = anonymous.get("/channels/new?kind=slack").headers["Location"]
+    page = anonymous.get(where).text
     assert 'name="next" value="/channels/new?kind=slack"' in page
-    stranger.token = re.search(r'csrf_token" value="([^"]+)"', page)[1]
-    answer = stranger.post(
+    anonymous.token = re.search(r'csrf_token" value="([^"]+)"', page)[1]
+    response = anonymous.post(
         "/login", {"username": "ada", "password": PASSWORD, "next": "/channels/new?kind=slack"}
     )
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/channels/new?kind=slack")
+    assert (response.status_code, response.headers["Location"]) == (303, "/channels/new?kind=slack")
 
 
-def test_a_next_that_leads_elsewhere_leads_home(app, stranger):
-    page = stranger.get("/login?next=//elsewhere.example").text
+def test_sign_in_with_a_foreign_next_leads_home(app, anonymous):
+    page = anonymous.get("/login?next=//elsewhere.example").text
     assert "elsewhere" not in page
-    stranger.token = re.search(r'csrf_token" value="([^"]+)"', page)[1]
-    answer = stranger.post(
+    anonymous.token = re.search(r'csrf_token" value="([^"]+)"', page)[1]
+    response = anonymous.post(
         "/login", {"username": "ada", "password": PASSWORD, "next": "//elsewhere.example"}
     )
-    assert answer.headers["Location"] == "/"
+    assert response.headers["Location"] == "/"
 
 
-# --- hosts and headers -------------------------------------------------------------------------------------------------
+# --- hosts and headers ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "host",
     ["localhost", "LOCALHOST:8000", "127.0.0.1", "192.0.2.7:8000", "[::1]", "[2001:db8::1]:8000"],
 )
-def test_a_page_may_be_asked_for_by_an_address_or_by_our_name(stranger, host):
-    assert stranger.get("/login", headers={"Host": host}).status_code == 200
+def test_pages_are_served_under_ip_addresses_and_own_names(anonymous, host):
+    assert anonymous.get("/login", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "2130706433", ""]
 )
-def test_a_page_is_not_served_under_a_name_that_is_not_ours(client, host):
+def test_pages_are_not_served_under_foreign_names(client, host):
     response = client.get("/channels", headers={"Host": host})
     assert (response.status_code, "TOCSIN_PUBLIC_URL" in response.text) == (400, True)
 
 
 @pytest.fixture
 def public(tmp_path, compiled):
-    """An app that people reach as https://tocsin.example, behind a proxy at 192.0.2.1."""
+    """Return an app at https://tocsin.example, behind a trusted proxy at 192.0.2.1."""
     from app import create_app
 
     environment = {
@@ -364,7 +356,7 @@ def public(tmp_path, compiled):
     db.close()
 
 
-def test_by_https_the_cookie_is_locked_to_this_host_and_https_is_demanded(public):
+def test_over_https_the_cookie_is_bound_to_the_host_and_hsts_is_sent(public):
     response = public.test_client().get("/login", base_url="https://tocsin.example")
     cookie = response.headers["Set-Cookie"]
     assert cookie.startswith("__Host-tocsin_8000=")
@@ -373,14 +365,14 @@ def test_by_https_the_cookie_is_locked_to_this_host_and_https_is_demanded(public
     assert response.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
-def test_by_http_the_cookie_has_its_plain_name_and_nothing_is_demanded(public, client):
+def test_over_http_the_cookie_has_its_plain_name_and_no_hsts_is_sent(public, client):
     response = public.test_client().get("/login", base_url="http://127.0.0.1:8000")
     assert response.headers["Set-Cookie"].startswith("tocsin_8000=")
     assert "Secure" not in response.headers["Set-Cookie"]
     assert "Strict-Transport-Security" not in response.headers
 
 
-def test_the_public_name_counts_as_https_behind_a_proxy_that_is_not_trusted(public):
+def test_the_public_name_counts_as_https_behind_an_untrusted_proxy(public):
     response = public.test_client().get(
         "/login", base_url="http://tocsin.example", environ_base={"REMOTE_ADDR": "198.51.100.9"}
     )
@@ -390,7 +382,7 @@ def test_the_public_name_counts_as_https_behind_a_proxy_that_is_not_trusted(publ
 @pytest.mark.parametrize(
     "path", ["/login", "/channels", "/channels/new", "/nowhere", "/healthz", "/static/site.css"]
 )
-def test_every_answer_has_the_protecting_headers(client, path):
+def test_every_response_has_the_security_headers(client, path):
     with client.get(path) as response:
         headers = response.headers
     policy = headers["Content-Security-Policy"]
@@ -412,7 +404,7 @@ def test_every_answer_has_the_protecting_headers(client, path):
     assert ("no-store" in headers.get("Cache-Control", "")) == (path != "/static/site.css")
 
 
-def test_an_answer_that_changes_nothing_of_the_session_leaves_its_cookie_alone(app, client):
+def test_a_response_that_does_not_change_the_session_sets_no_cookie(app, client):
     with client._client.session_transaction() as session:
         session.permanent = True
     client.post("/channels/new/validate/name", form_of(), htmx=True)
@@ -422,59 +414,61 @@ def test_an_answer_that_changes_nothing_of_the_session_leaves_its_cookie_alone(a
     assert "Set-Cookie" not in client.get("/channels").headers
 
 
-# --- the proxy ---------------------------------------------------------------------------------------------------------
+# --- the proxy ------------------------------------------------------------------------------------
 
 
-def seen_by(app, address, path="/account", **headers):
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
+def get_from(app, address, path="/account", **headers):
+    """GET a page as the client at an address."""
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
     url = "http://127.0.0.1:8000"
     return app.test_client().get(
-        path, base_url=url, headers=given, environ_base={"REMOTE_ADDR": address}
+        path, base_url=url, headers=headers, environ_base={"REMOTE_ADDR": address}
     )
 
 
-def test_a_person_whom_a_trusted_proxy_names_is_signed_in(public):
-    response = seen_by(public, "192.0.2.1", Remote_User="Grace")
+def test_a_user_named_by_a_trusted_proxy_is_signed_in(public):
+    response = get_from(public, "192.0.2.1", Remote_User="Grace")
     assert (response.status_code, "<h1>Grace</h1>" in response.text) == (200, True)
     assert "Sign out" not in response.text
     assert User.named("grace").role == "viewer"
 
 
-def test_a_name_in_utf8_is_read_as_such(public):
+def test_a_proxy_may_send_the_name_in_utf8(public):
     header = "Zoë".encode().decode("latin-1")
-    assert "Zoë" in seen_by(public, "::1", Remote_User=header).text
+    assert "Zoë" in get_from(public, "::1", Remote_User=header).text
 
 
 @pytest.mark.parametrize("address", ["192.0.3.1", "127.0.0.1", "::2", "", "nonsense"])
-def test_the_header_of_anybody_else_counts_for_nothing(public, address):
-    assert seen_by(public, address, Remote_User="admin").status_code == 303
+def test_the_user_header_of_an_untrusted_client_is_ignored(public, address):
+    assert get_from(public, address, Remote_User="admin").status_code == 303
     assert not User.select().count()
 
 
 @pytest.mark.parametrize("name", ["x" * 65, "a:b", "a\x01b"])
-def test_a_name_that_cannot_be_an_account_is_refused_in_words(public, name):
-    response = seen_by(public, "192.0.2.1", Remote_User=name)
+def test_an_invalid_name_from_the_proxy_is_refused_with_a_message(public, name):
+    response = get_from(public, "192.0.2.1", Remote_User=name)
     assert (response.status_code, "The proxy in front of Tocsin" in response.text) == (403, True)
 
 
-def test_only_a_trusted_proxy_says_how_and_from_where_it_was_asked(public):
+def test_forwarded_headers_are_accepted_from_trusted_proxies_only(public):
     forwarded = {
         "X_Forwarded_Proto": "https",
         "X_Forwarded_Host": "tocsin.example",
         "X_Forwarded_For": "203.0.113.5",
     }
-    assert "Secure" in seen_by(public, "192.0.2.1", "/login", **forwarded).headers["Set-Cookie"]
+    assert "Secure" in get_from(public, "192.0.2.1", "/login", **forwarded).headers["Set-Cookie"]
     assert (
-        "Secure" not in seen_by(public, "198.51.100.1", "/login", **forwarded).headers["Set-Cookie"]
+        "Secure"
+        not in get_from(public, "198.51.100.1", "/login", **forwarded).headers["Set-Cookie"]
     )
     evil = {**forwarded, "X_Forwarded_Host": "evil.example"}
-    assert seen_by(public, "192.0.2.1", "/login", **evil).status_code == 400
+    assert get_from(public, "192.0.2.1", "/login", **evil).status_code == 400
 
 
-# --- pace --------------------------------------------------------------------------------------------------------------
+# --- rate limit -----------------------------------------------------------------------------------
 
 
-def test_a_script_that_runs_wild_is_slowed_down_and_a_person_never_is(client, monkeypatch):
+def test_more_than_300_requests_a_second_are_refused(client, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("web.auth.access.time.monotonic", lambda: now[0])
     statuses = [client._client.get("/account").status_code for _ in range(301)]

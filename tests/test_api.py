@@ -9,8 +9,8 @@ from receiver import reply
 from clock import now_ms
 from delivery.channel_test import TestSlotsFull
 from models import Channel, ChannelState
+from web.accounts.api_tokens import create_token
 from web.api import channels
-from web.auth.tokens import make
 from web.channels.editor import save
 from web.services import services
 
@@ -50,7 +50,7 @@ class Script:
     def __init__(self, app, *scopes):
         self._app, self._name = app, " ".join(scopes)
         with app.app_context():
-            _token, self.secret = make(self._name, list(scopes), None, "ada", now_ms())
+            _token, self.secret = create_token(self._name, list(scopes), None, "ada", now_ms())
 
     def ask(self, method, path="", sent=None, **kwargs):
         """One request below /api/v1/channels; a text goes as it is, all else as JSON."""
@@ -121,7 +121,7 @@ def test_every_route_asks_for_a_token_with_its_scope(app, client, method, path, 
 
 def test_an_expired_token_opens_nothing(app):
     with app.app_context():
-        _token, secret = make(
+        _token, secret = create_token(
             "old", ["channels:read"], 1, "ada", now_ms() - 2 * 24 * 60 * 60 * 1000
         )
     answer = app.test_client().get(
@@ -645,7 +645,7 @@ def test_a_test_takes_no_body(script, receiver):
 
 def test_a_test_beyond_the_free_places_is_put_off_at_once(app, script, receiver):
     script.make(url=receiver.url)
-    bench = app.extensions["tocsin"].bench
+    bench = app.extensions["tocsin"].test_runner
     taken = 0
     while bench._slots.acquire(blocking=False):
         taken += 1
@@ -662,7 +662,7 @@ def test_a_vendor_that_takes_no_more_is_named(app, script, monkeypatch):
     def busy(_settings, _url):
         raise TestSlotsFull(2.5, "Telegram")
 
-    monkeypatch.setattr(app.extensions["tocsin"].bench, "run", busy)
+    monkeypatch.setattr(app.extensions["tocsin"].test_runner, "run", busy)
     response = script.ask("POST", "/1/test")
     assert (response.status_code, response.headers["Retry-After"], "Telegram" in response.text) == (
         429,

@@ -1,4 +1,4 @@
-"""The `tocsin` command: people, tokens and keys without the pages, and what it says to whoever calls it wrongly."""
+"""The `tocsin` command: users, tokens, keys, and its error messages."""
 
 import base64
 import io
@@ -21,15 +21,14 @@ from delivery.secrets import rotation
 from delivery.secrets.encryption import Keyring
 from delivery.settings import Settings, write
 from models import Channel, Login, Token, User, db
-from web.accounts import passwords, users
-from web.auth import tokens
+from web.accounts import api_tokens, passwords, users
 
 Ran = namedtuple("Ran", "code out err")
 OTHER_KEY = base64.urlsafe_b64encode(b"x" * 32).decode()
 
 
 class Stdin(io.TextIOWrapper):
-    """A standard input that may be a terminal's."""
+    """Standard input that can pretend to be a terminal."""
 
     def isatty(self):
         return self.terminal
@@ -37,7 +36,7 @@ class Stdin(io.TextIOWrapper):
 
 @pytest.fixture
 def tocsin(config, monkeypatch, capsys):
-    """Runs the command on an installation where `ada` edits and `vera` looks: the exit code and what it said where."""
+    """Return a function that runs the command: its exit code and output."""
     for name in [name for name in os.environ if name.startswith("TOCSIN_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TOCSIN_DATA_DIR", str(config.data_dir))
@@ -53,7 +52,7 @@ def tocsin(config, monkeypatch, capsys):
 
 @pytest.fixture
 def channels(config, tocsin):
-    """Three channels, sealed with the key in the file."""
+    """Create three channels, encrypted with the key in the file."""
     tocsin("user", "list")  # opens the database
     with db.connection_context():
         for name in ("Team a", "Team b", "Team c"):
@@ -67,43 +66,43 @@ def channels(config, tocsin):
             channel.save()
 
 
-def person(name):
-    """The row of somebody."""
+def user_named(name):
+    """Return the row of a user."""
     with db.connection_context():
         return User.named(name)
 
 
-def invited(ran):
-    """Whom the printed link is for."""
+def invited_user(ran):
+    """Return the name of the user that the printed link is for, or None."""
     with db.connection_context():
-        found = users.invited(ran.out.strip().rpartition("/setup/")[2], now_ms())
-        return found and found.user.name
+        invitation = users.find_invitation(ran.out.strip().rpartition("/setup/")[2], now_ms())
+        return invitation and invitation.user.name
 
 
-def says(ran, code, words):
-    """Whether this is a refusal in one line on standard error, and nothing else."""
-    return ran.code == code and not ran.out and ran.err.count("\n") == 1 and words in ran.err
+def is_refusal(ran, code, message):
+    """Return True if the output is this message in one line on standard error, and no more."""
+    return ran.code == code and not ran.out and ran.err.count("\n") == 1 and message in ran.err
 
 
-# --- people -----------------------------------------------------------------------------------------------------------
+# --- users ----------------------------------------------------------------------------------------
 
 
-def test_somebody_new_is_a_viewer_and_gets_a_link_that_is_good_once(tocsin):
+def test_a_new_user_is_a_viewer_and_gets_a_link(tocsin):
     ran = tocsin("user", "add", " mia ")
     assert ran.code == 0
     assert ran.out.startswith("http://127.0.0.1:8000/setup/")
     assert ran.out.count("\n") == 1
-    assert "mia: it is good once, for 3 days" in ran.err
-    assert invited(ran) == "mia"
-    assert (person("mia").role, person("mia").password) == ("viewer", "")
+    assert "mia. It works once, for 3 days" in ran.err
+    assert invited_user(ran) == "mia"
+    assert (user_named("mia").role, user_named("mia").password) == ("viewer", "")
 
 
-def test_the_link_leads_to_where_people_reach_the_pages(tocsin, monkeypatch):
+def test_the_link_begins_with_the_public_url(tocsin, monkeypatch):
     monkeypatch.setenv("TOCSIN_PUBLIC_URL", "https://tocsin.example/bell/")
     assert tocsin("user", "add", "mia", "--role", "editor").out.startswith(
         "https://tocsin.example/bell/setup/"
     )
-    assert person("mia").role == "editor"
+    assert user_named("mia").role == "editor"
 
 
 @pytest.mark.parametrize(
@@ -119,14 +118,14 @@ def test_the_link_leads_to_where_people_reach_the_pages(tocsin, monkeypatch):
         ("🔔".encode() * 1000, "🔔" * 1000),
     ],
 )
-def test_a_password_is_one_line_of_standard_input(tocsin, typed, password):
+def test_the_password_is_one_line_of_standard_input(tocsin, typed, password):
     assert tocsin("user", "add", "mia", "--password-stdin", typed=typed) == Ran(0, "", "")
-    assert QUICK.verify(person("mia").password, password)
+    assert QUICK.verify(user_named("mia").password, password)
 
 
 @pytest.mark.parametrize("command", [("user", "add", "mia"), ("user", "password", "vera")])
 @pytest.mark.parametrize(
-    ("typed", "words"),
+    ("typed", "message"),
     [
         (b"", "at least 8"),
         (b"\nfour small bells", "at least 8"),
@@ -136,80 +135,80 @@ def test_a_password_is_one_line_of_standard_input(tocsin, typed, password):
         ("grüne Glocken\n".encode("latin-1"), "not UTF-8"),
     ],
 )
-def test_a_password_that_cannot_be_changes_nothing(tocsin, command, typed, words):
-    assert says(tocsin(*command, "--password-stdin", typed=typed), 1, words)
-    assert person("mia") is None
-    assert QUICK.verify(person("vera").password, PASSWORD)
+def test_an_invalid_password_changes_nothing(tocsin, command, typed, message):
+    assert is_refusal(tocsin(*command, "--password-stdin", typed=typed), 1, message)
+    assert user_named("mia") is None
+    assert QUICK.verify(user_named("vera").password, PASSWORD)
 
 
-def test_no_standard_input_at_all_is_no_password(tocsin, monkeypatch, capsys):
+def test_a_missing_standard_input_is_an_empty_password(tocsin, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", None)
     assert cli.main(["user", "add", "mia", "--password-stdin"]) == 1
     assert "at least 8" in capsys.readouterr().err
 
 
-def test_on_a_terminal_the_password_is_asked_for_unseen_and_twice(tocsin, monkeypatch):
-    asked, answers = (
-        [],
-        ["four small bells", "four small balls", "four small bells", "four small bells"],
-    )
+def test_a_terminal_prompts_for_the_password_twice_without_showing_it(tocsin, monkeypatch):
+    asked = []
+    answers = ["four small bells", "four small balls", "four small bells", "four small bells"]
     monkeypatch.setattr(
         click.termui, "hidden_prompt_func", lambda prompt: asked.append(prompt) or answers.pop(0)
     )
     ran = tocsin("user", "add", "mia", "--password-stdin", terminal=True)
     assert (ran.code, ran.out, len(asked)) == (0, "", 4)
-    assert QUICK.verify(person("mia").password, "four small bells")
+    assert QUICK.verify(user_named("mia").password, "four small bells")
 
 
 @pytest.mark.parametrize(
     "name", ["", "  ", "a:b", "x" * 65, "two\nlines", "\x1b[31mred", "\udcff", "ada", "ADA"]
 )
-def test_a_name_that_cannot_be_is_refused(tocsin, name):
+def test_an_invalid_name_is_refused(tocsin, name):
     ran = tocsin("user", "add", "--", name)
-    assert says(
-        ran, 1, "There is a “" if name.lower() == "ada" else "A name has 1 to 64 visible characters"
+    assert is_refusal(
+        ran,
+        1,
+        "A user named “" if name.lower() == "ada" else "A name has 1 to 64 visible characters",
     )
 
 
-def test_a_new_password_signs_every_browser_of_theirs_out_and_ends_older_links(tocsin):
+def test_a_new_password_ends_the_sessions_and_links_of_the_user(tocsin):
     older = tocsin("user", "password", "vera")
-    assert invited(older) == "vera"
+    assert invited_user(older) == "vera"
     assert tocsin(
         "user", "password", "VERA", "--password-stdin", typed=b"four small bells\n"
     ) == Ran(0, "", "")
-    assert QUICK.verify(person("vera").password, "four small bells")
-    assert invited(older) is None
+    assert QUICK.verify(user_named("vera").password, "four small bells")
+    assert invited_user(older) is None
     with db.connection_context():
         assert [login.user.name for login in Login.select()] == ["ada"]
 
 
-def test_a_link_to_a_new_password_leaves_the_old_one_until_it_is_used(tocsin):
-    assert invited(tocsin("user", "password", "vera")) == "vera"
-    assert QUICK.verify(person("vera").password, PASSWORD)
+def test_a_link_to_choose_a_password_keeps_the_old_one(tocsin):
+    assert invited_user(tocsin("user", "password", "vera")) == "vera"
+    assert QUICK.verify(user_named("vera").password, PASSWORD)
     with db.connection_context():
         assert Login.select().count() == 2
 
 
-def test_a_role_is_changed(tocsin):
+def test_user_role_changes_the_role(tocsin):
     assert tocsin("user", "role", "vera", "editor") == Ran(0, "", "")
     assert tocsin("user", "role", "ada", "viewer") == Ran(0, "", "")
-    assert (person("vera").role, person("ada").role) == ("editor", "viewer")
+    assert (user_named("vera").role, user_named("ada").role) == ("editor", "viewer")
 
 
-def test_who_is_removed_is_gone_and_signed_out(tocsin):
+def test_user_remove_deletes_the_user_and_the_sessions(tocsin):
     assert tocsin("user", "remove", "vera") == Ran(0, "", "")
-    assert person("vera") is None
+    assert user_named("vera") is None
     with db.connection_context():
         assert [login.user.name for login in Login.select()] == ["ada"]
 
 
 @pytest.mark.parametrize("arguments", [("remove", "ada"), ("role", "ada", "viewer")])
-def test_the_last_editor_stays(tocsin, arguments):
-    assert says(tocsin("user", *arguments), 1, "This is the last editor")
-    assert person("ada").role == "editor"
+def test_the_last_editor_cannot_be_removed(tocsin, arguments):
+    assert is_refusal(tocsin("user", *arguments), 1, "This is the last editor")
+    assert user_named("ada").role == "editor"
 
 
-def test_everybody_is_listed_with_role_last_visit_and_password(tocsin):
+def test_user_list_shows_role_last_visit_and_password(tocsin):
     tocsin("user", "add", "mia")
     with db.connection_context():
         User.update(seen_at=now_ms() - 3 * DAY).where(User.name == "ada").execute()
@@ -220,10 +219,10 @@ def test_everybody_is_listed_with_role_last_visit_and_password(tocsin):
     ]
 
 
-# --- tokens -----------------------------------------------------------------------------------------------------------
+# --- tokens ---------------------------------------------------------------------------------------
 
 
-def test_a_token_stands_alone_on_standard_output_and_only_its_hash_is_kept(tocsin):
+def test_token_add_prints_the_token_only_and_stores_its_hash(tocsin):
     ran = tocsin(
         "token",
         "add",
@@ -236,8 +235,8 @@ def test_a_token_stands_alone_on_standard_output_and_only_its_hash_is_kept(tocsi
         "3",
     )
     secret = ran.out.removesuffix("\n")
-    assert (ran.code, secret[:7], "\n" in secret) == (0, tokens.PREFIX, False)
-    assert "only this once" in ran.err
+    assert (ran.code, secret[:7], "\n" in secret) == (0, api_tokens.PREFIX, False)
+    assert "cannot be shown again" in ran.err
     with db.connection_context():
         token = Token.get(Token.digest == users.digest(secret))
     assert (token.name, token.scopes, token.made_by) == (
@@ -249,24 +248,24 @@ def test_a_token_stands_alone_on_standard_output_and_only_its_hash_is_kept(tocsi
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["", "--scope", "ingest"], "A token's name has 1 to 64"),
         (["\udcff", "--scope", "ingest"], "A token's name has 1 to 64"),
-        (["pager", "--scope", "ingest"], "There is a token “pager” already"),
+        (["pager", "--scope", "ingest"], "A token named “pager” already exists"),
         (["grafana", "--scope", "ingest", "--days", "0"], "1 to 3650 days"),
         (["grafana", "--scope", "ingest", "--days", "-1"], "1 to 3650 days"),
         (["grafana", "--scope", "ingest", "--days", "99999999999999999999"], "1 to 3650 days"),
     ],
 )
-def test_a_token_that_cannot_be_is_refused(tocsin, arguments, words):
+def test_an_invalid_token_is_refused(tocsin, arguments, message):
     tocsin("token", "add", "pager", "--scope", "ingest")
-    assert says(tocsin("token", "add", *arguments), 1, words)
+    assert is_refusal(tocsin("token", "add", *arguments), 1, message)
     with db.connection_context():
         assert Token.select().count() == 1
 
 
-def test_tokens_are_listed_with_scopes_last_use_and_expiry(tocsin):
+def test_token_list_shows_scopes_last_use_and_expiry(tocsin):
     tocsin("token", "add", "pager", "--scope", "ingest")
     tocsin(
         "token", "add", "metrics of prod", "--scope", "metrics", "--scope", "ingest", "--days", "3"
@@ -281,46 +280,46 @@ def test_tokens_are_listed_with_scopes_last_use_and_expiry(tocsin):
     ]
 
 
-def test_a_revoked_token_is_gone(tocsin):
+def test_token_revoke_deletes_the_token(tocsin):
     tocsin("token", "add", "pager", "--scope", "ingest")
     assert tocsin("token", "revoke", "pager") == Ran(0, "", "")
     with db.connection_context():
         assert not Token.select().count()
 
 
-# --- keys -------------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------
 
 
-def test_a_rotation_seals_everything_with_a_new_key_and_says_so(tocsin, config, channels):
+def test_a_rotation_encrypts_every_channel_with_a_new_key(tocsin, config, channels):
     ran = tocsin("keys", "rotate")
     assert (ran.code, ran.err) == (0, "")
-    assert f"sealed with the first key of {config.keys_file}: 3." in ran.out
-    assert "The old keys are gone" in ran.out
+    assert f"encrypted with the first key of {config.keys_file}: 3." in ran.out
+    assert "The old keys were removed" in ran.out
     assert config.keys_file.read_text().split() != list(config.encryption_keys)
     assert tocsin("keys", "rotate").code == 0
 
 
-def test_a_rotation_names_what_could_not_be_opened_and_says_what_to_do(tocsin, config, channels):
+def test_a_rotation_names_the_channels_it_cannot_decrypt(tocsin, config, channels):
     with db.connection_context():
         Channel.update(sealed="damaged").where(Channel.name == "Team b").execute()
     ran = tocsin("keys", "rotate")
     assert (ran.code, ran.err.count("\n")) == (1, 1)
     assert ": 2." in ran.out
     assert (
-        "could not be opened: Team b. Keep the other keys, enter their URL and secrets again"
-        in ran.err
+        "could not be decrypted: Team b. Keep the old keys, "
+        "enter the URL and secrets of these channels again" in ran.err
     )
     assert set(config.encryption_keys) < set(config.keys_file.read_text().split())
 
 
-def test_a_rotation_of_keys_in_the_variable_says_what_may_leave_it(
+def test_a_rotation_with_keys_in_the_variable_says_which_keys_to_remove(
     tocsin, config, channels, monkeypatch
 ):
     monkeypatch.setenv("TOCSIN_ENCRYPTION_KEYS", f"{OTHER_KEY},{config.encryption_keys[0]}")
     ran = tocsin("keys", "rotate")
     assert (ran.code, ran.err) == (0, "")
     assert "the first key of TOCSIN_ENCRYPTION_KEYS: 3." in ran.out
-    assert "Any other key in it may be taken out now." in ran.out
+    assert "You can remove all other keys from it now." in ran.out
     monkeypatch.setenv("TOCSIN_ENCRYPTION_KEYS", OTHER_KEY)
     assert tocsin("keys", "rotate").code == 0
 
@@ -332,14 +331,14 @@ def test_wrong_keys_are_refused(tocsin, channels, monkeypatch, arguments):
     )
     monkeypatch.setenv("TOCSIN_ENCRYPTION_KEYS", OTHER_KEY)
     assert issubclass(rotation.WrongKeys, cli.ConfigError)
-    assert says(tocsin(*arguments), 2, "TOCSIN_ENCRYPTION_KEYS: these keys do not open")
+    assert is_refusal(tocsin(*arguments), 2, "TOCSIN_ENCRYPTION_KEYS: these keys do not open")
 
 
-# --- mistakes ---------------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (("user", "role", "nobody", "editor"), "There is no user “nobody”."),
         (("user", "password", " nobody "), "There is no user “nobody”."),
@@ -350,8 +349,8 @@ def test_wrong_keys_are_refused(tocsin, channels, monkeypatch, arguments):
         (("token", "revoke", "\udcff"), "not UTF-8"),
     ],
 )
-def test_who_or_what_is_unknown_is_said_in_one_line(tocsin, arguments, words):
-    assert says(tocsin(*arguments), 1, words)
+def test_an_unknown_user_or_token_is_reported_in_one_line(tocsin, arguments, message):
+    assert is_refusal(tocsin(*arguments), 1, message)
 
 
 @pytest.mark.parametrize(
@@ -370,9 +369,7 @@ def test_who_or_what_is_unknown_is_said_in_one_line(tocsin, arguments, words):
         ("keys", "rotate", "now"),
     ],
 )
-def test_a_wrong_call_says_how_it_is_right_and_makes_nothing(
-    tocsin, monkeypatch, tmp_path, arguments
-):
+def test_wrong_usage_prints_the_usage_and_creates_nothing(tocsin, monkeypatch, tmp_path, arguments):
     monkeypatch.setenv("TOCSIN_DATA_DIR", str(tmp_path / "elsewhere"))
     ran = tocsin(*arguments)
     assert (ran.code, ran.out) == (2, "")
@@ -381,7 +378,7 @@ def test_a_wrong_call_says_how_it_is_right_and_makes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (("--version",), f"tocsin {VERSION}"),
         (("--help",), "serve   Serve the pages"),
@@ -389,54 +386,54 @@ def test_a_wrong_call_says_how_it_is_right_and_makes_nothing(
         (("token", "add", "--help"), "channels:write"),
     ],
 )
-def test_help_needs_no_installation(tocsin, monkeypatch, arguments, words):
+def test_help_needs_no_installation(tocsin, monkeypatch, arguments, message):
     monkeypatch.setenv("TOCSIN_BIND", "nonsense")
     ran = tocsin(*arguments)
     assert (ran.code, ran.err) == (0, "")
-    assert words in ran.out
+    assert message in ran.out
 
 
-def test_the_page_about_the_command_has_every_subcommand_and_every_scope():
+def test_the_docs_page_lists_every_subcommand_and_every_scope():
     page = (ROOT / "docs" / "command.md").read_text()
     calls = [
         f"{group} {name}"
-        for group, one in cli.tocsin.commands.items()
-        for name in getattr(one, "commands", [""])
+        for group, command in cli.tocsin.commands.items()
+        for name in getattr(command, "commands", [""])
     ]
     assert [call for call in calls if f"`tocsin {call}".rstrip() not in page] == []
     assert [
         scope
-        for scope, words in tokens.SCOPES.items()
-        if f"| `{scope}` | {words.replace('/metrics', '`/metrics`')} |" not in page
+        for scope, description in api_tokens.SCOPES.items()
+        if f"| `{scope}` | {description.replace('/metrics', '`/metrics`')} |" not in page
     ] == []
 
 
-def test_an_installation_that_cannot_be_used_says_why_in_one_line(tocsin, config, monkeypatch):
+def test_an_unusable_installation_is_reported_in_one_line(tocsin, config, monkeypatch):
     monkeypatch.setenv("TOCSIN_BIND", "nonsense")
-    assert says(tocsin("user", "list"), 2, "TOCSIN_BIND: 'nonsense'")
+    assert is_refusal(tocsin("user", "list"), 2, "TOCSIN_BIND: 'nonsense'")
     monkeypatch.delenv("TOCSIN_BIND")
     config.database.write_bytes(b"this is no database, whatever its name says" * 200)
-    assert says(tocsin("user", "list"), 2, "is damaged")
+    assert is_refusal(tocsin("user", "list"), 2, "is damaged")
     monkeypatch.setenv("TOCSIN_DATA_DIR", str(config.database))
-    assert says(tocsin("user", "list"), 2, "TOCSIN_DATA_DIR: the folder")
+    assert is_refusal(tocsin("user", "list"), 2, "TOCSIN_DATA_DIR: the folder")
 
 
 @pytest.mark.parametrize(
-    ("failure", "words"),
+    ("failure", "message"),
     [
         (OperationalError("database is locked"), "The database is busy"),
         (OSError(13, "Permission denied", "password-1.lock"), "Permission denied"),
     ],
 )
-def test_what_fails_on_the_way_is_said_in_one_line(tocsin, monkeypatch, failure, words):
+def test_a_failure_of_the_system_is_reported_in_one_line(tocsin, monkeypatch, failure, message):
     def fail():
         raise failure
 
     monkeypatch.setattr(User, "listed", fail)
-    assert says(tocsin("user", "list"), 2, words)
+    assert is_refusal(tocsin("user", "list"), 2, message)
 
 
-def test_ctrl_c_ends_it_silently(tocsin, monkeypatch):
+def test_ctrl_c_prints_nothing(tocsin, monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
 
@@ -445,33 +442,31 @@ def test_ctrl_c_ends_it_silently(tocsin, monkeypatch):
     assert (ran.code, ran.out, ran.err.strip()) == (130, "", "")
 
 
-# --- the real thing ---------------------------------------------------------------------------------------------------
+# --- processes ------------------------------------------------------------------------------------
 
 
-def test_nothing_in_the_data_folder_holds_a_password_a_token_or_a_link(tocsin, config):
+def test_no_file_in_the_data_folder_holds_a_password_a_token_or_a_link(tocsin, config):
     tocsin("user", "add", "mia", "--password-stdin", typed=b"four small bells\n")
     link = tocsin("user", "password", "vera").out.strip().rpartition("/setup/")[2]
     token = tocsin("token", "add", "pager", "--scope", "ingest").out.strip()
-    kept = b"".join(path.read_bytes() for path in config.data_dir.iterdir())
-    assert b"pager" in kept
-    for secret in ("four small bells", link, token, token.removeprefix(tokens.PREFIX)):
+    stored = b"".join(path.read_bytes() for path in config.data_dir.iterdir())
+    assert b"pager" in stored
+    for secret in ("four small bells", link, token, token.removeprefix(api_tokens.PREFIX)):
         assert secret
-        assert secret.encode() not in kept
+        assert secret.encode() not in stored
 
 
-def test_the_command_works_as_a_process_and_hashes_as_it_should(tocsin, config):
+def test_the_command_works_as_a_process(tocsin, config):
     command = [sys.executable, str(ROOT / "cli.py"), "user", "add", "mia", "--password-stdin"]
     done = subprocess.run(command, input=b"four small bells\n", capture_output=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     tocsin("user", "list")
-    assert person("mia").password.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert user_named("mia").password.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     with pytest.raises(VerifyMismatchError):
-        QUICK.verify(person("mia").password, "four small balls")
+        QUICK.verify(user_named("mia").password, "four small balls")
 
 
-def test_a_running_server_knows_at_once_who_was_let_in_and_who_was_removed(
-    tocsin, live, monkeypatch
-):
+def test_a_running_server_sees_added_and_removed_users_at_once(tocsin, live, monkeypatch):
     monkeypatch.setenv("TOCSIN_DATA_DIR", str(live.folder / "data"))
     monkeypatch.setenv("TOCSIN_BIND", live.url.removeprefix("http://"))
     link = tocsin("user", "add", "mia").out.strip()

@@ -1,4 +1,4 @@
-"""The environment as a table: every variable good and bad, keys generated once, and the version said once."""
+"""The configuration: valid and invalid variables, generated keys, the version."""
 
 import os
 import stat
@@ -15,36 +15,37 @@ from hypothesis import strategies as st
 from config import (
     HTMX_INTEGRITY,
     HTMX_URL,
-    NOT_YET,
+    UNUSED_VARIABLES,
     VERSION,
     Config,
     ConfigError,
-    Permission,
     unused_variables,
 )
+from config_values import AllowedTarget
 
 ROOT = Path(__file__).parent.parent
-KEY_A, KEY_B = "A" * 43 + "=", "-_" * 21 + "A="
+KEY_A = "A" * 43 + "="
+KEY_B = "-_" * 21 + "A="
 LONG = "a-secret-of-more-than-sixteen"
 
 
 def read(**environment):
-    """The configuration of an environment that holds these variables, named without TOCSIN_."""
+    """Return the configuration of these variables, named without TOCSIN_."""
     return Config.from_env({f"TOCSIN_{name}": value for name, value in environment.items()})
 
 
 def refused(**environment):
-    """The sentence of a refusal."""
+    """Return the message of a refusal."""
     with pytest.raises(ConfigError) as refusal:
         read(**environment)
     return str(refusal.value)
 
 
 def network(text, port=None):
-    return Permission(network=ip_network(text), port=port)
+    return AllowedTarget(network=ip_network(text), port=port)
 
 
-# --- good values ------------------------------------------------------------------------------------------------------
+# --- valid values ---------------------------------------------------------------------------------
 
 
 def test_an_empty_environment_has_the_defaults_of_the_design():
@@ -104,7 +105,7 @@ def test_an_empty_environment_has_the_defaults_of_the_design():
         ("HTMX_INTEGRITY", "sha256-abc", "htmx_url", HTMX_URL),
     ],
 )
-def test_a_good_value_is_taken(name, value, field, expected):
+def test_a_valid_value_is_accepted(name, value, field, expected):
     assert getattr(read(**{name: value}), field) == expected
 
 
@@ -123,13 +124,13 @@ def test_a_good_value_is_taken(name, value, field, expected):
         "ADMIN_PASSWORD",
     ],
 )
-def test_an_empty_value_is_as_good_as_none(name):
+def test_an_empty_value_counts_as_unset(name):
     assert read(**{name: ""}) == read()
     if name in FILES:
         assert read(**{f"{name}_FILE": ""}) == read()
 
 
-def test_another_script_may_come_with_an_integrity_of_its_own():
+def test_another_script_can_have_its_own_integrity_value():
     config = read(HTMX_URL="https://cdn.example/htmx.js", HTMX_INTEGRITY="sha384-abc")
     assert (config.htmx_url, config.htmx_integrity) == ("https://cdn.example/htmx.js", "sha384-abc")
 
@@ -151,31 +152,34 @@ def test_another_script_may_come_with_an_integrity_of_its_own():
         ("fd00::/8", (network("fd00::/8"),)),
         ("[fd00::]/8", (network("fd00::/8"),)),
         ("[fd00::]/8:443", (network("fd00::/8", 443),)),
-        ("alertmanager", (Permission(host="alertmanager"),)),
-        ("NAS.lan.", (Permission(host="nas.lan"),)),
-        ("nas.lan:8080", (Permission(host="nas.lan", port=8080),)),
-        ("my_nas-2", (Permission(host="my_nas-2"),)),
+        ("alertmanager", (AllowedTarget(host="alertmanager"),)),
+        ("NAS.lan.", (AllowedTarget(host="nas.lan"),)),
+        ("nas.lan:8080", (AllowedTarget(host="nas.lan", port=8080),)),
+        ("my_nas-2", (AllowedTarget(host="my_nas-2"),)),
         ("0.0.0.0/0,::/0", (network("0.0.0.0/0"), network("::/0"))),
-        (" 10.0.0.0/8 ,nas.lan:80 ", (network("10.0.0.0/8"), Permission(host="nas.lan", port=80))),
+        (
+            " 10.0.0.0/8 ,nas.lan:80 ",
+            (network("10.0.0.0/8"), AllowedTarget(host="nas.lan", port=80)),
+        ),
     ],
 )
-def test_networks_addresses_and_hosts_may_be_allowed_with_and_without_a_port(value, allowed):
+def test_networks_addresses_and_hosts_are_allowed_with_and_without_a_port(value, allowed):
     assert read(ALLOW_NETWORKS=value).allow == allowed
 
 
 @pytest.fixture(scope="module")
 def pem(tmp_path_factory):
-    """The certificate of an authority, as a file."""
+    """Return the path of an authority's certificate."""
     path = tmp_path_factory.mktemp("ca") / "ca.pem"
     trustme.CA().cert_pem.write_to_path(str(path))
     return path
 
 
-def test_a_file_of_authorities_is_taken(pem):
+def test_a_file_of_certificate_authorities_is_accepted(pem):
     assert read(CA_FILE=str(pem)).ca_file == pem
 
 
-# --- bad values -------------------------------------------------------------------------------------------------------
+# --- invalid values -------------------------------------------------------------------------------
 
 
 WRONG_URLS = [
@@ -264,7 +268,7 @@ BAD = {
     [(name, value) for name, values in BAD.items() for value in values],
     ids=lambda text: ascii(text)[:40],
 )
-def test_a_bad_value_is_refused_with_the_variables_name(name, value):
+def test_an_invalid_value_is_refused_with_the_variables_name(name, value):
     assert refused(**{name: value}).startswith(f"TOCSIN_{name}: ")
 
 
@@ -273,11 +277,11 @@ def test_a_bad_value_is_refused_with_the_variables_name(name, value):
     "value",
     ["https://tocsin.example:99999", "https://tocsin.example:port", "https://tocsin.example:-1/"],
 )
-def test_an_address_with_an_impossible_port_is_refused_with_the_variables_name(name, value):
+def test_a_url_with_an_invalid_port_is_refused_with_the_variables_name(name, value):
     assert refused(**{name: value}).startswith(f"TOCSIN_{name}: ")
 
 
-def test_a_file_of_authorities_that_openssl_cannot_read_is_refused_with_the_variables_name(
+def test_a_damaged_file_of_certificate_authorities_is_refused_with_the_variables_name(
     tmp_path,
 ):
     path = tmp_path / "ca.pem"
@@ -325,7 +329,7 @@ def test_no_value_raises_anything_but_config_error(environment):
     assert named is None or named in environment
 
 
-# --- values from files ------------------------------------------------------------------------------------------------
+# --- values from files ----------------------------------------------------------------------------
 
 
 FILES = {
@@ -336,20 +340,20 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_secret_may_stand_in_a_file(name, tmp_path):
+def test_a_secret_can_be_read_from_a_file(name, tmp_path):
     path = tmp_path / "secret"
     path.write_text(f"{FILES[name]}\n")
     assert read(**{f"{name}_FILE": str(path)}) == read(**{name: FILES[name]})
 
 
-def test_encryption_keys_may_stand_one_a_line(tmp_path):
+def test_a_file_can_hold_one_encryption_key_per_line(tmp_path):
     path = tmp_path / "keys"
     path.write_text(f"{KEY_B}\n{KEY_A}\n")
     assert read(ENCRYPTION_KEYS_FILE=str(path)).encryption_keys == (KEY_B, KEY_A)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_value_and_a_file_of_it_together_are_refused(name, tmp_path):
+def test_a_value_together_with_a_file_is_refused(name, tmp_path):
     path = tmp_path / "secret"
     path.write_text(FILES[name])
     assert refused(**{name: FILES[name], f"{name}_FILE": str(path)}).startswith(f"TOCSIN_{name}: ")
@@ -362,30 +366,30 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_variables_name(name, tmp
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_holds_no_text_is_refused_with_the_variables_name(name, tmp_path):
+def test_a_binary_file_is_refused_with_the_variables_name(name, tmp_path):
     path = tmp_path / "secret"
     path.write_bytes(b"\xff\xfe\x80" * 20)
     assert refused(**{f"{name}_FILE": str(path)}).startswith(f"TOCSIN_{name}")
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_bad_value_in_a_file_is_refused_with_the_variables_name(name, tmp_path):
+def test_an_invalid_value_in_a_file_is_refused_with_the_variables_name(name, tmp_path):
     path = tmp_path / "secret"
     path.write_text("short")
     assert refused(**{f"{name}_FILE": str(path)}).startswith(f"TOCSIN_{name}")
 
 
-# --- what follows from the values -------------------------------------------------------------------------------------
+# --- derived values -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("threads", range(2, 129))
-def test_tests_never_take_every_thread(threads):
+def test_test_slots_never_use_every_thread(threads):
     slots = read(THREADS=str(threads)).test_slots
     assert 1 <= slots < threads
     assert slots >= min(4, threads - 1)
 
 
-def test_by_default_there_are_at_least_four_slots_for_tests():
+def test_there_are_at_least_four_test_slots_by_default():
     assert read().test_slots >= 4
 
 
@@ -398,38 +402,38 @@ def test_by_default_there_are_at_least_four_slots_for_tests():
         ("[::]:80", "http://[::1]:80/"),
     ],
 )
-def test_the_address_is_one_that_a_browser_takes(bind, address):
+def test_the_address_works_in_a_browser(bind, address):
     assert read(BIND=bind).address == address
 
 
-@pytest.mark.parametrize("name", NOT_YET)
-def test_a_variable_without_an_effect_yet_is_named(name):
+@pytest.mark.parametrize("name", UNUSED_VARIABLES)
+def test_unused_variables_are_listed(name):
     assert unused_variables({name: "x", "TOCSIN_BIND": "x"}) == [name]
     assert unused_variables({name: ""}) == []
 
 
-def test_a_configuration_cannot_be_changed():
+def test_the_configuration_is_immutable():
     with pytest.raises(AttributeError):
         read().port = 1
 
 
-# --- keys -------------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------
 
 
 def mode(path):
-    """The permission bits of a file."""
+    """Return the permission bits of a file."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.fixture
 def loose_umask():
-    """A process that would let others read what it makes."""
+    """Set a umask that lets other users read new files."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
-def test_keys_are_generated_once_for_their_owner_alone_and_kept(tmp_path, loose_umask):
+def test_keys_are_generated_once_and_readable_by_their_owner_only(tmp_path, loose_umask):
     bare = read(DATA_DIR=str(tmp_path / "deep" / "data"))
     config = bare.with_keys()
     assert len(config.secret_key) >= 32
@@ -444,12 +448,13 @@ def test_keys_are_generated_once_for_their_owner_alone_and_kept(tmp_path, loose_
 
 
 def test_two_installations_have_different_keys(tmp_path):
-    one, two = (read(DATA_DIR=str(tmp_path / name)).with_keys() for name in ("one", "two"))
-    assert one.secret_key != two.secret_key
-    assert one.encryption_keys != two.encryption_keys
+    first = read(DATA_DIR=str(tmp_path / "first")).with_keys()
+    second = read(DATA_DIR=str(tmp_path / "second")).with_keys()
+    assert first.secret_key != second.secret_key
+    assert first.encryption_keys != second.encryption_keys
 
 
-def test_keys_of_the_environment_are_used_and_not_written(tmp_path):
+def test_keys_from_variables_are_not_written_to_files(tmp_path):
     config = read(
         DATA_DIR=str(tmp_path / "data"), SECRET_KEY=LONG, ENCRYPTION_KEYS=KEY_A
     ).with_keys()
@@ -457,7 +462,7 @@ def test_keys_of_the_environment_are_used_and_not_written(tmp_path):
     assert list(config.data_dir.iterdir()) == []
 
 
-def test_a_generated_key_is_one_that_the_environment_takes_too(tmp_path):
+def test_a_generated_key_is_valid_in_a_variable(tmp_path):
     config = read(DATA_DIR=str(tmp_path)).with_keys()
     again = read(
         DATA_DIR=str(tmp_path),
@@ -467,14 +472,14 @@ def test_a_generated_key_is_one_that_the_environment_takes_too(tmp_path):
     assert again.with_keys() == config
 
 
-def test_keys_that_a_person_added_to_the_file_are_read(tmp_path):
+def test_keys_added_to_the_file_are_read(tmp_path):
     (tmp_path / "encryption.keys").write_text(f"{KEY_B}\n{KEY_A}\n")
     assert read(DATA_DIR=str(tmp_path)).with_keys().encryption_keys == (KEY_B, KEY_A)
 
 
 @pytest.mark.parametrize("name", ["secret.key", "encryption.keys"])
 @pytest.mark.parametrize("content", [b"", b" \n", b"x", b"\xff\xfe\x80"], ids=repr)
-def test_a_key_file_without_a_key_is_refused_by_name_and_left_alone(tmp_path, name, content):
+def test_an_invalid_key_file_is_refused_and_left_unchanged(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=r"^TOCSIN_"):
         read(DATA_DIR=str(tmp_path)).with_keys()
@@ -482,7 +487,7 @@ def test_a_key_file_without_a_key_is_refused_by_name_and_left_alone(tmp_path, na
 
 
 @pytest.mark.parametrize("place", ["file", "file/data", "file/data/deeper"])
-def test_a_data_folder_that_cannot_be_is_refused_by_name(tmp_path, place):
+def test_an_unusable_data_folder_is_refused_with_the_variables_name(tmp_path, place):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"^TOCSIN_DATA_DIR: "):
         read(DATA_DIR=str(tmp_path / place)).with_keys()
@@ -494,8 +499,8 @@ def test_reading_the_environment_writes_nothing(tmp_path):
     assert replace(config, port=9) != config
 
 
-# --- the version ------------------------------------------------------------------------------------------------------
+# --- the version ----------------------------------------------------------------------------------
 
 
-def test_the_version_is_that_of_the_package():
+def test_the_version_matches_the_package():
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION

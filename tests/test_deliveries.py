@@ -526,7 +526,7 @@ def test_nothing_is_sent_to_a_paused_channel_whoever_asks(client):
     assert Delivery.get().state == "failed"
 
 
-def test_a_viewer_sees_all_of_it_and_presses_nothing(client, viewer, stranger):
+def test_a_viewer_sees_all_of_it_and_presses_nothing(client, viewer, anonymous):
     tried(owed("pending"))
     page = viewer.get("/deliveries/msg_7").text
     assert (buttons(page), "Attempt 1" in page, "<form" in page.split("<main")[1]) == (
@@ -538,7 +538,7 @@ def test_a_viewer_sees_all_of_it_and_presses_nothing(client, viewer, stranger):
     for action in ("now", "postpone", "give-up"):
         assert viewer.post(f"/deliveries/msg_7/{action}").status_code == 403
         assert client.without_token(f"/deliveries/msg_7/{action}").status_code == 400
-        assert stranger.post(f"/deliveries/msg_7/{action}").status_code == 401
+        assert anonymous.post(f"/deliveries/msg_7/{action}").status_code == 401
     assert Delivery.get().state == "pending"
 
 

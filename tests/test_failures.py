@@ -1,12 +1,12 @@
-"""Bad input and bad days: each gets a plain sentence, and nothing that was typed is lost."""
+"""Invalid input and failures: each gets a message, and the form is kept."""
 
 import logging
 
 import pytest
 from channels import create, fields_in, form_of, stored_form
-from peewee import (
-    sqlite3,
-)  # Tocsin's own: two libraries in one process do not see each other's locks
+
+# peewee's own sqlite3: two SQLite libraries in one process do not see each other's locks.
+from peewee import sqlite3
 
 from models import Channel, db
 from web.channels import views
@@ -31,7 +31,7 @@ from web.channels import views
         ("get", "/channels/new/validate/name", 405),
     ],
 )
-def test_every_failure_is_a_page_in_words(client, method, path, status):
+def test_every_failure_is_a_page_with_a_message(client, method, path, status):
     response = getattr(client, method)(path)
     assert response.status_code == status
     assert (
@@ -41,7 +41,7 @@ def test_every_failure_is_a_page_in_words(client, method, path, status):
     assert "Traceback" not in response.text
 
 
-def test_for_htmx_a_failure_is_a_fragment(client):
+def test_a_failure_of_an_htmx_request_is_a_fragment(client):
     response = client.post("/channels/7/test", form_of(), htmx=True)
     assert response.status_code == 404
     assert "<!doctype" not in response.text
@@ -53,24 +53,24 @@ def test_for_htmx_a_failure_is_a_fragment(client):
     "path",
     ["/channels", "/channels/1", "/channels/1/test", "/channels/new/preview", "/channels/new/rows"],
 )
-def test_a_missing_or_forged_token_changes_nothing_and_loses_nothing(client, path, token):
+def test_a_missing_or_forged_csrf_token_changes_nothing_and_keeps_the_form(client, path, token):
     create(client, name="Before")
     response = client.without_token(path, {**form_of(name="Typed name", payload="[42]"), **token})
     assert response.status_code == 400
-    assert "press the button once more" in response.text
+    assert "press the button again" in response.text
     back = fields_in(response.text)
     assert (back["name"], back["payload"]) == ("Typed name", "[42]")
     assert [channel.name for channel in Channel.select()] == ["Before"]
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "duplicate", "delete"])
-def test_every_button_of_the_list_needs_the_token(client, action):
+def test_every_button_of_the_list_requires_the_csrf_token(client, action):
     channel_id = create(client)
     assert client.without_token(f"/channels/{channel_id}/{action}").status_code == 400
     assert Channel.select().count() == 1
 
 
-def test_a_field_check_without_a_token_says_so_in_a_fragment(client):
+def test_a_field_check_without_a_csrf_token_gets_a_fragment(client):
     response = client.without_token(
         "/channels/new/validate/name", form_of(), headers={"HX-Request": "true"}
     )
@@ -81,7 +81,7 @@ def test_a_field_check_without_a_token_says_so_in_a_fragment(client):
 @pytest.mark.parametrize(
     "path", ["/channels", "/channels/new/test", "/channels/new/validate/payload"]
 )
-def test_a_form_of_ten_megabytes_is_told_to_be_too_much(client, path):
+def test_a_form_of_ten_megabytes_is_refused(client, path):
     response = client.post(path, form_of(payload='"' + "a" * 10_000_000 + '"'))
     assert response.status_code == 413
     assert "64 KB" in response.text
@@ -119,7 +119,7 @@ def test_no_value_of_any_field_breaks_a_page(client, field, value):
         assert "<img src=x>" not in response.text
 
 
-def test_unknown_fields_are_ignored_and_repeated_ones_do_no_harm(client):
+def test_unknown_fields_are_ignored(client):
     response = client.post(
         "/channels", form_of(nonsense="x", id="7", state="paused", __class__="y")
     )
@@ -127,7 +127,7 @@ def test_unknown_fields_are_ignored_and_repeated_ones_do_no_harm(client):
     assert Channel.get().state == "delivering"
 
 
-def test_an_upload_instead_of_a_form_is_a_form_without_fields(client):
+def test_an_empty_multipart_body_is_a_form_without_fields(client):
     response = client.post("/channels", content_type="multipart/form-data")
     assert response.status_code == 422
 
@@ -137,9 +137,7 @@ def test_a_foreign_host_is_refused(client):
     assert client.get("/channels", headers={"Host": "localhost:8000"}).status_code == 200
 
 
-def test_a_bug_of_our_own_is_a_sentence_with_a_reference_and_a_line_in_the_log(
-    client, monkeypatch, caplog
-):
+def test_an_internal_error_shows_a_reference_that_the_log_has_too(client, monkeypatch, caplog):
     def broken(_channel):
         raise RuntimeError("a bug")
 
@@ -151,13 +149,13 @@ def test_a_bug_of_our_own_is_a_sentence_with_a_reference_and_a_line_in_the_log(
     assert "Tocsin made a mistake" in response.text
     assert "a bug" not in response.text
     reference = response.text.split("details under ")[1][:8]
-    assert f"bug {reference}" in caplog.text
+    assert f"internal error {reference}" in caplog.text
 
 
-# --- a database on a bad day ---------------------------------------------------------------------------------------------
+# --- database failures ----------------------------------------------------------------------------
 
 
-def test_a_locked_database_is_told_in_a_sentence_and_the_form_stays(client, config):
+def test_a_locked_database_gets_a_message_and_keeps_the_form(client, config):
     channel_id = create(client, name="Ops")
     form = {**stored_form(client, channel_id), "payload": "[42]"}
     db.execute_sql("PRAGMA busy_timeout=10")
@@ -175,7 +173,7 @@ def test_a_locked_database_is_told_in_a_sentence_and_the_form_stays(client, conf
     assert client.post(f"/channels/{channel_id}", form).status_code == 303
 
 
-def test_a_read_only_database_is_told_in_a_sentence_and_still_shows_what_it_has(client):
+def test_a_read_only_database_gets_a_message_and_still_serves_pages(client):
     channel_id = create(client, name="Ops")
     db.execute_sql("PRAGMA query_only=1")
     response = client.post(f"/channels/{channel_id}", stored_form(client, channel_id))
@@ -184,7 +182,7 @@ def test_a_read_only_database_is_told_in_a_sentence_and_still_shows_what_it_has(
     assert "Ops" in client.get("/channels").text
 
 
-def test_a_test_whose_record_cannot_be_stored_still_shows_what_the_receiver_said(client, receiver):
+def test_a_test_result_is_shown_even_if_it_cannot_be_stored(client, receiver):
     channel_id = create(client, receiver.url)
     form = stored_form(client, channel_id)
     db.execute_sql("PRAGMA query_only=1")

@@ -24,8 +24,8 @@ from delivery.alerts.parsers import native
 from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.batch_writer import BatchWriter
 from models import Alert, Channel, Delivery, Receipt, Token, db
+from web.accounts.api_tokens import create_token
 from web.api import alerts
-from web.auth.tokens import make
 from web.services import services
 
 NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
@@ -114,7 +114,7 @@ class Sender:
 
     def __init__(self, app, *scopes):
         with app.app_context():
-            _row, self.token = make("-".join(scopes), list(scopes), None, "", now_ms())
+            _row, self.token = create_token("-".join(scopes), list(scopes), None, "", now_ms())
         self.client, self.headers = app.test_client(), {"Authorization": f"Bearer {self.token}"}
 
     def post(self, path, sent, headers=None, method="POST"):
@@ -629,7 +629,7 @@ def hand_in(group, alerts, also=None):
 @pytest.fixture
 def group(app):
     with app.app_context():
-        return services().commits
+        return services().batch_writer
 
 
 @pytest.fixture

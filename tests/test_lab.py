@@ -133,7 +133,7 @@ def test_only_two_may_wait_at_a_time_and_the_next_one_is_sent_away_at_once(
 
 
 def test_with_two_threads_only_one_may_wait(config, app):
-    waits = Services.of(replace(config, threads=2)).waits
+    waits = Services.of(replace(config, threads=2)).slow_response_slots
     assert [waits.acquire(blocking=False) for _ in range(2)] == [True, False]
 
 

@@ -12,6 +12,7 @@ TOP = [
     "app.py",
     "cli.py",
     "config.py",
+    "config_values.py",
     "models.py",
     "clock.py",
     "database.py",
@@ -79,7 +80,9 @@ def test_the_walk_sees_the_whole_house():
     assert "delivery.sender" in importers_of("requests")
 
 
-@pytest.mark.parametrize("module", ["models", "config", "clock", "locks", "delivery.outcome"])
+@pytest.mark.parametrize(
+    "module", ["models", "config_values", "clock", "locks", "delivery.outcome"]
+)
 def test_the_ground_floor_imports_nothing_of_ours(module):
     assert not {name for name in imports_of(module) if name.split(".")[0] in OURS}
 
@@ -88,6 +91,15 @@ def test_delivery_never_imports_flask_or_web():
     assert not delivery_modules() & importers_of(
         "flask", "flask_wtf", "wtforms", "werkzeug", "jinja2", "markupsafe", "web", "app"
     )
+
+
+def test_accounts_import_no_flask():
+    accounts = {module for module in MODULES if module.startswith("web.accounts")}
+    assert len(accounts) > 3
+    assert not accounts & importers_of("flask", "flask_wtf", "werkzeug", "jinja2")
+    for module in accounts:
+        ours = {name for name in imports_of(module) if name.split(".")[0] == "web"}
+        assert all(name.startswith("web.accounts") for name in ours), module
 
 
 def test_only_the_sender_and_the_guard_import_requests_and_urllib3():

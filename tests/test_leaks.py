@@ -398,7 +398,7 @@ def test_a_bug_of_our_own_shows_no_secret_on_the_500_page_nor_in_the_log(
         response = watch.post(path, secret_form("http://127.0.0.1:9"), htmx=htmx)
         assert response.status_code == 500
         assert "Tocsin made a mistake" in response.text
-    assert any("bug" in record.getMessage() for record in watch.caplog.records)
+    assert any("internal error" in record.getMessage() for record in watch.caplog.records)
     assert watch.found() == {}
 
 
@@ -926,5 +926,5 @@ def test_a_form_that_is_kept_over_a_sign_in_shows_no_secret(watch):
     kept = re.search(r'name="typed" value="([^"]+)"', refused.text)[1]
     watch.post("/login", {"username": "ada", "password": "wrong", "typed": kept})
     back = watch.post("/login", {"username": "ada", "password": PASSWORD, "typed": kept})
-    assert "What you typed stands below" in back.text
+    assert "Your edit is below" in back.text
     assert watch.found() == {}

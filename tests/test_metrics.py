@@ -10,14 +10,14 @@ from receiver import reply
 from clock import now_ms
 from config import VERSION
 from models import Alert, Attempt, Channel, Delivery
-from web.auth.tokens import make
+from web.accounts.api_tokens import create_token
 
 
 @pytest.fixture
 def scrape(app):
     """The answer to a visit of Prometheus."""
     with app.app_context():
-        _token, secret = make("prometheus", ["metrics"], None, "ada", now_ms())
+        _token, secret = create_token("prometheus", ["metrics"], None, "ada", now_ms())
     return lambda: app.test_client().get("/metrics", headers={"Authorization": f"Bearer {secret}"})
 
 
@@ -108,7 +108,7 @@ def test_metrics_need_a_token(client, headers, status):
 
 def test_metrics_need_the_scope(app):
     with app.app_context():
-        _token, secret = make(
+        _token, secret = create_token(
             "other", ["ingest", "channels:read", "channels:write"], None, "ada", now_ms()
         )
     assert (

@@ -1,4 +1,4 @@
-"""Tocsin as it is really started: what it prints, what it refuses, how it ends, and what it does under slow receivers."""
+"""A running server: its start, its output, its end, and slow receivers."""
 
 import re
 import threading
@@ -14,7 +14,7 @@ from receiver import drip
 
 @pytest.fixture
 def started(tmp_path):
-    """Starts a Tocsin with an environment; stopped at the end."""
+    """Return a function that starts a server with an environment."""
     servers = []
 
     def start(**environment):
@@ -22,11 +22,11 @@ def started(tmp_path):
         return servers[-1]
 
     yield start
-    for one in servers:
-        one.stop()
+    for server in servers:
+        server.stop()
 
 
-def test_the_first_start_makes_keys_and_database_and_says_where_to_go(started, tmp_path):
+def test_the_first_start_creates_keys_and_database_and_prints_the_address(started, tmp_path):
     server = started()
     server.ready()
     assert re.search(rf"Tocsin is at {server.url}/", server.output())
@@ -38,23 +38,21 @@ def test_the_first_start_makes_keys_and_database_and_says_where_to_go(started, t
 
 
 @pytest.mark.parametrize(
-    ("environment", "words"),
+    ("environment", "message"),
     [
         ({"TOCSIN_BIND": "8123"}, "TOCSIN_BIND: '8123' is not host:port"),
         ({"TOCSIN_THREADS": "none"}, "TOCSIN_THREADS: 'none' is not a whole number"),
         ({"TOCSIN_ALLOW_NETWORKS": "10.0.0.0/99"}, "TOCSIN_ALLOW_NETWORKS"),
     ],
 )
-def test_nonsense_in_the_environment_is_refused_by_its_name_in_one_line(
-    started, environment, words
-):
+def test_an_invalid_variable_is_refused_by_name_in_one_line(started, environment, message):
     server = started(**environment)
     assert server.process.wait(10) == 2
-    assert words in server.output()
+    assert message in server.output()
     assert server.output().count("\n") == 1
 
 
-def test_a_damaged_database_refuses_to_start_and_says_how_to_restore(started, tmp_path):
+def test_a_damaged_database_prevents_the_start_with_restore_instructions(started, tmp_path):
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "data" / "tocsin.db").write_bytes(
         b"this is no database, whatever its name says" * 200
@@ -66,24 +64,25 @@ def test_a_damaged_database_refuses_to_start_and_says_how_to_restore(started, tm
     assert "Traceback" not in server.output()
 
 
-def test_a_variable_that_does_nothing_yet_is_named_at_the_start(started):
+def test_an_unused_variable_is_reported_at_the_start(started):
     server = started(TOCSIN_PROVISION="channels.toml")
     server.ready()
     assert "TOCSIN_PROVISION is set, but this version does not use it" in server.output()
 
 
-def test_a_request_of_ten_megabytes_gets_its_answer_and_not_a_reset(live):
+def test_a_request_of_ten_megabytes_gets_a_response_and_no_reset(live):
     response = live.person.post(f"{live.url}/channels", data=b"a" * 10_000_000, timeout=10)
     assert response.status_code == 413
 
 
-def test_slow_receivers_take_their_slots_and_nothing_else(live, receiver):
+def test_slow_receivers_occupy_test_slots_only(live, receiver):
     receiver.script = drip(every=0.3)
     with requests.Session() as browser:
         browser.cookies.update(live.person.cookies)
         token = token_in(browser.get(f"{live.url}/channels/new", timeout=5).text)
         form = {**form_of(receiver.url, timeout="2"), "csrf_token": token}
-        cookies, answers = browser.cookies.get_dict(), []
+        cookies = browser.cookies.get_dict()
+        answers = []
 
         def test():
             began = time.monotonic()
@@ -103,13 +102,13 @@ def test_slow_receivers_take_their_slots_and_nothing_else(live, receiver):
     statuses = [status for status, _ in answers]
     assert set(statuses) == {200, 429}
     assert statuses.count(200) >= 4
-    # How soon exactly is measured by bench/drip.py; here it is enough that nobody waits for a test to end.
+    # bench/drip.py measures the time; here no request waits for a test to end.
     assert max(seconds for status, seconds in answers if status == 429) < min(
         s for status, s in answers if status == 200
     )
 
 
-def test_it_ends_soon_after_sigterm_even_while_a_test_is_waiting(started, receiver):
+def test_sigterm_ends_tocsin_in_time_while_a_test_waits(started, receiver):
     receiver.script = drip()
     server = started()
     server.ready()

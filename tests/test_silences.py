@@ -184,8 +184,8 @@ def test_a_viewer_sees_them_and_changes_nothing(client, viewer):
     assert Silence.select().count() == 1
 
 
-def test_who_is_not_known_sees_nothing(stranger):
-    assert stranger.get("/silences").headers["Location"].startswith("/login")
+def test_who_is_not_known_sees_nothing(anonymous):
+    assert anonymous.get("/silences").headers["Location"].startswith("/login")
 
 
 def test_what_people_wrote_is_shown_as_text(client):

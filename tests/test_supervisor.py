@@ -1,4 +1,4 @@
-"""The processes of `tocsin serve`: what dies is started again, what is ended is gone, nobody is left alone."""
+"""The processes of `tocsin serve`: restarts, and the end of all processes."""
 
 import contextlib
 import os
@@ -14,34 +14,35 @@ from markup import token_in
 
 
 def family(pid):
-    """The process and all that descend from it, by what they are."""
-    found = [pid]
-    for one in found:
+    """Return the ids of a process and its descendants."""
+    pids = [pid]
+    for number in pids:
         with contextlib.suppress(OSError):
-            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
-    return found
+            pids += map(int, Path(f"/proc/{number}/task/{number}/children").read_text().split())
+    return pids
 
 
-def words_of(pid):
+def command_of(pid):
+    """Return the command line of a process, empty if it has ended."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
 
 
 def worker_of(pid, other_than=0):
-    """The worker's pid, waited for."""
+    """Wait for the worker and return its process id."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        for one in family(pid):
-            if b"\0worker\0" in words_of(one) and one != other_than:
-                return one
+        for number in family(pid):
+            if b"\0worker\0" in command_of(number) and number != other_than:
+                return number
     raise AssertionError("there is no worker")
 
 
 def gone(pids, seconds=8.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not [pid for pid in pids if words_of(pid)]:
+        if not [pid for pid in pids if command_of(pid)]:
             return True
     return False
 
@@ -81,9 +82,7 @@ def post(server, token, name):
     )
 
 
-def test_an_alert_is_delivered_and_again_after_the_worker_and_a_web_worker_were_killed(
-    server, receiver
-):
+def test_alerts_are_delivered_after_the_worker_or_a_web_process_is_killed(server, receiver):
     channel_to(server, receiver)
     token = token_of(server)
     assert post(server, token, "first").status_code == 202
@@ -93,16 +92,16 @@ def test_an_alert_is_delivered_and_again_after_the_worker_and_a_web_worker_were_
     assert post(server, token, "second").status_code == 202
     assert receiver.wait_for(2)
     assert worker_of(server.process.pid, other_than=worker)
-    web = next(one for one in family(server.process.pid)[::-1] if b"worker" not in words_of(one))
+    web = next(pid for pid in family(server.process.pid)[::-1] if b"worker" not in command_of(pid))
     os.kill(web, signal.SIGKILL)
     assert post(server, token, "third").status_code == 202
-    # What was under way when something was killed may come twice, under the same id.
+    # A delivery that was under way at a kill may arrive twice, with the same id.
     while len({request.headers["webhook-id"] for request in receiver.requests}) < 3:
         assert receiver.wait_for(len(receiver.requests) + 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_when_it_is_ended_or_killed_nothing_of_it_is_left(server, number):
+def test_no_process_is_left_after_a_signal(server, number):
     worker_of(server.process.pid)
     pids = family(server.process.pid)
     assert len(pids) >= 4
@@ -112,9 +111,9 @@ def test_when_it_is_ended_or_killed_nothing_of_it_is_left(server, number):
     assert gone(pids)
 
 
-def test_without_a_worker_only_the_pages_are_served(tmp_path, monkeypatch):
+def test_no_worker_serves_the_pages_only(tmp_path, monkeypatch):
     monkeypatch.setattr(Live, "command", ("serve", "--no-worker"))
     server = Live(tmp_path)
     server.ready()
-    assert not [one for one in family(server.process.pid) if b"\0worker\0" in words_of(one)]
+    assert not [pid for pid in family(server.process.pid) if b"\0worker\0" in command_of(pid)]
     server.stop()

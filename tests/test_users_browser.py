@@ -1,4 +1,4 @@
-"""Signing in, people and tokens, in real Chromium; and what a session that ends does to an edit."""
+"""Sign-in, users, tokens and interrupted edits in Chromium."""
 
 import re
 
@@ -13,7 +13,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 @pytest.fixture
 def visit(chromium, live):
-    """Opens pages of nobody yet; at the end none of them may have complained or asked a stranger."""
+    """Return a function that opens pages; none may log errors or contact other sites."""
     pages = []
 
     def visit(path="/login", **options):
@@ -29,46 +29,46 @@ def visit(chromium, live):
 
 
 def sign_in(page, name="admin", password=PASSWORD):
-    """Types name and password into the page as it stands."""
+    """Fill in and submit the sign-in form of the page."""
     page.fill("#username", name)
     page.fill("#password", password)
     page.keyboard.press("Enter")
 
 
-def come_in(page):
-    """Signs in as admin, and waits for the channels."""
+def sign_in_as_admin(page):
+    """Sign in as admin and wait for the channels."""
     sign_in(page)
     page.wait_for_url("**/channels")
 
 
 def tab_to(page, locator):
-    """Presses Tab until this has the focus, which then can be seen."""
+    """Press Tab until the element has a visible focus."""
     for _ in range(40):
         page.keyboard.press("Tab")
-        if locator.evaluate("one => one === document.activeElement"):
+        if locator.evaluate("element => element === document.activeElement"):
             break
     expect(locator).to_be_focused()
-    assert locator.evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
+    assert locator.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
 
 
 def end_session(page, live):
-    """Signs the page's browser out behind its back, as another tab with the same cookie would."""
-    answer = page.request.get(f"{live.url}/account")
+    """Sign the browser out in the background, as another tab would."""
+    response = page.request.get(f"{live.url}/account")
     page.request.post(
-        f"{live.url}/logout", form={"csrf_token": token_in(answer.text())}, max_redirects=0
+        f"{live.url}/logout", form={"csrf_token": token_in(response.text())}, max_redirects=0
     )
 
 
 def viewer_of(live, visit):
-    """A page of somebody new who may look: added by the admin, and come in by the link."""
+    """Create a viewer and return a page that is signed in with the sign-up link."""
     name = fresh_name()
     form = {
         "csrf_token": token_in(live.person.get(f"{live.url}/account").text),
         "name": name,
         "role": "viewer",
     }
-    answer = live.person.post(f"{live.url}/people", form).text
-    page = visit(re.search(r"/setup/[\w-]+", answer)[0])
+    html = live.person.post(f"{live.url}/people", form).text
+    page = visit(re.search(r"/setup/[\w-]+", html)[0])
     page.fill("#password", PASSWORD)
     page.fill("#again", PASSWORD)
     page.keyboard.press("Enter")
@@ -76,10 +76,10 @@ def viewer_of(live, visit):
     return page
 
 
-# --- the door --------------------------------------------------------------------------------------------------------------
+# --- sign-in and users ----------------------------------------------------------------------------
 
 
-def test_a_person_signs_in_and_out_by_the_keyboard_and_the_old_cookie_is_dead(visit, live):
+def test_sign_in_and_sign_out_by_keyboard(visit, live):
     page = visit("/channels/new?kind=ntfy")
     expect(page.locator("#username")).to_be_focused()
     page.keyboard.type("admin")
@@ -103,16 +103,16 @@ def test_a_person_signs_in_and_out_by_the_keyboard_and_the_old_cookie_is_dead(vi
     expect(page.locator("h1")).to_have_text("Sign in")
 
 
-def test_somebody_is_added_and_removed_by_the_keyboard_and_the_link_is_copied(visit, live):
-    page, name = visit("/people", person=True), fresh_name()
+def test_a_user_is_added_and_removed_by_keyboard_and_the_link_is_copied(visit, live):
+    page = visit("/people", person=True)
+    name = fresh_name()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     tab_to(page, page.locator("#name"))
     page.keyboard.type(name)
     page.keyboard.press("Enter")
-    link = page.get_by_label(f"The link for {name}")
-    expect(
-        page.get_by_role("button", name="Copy", exact=True)
-    ).to_be_visible()  # the script has run
+    link = page.get_by_label(f"Sign-up link for {name}")
+    # The script has run.
+    expect(page.get_by_role("button", name="Copy", exact=True)).to_be_visible()
     expect(link).to_be_focused()
     assert page.evaluate("getSelection().toString()") == link.input_value()
     page.keyboard.press("Tab")
@@ -128,17 +128,17 @@ def test_somebody_is_added_and_removed_by_the_keyboard_and_the_link_is_copied(vi
     expect(page.get_by_text(name)).to_have_count(0)
 
 
-def test_a_name_that_is_taken_is_told_where_it_was_typed_and_the_role_stays(visit):
+def test_a_taken_name_is_reported_in_the_form_and_the_role_is_kept(visit):
     page = visit("/people", person=True)
     page.fill("#name", "Admin")
     page.select_option("#role", "editor")
-    page.get_by_role("button", name="Add, and show the link").click()
+    page.get_by_role("button", name="Create user").click()
     expect(page.locator("form.add").get_by_role("alert")).to_contain_text("already")
     expect(page.locator("#name")).to_be_focused()
     expect(page.locator("#role")).to_have_value("editor")
 
 
-def test_a_viewer_sees_no_save_and_no_whole_url_and_cannot_post(visit, live):
+def test_a_viewer_sees_no_save_button_and_no_full_url_and_cannot_post(visit, live):
     page = visit("/channels/new?kind=webhook", person=True)
     name = fill(page, "https://hooks.example.com/services/t0ken-of-the-path", payload="[1]")
     page.locator(".actions").get_by_role("button", name="Save").click()
@@ -164,11 +164,11 @@ def test_a_viewer_sees_no_save_and_no_whole_url_and_cannot_post(visit, live):
     expect(page.locator("h1")).to_have_text(name)
 
 
-# --- a session that ends in the middle of an edit ----------------------------------------------------------------------------
+# --- interrupted edits ----------------------------------------------------------------------------
 
 
 def begin_edit(page, receiver):
-    """Types a channel with a secret, and saves nothing; its name."""
+    """Fill in a channel with a secret without saving it, and return its name."""
     name = fill(page, receiver.url, payload='{"n": 1.10}')
     page.select_option("#auth", "bearer")
     page.fill("#auth_secret", "typed before the end")
@@ -176,7 +176,7 @@ def begin_edit(page, receiver):
 
 
 def save_and_test(page, name, receiver):
-    """Saves what came back and sends a test of it: the receiver sees the secret."""
+    """Save the restored edit and send a test: the receiver gets the secret."""
     expect(page.locator("#name")).to_have_value(name)
     expect(page.locator("#url")).to_have_value(receiver.url)
     expect(page.locator("#payload")).to_have_value('{"n": 1.10}')
@@ -190,14 +190,14 @@ def save_and_test(page, name, receiver):
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no scripts"])
-def test_a_session_that_ends_before_save_loses_nothing(visit, live, receiver, javascript):
+def test_an_edit_survives_a_session_that_ends_before_save(visit, live, receiver, javascript):
     page = visit(javascript=javascript)
-    come_in(page)
+    sign_in_as_admin(page)
     page.goto(f"{live.url}/channels/new?kind=webhook")
     name = begin_edit(page, receiver)
     end_session(page, live)
     page.locator(".actions").get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("what you typed comes back")
+    expect(page.get_by_role("alert")).to_contain_text("Sign in to get your edit back")
     sign_in(page, password="not the password")
     expect(page.get_by_role("alert")).to_have_text("Name or password is wrong.")
     sign_in(page)
@@ -206,47 +206,46 @@ def test_a_session_that_ends_before_save_loses_nothing(visit, live, receiver, ja
     save_and_test(page, name, receiver)
 
 
-def test_who_signed_in_again_in_another_tab_finds_the_edit_behind_the_sign_in_page(
-    visit, live, receiver
-):
+def test_an_edit_survives_a_sign_in_in_another_tab(visit, live, receiver):
     page = visit()
-    come_in(page)
+    sign_in_as_admin(page)
     page.goto(f"{live.url}/channels/new?kind=webhook")
     name = begin_edit(page, receiver)
     end_session(page, live)
     page.locator(".actions").get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("what you typed comes back")
+    expect(page.get_by_role("alert")).to_contain_text("Sign in to get your edit back")
     other = page.context.new_page()
     other.goto(f"{live.url}/login")
-    come_in(other)
+    sign_in_as_admin(other)
     sign_in(page)
     expect(page.get_by_role("alert")).to_contain_text(
-        "Sign in once more; nothing you typed before is lost."
+        "Sign in again; an edit that you started is kept."
     )
     sign_in(page)
     save_and_test(page, name, receiver)
 
 
-def test_a_session_that_ends_before_a_test_is_begun_again_in_another_tab(visit, live, receiver):
+def test_a_test_continues_after_a_sign_in_in_another_tab(visit, live, receiver):
     page = visit()
-    come_in(page)
+    sign_in_as_admin(page)
     page.goto(f"{live.url}/channels/new?kind=webhook")
     page.evaluate("window.__same = true")
     begin_edit(page, receiver)
     end_session(page, live)
     page.locator("#name").press("End")
     page.keyboard.type("!")
-    notice, test = page.locator("#notice"), page.get_by_role("button", name="Send test")
-    expect(notice).to_contain_text("what you typed is still here")
+    notice = page.locator("#notice")
+    test = page.get_by_role("button", name="Send test")
+    expect(notice).to_contain_text("What you typed is still here")
     expect(page.locator("#name-error")).to_be_empty()
     test.click()
     expect(test).to_be_enabled()
     expect(notice).to_be_in_viewport()
     with page.context.expect_page() as opened:
         notice.get_by_role("link", name="Sign in in another tab").click()
-    come_in(opened.value)
+    sign_in_as_admin(opened.value)
     test.click()
-    expect(notice).to_contain_text("press the button once more")
+    expect(notice).to_contain_text("press the button again")
     assert receiver.connections == 0
     test.click()
     expect(page.locator("#test-result")).to_have_attribute("data-verdict", "delivered")
@@ -259,11 +258,11 @@ def test_a_session_that_ends_before_a_test_is_begun_again_in_another_tab(visit, 
     expect(page.locator("#notice")).to_have_text("You are signed out.")
 
 
-# --- looks -------------------------------------------------------------------------------------------------------------------
+# --- accessibility and layout ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("dark", 390)])
-def test_the_pages_of_people_and_tokens_are_accessible_and_fit_their_screen(
+def test_the_pages_of_people_and_tokens_are_accessible_and_fit_the_screen(
     visit, live, scheme, width
 ):
     long = f"{fresh_name()} {'with-a-long-name' * 3}"
@@ -279,7 +278,7 @@ def test_the_pages_of_people_and_tokens_are_accessible_and_fit_their_screen(
     check(page)
     page = visit("/people", person=True, scheme=scheme, width=width)
     page.fill("#name", long)
-    page.get_by_role("button", name="Add, and show the link").click()
+    page.get_by_role("button", name="Create user").click()
     expect(page.locator("#link")).to_be_focused()
     check(page)
     link = page.input_value("#link")
@@ -292,7 +291,7 @@ def test_the_pages_of_people_and_tokens_are_accessible_and_fit_their_screen(
     page.fill("#name", long)
     page.get_by_label("post alerts").check()
     page.get_by_label("read /metrics").check()
-    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.locator("#secret")).to_be_focused()
     check(page)
     page.locator(f'summary[aria-label="Revoke {long} …"]').click()

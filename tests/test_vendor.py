@@ -1,4 +1,4 @@
-"""The script that pages load from elsewhere: its copy for tests is the very file that the integrity hash lets in."""
+"""The external script: the vendored copy matches the integrity hash of the pages."""
 
 import base64
 import hashlib
@@ -17,33 +17,33 @@ SCRIPT = re.compile(r"<script\b[^>]*>", re.IGNORECASE)
 
 
 def scripts(path):
-    """The script tags of a template."""
+    """Return the script tags of a template."""
     return SCRIPT.findall(path.read_text())
 
 
-def test_the_copy_of_htmx_has_the_integrity_that_pages_ask_for():
+def test_the_vendored_htmx_matches_the_integrity_hash():
     digest = hashlib.sha384((VENDOR / "htmx-4.0.1.min.js").read_bytes()).digest()
     assert f"sha384-{base64.b64encode(digest).decode()}" == HTMX_INTEGRITY
 
 
-def test_the_address_of_htmx_names_the_exact_version_of_the_copy():
+def test_the_url_of_htmx_names_the_vendored_version():
     assert HTMX_URL.startswith("https://")
     assert "@4.0.1/" in HTMX_URL
 
 
 @pytest.mark.parametrize("name", SUMS)
-def test_a_vendored_file_is_the_one_that_was_put_there(name):
+def test_a_vendored_file_matches_its_checksum(name):
     assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == SUMS[name]
 
 
-def test_every_vendored_script_has_a_checksum_and_a_licence():
+def test_every_vendored_script_has_a_checksum_and_a_license():
     names = {path.name for path in VENDOR.glob("*.js")}
     assert names == set(SUMS)
     for name in names:
         assert (VENDOR / f"{name.split('-')[0]}-LICENSE").read_text().strip()
 
 
-def test_base_html_holds_the_only_script_tags():
+def test_only_base_html_has_script_tags():
     templates = sorted((ROOT / "templates").rglob("*"))
     assert [path.name for path in templates if path.is_file() and scripts(path)] == ["base.html"]
 
@@ -58,7 +58,7 @@ def test_the_only_external_script_is_htmx_with_its_integrity():
     assert all("src=" in tag for tag in tags)
 
 
-def test_no_page_or_style_loads_anything_else_from_elsewhere():
+def test_no_page_or_stylesheet_loads_anything_else_from_other_sites():
     loading = re.compile(
         r"""(?:src|srcset|@import|url\(|<link[^>]+href)\s*=?\s*["'(]?\s*(?:https?:)?//""",
         re.IGNORECASE,
@@ -73,7 +73,7 @@ def test_no_page_or_style_loads_anything_else_from_elsewhere():
     assert not [path.name for path in files if loading.search(path.read_text(errors="replace"))]
 
 
-def test_the_rendered_page_names_the_script_and_its_integrity(client):
+def test_the_rendered_page_loads_the_script_with_its_integrity(client):
     tags = SCRIPT.findall(html.unescape(client.get("/channels").text))
     external = [tag for tag in tags if 'src="/' not in tag]
     assert len(external) == 1

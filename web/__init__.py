@@ -1,6 +1,7 @@
-"""The side that people talk to: one blueprint a file, and in `words.toml` what failures say and choices are called."""
+"""The pages, forms and endpoints: one blueprint per module."""
 
 import tomllib
 from pathlib import Path
 
+# The labels of the channel form's choices.
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))

@@ -1,4 +1,8 @@
-"""Every failure in words: who answered, what happened, what to do. No stack trace and no bare 500 ever leaves."""
+"""Error handlers: every failure says who answered, what happened and what to do next.
+
+The answer is a page, a fragment for htmx, or a problem document for a machine. No response carries
+a stack trace.
+"""
 
 import logging
 import math
@@ -8,143 +12,148 @@ from flask import Flask, Response, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from peewee import DatabaseError, InterfaceError
 from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.http import HTTP_STATUS_CODES
 
 from database import describe_error
 from delivery.redaction import format_traceback_without_message
-from web import WORDS
-from web.auth.access import SignInNeeded, for_machines
-from web.auth.login import interrupted, refused
+from web.auth.access import SignInRequired, is_machine_request
+from web.auth.login import is_posted_edit, posted_channel_id, sign_in_page, sign_in_required
 from web.channels.editor import drawn_again
 from web.problems import ApiError, problem
 from web.services import services
 
 log = logging.getLogger("tocsin.web")
 
-MOST_DRAINED = 64 * 1024 * 1024
+MAX_DRAINED_BYTES = 64 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
+
+_TITLES = {
+    400: "Tocsin could not read this request",
+    413: "Request too large",
+    500: "Tocsin made a mistake",
+    503: "Tocsin is temporarily unavailable",
+}
+_MESSAGES = {
+    400: "The request was incomplete or malformed. Go back, reload the page and try again.",
+    404: "The address may be mistyped, or the item was deleted.",
+    405: "This address only accepts forms. Go back to the channels and start there.",
+    413: "A form may have 1 MB in all, and a payload 64 KB. Nothing was saved. "
+    "Go back, shorten the form and try again.",
+}
+_EXPIRED = "This page has expired, or its cookie was missing, so nothing was done. "
+_COOKIES = " If this happens again, allow cookies for this address."
 
 
 def register(app: Flask) -> None:
-    """Puts the handlers of all failures into the app."""
-    app.register_error_handler(CSRFError, _forged)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(SecurityError, _foreign)
-    app.register_error_handler(SignInNeeded, _nobody)
-    app.register_error_handler(ApiError, _denied)
-    app.register_error_handler(DatabaseError, _database)
-    app.register_error_handler(InterfaceError, _database)
-    app.register_error_handler(Exception, _bug)
+    """Register the error handlers."""
+    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(SecurityError, _unknown_host)
+    app.register_error_handler(SignInRequired, _not_signed_in)
+    app.register_error_handler(ApiError, _api_error)
+    app.register_error_handler(DatabaseError, _database_error)
+    app.register_error_handler(InterfaceError, _database_error)
+    app.register_error_handler(Exception, _internal_error)
 
 
-def _forged(_error: CSRFError):
-    words = WORDS["outdated"]
+def failure(status: int, message: str, **context) -> Response:
+    """Return an error page, its fragment for htmx, or a problem document for a machine."""
+    if is_machine_request():
+        return problem(status, message, **context)
+    title = _TITLES.get(status) or HTTP_STATUS_CODES.get(status, "Error").capitalize()
+    context |= {"title": title, "message": message, "status": status}
     if "HX-Request" in request.headers:
-        return failure(400, words + WORDS["outdated_here"], renewed=True)
-    if (
-        request.endpoint == "signin.login"
-    ):  # signed in meanwhile in another tab: the sealed edit must not be lost here
-        return refused(400, words + WORDS["outdated_sign_in"])
-    return _again(words + WORDS["outdated_typed"], 400) or failure(
-        400, words + WORDS["outdated_lost"]
-    )
+        return _notice("_failure.html", **context)
+    return make_response(render_template("failure.html", **context), status)
 
 
-def _foreign(_error: SecurityError):
-    # Without a host that is ours there is no address to draw a page with.
-    return Response(WORDS["foreign"] + "\n", 400, mimetype="text/plain")
-
-
-def _nobody(_error: SignInNeeded):
-    if "HX-Request" in request.headers:
-        return _noticed(
-            make_response(
-                render_template("_interrupted.html", words=WORDS["interrupted_here"]), 401
-            )
-        )
-    try:
-        return interrupted()
-    except HTTPException as too_much:  # a form that cannot even be read
-        return _http(too_much)
-
-
-def _denied(denied: ApiError):
-    response = failure(denied.status, denied.why, **denied.members)
-    if denied.status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="Tocsin"'
-    if denied.retry_after:
-        response.headers["Retry-After"] = str(math.ceil(denied.retry_after))
+def _notice(template: str, status: int, **context) -> Response:
+    """Return a fragment that htmx puts into the page's notice, whatever the request's target."""
+    response = make_response(render_template(template, **context), status)
+    response.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
     return response
 
 
-def _http(error: HTTPException):
+def _csrf_error(_error: CSRFError):
+    if "HX-Request" in request.headers:
+        message = "What you typed is still here, and the page works again: press the button again."
+        return failure(400, _EXPIRED + message, new_csrf_token=True)
+    if request.endpoint == "signin.login":
+        # The user signed in in another tab; an interrupted edit must not get lost here.
+        message = "Sign in again; an edit that you started is kept."
+        return sign_in_page(400, _EXPIRED + message + _COOKIES)
+    message = "What you typed is below: press the button again."
+    editor = _editor_again(_EXPIRED + message + _COOKIES, 400)
+    return editor or failure(400, f"{_EXPIRED}Go back, reload the page and try again.")
+
+
+def _unknown_host(_error: SecurityError):
+    # A page needs a host of ours for its links.
+    message = "Tocsin is not served under this host name. Use its own, or set TOCSIN_PUBLIC_URL.\n"
+    return Response(message, 400, mimetype="text/plain")
+
+
+def _not_signed_in(_error: SignInRequired):
+    if "HX-Request" in request.headers:
+        return _notice("_interrupted.html", 401)
+    try:
+        return sign_in_required()
+    except HTTPException as error:  # the form is too large to be read
+        return _http_error(error)
+
+
+def _api_error(error: ApiError):
+    response = failure(error.status, error.message, **error.members)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="Tocsin"'
+    if error.retry_after:
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    return response
+
+
+def _http_error(error: HTTPException):
     status = error.code or 500
     if status < 400:
         return error
     if status == 413:
         _drain()
-    ours = (
-        error.description
-        if status == 404 and error.description != type(error).description
-        else None
-    )
-    of_pages = "" if for_machines() else WORDS["failures"].get(str(status), "")
-    response = failure(status, ours or of_pages or error.description or "")
+    message = error.description or ""
+    own_message = status == 404 and message != type(error).description
+    if not own_message and not is_machine_request():
+        message = _MESSAGES.get(status, message)
+    response = failure(status, message)
     if status == 405:
         response.headers["Allow"] = error.get_response().headers.get("Allow", "")
     return response
 
 
-def _database(error: Exception):
-    log.error("database: %s", error)
-    words = f"{describe_error(error, services().config.database)} Nothing was saved."
-    return _again(words, 503) or failure(503, words)
+def _database_error(error: Exception):
+    log.error("database error: %s", error)
+    message = f"{describe_error(error, services().config.database)} Nothing was saved."
+    return _editor_again(message, 503) or failure(503, message)
 
 
-def _bug(error: Exception):
+def _internal_error(error: Exception):
     reference = secrets.token_hex(4)
-    log.error(
-        "bug %s at %s: %s", reference, request.endpoint, format_traceback_without_message(error)
-    )
-    return failure(500, WORDS["bug"].format(reference))
+    traceback = format_traceback_without_message(error)
+    log.error("internal error %s at %s: %s", reference, request.endpoint, traceback)
+    message = "The request failed, and nothing you typed was saved. "
+    return failure(500, f"{message}Tocsin's log has the details under {reference}.")
 
 
-def failure(status: int, words: str, **more) -> Response:
-    """A page that says what happened, a fragment of it for htmx, or a problem document for a machine."""
-    if for_machines():
-        return problem(status, words, **more)
-    shown = {
-        "title": WORDS["titles"].get(str(status), WORDS["other"]),
-        "words": words,
-        "status": status,
-        **more,
-    }
-    if "HX-Request" in request.headers:
-        return _noticed(make_response(render_template("_failure.html", **shown), status))
-    return make_response(render_template("failure.html", **shown), status)
-
-
-def _noticed(fragment: Response) -> Response:
-    """The fragment, sent to the place for notices whatever was asked for."""
-    fragment.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
-    return fragment
-
-
-def _again(words: str, status: int) -> Response | None:
-    """The editor with what was typed, when a form of the editor was posted and the page can be drawn; else None."""
-    edits = (
-        request.blueprint in ("channels", "checks")
-        and request.method == "POST"
-        and "kind" in request.form
-    )
-    if not edits or "HX-Request" in request.headers:
+def _editor_again(message: str, status: int) -> Response | None:
+    """Return the editor with the posted form, or None if no form of the editor was posted."""
+    if "HX-Request" in request.headers or not is_posted_edit():
         return None
     try:
-        return drawn_again((request.view_args or {}).get("channel_id"), request.form, status, words)
+        return drawn_again(posted_channel_id(), request.form, status, message)
     except (DatabaseError, HTTPException):
         return None
 
 
 def _drain() -> None:
-    """Reads what is still coming: a connection that is closed on unread bytes is reset, and the answer is lost with it."""
-    stream, drained = request.environ["wsgi.input"], 0
-    while drained < MOST_DRAINED and (piece := stream.read(64 * 1024)):
-        drained += len(piece)
+    """Read the rest of the request: a connection closed before that would lose the response."""
+    stream = request.environ["wsgi.input"]
+    for _ in range(MAX_DRAINED_BYTES // CHUNK_BYTES):
+        if not stream.read(CHUNK_BYTES):
+            return

@@ -41,7 +41,7 @@ def receive(random: str) -> Response:
 
 def _slowly(body: bytes) -> Response:
     """A few may wait at a time; the other threads are for pages."""
-    waits = services().waits
+    waits = services().slow_response_slots
     if not waits.acquire(blocking=False):
         _store(body, 503)
         return _said(503, "The lab keeps others waiting already.")

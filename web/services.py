@@ -1,4 +1,4 @@
-"""What the views need beside the request: put together once by `create_app`, found again by `services()`."""
+"""The shared objects that views need, created once by `create_app`."""
 
 from dataclasses import dataclass
 from threading import BoundedSemaphore
@@ -14,38 +14,43 @@ from delivery.queue import wakeup
 from delivery.rate_limit import RateLimiter
 from delivery.secrets.encryption import Keyring
 from models import db
-from web.accounts.passwords import Passwords
+from web.accounts.passwords import PasswordChecker
 
 
 @dataclass(frozen=True)
 class Services:
-    """The configuration, the keys, the address policy, the bench that runs tests, the passwords, the pace of people, and how
-    many threads may wait for the lab's slow answer; and who writes what alerts come in."""
+    """The shared objects of an app.
+
+    `rate_limiter` limits the requests of a user; `slow_response_slots` limits the threads that wait for the
+    lab's slow response.
+    """
 
     config: Config
     keyring: Keyring
     policy: Policy
-    bench: TestRunner
-    passwords: Passwords
+    test_runner: TestRunner
+    passwords: PasswordChecker
     rate_limiter: RateLimiter
-    waits: BoundedSemaphore
-    commits: BatchWriter
+    slow_response_slots: BoundedSemaphore
+    batch_writer: BatchWriter
 
     @classmethod
     def of(cls, config: Config) -> "Services":
-        """The services of a configuration that has its keys; reads the database once."""
+        """Return the services of a configuration with keys; this reads the database once."""
         with db.connection_context():
             policy = Policy(config.allow, config.ca_file, lab.address(config))
-        keyring, bench = (
-            Keyring(config.encryption_keys, config.keys_file),
-            TestRunner(config.test_slots, policy),
+        return cls(
+            config=config,
+            keyring=Keyring(config.encryption_keys, config.keys_file),
+            policy=policy,
+            test_runner=TestRunner(config.test_slots, policy),
+            passwords=PasswordChecker(config.data_dir, max_waiting=max(1, config.threads // 2)),
+            rate_limiter=RateLimiter(),
+            slow_response_slots=BoundedSemaphore(min(2, config.threads - 1)),
+            batch_writer=BatchWriter(config.data_dir, lambda: wakeup.notify(config.data_dir)),
         )
-        seats = Passwords(config.data_dir, waiting=max(1, config.threads // 2))
-        commits = BatchWriter(config.data_dir, lambda: wakeup.notify(config.data_dir))
-        waits = BoundedSemaphore(min(2, config.threads - 1))
-        return cls(config, keyring, policy, bench, seats, RateLimiter(), waits, commits)
 
 
 def services() -> Services:
-    """The services of the current app."""
+    """Return the services of the current app."""
     return current_app.extensions["tocsin"]

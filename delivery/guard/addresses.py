@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from config import Permission
+from config_values import AllowedTarget
 from delivery.guard.url import Address, ParsedUrl, literal_address
 from delivery.outcome import WORDS
 
@@ -36,9 +36,9 @@ class LabEndpoint:
     hosts: frozenset[str] = frozenset()
     port: int = 0
     path: str = field(default="", repr=False)
-    allows: tuple[Permission, ...] = ()
+    allows: tuple[AllowedTarget, ...] = ()
 
-    def permissions(self, target: ParsedUrl) -> tuple[Permission, ...]:
+    def permissions(self, target: ParsedUrl) -> tuple[AllowedTarget, ...]:
         """What this target may reach without being allowed: our address if it is exactly that, with any query; else nothing."""
         same = (target.scheme, target.port, target.path) == ("http", self.port, self.path)
         return self.allows if same and target.host in self.hosts else ()
@@ -48,7 +48,7 @@ NOWHERE = LabEndpoint()
 
 
 def why_refused(
-    address: Address, host: str, port: int, allowed: Iterable[Permission]
+    address: Address, host: str, port: int, allowed: Iterable[AllowedTarget]
 ) -> str | None:
     """Why `address`, reached as `host`, must not be connected to on `port`, and what would allow it; None when it may be.
 
@@ -62,7 +62,7 @@ def why_refused(
     return f"{which} {WORDS['how_to_allow'].format(host if literal_address(host) is None else address)}"
 
 
-def why_literal_refused(target: ParsedUrl, allowed: Iterable[Permission]) -> str | None:
+def why_literal_refused(target: ParsedUrl, allowed: Iterable[AllowedTarget]) -> str | None:
     """What a form can say without any look-up: judges a host that is itself an address, or `localhost`; else None."""
     host = target.host.rstrip(".")
     if target.address is not None:
@@ -84,7 +84,7 @@ def _is_public(address: Address) -> bool:
     return address.version == 4 or address in _GLOBAL_V6
 
 
-def _permits(entry: Permission, address: Address, host: str, port: int) -> bool:
+def _permits(entry: AllowedTarget, address: Address, host: str, port: int) -> bool:
     if entry.port not in (None, port):
         return False
     if entry.network is not None:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config import Permission
+from config_values import AllowedTarget
 from delivery.guard.addresses import NOWHERE, LabEndpoint
 from delivery.guard.url import ParsedUrl
 from delivery.outcome import Reason, StageResult
@@ -25,7 +25,7 @@ class ExchangeError(Exception):
 class Policy:
     """What this installation allows: private networks, extra certificate authorities, and the lab's address."""
 
-    allow: tuple[Permission, ...] = ()
+    allow: tuple[AllowedTarget, ...] = ()
     ca_file: Path | None = None
     lab: LabEndpoint = NOWHERE
 

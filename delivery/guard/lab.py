@@ -3,7 +3,8 @@
 import ipaddress
 import secrets
 
-from config import Config, Permission
+from config import Config
+from config_values import AllowedTarget
 from delivery.guard.addresses import LabEndpoint
 from models import Fact, db
 
@@ -35,9 +36,9 @@ def _random() -> str:
     return fact.value
 
 
-def _permission(host: str, port: int) -> Permission:
+def _permission(host: str, port: int) -> AllowedTarget:
     """An address is allowed as such, so that a name which leads elsewhere too opens nothing; a name of the bind as a name."""
     try:
-        return Permission(network=ipaddress.ip_network(host), port=port)
+        return AllowedTarget(network=ipaddress.ip_network(host), port=port)
     except ValueError:
-        return Permission(host=host, port=port)
+        return AllowedTarget(host=host, port=port)

@@ -1,1 +1,1 @@
-"""Accounts without pages; the command line uses them too."""
+"""Users, passwords and API tokens, without Flask: the command line uses them too."""

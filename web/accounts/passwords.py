@@ -1,9 +1,13 @@
-"""Passwords: hashed with argon2id, two at a time, and guessed at most twenty times an account in a quarter of an hour."""
+"""Password hashes (argon2id), and limits on wrong passwords.
 
-import fcntl
+At most two hashes are computed at a time, and at most twenty wrong passwords are checked for an
+account in fifteen minutes.
+"""
+
 import ipaddress
 import secrets
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,124 +16,151 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from clock import MINUTE
-from config import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
+from config_values import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
+from locks import file_lock
 from models import Guess, Role, User, db
 from web.accounts.users import AccountError, digest
 
 WINDOW = 15 * MINUTE
-# Twenty guesses an account in all. Five are kept for browsers that have signed in to it before, so that a stranger who goes
-# on guessing locks out himself (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
-MOST_BY_STRANGERS, MOST_BY_KNOWN, MOST_FROM_AN_ADDRESS = 15, 5, 60
+# Five of an account's twenty guesses are reserved for browsers that signed in to it before, so that
+# a stranger cannot lock the user out (OWASP, "Slow Down Online Guessing Attacks with Device
+# Cookies").
+MAX_GUESSES_BY_UNKNOWN = 15
+MAX_GUESSES_BY_KNOWN = 5
+MAX_GUESSES_FROM_ADDRESS = 60
 
 
-class TooManyAttempts(Exception):
-    """Too much was tried: nothing was looked at. `seconds` says when to try again."""
+class TooManyAttempts(AccountError):
+    """Too many passwords were tried; the password was not checked.
+
+    `seconds` is the time to wait. The message is a sentence for the user.
+    """
 
     def __init__(self, seconds: float):
-        super().__init__(seconds)
+        wait = "a moment" if seconds < 60 else f"{round(seconds / 60) + 1} minutes"
+        super().__init__(f"Too many attempts. Try again in {wait}. No account stays locked.")
         self.seconds = seconds
 
 
-class Passwords:
-    """Hashes and checks passwords with argon2id (RFC 9106, second recommended option: 64 MB each), two at a time.
+class PasswordChecker:
+    """Computes and verifies argon2id hashes (RFC 9106, second recommended option: 64 MB each).
 
-    The two seats are locks on files, so that they count for all processes; `waiting` threads of one process may wait for one.
+    Two file locks limit the hashes that all processes compute at a time. At most `max_waiting`
+    threads of a process wait for a lock.
     """
 
-    def __init__(self, folder: Path, waiting: int = 4):
-        self._seats = [folder / f"password-{number}.lock" for number in (1, 2)]
-        self._room = threading.BoundedSemaphore(waiting)
+    def __init__(self, folder: Path, max_waiting: int = 4):
+        self._locks = [folder / "password-1.lock", folder / "password-2.lock"]
+        self._waiting = threading.BoundedSemaphore(max_waiting)
         self._hasher = PasswordHasher()
 
     def hash(self, password: str) -> str:
-        """The hash to store. Raises Refused for a password that is too short or too long."""
+        """Return the hash of a new password.
+
+        Raises:
+            AccountError: the password is too short or too long.
+            TooManyAttempts: too many threads wait already.
+        """
         if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
             raise AccountError(
-                f"A password has at least {MIN_PASSWORD_LENGTH} and at most {MAX_PASSWORD_LENGTH} characters."
+                f"A password has at least {MIN_PASSWORD_LENGTH} "
+                f"and at most {MAX_PASSWORD_LENGTH} characters."
             )
-        with self._seat():
+        with self._limit():
             return self._hasher.hash(password)
 
-    def right(self, stored: str, password: str) -> bool:
-        """Whether this is the password. It takes as long when nothing is stored. Raises TooMany when nobody more may wait."""
-        password = password if len(password) <= MAX_PASSWORD_LENGTH else ""
-        with self._seat():
+    def verify(self, stored: str, password: str) -> bool:
+        """Return True if the password matches the stored hash.
+
+        The check takes the same time if no hash is stored.
+
+        Raises:
+            TooManyAttempts: too many threads wait already.
+        """
+        if len(password) > MAX_PASSWORD_LENGTH:
+            password = ""
+        with self._limit():
             try:
-                return self._hasher.verify(stored or self._nobody, password) and bool(stored)
+                return self._hasher.verify(stored or self._dummy_hash, password) and bool(stored)
             except (VerificationError, InvalidHashError):
                 return False
 
     @cached_property
-    def _nobody(self) -> str:
+    def _dummy_hash(self) -> str:
         return self._hasher.hash(secrets.token_urlsafe())
 
     @contextmanager
-    def _seat(self):
-        if not self._room.acquire(blocking=False):
+    def _limit(self) -> Iterator[None]:
+        if not self._waiting.acquire(blocking=False):
             raise TooManyAttempts(1)
         try:
             with ExitStack() as stack:
-                seats = [stack.enter_context(open(seat, "w")) for seat in self._seats]
-                here = secrets.randbelow(2)  # else all that wait would wait for the same seat
+                # A random choice, so that waiting threads spread over both locks.
+                first = secrets.randbelow(2)
                 try:
-                    fcntl.flock(seats[here], fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    stack.enter_context(file_lock(self._locks[first], wait=False))
                 except BlockingIOError:
-                    fcntl.flock(seats[1 - here], fcntl.LOCK_EX)
+                    stack.enter_context(file_lock(self._locks[1 - first]))
                 yield
         finally:
-            self._room.release()
+            self._waiting.release()
 
 
-def sign_in(
-    passwords: Passwords, name: str, password: str, address: str, known: int | None, now: int
+def authenticate(
+    checker: PasswordChecker, name: str, password: str, address: str, known: int | None, now: int
 ) -> User | None:
-    """The person, or None when name or password is wrong. `known` is whom this browser was signed in as before.
+    """Return the user, or None if the name or the password is wrong.
 
-    Raises TooMany after too many guesses, before anything is looked at.
+    `known` is the id of the user that the browser was signed in as before.
+
+    Raises:
+        TooManyAttempts: too many guesses; the password was not checked.
     """
     user = User.named(name.strip())
-    guess = _counted(name, address, bool(user and known == user.id), now)
-    if not passwords.right(user.password if user else "", password):
+    guess = _record_guess(name, address, user is not None and known == user.id, now)
+    if not checker.verify(user.password if user else "", password):
         return None
     guess.delete_instance()
     return user
 
 
-def _counted(name: str, address: str, known: bool, now: int) -> Guess:
-    """A guess, counted before the password is looked at, so that many at once are counted too. Raises TooMany."""
-    account = ("known " if known else "") + digest(name.strip().casefold())
-    place = "" if known else network(address)
-    limits = [(Guess.account == account, MOST_BY_KNOWN if known else MOST_BY_STRANGERS)]
-    limits += [] if known else [(Guess.address == place, MOST_FROM_AN_ADDRESS)]
+def _record_guess(name: str, address: str, known: bool, now: int) -> Guess:
+    """Store a guess before its password is checked, so that concurrent guesses count."""
+    account = digest(name.strip().casefold())
+    place = network(address)
+    if known:
+        account = f"known {account}"
+        place = ""
     with db.atomic():
-        # One of a time to come was written before the clock was set back.
+        # A guess in the future was stored before the clock was set back.
         Guess.delete().where((Guess.at <= now - WINDOW) | (Guess.at > now + MINUTE)).execute()
-        for same, most in limits:
-            times = [
-                guess.at
-                for guess in Guess.select(Guess.at)
-                .where(same)
-                .order_by(Guess.at.desc())
-                .limit(most)
-            ]
-            if len(times) == most:
-                raise TooManyAttempts((times[-1] + WINDOW - now) / 1000)
+        if known:
+            _check_limit(Guess.account == account, MAX_GUESSES_BY_KNOWN, now)
+        else:
+            _check_limit(Guess.account == account, MAX_GUESSES_BY_UNKNOWN, now)
+            _check_limit(Guess.address == place, MAX_GUESSES_FROM_ADDRESS, now)
         return Guess.create(account=account, address=place, at=now)
 
 
+def _check_limit(condition, limit: int, now: int) -> None:
+    guesses = Guess.select().where(condition).order_by(Guess.at.desc()).limit(limit)
+    if len(guesses) == limit:
+        raise TooManyAttempts((guesses[-1].at + WINDOW - now) / 1000)
+
+
 def network(address: str) -> str:
-    """What counts as one place: an IPv4 address, or the /64 that one IPv6 customer has."""
+    """Return the IPv4 address, or the /64 network of an IPv6 address (one customer has one)."""
     try:
-        read = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
-    return str(ipaddress.ip_network((read, 64), strict=False)) if read.version == 6 else str(read)
+    if parsed.version == 6:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
-def first_start(passwords: Passwords, admin_password: str, now: int) -> None:
-    """Makes the editor `admin` with this password (if one is given) unless somebody has that name."""
-    if admin_password and not User.named("admin"):
-        hashed = passwords.hash(admin_password)
-        User.insert(
-            name="admin", role=Role.EDITOR, password=hashed, created_at=now
-        ).on_conflict_ignore().execute()
+def create_admin(checker: PasswordChecker, password: str, now: int) -> None:
+    """Create the editor `admin` if a password is given and the name is free."""
+    if password and not User.named("admin"):
+        row = {"name": "admin", "role": Role.EDITOR, "password": checker.hash(password)}
+        User.insert(**row, created_at=now).on_conflict_ignore().execute()

@@ -1,6 +1,7 @@
-"""Accounts without their pages: people, sign-ins, links that are good once. The pages and the command use it.
+"""Users, their sessions and their invitations.
 
-Times are milliseconds since the epoch and come from the caller. What a cookie or a link holds is stored as a hash alone.
+An invitation is a link, valid once, to choose a password. The secrets in cookies and links are
+stored as SHA-256 digests only. Times are milliseconds since the epoch, given by the caller.
 """
 
 import hashlib
@@ -10,131 +11,154 @@ from clock import DAY, MINUTE
 from database import relaxed_durability
 from models import Invitation, Login, Role, User, db
 
-IDLE, LONGEST = 14 * DAY, 90 * DAY
-INVITED_FOR = 3 * DAY
-LONGEST_NAME = 64
+MAX_IDLE = 14 * DAY
+MAX_SESSION_AGE = 90 * DAY
+INVITATION_LIFETIME = 3 * DAY
+MAX_NAME_LENGTH = 64
+SEEN_INTERVAL = 5 * MINUTE
 
 
 class AccountError(ValueError):
-    """Something about an account that cannot be; a sentence for the person who asked for it."""
+    """An invalid change of a user, a password or a token; the message is shown to the user."""
 
 
 def digest(secret: str) -> str:
-    """What is stored of a secret that was made by chance."""
+    """Return the digest under which a random secret is stored."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-# --- sign-ins ---------------------------------------------------------------------------------------------------------
+# --- sessions -------------------------------------------------------------------------------------
 
 
-def begin(user: User, now: int) -> str:
-    """Signs a browser in; what its cookie is to hold."""
+def start_session(user: User, now: int) -> str:
+    """Store a session and return the secret for the cookie; delete expired sessions."""
     secret = secrets.token_urlsafe(32)
+    expired = (Login.seen_at < now - MAX_IDLE) | (Login.created_at < now - MAX_SESSION_AGE)
     with db.atomic():
-        Login.delete().where(
-            (Login.seen_at < now - IDLE) | (Login.created_at < now - LONGEST)
-        ).execute()
+        Login.delete().where(expired).execute()
         Login.create(digest=digest(secret), user=user, created_at=now, seen_at=now)
         User.update(seen_at=now).where(User.id == user.id).execute()
     return secret
 
 
-def person(secret: str, now: int) -> User | None:
-    """Who is signed in with this cookie's secret; for two weeks after the last visit, for ninety days at most."""
-    user = Login.person(digest(secret), now - LONGEST, now - IDLE)
-    if user and now - (user.seen_at or 0) > 5 * MINUTE:
+def session_user(secret: str, now: int) -> User | None:
+    """Return the user of a session that has not expired, and record the visit."""
+    user = Login.person(digest(secret), now - MAX_SESSION_AGE, now - MAX_IDLE)
+    if user and now - (user.seen_at or 0) > SEEN_INTERVAL:
         with relaxed_durability(), db.atomic():
             Login.update(seen_at=now).where(Login.digest == digest(secret)).execute()
             User.update(seen_at=now).where(User.id == user.id).execute()
     return user
 
 
-def end(secret: str) -> None:
-    """Signs a browser out: its cookie is good for nothing from now on, wherever a copy of it is."""
+def end_session(secret: str) -> None:
+    """Delete a session; copies of its cookie are useless from then on."""
     Login.delete().where(Login.digest == digest(secret)).execute()
 
 
-# --- people -----------------------------------------------------------------------------------------------------------
+# --- users ----------------------------------------------------------------------------------------
 
 
 def add(name: str, role: str, now: int) -> User:
-    """A new person, who has no password yet. Raises Refused."""
+    """Create a user without a password.
+
+    Raises:
+        AccountError: the name or the role is invalid, or the name is taken.
+    """
     name = name.strip()
-    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable() or ":" in name:
-        raise AccountError(f"A name has 1 to {LONGEST_NAME} visible characters, and no colon.")
+    if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable() or ":" in name:
+        raise AccountError(f"A name has 1 to {MAX_NAME_LENGTH} visible characters and no colon.")
     if User.named(name):
-        raise AccountError(f"There is a “{name}” already.")
-    return User.create(name=name, role=_role(role), created_at=now)
+        raise AccountError(f"A user named “{name}” already exists.")
+    _check_role(role)
+    return User.create(name=name, role=role, created_at=now)
 
 
-def set_password(user: User, password: str) -> None:
-    """Replaces the hash; every browser that was signed in as this person is signed out."""
+def set_password(user: User, password_hash: str) -> None:
+    """Store a password hash, and end the sessions and invitations of the user."""
     with db.atomic():
-        User.update(password=password).where(User.id == user.id).execute()
+        User.update(password=password_hash).where(User.id == user.id).execute()
         Login.delete().where(Login.user == user).execute()
         Invitation.delete().where(Invitation.user == user).execute()
 
 
 def set_role(user: User, role: str) -> None:
-    """Makes somebody an editor or a viewer. Raises Refused for the last editor."""
+    """Change the role of a user.
+
+    Raises:
+        AccountError: the role is invalid, or no other editor would be left.
+    """
+    _check_role(role)
     with db.atomic():
-        if _role(role) != Role.EDITOR:
-            _keep_an_editor(user)
+        if role != Role.EDITOR:
+            _require_other_editor(user)
         User.update(role=role).where(User.id == user.id).execute()
 
 
 def remove(user: User) -> None:
-    """Removes somebody and signs them out everywhere. Raises Refused for the last editor."""
+    """Delete a user and their sessions.
+
+    Raises:
+        AccountError: no other editor would be left.
+    """
     with db.atomic():
-        _keep_an_editor(user)
+        _require_other_editor(user)
         User.delete().where(User.id == user.id).execute()
 
 
-def _role(role: str) -> str:
-    if role not in (Role.EDITOR, Role.VIEWER):
+def _check_role(role: str) -> None:
+    if role not in list(Role):
         raise AccountError("Choose one of the roles: editor or viewer.")
-    return role
 
 
-def _keep_an_editor(user: User) -> None:
+def _require_other_editor(user: User) -> None:
     if not User.editors().where(User.id != user.id).exists():
-        raise AccountError("This is the last editor: make somebody else an editor first.")
+        raise AccountError("This is the last editor. Make another user an editor first.")
 
 
-# --- links that are good once -------------------------------------------------------------------------------------------
+# --- invitations ----------------------------------------------------------------------------------
 
 
-def invite(user: User | None, now: int) -> str:
-    """The secret of a link to choose a password; an older link of the same person is dead. None: to make the first editor."""
+def create_invitation(user: User | None, now: int) -> str:
+    """Store an invitation and return the secret for its link.
+
+    It replaces the user's older invitation. An invitation for None creates the first editor.
+    """
     secret = secrets.token_urlsafe(24)
+    expires_at = now + INVITATION_LIFETIME if user else None
     with db.atomic():
-        Invitation.delete().where(
-            Invitation.user == user if user else Invitation.user.is_null()
-        ).execute()
-        Invitation.create(
-            digest=digest(secret), user=user, expires_at=now + INVITED_FOR if user else None
-        )
+        Invitation.delete().where(Invitation.user == user).execute()
+        Invitation.create(digest=digest(secret), user=user, expires_at=expires_at)
     return secret
 
 
-def invited(secret: str, now: int) -> Invitation | None:
-    """The invitation that this link stands for, while it is good."""
-    found = Invitation.get_or_none(Invitation.digest == digest(secret))
-    if found is None or (found.expires_at is not None and found.expires_at < now):
+def find_invitation(secret: str, now: int) -> Invitation | None:
+    """Return the valid invitation of a link, or None."""
+    invitation = Invitation.get_or_none(Invitation.digest == digest(secret))
+    if invitation is None:
         return None
-    return None if found.user is None and User.editors().exists() else found
+    if invitation.user is None and User.editors().exists():
+        return None
+    expired = invitation.expires_at is not None and invitation.expires_at < now
+    return None if expired else invitation
 
 
-def accept(invitation: Invitation, name: str, password: str, now: int) -> User:
-    """Uses the link: the person with this hash of a password, new (and an editor) when it is for nobody yet. Raises Refused."""
+def accept_invitation(invitation: Invitation, name: str, password_hash: str, now: int) -> User:
+    """Use an invitation once and return its user with the new password.
+
+    An invitation for no user creates an editor with the given name.
+
+    Raises:
+        AccountError: the invitation was used already, or the name is invalid.
+    """
     with db.atomic():
         if not Invitation.delete().where(Invitation.digest == invitation.digest).execute():
             raise AccountError("This link was used already.")
         user = invitation.user or add(name, Role.EDITOR, now)
-        set_password(user, password)
+        set_password(user, password_hash)
     return user
 
 
 def setup_secret(now: int) -> str:
-    """The secret of a fresh set-up link while nobody may change anything yet, else empty."""
-    return "" if User.editors().exists() else invite(None, now)
+    """Return the secret of a new set-up link, or "" if there is an editor already."""
+    return "" if User.editors().exists() else create_invitation(None, now)

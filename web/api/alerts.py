@@ -239,7 +239,7 @@ def _stored(
 ) -> list[IngestResult]:
     """What was stored, and is committed. Who hears that it was not has to send it again."""
     try:
-        return services().commits.store(found, now_ms(), also) if found or also else []
+        return services().batch_writer.store(found, now_ms(), also) if found or also else []
     except OutboxFull:
         raise ApiError(
             503,

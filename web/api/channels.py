@@ -127,7 +127,7 @@ def test(channel_id: int):
             f"Nothing was sent. {edit.problem or 'A test has no body: it sends what is stored.'}",
         )
     try:
-        trial = services().bench.run(edit.stored, edit.link)
+        trial = services().test_runner.run(edit.stored, edit.link)
     except TestSlotsFull as busy:
         raise ApiError(
             429,

@@ -1,1 +1,1 @@
-"""Signing in, and access control."""
+"""Access control, sign-in, and the pages of users and API tokens."""

@@ -1,6 +1,6 @@
-"""Who may come in: the one place that says which routes are open. Every other route needs a person or a token.
+"""Access control: which routes are public, and which need a user or a token.
 
-A new route is closed by itself. A view for machines is marked with `scoped`; all others are pages.
+Every new route needs a signed-in user. A view for machines is marked with `require_scope`.
 """
 
 import ipaddress
@@ -9,31 +9,32 @@ import time
 from flask import Flask, abort, current_app, g, request, session
 from werkzeug.exceptions import SecurityError
 
+from clock import now_ms
 from models import Role, User
 from web.accounts import users
-from web.auth.tokens import bearer
+from web.auth.tokens import require_token
 from web.problems import ApiError
 from web.services import services
 
-# What senders post to, under any name and at any pace: an address that cannot be guessed is all that it asks for.
-FOR_SENDERS = frozenset({"lab.receive"})
-# Nobody has to be known for these.
+# The lab's receiving address is an unguessable path; senders use any host name, at any rate.
+RECEIVERS = frozenset({"lab.receive"})
 HEALTH = frozenset({"health.healthz", "health.readyz", "health.healthy", "health.ready"})
-OPEN = frozenset({"static", "signin.login", "signin.setup", *HEALTH, *FOR_SENDERS})
-# What a viewer may do to their own account; everything else that is unsafe is for editors.
+PUBLIC = frozenset({"static", "signin.login", "signin.setup"}) | HEALTH | RECEIVERS
+# Unsafe requests that a viewer may send.
 PERSONAL = frozenset({"signin.logout", "people.account"})
-FOR_EDITORS = frozenset({"channels.new", "channels.confirm_delete"})
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-# Far above what a person can do; a script that runs wild is slowed down. For one person, or address, and web process.
-PACE = ((300, 1.0),)
+# Pages that only an editor may open.
+EDITOR_PAGES = frozenset({"channels.new", "channels.confirm_delete"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# 300 requests a second for a user or an address, in one web process: more than a person sends.
+REQUEST_RATE = ((300, 1.0),)
 
 
-class SignInNeeded(Exception):
-    """A page was asked for by nobody who is known."""
+class SignInRequired(Exception):
+    """The page needs a signed-in user."""
 
 
 def require_scope(scope: str):
-    """Marks a view as one for machines, which show a token with this scope."""
+    """Mark a view as one for machines, which present a token with this scope."""
 
     def mark(view):
         view.scope = scope
@@ -43,84 +44,88 @@ def require_scope(scope: str):
 
 
 def scope_of(app: Flask, endpoint: str) -> str:
-    """The scope that a route asks for; empty for a page."""
+    """Return the scope that an endpoint requires, or "" for a page."""
     return getattr(app.view_functions[endpoint], "scope", "")
 
 
-def register(app: Flask) -> None:
-    """Asks everybody who comes in, before anything else looks at the request."""
-
-    @app.before_request
-    def ask() -> None:
-        g.person = None
-        if request.endpoint is None or request.endpoint in ("static", *FOR_SENDERS):
-            return
-        if request.method not in SAFE and request.headers.get("Sec-Fetch-Site") == "cross-site":
-            abort(403, "Another website sent this form. Nothing was done.")
-        if scope := scope_of(app, request.endpoint):
-            bearer(scope, time.time_ns() // 1_000_000)
-        else:
-            _a_person(request.endpoint)
+def is_machine_request() -> bool:
+    """Return True if the current request is for a machine's endpoint or path."""
+    if request.path.startswith(("/api/", "/ingest/", "/t/")):
+        return True
+    return request.endpoint is not None and bool(scope_of(current_app, request.endpoint))
 
 
-def for_machines() -> bool:
-    """Whether the current request is one that a machine makes."""
-    known = request.endpoint is not None and bool(scope_of(current_app, request.endpoint))
-    return known or request.path.startswith(("/api/", "/ingest/", "/t/"))
-
-
-def visitor() -> dict:
-    """What every template knows of who looks: the person (or None), and whether they may change anything."""
+def user_context() -> dict:
+    """Return what every template knows about the user."""
     person = g.get("person")
     return {"person": person, "may_edit": person is not None and person.role == Role.EDITOR}
 
 
-def _a_person(endpoint: str) -> None:
-    if not host_is_ours():
+def check_request() -> None:
+    """Check a request before it is handled, and set `g.person` or `g.token`.
+
+    Raises:
+        SignInRequired: the page needs a signed-in user.
+        ApiError: the token is missing or insufficient, or there are too many requests.
+    """
+    g.person = None
+    endpoint = request.endpoint
+    if endpoint is None or endpoint == "static" or endpoint in RECEIVERS:
+        return
+    cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
+    if cross_site and request.method not in SAFE_METHODS:
+        abort(403, "Another website sent this form. Nothing was done.")
+    scope = scope_of(current_app, endpoint)
+    if scope:
+        require_token(scope, now_ms())
+    else:
+        _check_user(endpoint)
+
+
+def _check_user(endpoint: str) -> None:
+    if not is_known_host():
         raise SecurityError
-    g.person = _who()
-    seconds = services().rate_limiter.wait(
-        g.person.id if g.person else request.remote_addr, PACE, time.monotonic()
-    )
+    g.person = _current_user()
+    client = g.person.id if g.person else request.remote_addr
+    seconds = services().rate_limiter.wait(client, REQUEST_RATE, time.monotonic())
     if seconds:
-        raise ApiError(429, "This is more than 300 requests in a second.", retry_after=seconds)
-    if endpoint in OPEN:
+        raise ApiError(429, "These are more than 300 requests in a second.", retry_after=seconds)
+    if endpoint in PUBLIC:
         return
     if g.person is None:
-        raise SignInNeeded
-    changes = request.method not in SAFE and endpoint not in PERSONAL
-    if g.person.role != Role.EDITOR and (changes or endpoint in FOR_EDITORS):
-        abort(
-            403,
-            "Your account is a viewer's: it sees everything but secrets, and changes and tests nothing.",
-        )
+        raise SignInRequired
+    unsafe = request.method not in SAFE_METHODS and endpoint not in PERSONAL
+    if g.person.role != Role.EDITOR and (unsafe or endpoint in EDITOR_PAGES):
+        abort(403, "Your role is viewer: you can see everything but secrets, and change nothing.")
 
 
-def _who() -> User | None:
-    """The person that a trusted proxy names, else the one whose session the cookie holds."""
-    named = request.environ.get("tocsin.person", "").strip()
-    if named:
-        return User.named(named) or _newcomer(named)
+def _current_user() -> User | None:
+    name = request.environ.get("tocsin.user", "").strip()
+    if name:
+        return User.named(name) or _add_proxy_user(name)
     secret = session.get("login", "")
-    return users.person(secret, time.time_ns() // 1_000_000) if secret else None
+    return users.session_user(secret, now_ms()) if secret else None
 
 
-def _newcomer(name: str) -> User:
-    """Whom the proxy lets in may look; an editor can make them one."""
+def _add_proxy_user(name: str) -> User:
     try:
-        return users.add(name, "viewer", time.time_ns() // 1_000_000)
-    except users.AccountError as refused:
-        abort(403, f"The proxy in front of Tocsin named somebody whom it cannot take. {refused}")
+        return users.add(name, Role.VIEWER, now_ms())
+    except users.AccountError as error:
+        abort(403, f"The proxy in front of Tocsin sent an invalid user name. {error}")
 
 
-def host_is_ours() -> bool:
-    """Whether the page was asked for under a name of ours, or under an address: a foreign page that points its own name at
-    this server (DNS rebinding) can do neither.
+def is_known_host() -> bool:
+    """Return True if the request's host is an IP address or one of Tocsin's names.
+
+    A foreign page that points its own name at this server (DNS rebinding) matches neither.
     """
-    host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
+    host = request.host
+    if not host.endswith("]"):
+        host = host.rsplit(":", 1)[0]
     if host.lower() in services().config.hosts:
         return True
     try:
-        return bool(ipaddress.ip_address(host.strip("[]")))
+        ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
+    return True

@@ -1,7 +1,6 @@
-"""Signing in and out, and choosing a password by a link that is good once."""
+"""Sign-in, sign-out, and the page behind an invitation link."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import (
     Blueprint,
@@ -21,146 +20,168 @@ from werkzeug.wrappers import Response
 from clock import now_ms
 from delivery.secrets.encryption import DecryptionError
 from models import Role, User
-from web import WORDS
 from web.accounts import passwords, users
 from web.channels.editor import drawn_again
 from web.services import services
 
 bp = Blueprint("signin", __name__)
 
-KEPT = "typed"
+EDIT_FIELD = "typed"
 
 
 @bp.route("/login", methods=["GET", "POST"])
 def login():
-    """The form, and the sign-in itself; what was being typed when the last session ended comes back after it."""
+    """Show the form, or sign in and restore the edit that an ended session interrupted."""
+    next_url = _next_path() or url_for("home")
     if request.method == "GET":
-        after = request.args.get("next", "")
-        return (
-            redirect(own_path(after) or url_for("home")) if g.person else sign_in_page(200, after)
-        )
-    name, given = request.form.get("username", ""), request.form.get("password", "")
-    known, address = session.get("known"), request.remote_addr or ""
+        return redirect(next_url) if g.person else sign_in_page(200)
     try:
-        user = passwords.sign_in(services().passwords, name, given, address, known, now_ms())
-    except passwords.TooManyAttempts as many:
-        return refused(429, WORDS["guessed"].format(_minutes(many.seconds)), many.seconds)
+        user = authenticate(request.form.get("username", ""), request.form.get("password", ""))
+    except passwords.TooManyAttempts as error:
+        response = sign_in_page(429, str(error))
+        response.headers["Retry-After"] = str(round(error.seconds) + 1)
+        return response
     if user is None:
-        return refused(401, WORDS["wrong"])
-    signed_in(user)
-    return _typed_before(user) or redirect(
-        own_path(request.form.get("next", "")) or url_for("home"), 303
+        return sign_in_page(401, "Name or password is wrong.")
+    start_session(user)
+    return _restored_edit(user) or redirect(next_url, 303)
+
+
+def authenticate(name: str, password: str) -> User | None:
+    """Return the user, or None if the name or the password is wrong.
+
+    Raises:
+        TooManyAttempts: too many guesses; the password was not checked.
+    """
+    return passwords.authenticate(
+        services().passwords,
+        name,
+        password,
+        request.remote_addr or "",
+        session.get("known"),
+        now_ms(),
     )
 
 
-def refused(status: int, words: str, seconds: float = 0) -> Response:
-    """The sign-in page again, with what it was asked for and the sealed edit, and why."""
-    kept = request.form.get(KEPT, "")
-    response = sign_in_page(
-        status, request.form.get("next", ""), kept, words, request.form.get("username", "")
-    )
-    if seconds:
-        response.headers["Retry-After"] = str(round(seconds) + 1)
-    return response
-
-
-def _minutes(seconds: float) -> str:
-    return "a moment" if seconds < 60 else f"{round(seconds / 60) + 1} minutes"
-
-
-def sign_in_page(
-    status: int, after: str = "", kept: str = "", words: str = "", name: str = ""
-) -> Response:
-    """The sign-in page. `after` is where to go then, `kept` a sealed edit that goes on then."""
-    fresh = not User.editors().exists()
+def sign_in_page(status: int, message: str = "", sealed_edit: str = "") -> Response:
+    """Return the sign-in page, with everything that was sent to it but the password."""
     html = render_template(
-        "signin/login.html", after=own_path(after), kept=kept, words=words, name=name, fresh=fresh
+        "signin/login.html",
+        message=message,
+        next_path=_next_path(),
+        sealed_edit=sealed_edit or request.form.get(EDIT_FIELD, ""),
+        no_editor=not User.editors().exists(),
     )
     return make_response(html, status)
 
 
-def interrupted() -> Response:
-    """The sign-in page for who has to be known first; what was typed into the editor is sealed into it, secrets too."""
+def _next_path() -> str:
+    return own_path(request.values.get("next", ""))
+
+
+def sign_in_required() -> Response:
+    """Return the sign-in page; it carries an interrupted edit, encrypted with its secrets."""
     if request.method == "GET":
         return redirect(url_for("signin.login", next=request.full_path.rstrip("?")), 303)
-    edits = request.blueprint in ("channels", "checks") and "kind" in request.form
-    typed: dict[str, Any] = {"channel": (request.view_args or {}).get("channel_id")}
-    typed["form"] = [
-        (name, text) for name, text in request.form.items(multi=True) if name != "csrf_token"
-    ]
-    kept = services().keyring.encrypt(KEPT, typed) if edits else ""
+    fields = request.form.items(multi=True)
+    edit: dict[str, Any] = {
+        "channel": posted_channel_id(),
+        "form": [field for field in fields if field[0] != "csrf_token"],
+    }
+    if not is_posted_edit():
+        message = "Your session has ended, so nothing was done. Sign in and try again."
+        return sign_in_page(401, message)
     return sign_in_page(
-        401, kept=kept, words=WORDS["interrupted_typed" if edits else "interrupted"]
+        401,
+        "Your session has ended, so nothing was saved or sent. Sign in to get your edit back.",
+        sealed_edit=services().keyring.encrypt(EDIT_FIELD, edit),
     )
 
 
-def _typed_before(user: User) -> Response | None:
-    """The editor as it stood when the session ended; nothing of it is saved or sent yet."""
+def is_posted_edit() -> bool:
+    """Return True if the form of the channel editor was posted."""
+    return request.blueprint in ("channels", "checks") and "kind" in request.form
+
+
+def posted_channel_id() -> int | None:
+    """Return the id of the channel in the request's path, if there is one."""
+    return (request.view_args or {}).get("channel_id")
+
+
+def _restored_edit(user: User) -> Response | None:
+    """Return the editor as it was when the session ended; nothing is saved or sent."""
     try:
-        typed = services().keyring.decrypt(KEPT, request.form.get(KEPT, ""))
+        edit = services().keyring.decrypt(EDIT_FIELD, request.form.get(EDIT_FIELD, ""))
     except DecryptionError:
         return None
     if user.role != Role.EDITOR:
-        flash(WORDS["not_yours"])
+        flash("Your interrupted edit was discarded: saving it needs the role editor.")
         return None
     g.person = user
-    return drawn_again(typed["channel"], MultiDict(typed["form"]), 200, WORDS["back_again"])
+    message = "You are signed in again. Your edit is below; nothing is saved or sent yet."
+    return drawn_again(edit["channel"], MultiDict(edit["form"]), 200, message)
 
 
-def signed_in(user: User) -> None:
-    """Begins a session, with a CSRF token of its own; the browser is known to this account from now on."""
+def start_session(user: User) -> None:
+    """Sign the browser in with a new session and a new CSRF token."""
     if "login" in session:
-        users.end(session["login"])
+        users.end_session(session["login"])
     session.clear()
     session.permanent = True
-    session["login"], session["known"] = users.begin(user, now_ms()), user.id
+    session["login"] = users.start_session(user, now_ms())
+    session["known"] = user.id
 
 
 @bp.post("/logout")
 def logout():
-    """Ends the session: its cookie is good for nothing then."""
+    """End the session; the browser stays known to the account."""
     known = session.get("known")
-    users.end(session.get("login", ""))
+    users.end_session(session.get("login", ""))
     session.clear()
-    session.permanent, session["known"] = True, known
+    session.permanent = True
+    session["known"] = known
     flash("You are signed out.")
     return redirect(url_for("signin.login"), 303)
 
 
 @bp.route("/setup/<secret>", methods=["GET", "POST"])
 def setup(secret: str):
-    """The page behind a link that is good once: who opens it chooses a password, and at the first start a name too."""
-    invitation = users.invited(secret, now_ms())
+    """Let the user of an invitation choose a password, and the first editor a name too."""
+    invitation = users.find_invitation(secret, now_ms())
     if invitation is None:
-        abort(404, WORDS["link_used"])
+        abort(
+            404, "This link is no longer valid: it was used, replaced by a newer one, or expired."
+        )
+    user = invitation.user
     if request.method == "GET":
-        return render_template("signin/setup.html", user=invitation.user, name="admin", words="")
-    name, given = request.form.get("username", ""), request.form.get("password", "")
+        return render_template("signin/setup.html", user=user)
+    name = request.form.get("username", "")
     try:
-        if given != request.form.get("again", given):
-            raise users.AccountError("The two passwords differ: type the same one twice.")
-        user = users.accept(invitation, name, services().passwords.hash(given), now_ms())
-    except users.AccountError as refused:
-        return render_template(
-            "signin/setup.html", user=invitation.user, name=name, words=str(refused)
-        ), 422
-    signed_in(user)
+        user = users.accept_invitation(invitation, name, hash_new_password(), now_ms())
+    except users.AccountError as error:
+        return render_template("signin/setup.html", user=user, message=str(error)), 422
+    start_session(user)
     flash(f"Welcome, {user.name}.")
     return redirect(url_for("home"), 303)
 
 
+def hash_new_password() -> str:
+    """Return the hash of the password in the posted form.
+
+    Raises:
+        AccountError: its two entries differ, or its length is wrong.
+        TooManyAttempts: too many passwords are being hashed.
+    """
+    password = request.form.get("password", "")
+    if request.form.get("again", password) != password:
+        raise users.AccountError("The two passwords differ. Enter the same password twice.")
+    return services().passwords.hash(password)
+
+
 def own_path(text: str) -> str:
-    """The text if it is a path on this site, else empty: `next` must lead nowhere else."""
-    plain = text.isprintable() and "\\" not in text
-    try:
-        parts = urlsplit(text)
-    except ValueError:
+    """Return the text if it is a path on this site, otherwise an empty string."""
+    is_path = text.startswith("/") and not text.startswith("//")
+    # Browsers read "\" as "/", and drop line ends and tabs.
+    if not is_path or "\\" in text or not text.isprintable():
         return ""
-    return (
-        text
-        if plain
-        and text.startswith("/")
-        and not text.startswith("//")
-        and not (parts.scheme or parts.netloc)
-        else ""
-    )
+    return text

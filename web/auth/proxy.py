@@ -1,4 +1,4 @@
-"""A reverse proxy in front of Tocsin: only one that is trusted may say who asks, from where, and under which name."""
+"""Middleware for a reverse proxy in front of Tocsin."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -6,28 +6,30 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from config import Network
+from config_values import Network
 
 
 class BehindProxy:
-    """Takes `X-Forwarded-…` and `Remote-User` from the networks of TOCSIN_TRUSTED_PROXIES, and from nobody else.
+    """Accepts `X-Forwarded-…` and `Remote-User` from trusted networks only.
 
-    The person stands in `environ["tocsin.person"]`.
+    The user's name is stored in `environ["tocsin.user"]`.
     """
 
     def __init__(self, app: WSGIApplication, trusted: tuple[Network, ...]):
-        self._direct, self._trusted = app, trusted
-        self._fixed = ProxyFix(app, x_for=1, x_proto=1, x_host=1)
+        self._app = app
+        self._trusted = trusted
+        self._proxied_app = ProxyFix(app, x_for=1, x_proto=1, x_host=1)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not self._trusts(environ.get("REMOTE_ADDR", "")):
-            return self._direct(environ, start_response)
-        # A header is latin-1 to WSGI (PEP 3333); proxies write names in UTF-8.
-        named = environ.get("HTTP_REMOTE_USER", "").encode("latin-1").decode("utf-8", "replace")
-        environ["tocsin.person"] = named
-        return self._fixed(environ, start_response)
+        """Handle a request, with the proxy's headers if the proxy is trusted."""
+        if not self._is_trusted(environ.get("REMOTE_ADDR", "")):
+            return self._app(environ, start_response)
+        # WSGI decodes headers as latin-1 (PEP 3333); proxies send names in UTF-8.
+        name = environ.get("HTTP_REMOTE_USER", "").encode("latin-1").decode("utf-8", "replace")
+        environ["tocsin.user"] = name
+        return self._proxied_app(environ, start_response)
 
-    def _trusts(self, address: str) -> bool:
+    def _is_trusted(self, address: str) -> bool:
         try:
             peer = ipaddress.ip_address(address)
         except ValueError:

@@ -74,7 +74,7 @@ def test(channel_id: int | None):
         return _shown(edit, "_test_result.html", 422)
     settings = edit.form.settings()
     try:
-        trial = services().bench.run(settings, edit.link)
+        trial = services().test_runner.run(settings, edit.link)
     except TestSlotsFull as busy:
         response = _shown(edit, "_test_result.html", 429, busy=busy)
         response.headers["Retry-After"] = str(math.ceil(busy.seconds))

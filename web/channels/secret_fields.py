@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from werkzeug.datastructures import MultiDict
 from wtforms import Form
 
-from config import Permission
+from config_values import AllowedTarget
 from delivery.guard.addresses import NOWHERE, LabEndpoint
 from delivery.secrets.encryption import DecryptionError, Keyring
 from delivery.settings import Settings
@@ -25,7 +25,7 @@ class Context:
 
     stored: Settings | None
     name_taken: Callable[[str], bool]
-    allow: tuple[Permission, ...]
+    allow: tuple[AllowedTarget, ...]
     keyring: Keyring
     posted: MultiDict = field(default_factory=MultiDict)
     fingerprint_key: str = field(default="", repr=False)
