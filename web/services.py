@@ -28,7 +28,7 @@ class Services:
     bench: TestRunner
     passwords: Passwords
     rate_limiter: RateLimiter
-    waits: BoundedSemaphore
+    slow_response_slots: BoundedSemaphore
     commits: BatchWriter
 
     @classmethod
@@ -42,8 +42,8 @@ class Services:
         )
         seats = Passwords(config.data_dir, waiting=max(1, config.threads // 2))
         commits = BatchWriter(config.data_dir, lambda: wakeup.notify(config.data_dir))
-        waits = BoundedSemaphore(min(2, config.threads - 1))
-        return cls(config, keyring, policy, bench, seats, RateLimiter(), waits, commits)
+        slow_response_slots = BoundedSemaphore(min(2, config.threads - 1))
+        return cls(config, keyring, policy, bench, seats, RateLimiter(), slow_response_slots, commits)
 
 
 def services() -> Services:
