@@ -120,7 +120,6 @@ def test_empty_list_explains_how_to_send_an_alert(client):
 )
 def test_explanation_states_the_next_attempt_and_the_cause(state, wait, cause, expected):
     delivery = Delivery(state=state, due_at=NOW + wait, cause=cause, attempts=2)
-    delivery.last_message = None
     assert queries.explain(delivery, NOW).startswith(expected)
     delivery.last_message = "It refused."
     assert queries.explain(delivery, NOW).endswith("Last attempt: It refused.")

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from typing import Any
 
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
 from peewee import SQL, fn
@@ -82,8 +83,10 @@ def _count_dropped() -> Counter[str]:
     Their cause starts with the silence, such as `Silence 7: `.
     """
     counts: Counter[str] = Counter()
-    dropped = Delivery.select(Delivery.cause, fn.COUNT(SQL("1"))).group_by(Delivery.cause)
-    for cause, count in dropped.where(Delivery.state == DeliveryState.DROPPED).tuples():
+    dropped = Delivery.select(Delivery.cause, fn.COUNT(SQL("1")))
+    dropped = dropped.where(Delivery.state == DeliveryState.DROPPED).group_by(Delivery.cause)
+    rows: Any = dropped.tuples()
+    for cause, count in rows:
         counts[cause.partition(":")[0]] += count
     return counts
 

@@ -57,7 +57,7 @@ def find_deliveries(filters: DeliveryFilters, now: int) -> list[DeliveryRow]:
     return [DeliveryRow(delivery, explain(delivery, now)) for delivery in page_query(filters)]
 
 
-def page_query(filters: DeliveryFilters) -> ModelSelect:
+def page_query(filters: DeliveryFilters) -> "ModelSelect[Delivery]":
     """Return the query of a page of deliveries and one more."""
     ids = Delivery.select(Delivery.id).where(Delivery.id < (filters.before or LARGEST_ID))
     in_states = Delivery.state << filters.states
@@ -80,7 +80,7 @@ def find_delivery(number: int) -> Delivery | None:
     return rows.where(Delivery.id == min(number, LARGEST_ID)).first()
 
 
-def _select(*columns: Any) -> ModelSelect:
+def _select(*columns: Any) -> "ModelSelect[Delivery]":
     """Return a query of deliveries with these columns and the last attempt's message."""
     attempts = Attempt.select(Attempt.says).where(Attempt.delivery == Delivery.id)
     last_message = attempts.order_by(Attempt.id.desc()).limit(1).alias("last_message")
@@ -109,7 +109,7 @@ def count_deliveries(state: str) -> int:
 def explain(delivery: Delivery, now: int) -> str:
     """Return when the next attempt is due, the cause of the state, and the last result."""
     sentences = [_next_attempt(delivery, now), delivery.cause]
-    last_message = delivery.last_message or ""
+    last_message = getattr(delivery, "last_message", None) or ""
     if last_message not in delivery.cause:
         sentences.append(f"Last attempt: {last_message}")
     return " ".join(filter(None, sentences))

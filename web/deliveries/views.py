@@ -35,7 +35,7 @@ def index():
     """Show the deliveries, newest first, one page at a time."""
     names = ("state", "channel", "alert", "before")
     query = {name: request.args[name] for name in names if request.args.get(name)}
-    state = query.get("state")
+    state = query.get("state", "")
     if state and state not in queries.STATE_FILTERS:
         abort(404, "There is no such delivery state.")
     filters = queries.DeliveryFilters(
