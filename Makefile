@@ -1,11 +1,11 @@
-# Everything a fresh machine needs is python3 (3.11 or newer, with venv) and make.
+# A fresh machine needs only python3 (3.11 or newer, with venv) and make.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
 .PHONY: run test lint measure format lock screenshot kinds bench clean
 
-run: .venv/runtime  ## serve the pages on http://127.0.0.1:8000/
+run: .venv/runtime  ## serve Tocsin at http://127.0.0.1:8000/
 	@exec $(BIN)/python cli.py serve
 
 test: .venv/development  ## run the tests
@@ -20,29 +20,29 @@ lint: .venv/development  ## run every static check
 	$(BIN)/vulture
 	$(BIN)/deptry .
 
-measure: .venv/development  ## print the measures of the code beside their aims
+measure: .venv/development  ## print the measures of the code with their limits
 	$(BIN)/python tests/measures.py
 
-format: .venv/development  ## put the code into its one form
+format: .venv/development  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-screenshot: .venv/development  ## make docs/screenshot.png anew (needs Chromium)
+screenshot: .venv/development  ## update docs/screenshot.png (needs Chromium)
 	$(BIN)/python docs/screenshot.py
 
-kinds: .venv/development  ## make docs/kinds/ anew
+kinds: .venv/development  ## update docs/kinds/
 	$(BIN)/python docs/kinds.py
 
-bench: .venv/development  ## print every measured figure
+bench: .venv/development  ## run all benchmarks
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
 
-lock:  ## resolve the dependencies anew (needs uv)
+lock:  ## update the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
-clean:  ## forget the environment
+clean:  ## delete the virtual environment
 	rm -rf .venv
 
 .venv/bin/pip:

@@ -42,7 +42,10 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["tocsin"] = Services.of(config)
     app.jinja_env.globals.update(config=config, ago=filters.ago, notes=hints.notes)
     app.jinja_env.filters.update(
-        moment=filters.moment, duration=filters.duration, waterfall=filters.waterfall
+        moment=filters.moment,
+        second=filters.second,
+        duration=filters.duration,
+        waterfall=filters.waterfall,
     )
     app.context_processor(access.user_context)
     app.before_request(_connect)

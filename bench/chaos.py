@@ -1,7 +1,8 @@
-"""`kill -9` of the worker, of a web worker, or of everything, at random points under load: what is lost, what is told twice?
+"""Deliveries lost or sent twice when processes are killed at random points under load.
 
-Alerts are posted and acknowledged all the while, to eight channels: four receivers are well, two fail at random, two hang. In
-the end all are well, and everything that was acknowledged must have arrived.
+Each kill is a `kill -9` of the worker, of a web process or of everything. Alerts are posted to
+eight channels all the time: four receivers work, two fail at random, two hang. At the end all of
+them work, and every acknowledged delivery must have arrived.
 """
 
 import contextlib
@@ -26,204 +27,190 @@ from parts.tocsin import Browser, Live, processes_of
 from receiver import Receiver, raw
 
 KILLS = int(os.environ.get("KILLS", "100"))
-PATIENCE = 240.0
+TIMEOUT = 240.0  # seconds
 RETRIES = "1s, 1s, 2s, 2s, 4s, 4s, 8s, 8s, 15s, 15s, 30s, 30s"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 def main() -> None:
-    dice, receivers = random.Random(7), [Receiver() for _ in range(8)]
-    for number, one in enumerate(receivers):
-        one.good = []
-        one.script = (counted, counted, counted, counted, sometimes, sometimes, hanging, hanging)[
-            number
-        ]
+    rng = random.Random(7)
+    scripts = (succeed, succeed, succeed, succeed, fail_at_random, fail_at_random, hang, hang)
+    receivers = []
+    for script in scripts:
+        receiver = Receiver()
+        receiver.delivered = []
+        receiver.script = script
+        receivers.append(receiver)
     with tempfile.TemporaryDirectory(prefix="tocsin-chaos-") as folder:
-        live = Started(Path(folder), receivers)
+        live = Target(Path(folder), receivers)
         source = Source(live)
         try:
-            ready = [one for _ in range(KILLS) if (one := live.kill(dice)) is not None]
+            restarts = list(filter(None, (live.kill(rng) for _ in range(KILLS))))
             source.stop()
-            for one in receivers:
-                one.script = counted
-            waiting = live.settled()
-            report(live, source, receivers, ready, waiting)
+            for receiver in receivers:
+                receiver.script = succeed
+            waiting = live.wait_until_settled()
+            report(live, source, receivers, restarts, waiting)
         finally:
             source.stop()
             live.server.stop()
-            for one in receivers:
-                one.close()
+            for receiver in receivers:
+                receiver.close()
 
 
-def counted(receiver, connection) -> None:
-    """Answers 200, and notes which delivery it was."""
-    receiver.good.append(receiver.requests[-1].headers["webhook-id"])
+def succeed(receiver, connection) -> None:
+    """Respond with 200 and record the delivery."""
+    receiver.delivered.append(receiver.requests[-1].headers["webhook-id"])
     raw(OK)(receiver, connection)
 
 
-def sometimes(receiver, connection) -> None:
-    counted(receiver, connection) if random.random() < 0.5 else raw(BUSY)(receiver, connection)
+def fail_at_random(receiver, connection) -> None:
+    if random.random() < 0.5:
+        succeed(receiver, connection)
+    else:
+        raw(BUSY)(receiver, connection)
 
 
-def hanging(receiver, _connection) -> None:
+def hang(receiver, _connection) -> None:
     receiver.stopped.wait(8)
 
 
-class Started:
-    """Tocsin under attack, and what is needed to start it again."""
+class Target:
+    """A Tocsin that is killed and started again."""
 
     def __init__(self, folder: Path, receivers: list[Receiver]):
-        self.folder, self.port = folder, 0
+        self.folder = folder
         self.server = Live(folder)
         self.port = self.server.port
         self.server.ready()
         browser = Browser(self.port)
-        for number, one in enumerate(receivers):
-            browser.create_channel(one.url, name=f"Channel {number}", timeout="2", retries=RETRIES)
-        self.token = self.command("token", "add", "chaos", "--scope", "ingest").strip()
+        for number, receiver in enumerate(receivers):
+            browser.create_channel(
+                receiver.url, name=f"Channel {number}", timeout="2", retries=RETRIES
+            )
+        self.token = self._run("token", "add", "chaos", "--scope", "ingest").strip()
 
-    def command(self, *words: str) -> str:
-        """What a subcommand prints."""
+    def _run(self, *arguments: str) -> str:
         environment = {**os.environ, "TOCSIN_DATA_DIR": str(self.folder / "data")}
-        done = subprocess.run(
-            [sys.executable, "cli.py", *words],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            check=True,
+        command = [sys.executable, "cli.py", *arguments]
+        process = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, check=True, text=True
         )
-        return done.stdout.decode()
+        return process.stdout
 
-    def kill(self, dice: random.Random) -> float | None:
-        """Kills something at a random moment; the seconds until it was ready again, when that was everything."""
-        time.sleep(dice.uniform(0.05, 0.6))
+    def kill(self, rng: random.Random) -> float | None:
+        """Kill processes at a random time.
+
+        Return the seconds until Tocsin is ready again if everything was killed.
+        """
+        time.sleep(rng.uniform(0.05, 0.6))
         pids = processes_of(self.server.process.pid)
         commands = {
             pid: Path(f"/proc/{pid}/cmdline").read_bytes()
             for pid in pids
             if Path(f"/proc/{pid}").exists()
         }
-        workers = [pid for pid, words in commands.items() if b"\0worker\0" in words]
+        workers = [pid for pid, command in commands.items() if b"\0worker\0" in command]
         web = [pid for pid in commands if pid not in (*workers, pids[0]) and pid != pids[1]]
-        choice = dice.choice(["worker", "worker", "web", "everything"])
+        choice = rng.choice(["worker", "worker", "web", "everything"])
         for pid in {"worker": workers, "web": web[-1:], "everything": pids}[choice]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        return self.again() if choice == "everything" else None
+        return self.restart() if choice == "everything" else None
 
-    def again(self) -> float:
-        """Starts it on the same port; the seconds until it is ready."""
+    def restart(self) -> float:
+        """Start Tocsin on the same port; return the seconds until it is ready."""
         self.server.process.wait()
         self.server.log.close()
         self.server = Live(self.folder, TOCSIN_BIND=f"127.0.0.1:{self.port}")
         self.server.url = f"http://127.0.0.1:{self.port}"
         return self.server.ready(20)
 
-    def settled(self) -> int:
-        """Waits until nothing waits any more; how many deliveries still do when patience is at its end."""
-        deadline = time.monotonic() + PATIENCE
+    def wait_until_settled(self) -> int:
+        """Wait until no delivery is waiting; return how many still are after the timeout."""
+        deadline = time.monotonic() + TIMEOUT
         while (count := self.waiting()) and time.monotonic() < deadline:
             time.sleep(0.5)
         return count
 
     def waiting(self) -> int:
-        return self.rows(
-            "SELECT count(*) FROM delivery WHERE state IN ('pending', 'sending', 'held')"
-        )[0][0]
+        """Return the number of deliveries that have not ended."""
+        states = "('pending', 'sending', 'held')"
+        return self.rows(f"SELECT count(*) FROM delivery WHERE state IN {states}")[0][0]
 
-    def rows(self, words: str) -> list[tuple]:
-        """Read from the file, beside the server."""
-        with contextlib.closing(
-            sqlite3.connect(
-                f"file:{self.folder / 'data' / 'tocsin.db'}?mode=ro", uri=True, timeout=10
-            )
-        ) as db:
-            return db.execute(words).fetchall()
+    def rows(self, statement: str) -> list[tuple]:
+        """Return the rows of a query, read from the database file."""
+        uri = f"file:{self.folder / 'data' / 'tocsin.db'}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
+            return database.execute(statement).fetchall()
 
 
 class Source:
-    """Posts alerts, one after another, and notes which were acknowledged."""
+    """Post alerts and record the acknowledged deliveries."""
 
-    def __init__(self, live: Started):
-        self.live, self.acknowledged, self.posted = live, [], 0
+    def __init__(self, live: Target):
+        self.live = live
+        self.acknowledged: list[str] = []
+        self.posted = 0
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._post, args=(number,)) for number in range(2)]
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """No more."""
+        """Stop posting."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
-    def _post(self, mine: int) -> None:
+    def _post(self, thread: int) -> None:
         headers = {"Authorization": f"Bearer {self.live.token}", "Content-Type": "application/json"}
         for number in itertools.count():
             if self._stop.wait(0.02):
                 return
-            body = json.dumps(
-                {
-                    "name": f"Alert {mine}-{number}",
-                    "labels": {"thread": str(mine), "number": str(number)},
-                }
-            )
+            labels = {"thread": str(thread), "number": str(number)}
+            body = json.dumps({"name": f"Alert {thread}-{number}", "labels": labels})
             connection = HTTPConnection("127.0.0.1", self.live.port, timeout=10)
             with contextlib.suppress(OSError, HTTPException):
                 self.posted += 1
                 connection.request("POST", "/api/v1/alerts", body, headers)
-                answer = connection.getresponse()
-                text = answer.read()
-                if answer.status == 202:
+                response = connection.getresponse()
+                text = response.read()
+                if response.status == 202:
                     self.acknowledged += json.loads(text)["alerts"][0]["deliveries"]
-                elif answer.status != 503:
-                    raise SystemExit(f"a post was answered {answer.status}: {text[:300]!r}")
+                elif response.status != 503:
+                    raise SystemExit(f"A request returned {response.status}: {text[:300]!r}")
             connection.close()
 
 
 def report(
-    live: Started, source: Source, receivers: list[Receiver], ready: list[float], waiting: int
+    live: Target, source: Source, receivers: list[Receiver], restarts: list[float], waiting: int
 ) -> None:
-    """Prints what came of it."""
-    arrived = Counter(name for one in receivers for name in one.good)
+    """Print the figures."""
+    arrived = Counter(name for receiver in receivers for name in receiver.delivered)
     bodies: dict[str, set[bytes]] = {}
-    for one in receivers:
-        for request in one.requests:
+    for receiver in receivers:
+        for request in receiver.requests:
             bodies.setdefault(request.headers["webhook-id"], set()).add(request.body)
     lost = [name for name in source.acknowledged if not arrived[name]]
+    twice = sum(count > 1 for count in arrived.values()) / max(1, len(arrived)) * 100
+    changed = sum(len(variants) > 1 for variants in bodies.values())
     states = Counter(dict(live.rows("SELECT state, count(*) FROM delivery GROUP BY state")))
     figure("kills", KILLS, "", places=0)
     figure("alerts posted", source.posted, "", places=0)
     figure("deliveries acknowledged", len(source.acknowledged), "", places=0)
     figure("acknowledged deliveries lost", len(lost), "", 0, places=0)
-    figure("deliveries that still wait", waiting, "", 0, places=0)
-    figure(
-        "deliveries told twice",
-        sum(count > 1 for count in arrived.values()) / max(1, len(arrived)) * 100,
-        "%",
-        0.5,
-        places=2,
-    )
-    figure(
-        "deliveries that came with two bodies",
-        sum(len(one) > 1 for one in bodies.values()),
-        "",
-        0,
-        places=0,
-    )
+    figure("deliveries still waiting", waiting, "", 0, places=0)
+    figure("deliveries sent twice", twice, "%", 0.5, places=2)
+    figure("deliveries sent with two bodies", changed, "", 0, places=0)
     figure("deliveries parked", states["parked"], "", 0, places=0)
-    if ready:
-        figure(
-            f"ready again after everything was killed, longest of {len(ready)}",
-            max(ready),
-            "s",
-            3,
-            places=2,
-        )
-        figure("ready again, median", percentile(ready, 50), "s", places=2)
-    whole = live.rows("PRAGMA integrity_check")[0][0]
-    print(f"integrity check: {whole}; states: {dict(states)}")
+    if restarts:
+        name = "ready again after everything was killed"
+        figure(f"{name}, longest of {len(restarts)}", max(restarts), "s", 3, places=2)
+        figure(f"{name}, median", percentile(restarts, 50), "s", places=2)
+    integrity = live.rows("PRAGMA integrity_check")[0][0]
+    print(f"integrity check: {integrity}; states: {dict(states)}")
     if lost:
         print(f"lost: {lost[:10]}")
 

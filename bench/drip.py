@@ -1,7 +1,10 @@
-"""Thirty tests at once against a receiver that drips a byte a second: the pages stay quick, and every slot comes back.
+"""30 concurrent tests against a receiver that sends one byte a second.
 
-Each worker process has slots of its own, and the kernel decides which one takes a connection. Thirty tests fill all of them,
-so a second flood shows a lost slot for certain; as many tests as there are slots may meet a full process beside a free one.
+Other pages must stay fast, and every test slot must be released.
+
+Each web process has its own slots, and the kernel decides which process accepts a connection.
+30 tests fill all of them, so that a second flood reveals a lost slot. As many tests as there are
+slots would not: one process may be full while another has a free slot.
 """
 
 import threading
@@ -9,19 +12,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from parts.figures import figure, percentile, steadily, summary
+from parts.figures import figure, percentile, run_at_intervals, summary
 from parts.quick_receiver import receiving
 from parts.tocsin import Browser, running
 from receiver import Receiver, drip
 
-AT_ONCE, TIMEOUT = 30, 5
-EVERY = 0.05
+CONCURRENT = 30
+TIMEOUT = 5
+INTERVAL = 0.05
 CHANNELS = 20
 
 
 @dataclass
-class Answered:
-    """How one test was answered, and after how many seconds."""
+class TestResponse:
+    """Response to a test and its duration."""
 
     status: int
     text: str
@@ -33,86 +37,78 @@ def main() -> None:
     receiver.script = drip(every=1.0)
     try:
         with receiving() as quick, running() as live:
-            measure(
-                Browser(live.port),
-                receiver.url,
-                f"http://127.0.0.1:{quick}/services/t0ken-of-the-path",
-            )
+            quick_url = f"http://127.0.0.1:{quick}/services/t0ken-of-the-path"
+            measure(Browser(live.port), receiver.url, quick_url)
     finally:
         receiver.close()
 
 
 def measure(browser: Browser, dripping: str, quick: str) -> None:
+    """Print the figures for a dripping and a quick receiver."""
     for number in range(CHANNELS - 1):
         browser.create_channel(quick, name=f"Team {number}")
     channel = browser.create_channel(dripping, timeout=str(TIMEOUT))
     form = browser.form_of(channel)
     pages = {"list": "/channels", "edit": f"/channels/{channel}/edit"}
     with ThreadPoolExecutor(len(pages) + 1) as pool:
-        tests = pool.submit(all_at_once, browser, f"/channels/{channel}/test", form, AT_ONCE)
+        tests = pool.submit(
+            run_concurrently, browser, f"/channels/{channel}/test", form, CONCURRENT
+        )
         loads = {
-            name: pool.submit(visits, browser, path, round(TIMEOUT / EVERY))
+            name: pool.submit(visits, browser, path, round(TIMEOUT / INTERVAL))
             for name, path in pages.items()
         }
-    ran = [one for one in tests.result() if one.status == 200]
-    busy = [one.seconds for one in tests.result() if one.status == 429]
+    ran = [test for test in tests.result() if test.status == 200]
+    refused = [test.seconds for test in tests.result() if test.status == 429]
     for name, load in loads.items():
         figure(f"{name} p95 while {len(ran)} tests hang", percentile(load.result(), 95), "ms")
         print(f"  {summary(load.result())}")
-    figure(f"tests that ran (200) of {AT_ONCE}", len(ran), "tests", 4, places=0, least=True)
-    figure(f"tests told that all slots are taken (429) of {AT_ONCE}", len(busy), "tests", places=0)
-    figure("slowest 429", max(busy, default=0.0), "s", 1, places=2)
-    figure(
-        "longest test, its deadline being 5 s",
-        max(one.seconds for one in ran),
-        "s",
-        TIMEOUT + 1,
-        places=2,
-    )
+    figure(f"tests that ran (200) of {CONCURRENT}", len(ran), "tests", 4, places=0, at_least=True)
+    figure(f"tests refused without a slot (429) of {CONCURRENT}", len(refused), "tests", places=0)
+    figure("slowest 429", max(refused, default=0.0), "s", 1, places=2)
+    longest = max(test.seconds for test in ran)
+    figure("longest test, with a deadline of 5 s", longest, "s", TIMEOUT + 1, places=2)
     time.sleep(1)
-    again = all_at_once(browser, f"/channels/{channel}/test", {**form, **retyped(quick)}, len(ran))
-    sent = [one for one in again if 'data-verdict="delivered"' in one.text]
-    figure(
-        f"of {len(ran)} tests at once, a second after the deadline, got a slot",
-        len(sent),
-        "tests",
-        len(ran),
-        0,
-        least=True,
-    )
-    second = [
-        one
-        for one in all_at_once(browser, f"/channels/{channel}/test", form, AT_ONCE)
-        if one.status == 200
-    ]
-    figure("tests that ran in a second flood", len(second), "tests", len(ran), places=0, least=True)
+    path = f"/channels/{channel}/test"
+    again = run_concurrently(browser, path, {**form, **reentered(quick)}, len(ran))
+    delivered = [test for test in again if 'data-verdict="delivered"' in test.text]
+    name = f"tests of {len(ran)} that got a slot, a second after the deadline"
+    figure(name, len(delivered), "tests", len(ran), places=0, at_least=True)
+    flood = run_concurrently(browser, path, form, CONCURRENT)
+    second = [test for test in flood if test.status == 200]
+    name = "tests that ran in a second flood"
+    figure(name, len(second), "tests", len(ran), places=0, at_least=True)
 
 
-def retyped(url: str) -> dict:
-    """Another receiver wants the secrets typed again."""
+def reentered(url: str) -> dict:
+    """Return the fields of another receiver, whose secrets must be entered again."""
     return {"url": url, "auth": "none", "signing": "none", "headers-2-value": "r0ute-4f9c2d7e81ab"}
 
 
 def visits(browser: Browser, path: str, count: int) -> list[float]:
-    """The milliseconds of each visit, each on a new connection, so that every worker process is asked."""
+    """Return the milliseconds of each visit.
+
+    Each visit opens a new connection, so that every web process serves some.
+    """
 
     def visit() -> None:
         visitor = browser.another()
         visitor.get(path)
         visitor.close()
 
-    return steadily(visit, EVERY, count)
+    return run_at_intervals(visit, INTERVAL, count)
 
 
-def all_at_once(browser: Browser, path: str, form: dict, count: int) -> list[Answered]:
-    """As many tests as `count`, begun in the same moment."""
-    body, gate = browser.encoded(form), threading.Barrier(count)
+def run_concurrently(browser: Browser, path: str, form: dict, count: int) -> list[TestResponse]:
+    """Run `count` tests that start at the same time."""
+    body = browser.encoded(form)
+    barrier = threading.Barrier(count)
 
-    def test(person: Browser) -> Answered:
-        gate.wait()
-        began = time.perf_counter()
-        status, text = person.answer(path, body, 200, 429)
-        return Answered(status, text, time.perf_counter() - began)
+    def test(user: Browser) -> TestResponse:
+        barrier.wait()
+        start = time.perf_counter()
+        status, text = user.submit(path, body, 200, 429)
+        return TestResponse(status, text, time.perf_counter() - start)
 
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(test, [browser.another() for _ in range(count)]))

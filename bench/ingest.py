@@ -1,10 +1,12 @@
-"""How fast alerts come in, each committed with `synchronous=FULL` before it is acknowledged: one a post, and fifty a post.
+"""Rate at which alerts are received, with 1 and 50 alerts in each request.
 
-Three paused channels want every alert, so that three deliveries are stored for each and none is sent meanwhile. Beside it, how
-often this disk commits at all, and each with web processes pinned to cores and not. `ingest.py 20 16` measures 20 seconds with
-16 senders.
+Each alert is committed with `synchronous=FULL` before it is acknowledged. Three paused channels
+match every alert, so that three deliveries are stored for each and none is sent. The rate at
+which the disk commits is printed for comparison. Both are measured with and without web processes
+pinned to CPU cores. `ingest.py 20 16` measures for 20 seconds with 16 senders.
 """
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -13,13 +15,15 @@ import socket
 import sys
 import tempfile
 import time
-from itertools import count
 from pathlib import Path
 
 from parts.figures import figure, percentile
 from parts.tocsin import Browser, running
 
-SECONDS, SENDERS, CHANNELS, MANY = 6.0, 16, 3, 50
+SECONDS = 6.0
+SENDERS = 16
+CHANNELS = 3
+ALERTS_PER_REQUEST = 50
 URL = "https://hooks.example.com/services/t0ken"
 
 
@@ -30,72 +34,76 @@ def main(seconds: float = SECONDS, senders: float = SENDERS) -> None:
 
 
 def measure(seconds: float, senders: int, pinned: str) -> None:
-    """Prints the figures of one server."""
+    """Print the figures of one server."""
     with running(TOCSIN_PIN_CORES=pinned) as live:
         browser = Browser(live.port)
         for number in range(CHANNELS):
             channel = browser.create_channel(URL, name=f"Channel {number}")
             browser.post(f"/channels/{channel}/pause", expect=303)
-        token = re.search(
-            "tocsin_[A-Za-z0-9_-]{43}",
-            browser.post("/tokens", {"name": "bench", "scope": "ingest"}),
-        )[0]
-        for alerts, target in ((1, 1500), (MANY, 10_000)):
+        page = browser.post("/tokens", {"name": "bench", "scope": "ingest"})
+        token = re.search("tocsin_[A-Za-z0-9_-]{43}", page)[0]
+        for alerts, target in ((1, 1500), (ALERTS_PER_REQUEST, 10_000)):
             figure("fsyncs of 4 KB on this disk", fsyncs(live.folder), "a second", places=0)
             posts = load(live.port, token, alerts, seconds, senders)
-            words = f"alerts in posts of {alerts}, {senders} senders"
-            figure(words, len(posts) * alerts / seconds, "a second", target, places=0, least=True)
-            figure(f"{words}: p50 of a post", percentile(posts, 50), "ms")
-            figure(f"{words}: p95 of a post", percentile(posts, 95), "ms")
+            name = f"alerts in requests of {alerts}, {senders} senders"
+            rate = len(posts) * alerts / seconds
+            figure(name, rate, "a second", target, places=0, at_least=True)
+            figure(f"{name}: p50 of a request", percentile(posts, 50), "ms")
+            figure(f"{name}: p95 of a request", percentile(posts, 95), "ms")
 
 
 def fsyncs(folder: Path) -> float:
-    """How often a second this disk takes a page of a file to the plate, one after another."""
+    """Return how many pages of 4 KB the disk syncs in a second, one after another."""
     with tempfile.TemporaryFile(dir=folder) as file:
-        began, done = time.perf_counter(), 0
-        while time.perf_counter() - began < 1:
+        count = 0
+        end = time.perf_counter() + 1
+        while time.perf_counter() < end:
             file.seek(0)
             file.write(bytes(4096))
             file.flush()
             os.fdatasync(file.fileno())
-            done += 1
-    return done
+            count += 1
+    return count
 
 
 def load(port: int, token: str, alerts: int, seconds: float, senders: int) -> list[float]:
-    """The milliseconds of every post that was answered in this time; each sender is a process with a kept connection."""
+    """Return the milliseconds of every request.
+
+    Each sender is a process with a kept connection.
+    """
     context = multiprocessing.get_context("fork")
-    results, begin = context.Queue(), context.Barrier(senders)
-    work = [
-        context.Process(target=send, args=(port, token, alerts, seconds, one, begin, results))
-        for one in range(senders)
-    ]
-    for process in work:
+    results = context.Queue()
+    barrier = context.Barrier(senders)
+    processes = []
+    for number in range(senders):
+        arguments = (port, token, alerts, seconds, number, barrier, results)
+        processes.append(context.Process(target=send, args=arguments))
+    for process in processes:
         process.start()
-    took = [milliseconds for _ in work for milliseconds in results.get()]
-    for process in work:
+    durations = [duration for _ in processes for duration in results.get()]
+    for process in processes:
         process.join()
-    return took
+    return durations
 
 
-def send(port: int, token: str, alerts: int, seconds: float, number: int, begin, results) -> None:
-    """One sender: new alerts all the time."""
-    took, ids = [], count()
+def send(port: int, token: str, alerts: int, seconds: float, number: int, barrier, results) -> None:
+    """Send new alerts until the time is over, and put the durations on the queue."""
+    durations = []
+    ids = itertools.count()
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        begin.wait()
+        barrier.wait()
         end = time.perf_counter() + seconds
-        while (began := time.perf_counter()) < end:
-            connection.sendall(
-                post(token, [alert(f"{alerts}-{number}-{next(ids)}") for _ in range(alerts)])
-            )
-            answer_of(connection)
-            took.append((time.perf_counter() - began) * 1000)
-    results.put(took)
+        while (start := time.perf_counter()) < end:
+            batch = [alert(f"{alerts}-{number}-{next(ids)}") for _ in range(alerts)]
+            connection.sendall(request(token, batch))
+            read_response(connection)
+            durations.append((time.perf_counter() - start) * 1000)
+    results.put(durations)
 
 
 def alert(name: str) -> dict:
-    """One as Prometheus would describe it, some 400 bytes."""
+    """Return an alert like one of Prometheus, of about 400 bytes."""
     labels = {
         "alertname": "DiskAlmostFull",
         "instance": f"db-{name}:9100",
@@ -115,14 +123,25 @@ def alert(name: str) -> dict:
     }
 
 
-def post(token: str, alerts: list[dict]) -> bytes:
+def request(token: str, alerts: list[dict]) -> bytes:
+    """Return the bytes of a request."""
     body = json.dumps(alerts[0] if len(alerts) == 1 else alerts).encode()
-    head = f"POST /api/v1/alerts HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n"
-    return head.encode() + b"Content-Type: application/json\r\n\r\n" + body
+    head = (
+        "POST /api/v1/alerts HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Authorization: Bearer {token}",
+        f"Content-Length: {len(body)}",
+        "Content-Type: application/json",
+    )
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
-def answer_of(connection: socket.socket) -> None:
-    """Reads one answer to its end; anything but 202 ends the measurement."""
+def read_response(connection: socket.socket) -> None:
+    """Read a whole response.
+
+    Raises:
+        AssertionError: the status is not 202.
+    """
     data = connection.recv(65536)
     while b"\r\n\r\n" not in data:
         data += connection.recv(65536)

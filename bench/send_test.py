@@ -1,4 +1,4 @@
-"""What a test of a channel takes beyond the receiver's own time; beside it, what a bare `requests.post` takes."""
+"""Duration of a test beyond the receiver's own time, compared with a plain `requests.post`."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,9 @@ from parts.quick_receiver import receiving, times
 from parts.tocsin import Browser, running
 from peewee import sqlite3
 
-ROUNDS, EACH, WARM_UP = 5, 40, 20
+ROUNDS = 5
+REQUESTS = 40  # per round; fewer than the tests that Tocsin stores for a channel
+WARM_UP = 20
 
 
 def main() -> None:
@@ -21,68 +23,64 @@ def main() -> None:
         form = browser.encoded(browser.form_of(channel))
 
         def test() -> None:
-            assert (
-                'data-verdict="delivered"'
-                in browser.answer(f"/channels/{channel}/test", form, 200)[1]
-            )
+            _, page = browser.submit(f"/channels/{channel}/test", form, 200)
+            assert 'data-verdict="delivered"' in page
 
         def post() -> None:
             assert requests.post(url, json={"text": "x" * 600}, timeout=5).text == "ok"
 
-        over(test, WARM_UP, receiver)
-        over(post, WARM_UP, receiver)
-        tests, posts, stored = [], [], 0
+        overhead(test, WARM_UP, receiver)
+        overhead(post, WARM_UP, receiver)
+        tests: list[float] = []
+        posts: list[float] = []
+        stored = 0
         for _ in range(ROUNDS):
-            seen = last_attempt(live.folder)
-            tests += over(test, EACH, receiver)
-            stored += attempts_since(live.folder, seen)
-            posts += over(post, EACH, receiver)
-    figure("test p95, over the receiver's own time", percentile(tests, 95), "ms", 6)
+            last_id = last_attempt(live.folder)
+            tests += overhead(test, REQUESTS, receiver)
+            stored += count_tests_after(live.folder, last_id)
+            posts += overhead(post, REQUESTS, receiver)
+    figure("test p95, beyond the receiver's own time", percentile(tests, 95), "ms", 6)
     print(f"  {summary(tests)}")
-    figure("bare requests.post p95, likewise", percentile(posts, 95), "ms")
+    figure("plain requests.post p95, likewise", percentile(posts, 95), "ms")
     print(f"  {summary(posts)}")
-    figure(
-        f"attempts stored of {ROUNDS * EACH} tests",
-        stored,
-        "rows",
-        ROUNDS * EACH,
-        places=0,
-        least=True,
-    )
+    total = ROUNDS * REQUESTS
+    figure(f"attempts stored of {total} tests", stored, "rows", total, places=0, at_least=True)
 
 
-def over(exchange: Callable[[], None], count: int, receiver: int) -> list[float]:
-    """Runs exchanges one after another; the milliseconds each took, less the receiver's own time of the same exchange."""
+def overhead(exchange: Callable[[], None], count: int, receiver: int) -> list[float]:
+    """Run exchanges; return the milliseconds of each without the receiver's own time."""
     times(receiver)
-    took = []
+    durations = []
     for _ in range(count):
-        began = time.perf_counter()
+        start = time.perf_counter()
         exchange()
-        took.append((time.perf_counter() - began) * 1000)
+        durations.append((time.perf_counter() - start) * 1000)
     own = times(receiver)
-    for _ in range(100):  # The receiver notes an exchange a moment after its answer has gone out.
-        own += times(receiver) if len(own) < count else []
+    for _ in range(100):  # The receiver records an exchange shortly after its response.
+        if len(own) >= count:
+            break
+        own += times(receiver)
     assert len(own) == count, f"{count} exchanges, but {len(own)} reached the receiver"
-    return [whole - part / 1000 for whole, part in zip(took, own, strict=True)]
+    return [whole - part / 1000 for whole, part in zip(durations, own, strict=True)]
 
 
 def last_attempt(folder: Path) -> int:
-    """The id of the newest attempt."""
-    return _asked(folder, "SELECT coalesce(max(id), 0) FROM attempt")
+    """Return the id of the latest attempt."""
+    return _query(folder, "SELECT coalesce(max(id), 0) FROM attempt", ())
 
 
-def attempts_since(folder: Path, seen: int) -> int:
-    """How many delivered tests were stored since; Tocsin keeps a channel's newest fifty, and a round is shorter."""
-    return _asked(
-        folder,
-        f"SELECT count(*) FROM attempt WHERE id > {seen} AND verdict = 'delivered' AND purpose = 'test'",
-    )
+def count_tests_after(folder: Path, last_id: int) -> int:
+    """Return the number of delivered tests stored after an attempt."""
+    statement = """
+        SELECT count(*) FROM attempt
+        WHERE id > ? AND verdict = 'delivered' AND purpose = 'test'"""
+    return _query(folder, statement, (last_id,))
 
 
-def _asked(folder: Path, query: str) -> int:
+def _query(folder: Path, statement: str, values: tuple[int, ...]) -> int:
     connection = sqlite3.connect(folder / "data" / "tocsin.db")
     try:
-        return connection.execute(query).fetchone()[0]
+        return connection.execute(statement, values).fetchone()[0]
     finally:
         connection.close()
 

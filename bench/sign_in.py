@@ -1,4 +1,4 @@
-"""Measure the sign-in: one at a time, and by four users at once while another user works."""
+"""Duration of a sign-in, one at a time and by four users at once, and of a page meanwhile."""
 
 import threading
 import time
@@ -6,43 +6,38 @@ import time
 from parts.figures import figure, percentile
 from parts.tocsin import Browser, running
 
-SIGN_INS = 40
-CONCURRENT_SIGN_INS = 10
+SEQUENTIAL = 40
+CONCURRENT = 10
 USERS = 4
 
 
 def main() -> None:
     with running() as live:
-        sequential = [measure_sign_in(live.port) for _ in range(SIGN_INS)]
+        sequential = [sign_in(live.port) for _ in range(SEQUENTIAL)]
         concurrent: list[float] = []
 
         def sign_in_repeatedly() -> None:
-            for _ in range(CONCURRENT_SIGN_INS):
-                concurrent.append(measure_sign_in(live.port))
+            concurrent.extend(sign_in(live.port) for _ in range(CONCURRENT))
 
-        worker = Browser(live.port)
+        visitor = Browser(live.port)
         threads = [threading.Thread(target=sign_in_repeatedly) for _ in range(USERS)]
         for thread in threads:
             thread.start()
         pages = []
         while any(thread.is_alive() for thread in threads):
             start = time.perf_counter()
-            worker.get("/channels")
+            visitor.get("/channels")
             pages.append((time.perf_counter() - start) * 1000)
             time.sleep(0.05)
-    figure(f"sign-in, p50 of {SIGN_INS}", percentile(sequential, 50), "ms", places=0)
-    figure(f"sign-in, p95 of {SIGN_INS}", percentile(sequential, 95), "ms", 400, places=0)
-    figure(
-        f"sign-in by {USERS} users at once, p95 of {USERS * CONCURRENT_SIGN_INS}",
-        percentile(concurrent, 95),
-        "ms",
-        places=0,
-    )
-    figure("list of channels during these, p95", percentile(pages, 95), "ms", places=0)
+    figure(f"sign-in, p50 of {SEQUENTIAL}", percentile(sequential, 50), "ms", places=0)
+    figure(f"sign-in, p95 of {SEQUENTIAL}", percentile(sequential, 95), "ms", 400, places=0)
+    name = f"sign-in by {USERS} users at once, p95 of {USERS * CONCURRENT}"
+    figure(name, percentile(concurrent, 95), "ms", places=0)
+    figure("channel list during these sign-ins, p95", percentile(pages, 95), "ms", places=0)
 
 
-def measure_sign_in(port: int) -> float:
-    """Return the milliseconds of a sign-in with a new browser, without loading the form."""
+def sign_in(port: int) -> float:
+    """Return the milliseconds of a sign-in in a new browser, without the sign-in page."""
     browser = Browser(port, cookie="none")
     page = browser.get("/login")
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Measure the start (`make run` to the first response) and the stop (SIGTERM to the last exit)."""
+"""Duration from `make run` to the first response, and from SIGTERM to the end of all processes."""
 
 import contextlib
 import os
@@ -17,14 +17,12 @@ from parts.tocsin import PASSWORD, Browser, alive, free_port, processes_of
 from receiver import Receiver, silence
 
 STARTS = 5
-TIMEOUT = 20.0
+TIMEOUT = 20.0  # seconds
 
 
 def main() -> None:
     if subprocess.run(["make", "-q", ".venv/runtime"], cwd=ROOT, check=False).returncode:
-        raise SystemExit(
-            "run `make run` once first: creating the environment is not part of the measurement"
-        )
+        raise SystemExit("The virtual environment is missing: run `make run` once first.")
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         first, _ = start_and_stop(folder)
         runs = [start_and_stop(folder) for _ in range(STARTS)]
@@ -33,35 +31,29 @@ def main() -> None:
     figure("first start, with a new database", first, "s", places=2)
     figure(f"second start, median of {STARTS}", statistics.median(starts), "s", 1.5, places=2)
     figure(f"second start, longest of {STARTS}", max(starts), "s", 1.5, places=2)
-    figure(
-        f"SIGTERM until all processes have ended, median of {STARTS}",
-        statistics.median(stops),
-        "s",
-        8,
-        places=2,
-    )
-    figure(
-        f"SIGTERM until all processes have ended, longest of {STARTS}", max(stops), "s", 8, places=2
-    )
-    figure("the same while a test waits for a silent receiver", busy_stop, "s", 8, places=2)
+    name = "SIGTERM until all processes have ended"
+    figure(f"{name}, median of {STARTS}", statistics.median(stops), "s", 8, places=2)
+    figure(f"{name}, longest of {STARTS}", max(stops), "s", 8, places=2)
+    figure(f"{name}, while a test waits for a silent receiver", busy_stop, "s", 8, places=2)
 
 
-def start_and_stop(folder: str, during_stop=None) -> tuple[float, float]:
-    """Return the seconds until `/healthz` answers, and the seconds of the stop."""
+def start_and_stop(folder: str, activity=None) -> tuple[float, float]:
+    """Return the seconds until `/healthz` responds, and the seconds from SIGTERM to the end."""
     port = free_port()
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
-    environ = {
+    others = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    environment = {
+        **others,
         "TOCSIN_BIND": f"127.0.0.1:{port}",
         "TOCSIN_DATA_DIR": folder,
         "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
+        "TOCSIN_ADMIN_PASSWORD": PASSWORD,
     }
-    environ |= {"TOCSIN_ADMIN_PASSWORD": PASSWORD}
     start = time.monotonic()
-    # Its own session, so that all of its processes can be killed together.
+    # The processes get their own session, so that all of them can be killed at once.
     process = subprocess.Popen(
         ["make", "run"],
         cwd=ROOT,
-        env={**plain, **environ},
+        env=environment,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -69,8 +61,8 @@ def start_and_stop(folder: str, during_stop=None) -> tuple[float, float]:
         wait_for_response(port, process)
         started = time.monotonic() - start
         with contextlib.ExitStack() as stack:
-            if during_stop:
-                stack.enter_context(during_stop(port))
+            if activity:
+                stack.enter_context(activity(port))
             return started, seconds_to_stop(process)
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -79,7 +71,11 @@ def start_and_stop(folder: str, during_stop=None) -> tuple[float, float]:
 
 
 def wait_for_response(port: int, process: subprocess.Popen) -> None:
-    """Wait for the first response of `/healthz`."""
+    """Return at the first response.
+
+    Raises:
+        AssertionError: Tocsin did not start.
+    """
     deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -91,10 +87,10 @@ def wait_for_response(port: int, process: subprocess.Popen) -> None:
 
 
 def seconds_to_stop(process: subprocess.Popen) -> float:
-    """Send SIGTERM to `make run` and return the seconds until all of its processes have ended."""
+    """Send SIGTERM to `make run`; return the seconds until all its processes have ended."""
     pids = processes_of(process.pid)
     start = time.monotonic()
-    assert len(pids) > 2, "expected make, a supervisor and its children"
+    assert len(pids) > 2, "there should be make, a master and workers"
     process.terminate()
     while any(alive(pid) for pid in pids) and time.monotonic() - start < TIMEOUT:
         process.poll()
@@ -104,25 +100,24 @@ def seconds_to_stop(process: subprocess.Popen) -> float:
 
 @contextlib.contextmanager
 def hold_a_test(port: int):
-    """Run a test with the longest timeout and a silent receiver during the block."""
+    """Keep a test waiting for a receiver that never responds, with the longest timeout."""
     receiver = Receiver()
     receiver.script = silence
     try:
         browser = Browser(port)
         channel = browser.create_channel(receiver.url, timeout="30")
         form = browser.encoded(browser.form_of(channel))
-        threading.Thread(
-            target=_abandoned_test, args=(browser, f"/channels/{channel}/test", form), daemon=True
-        ).start()
+        arguments = (browser, f"/channels/{channel}/test", form)
+        threading.Thread(target=_test_without_response, args=arguments, daemon=True).start()
         assert receiver.wait_for(1), "the test did not reach the receiver"
         yield
     finally:
         receiver.close()
 
 
-def _abandoned_test(browser: Browser, path: str, form: bytes) -> None:
+def _test_without_response(browser: Browser, path: str, form: bytes) -> None:
     with contextlib.suppress(OSError, HTTPException):
-        browser.answer(path, form, 200)
+        browser.submit(path, form, 200)
 
 
 if __name__ == "__main__":

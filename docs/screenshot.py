@@ -1,4 +1,7 @@
-"""Makes docs/screenshot.png: the editor after a test, as a person sees it at 1280 px. Needs Chromium."""
+"""Update docs/screenshot.png: the editor after a test, 1280 px wide.
+
+Requires Chromium.
+"""
 
 import sys
 import tempfile
@@ -12,11 +15,11 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 from receiver import Receiver, reply  # noqa: E402
 
 HTMX = ROOT / "tests" / "vendor" / "htmx-4.0.1.min.js"
-OPEN = {"access-control-allow-origin": "*"}
+CORS_HEADERS = {"access-control-allow-origin": "*"}
 
 
 def main() -> None:
-    """Starts Tocsin and a receiver, fills the form in, sends a test, takes the picture."""
+    """Start Tocsin and a receiver, fill in the form, send a test and take the screenshot."""
     receiver = Receiver()
     receiver.script = reply(404, b'{"error": "no such hook"}', Content_Type="application/json")
     server = Live(Path(tempfile.mkdtemp()))
@@ -27,13 +30,12 @@ def main() -> None:
                 executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
             )
             page = browser.new_page(viewport={"width": 1280, "height": 1010})
-            script = {"path": str(HTMX), "content_type": "text/javascript", "headers": OPEN}
+            script = {"path": str(HTMX), "content_type": "text/javascript", "headers": CORS_HEADERS}
             page.route("https://cdn.jsdelivr.net/**", lambda route: route.fulfill(**script))
-            signed_in = [
-                {"name": one.name, "value": one.value, "url": server.url}
-                for one in server.person.cookies
-            ]
-            page.context.add_cookies(signed_in)
+            for cookie in server.person.cookies:
+                page.context.add_cookies(
+                    [{"name": cookie.name, "value": cookie.value, "url": server.url}]
+                )
             page.goto(f"{server.url}/channels/new")
             page.fill("#name", "Shop, on call")
             page.fill("#url", f"http://127.0.0.1:{receiver.port}/hooks/checkout")

@@ -1,4 +1,7 @@
-"""A page in Chromium as a person has it: htmx from the vendored file under the CDN's address, and nothing else from outside."""
+"""Open pages in Chromium.
+
+htmx is served from the vendored file under its CDN address; other external requests are blocked.
+"""
 
 import itertools
 import re
@@ -12,54 +15,56 @@ _numbers = itertools.count(1)
 
 
 def fresh_name() -> str:
-    """A name that no other channel of this run has."""
+    """Return a channel name that is unique in this run."""
     return f"Browser {next(_numbers)}"
 
 
 def open_page(
     chromium, live, *, person=True, cdn=True, javascript=True, width=1280, scheme="light"
 ):
-    """A page of its own context, signed in unless `person` says otherwise.
+    """Return a page in a new context, signed in unless `person` is false.
 
-    What it complains about is in `page.complaints`, what it asked of others in `page.foreign`.
+    Console errors are collected in `page.complaints`, blocked requests in `page.foreign`.
     """
     viewport = {"width": width, "height": 900}
     context = chromium.new_context(
         viewport=viewport, color_scheme=scheme, java_script_enabled=javascript
     )
     if person:
-        context.add_cookies(
-            [{"name": one.name, "value": one.value, "url": live.url} for one in live.person.cookies]
-        )
+        for cookie in live.person.cookies:
+            context.add_cookies([{"name": cookie.name, "value": cookie.value, "url": live.url}])
     page = context.new_page()
-    page.complaints, page.foreign = [], []
+    page.complaints = []
+    page.foreign = []
     page.on(
         "console",
         lambda message: (
-            _complain(page, message.text) if message.type in ("error", "warning") else None
+            _record_error(page, message.text) if message.type in ("error", "warning") else None
         ),
     )
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: _outside(page, route, cdn))
+    page.route(
+        re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: _route_external(page, route, cdn)
+    )
     return page
 
 
-def _complain(page, text):
+def _record_error(page, text):
     if not EXPECTED.search(text):
         page.complaints.append(text)
 
 
-def _outside(page, route, cdn):
+def _route_external(page, route, cdn):
     if route.request.url == "https://cdn.jsdelivr.net/npm/htmx.org@4.0.1/dist/htmx.min.js" and cdn:
-        open_to_all = {"access-control-allow-origin": "*"}
-        route.fulfill(path=HTMX, content_type="text/javascript", headers=open_to_all)
+        cors_headers = {"access-control-allow-origin": "*"}
+        route.fulfill(path=HTMX, content_type="text/javascript", headers=cors_headers)
     else:
         page.foreign.append(route.request.url)
         route.abort()
 
 
 def fill(page, url, name=None, **fields):
-    """Types a channel into the form; its name."""
+    """Fill in the channel form; return the name."""
     name = name or fresh_name()
     page.fill("#name", name)
     page.fill("#url", url)
@@ -69,9 +74,11 @@ def fill(page, url, name=None, **fields):
 
 
 def violations(page) -> list[str]:
-    """What axe finds wrong with the page, a line each."""
+    """Return the accessibility violations that axe finds, one a line."""
     page.evaluate(AXE)
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    return [
-        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']]}" for one in found
-    ]
+    result = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    lines = []
+    for violation in result:
+        targets = [node["target"] for node in violation["nodes"]]
+        lines.append(f"{violation['id']}: {violation['help']}: {targets}")
+    return lines

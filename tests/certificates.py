@@ -62,10 +62,10 @@ class Certificates:
             case "unknown authority":
                 return server_context(trustme.CA().issue_cert("127.0.0.1"))
             case "unknown authority and its root":
-                stranger = trustme.CA()
-                leaf = stranger.issue_cert("127.0.0.1")
+                anonymous = trustme.CA()
+                leaf = anonymous.issue_cert("127.0.0.1")
                 return server_context(
-                    _leaf(leaf, leaf.cert_chain_pems[0].bytes(), stranger.cert_pem.bytes())
+                    _leaf(leaf, leaf.cert_chain_pems[0].bytes(), anonymous.cert_pem.bytes())
                 )
             case "intermediate":
                 return server_context(self.authority.create_child_ca().issue_cert("127.0.0.1"))

@@ -1,4 +1,4 @@
-"""A channel's form as a browser would post it, with keyword overrides."""
+"""Post the channel form and read it from pages, as a browser does."""
 
 import re
 
@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 
 def form_of(url="https://hooks.example.com/services/t0ken", **fields) -> dict:
-    """The fields of a valid form; names with a dash are given as `headers_0_name`."""
+    """Return the fields of a valid form; `headers_0_name` stands for `headers-0-name`."""
     rows = {
         re.sub(r"^headers_(\d+)_", r"headers-\1-", name): value for name, value in fields.items()
     }
@@ -14,54 +14,54 @@ def form_of(url="https://hooks.example.com/services/t0ken", **fields) -> dict:
 
 
 def create(client, url="https://hooks.example.com/services/t0ken", **fields) -> int:
-    """Makes a channel through the pages; its id."""
+    """Create a channel through the form; return its id."""
     response = client.post("/channels", form_of(url, **fields))
     assert response.status_code == 303, response.text
     return int(re.fullmatch(r"/channels/(\d+)/edit", response.headers["Location"])[1])
 
 
 def stored_form(client, channel_id: int) -> dict:
-    """What a browser would post back from the edit page without any change."""
+    """Return the form that a browser would post from an unchanged edit page."""
     return fields_in(client.get(f"/channels/{channel_id}/edit").text)
 
 
 def fields_in(html: str) -> dict:
-    """The values of the channel form of a page; an unticked box is left out as a browser leaves it out."""
+    """Return the values of a page's channel form, without unchecked boxes."""
     form = re.search(r'<form id="channel-form".*?</form>', html, re.DOTALL)[0]
-    found = {}
+    values = {}
     for tag in re.findall(r"<input[^>]*>", form):
-        given = {
+        attributes = {
             name: str(Markup(value).unescape())
             for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)
         }
-        if given.get("type") == "checkbox" and not re.search(r"\bchecked\b", tag):
+        if attributes.get("type") == "checkbox" and not re.search(r"\bchecked\b", tag):
             continue
-        if "name" in given:
-            found[given["name"]] = given.get("value", "")
+        if "name" in attributes:
+            values[attributes["name"]] = attributes.get("value", "")
     for name, inner in re.findall(
         r'<select id="[^"]*" name="([^"]*)".*?>(.*?)</select>', form, re.DOTALL
     ):
-        found[name] = re.search(r'<option value="([^"]*)"[^>]*selected', inner)[1]
+        values[name] = re.search(r'<option value="([^"]*)"[^>]*selected', inner)[1]
     for name, text in re.findall(
         r'<textarea id="[^"]*" name="([^"]*)".*?>\n(.*?)</textarea>', form, re.DOTALL
     ):
-        found[name] = str(Markup(text).unescape())
-    return found
+        values[name] = str(Markup(text).unescape())
+    return values
 
 
 def marks(html: str) -> dict:
-    """The marks of a test result: verdict, reason, actor, status."""
+    """Return the marks of a test result: verdict, reason, actor and status."""
     tag = re.search(r'<section id="test-result"[^>]*>', html)[0]
     return dict(re.findall(r'data-(\w+)="([^"]*)"', tag))
 
 
 def row_marks(html: str, channel_id: int) -> dict:
-    """The marks of a channel's row in the list: state, proof."""
+    """Return the marks of a channel in the list: state and proof."""
     tag = re.search(rf'<li id="channel-{channel_id}"[^>]*>', html)[0]
     return dict(re.findall(r'data-(\w+)="([^"]*)"', tag))
 
 
 def message_at(html: str, field: str) -> str:
-    """The message of a field in a page."""
-    found = re.search(rf'id="{re.escape(field)}-error"[^>]*>(.*?)</p>', html, re.DOTALL)[1]
-    return str(Markup(found).unescape())
+    """Return the error message of a field."""
+    message = re.search(rf'id="{re.escape(field)}-error"[^>]*>(.*?)</p>', html, re.DOTALL)[1]
+    return str(Markup(message).unescape())

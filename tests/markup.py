@@ -1,48 +1,56 @@
-"""What every page must keep: unique ids, a label for each input, a target for each htmx action, nothing inline."""
+"""Rules for the markup of every page.
+
+Ids are unique, each input has a label, each reference has its target, and nothing is inline.
+"""
 
 import re
 from html.parser import HTMLParser
 
-_LABELLED = ("input", "select", "textarea")
-_UNLABELLED = ("hidden", "submit", "checkbox")
+_LABELED = ("input", "select", "textarea")
+_UNLABELED = ("hidden", "submit", "checkbox")
 
 
 class _Page(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.ids, self.labels, self.inputs, self.pointers, self.problems = [], set(), [], [], []
+        self.ids = []
+        self.labels = set()
+        self.inputs = []
+        self.references = []
+        self.inline = []
 
     def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
-        if "id" in given:
-            self.ids.append(given["id"])
-        if tag == "label" and "for" in given:
-            self.labels.add(given["for"])
-        if tag in _LABELLED and given.get("type") not in _UNLABELLED:
-            self.inputs.append(given.get("id"))
-        self.pointers += [
-            given[name].removeprefix("#") for name in ("hx-target", "hx-indicator") if name in given
+        attributes = dict(attrs)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if tag == "label" and "for" in attributes:
+            self.labels.add(attributes["for"])
+        if tag in _LABELED and attributes.get("type") not in _UNLABELED:
+            self.inputs.append(attributes.get("id"))
+        self.references += [
+            attributes[name].removeprefix("#")
+            for name in ("hx-target", "hx-indicator")
+            if name in attributes
         ]
-        self.pointers += given.get("aria-describedby", "").split()
-        self.problems += [
+        self.references += attributes.get("aria-describedby", "").split()
+        self.inline += [
             name for name, _ in attrs if name.startswith(("on", "hx-on")) or name == "style"
         ]
 
 
 def check_markup(html: str) -> None:
-    """Fails on a page that breaks one of these rules."""
+    """Check that a page follows the rules."""
     page = _Page()
     page.feed(html)
-    twice = {one for one in page.ids if page.ids.count(one) > 1}
-    assert not twice, f"ids that stand twice: {twice}"
-    assert not [one for one in page.inputs if one not in page.labels], (
-        f"inputs without a label: {page.inputs}"
-    )
-    missing = [pointer for pointer in page.pointers if pointer not in page.ids]
-    assert not missing, f"nothing has the id that something points to: {missing}"
-    assert not page.problems, f"inline code or style: {page.problems}"
+    duplicates = {name for name in page.ids if page.ids.count(name) > 1}
+    assert not duplicates, f"duplicate ids: {duplicates}"
+    unlabeled = [name for name in page.inputs if name not in page.labels]
+    assert not unlabeled, f"inputs without a label: {unlabeled}"
+    missing = [name for name in page.references if name not in page.ids]
+    assert not missing, f"references to ids that do not exist: {missing}"
+    assert not page.inline, f"inline code or style: {page.inline}"
 
 
 def token_in(html: str) -> str:
-    """The CSRF token of a page."""
+    """Return the CSRF token of a page."""
     return re.search(r'name="csrf_token" value="([^"]+)"', html)[1]

@@ -13,7 +13,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 @pytest.fixture
 def visit(chromium, live):
-    """Opens pages; at the end none of them may have complained or asked a stranger."""
+    """Opens pages; at the end none of them may have complained or asked a anonymous."""
     pages = []
 
     def visit(path="/channels/new", **options):

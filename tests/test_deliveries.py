@@ -1,4 +1,4 @@
-"""The log: what it says of every state, how it is found, what may be done there, and that hostile text stays text."""
+"""Pages of deliveries and alerts: filters, states, hints, actions and escaping."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from delivery.queue import wakeup
 from models import Alert, Attempt, Channel, ChannelState, Delivery, db
 from web.deliveries import queries
 
-STATES = [state for state in queries.STATES if state != queries.WAITING]
+STATES = [state for state in queries.STATE_FILTERS if state != queries.WAITING]
 NOW = 1_790_000_000_000
 HOSTILE = "<script>alert(1)</script>\"' & {{ 7*7 }} \u202egnp"
 STAGES = json.dumps(
@@ -27,24 +27,27 @@ STAGES = json.dumps(
 )
 
 
-def channel(name="Ops", state="delivering"):
+def create_channel(name="Ops", state="delivering"):
     return Channel.create(name=name, kind="webhook", state=state, created_at=1, updated_at=1)
 
 
-def alert(name="Disk full", **body):
-    key, parts = f"{name} {Alert.select().count()}", json.dumps({"name": name, **body})
+def create_alert(name="Disk full", **body):
+    key = f"{name} {Alert.select().count()}"
+    text = json.dumps({"name": name, **body})
     times = {"changed_at": now_ms(), "seen_at": now_ms()}
-    return Alert.create(key=key, name=name, status=body.get("status", "open"), body=parts, **times)
+    return Alert.create(key=key, name=name, status=body.get("status", "open"), body=text, **times)
 
 
-def owed(state="pending", to=None, of=None, number=7, **columns):
+def create_delivery(state="pending", to=None, of=None, number=7, **columns):
     now = now_ms()
     times = {"due_at": now + 25_000, "expires_at": now + DELIVERY_LIFETIME, "created_at": now}
     row = {**times, "event": "open", "state": state, **columns}
-    return Delivery.create(id=number, channel=to or channel(), alert=of or alert(), **row)
+    return Delivery.create(
+        id=number, channel=to or create_channel(), alert=of or create_alert(), **row
+    )
 
 
-def tried(delivery, number=1, says="The receiver r.test answered 503.", **columns):
+def create_attempt(delivery, number=1, says="The receiver r.test answered 503.", **columns):
     row = {
         "verdict": "retry",
         "reason": "http_status",
@@ -63,34 +66,34 @@ def tried(delivery, number=1, says="The receiver r.test answered 503.", **column
     return Attempt.create(**sent, number=number, says=says, receiver="r.test", **row)
 
 
-def listed(page):
-    """The ids of a log page's rows, in order, with their states."""
+def rows_in(page):
+    """Return the ids and states of the deliveries in a page, in order."""
     return re.findall(r'<li id="delivery-(msg_\d+)" data-state="(\w+)"', page)
 
 
-def words_of(html):
-    """What a person reads, on one line."""
+def visible_text(html):
+    """Return the visible text of a page on one line."""
     return " ".join(Markup(re.sub("<[^>]+>", " ", html)).unescape().split())
 
 
-# --- the log ------------------------------------------------------------------------------------------------------------
+# --- list ------------------------------------------------------------------------------------------------------------
 
 
-def test_an_empty_log_says_how_an_alert_comes_in(client):
+def test_empty_list_explains_how_to_send_an_alert(client):
     page = client.get("/deliveries").text
     for text in (
-        "Nothing was to be delivered yet",
+        "No deliveries yet",
         'href="/tokens"',
         "/api/v1/alerts",
-        "begin there",
+        "Create a channel first",
         "none waiting",
     ):
         assert text in page.replace("</a>", "")
-    assert "No alert came in yet" in client.get("/alerts").text
+    assert "No alerts yet" in client.get("/alerts").text
 
 
 @pytest.mark.parametrize(
-    ("state", "wait", "cause", "words"),
+    ("state", "wait", "cause", "expected"),
     [
         (
             "pending",
@@ -104,7 +107,7 @@ def test_an_empty_log_says_how_an_alert_comes_in(client):
         ("pending", 30_000_000, "", "Next attempt in 8 h."),
         ("pending", 0, "", "The next attempt is due now."),
         ("pending", -5_000, "", "The next attempt is due now."),
-        ("sending", -5_000, "", "Attempt 2 is under way."),
+        ("sending", -5_000, "", "Attempt 2 is in progress."),
         (
             "held",
             25_000,
@@ -115,60 +118,62 @@ def test_an_empty_log_says_how_an_alert_comes_in(client):
         ("delivered", 0, "", ""),
     ],
 )
-def test_it_is_said_what_comes_next_and_why(state, wait, cause, words):
+def test_explanation_states_the_next_attempt_and_the_cause(state, wait, cause, expected):
     delivery = Delivery(state=state, due_at=NOW + wait, cause=cause, attempts=2)
-    assert queries.standing(delivery, "", NOW).startswith(words)
-    assert queries.standing(delivery, "It said no.", NOW).endswith("The last attempt: It said no.")
+    assert queries.explain(delivery, NOW).startswith(expected)
+    delivery.last_message = "It refused."
+    assert queries.explain(delivery, NOW).endswith("Last attempt: It refused.")
 
 
 @pytest.mark.parametrize("attempts", [0, 1, 2])
-def test_a_row_names_alert_channel_state_attempts_and_what_comes_next(client, attempts):
-    owed(attempts=attempts, cause="Somebody put it off by 60 minutes.", due_at=now_ms() + 90_000)
+def test_row_shows_alert_channel_state_attempts_and_explanation(client, attempts):
+    create_delivery(
+        attempts=attempts, cause="Somebody put it off by 60 minutes.", due_at=now_ms() + 90_000
+    )
     page = client.get("/deliveries").text
-    assert listed(page) == [("msg_7", "pending")]
-    counted = "1 attempt ·" if attempts == 1 else f"{attempts} attempts ·"
+    assert rows_in(page) == [("msg_7", "pending")]
+    count = "1 attempt ·" if attempts == 1 else f"{attempts} attempts ·"
     for text in (
         "Disk full open · to Ops Next attempt in ",
         " s. Somebody put it off by 60 minutes.",
-        f"pending {counted} just now",
+        f"pending {count} just now",
     ):
-        assert text in words_of(page)
+        assert text in visible_text(page)
 
 
-def test_the_last_attempt_is_told_where_the_cause_does_not_tell_it(client):
-    tried(owed("given_up", cause="Given up by ada.", attempts=2))
-    tried(Delivery.get(), 2, says="The receiver r.test answered 502.")
+def test_last_message_is_shown_unless_the_cause_contains_it(client):
+    create_attempt(create_delivery("given_up", cause="Given up by ada.", attempts=2))
+    create_attempt(Delivery.get(), 2, says="The receiver r.test answered 502.")
     for path in ("/deliveries", "/deliveries/msg_7"):
-        assert "Given up by ada. The last attempt: The receiver r.test answered 502." in words_of(
+        assert "Given up by ada. Last attempt: The receiver r.test answered 502." in visible_text(
             client.get(path).text
         )
     Delivery.update(
         cause="The receiver r.test answered 502. That was the last attempt, number 2."
     ).execute()
-    assert "The last attempt: " not in client.get("/deliveries").text
+    assert "Last attempt: " not in client.get("/deliveries").text
 
 
 @pytest.mark.parametrize("state", [*STATES, "nonsense"])
-def test_every_state_has_a_tag_a_sentence_and_a_page(client, state):
-    owed(state)
+def test_every_state_has_a_tag_a_description_and_a_page(client, state):
+    create_delivery(state)
     page = client.get("/deliveries/msg_7").text
-    assert (queries.SAYS.get(state, "") in words_of(page), f'data-state="{state}"' in page) == (
-        True,
-        True,
-    )
+    described = re.search(r"<p><strong>[A-Z][^<]+\.</strong></p>", page) is not None
+    assert described == (state != "nonsense")
+    assert f'data-state="{state}"' in page
     name = state.replace("_", "-")
     assert f'class="tag {name}"' in client.get("/deliveries").text
     signs = re.findall(r"\.tag\.([a-z-]+)::before", (ROOT / "static/site.css").read_text())
-    assert state == "nonsense" or name in signs, "a state must be told without its colour"
+    assert state == "nonsense" or name in signs, "a state must be visible without color"
 
 
-def test_the_log_is_read_page_by_page_and_nothing_comes_twice_or_never(client):
-    to, of = channel(), alert()
+def test_pages_list_every_delivery_exactly_once(client):
+    to, of = create_channel(), create_alert()
     for number in range(1, 121):
-        owed("delivered", to, of, number)
+        create_delivery("delivered", to, of, number)
     page, seen = client.get(f"/deliveries?state=delivered&channel={to.id}").text, []
     while True:
-        seen += listed(page)
+        seen += rows_in(page)
         older = re.search(r'rel="next" href="([^"]+)"', page)
         if not older:
             break
@@ -179,26 +184,30 @@ def test_the_log_is_read_page_by_page_and_nothing_comes_twice_or_never(client):
     assert seen == [(f"msg_{number}", "delivered") for number in range(120, 0, -1)]
 
 
-def test_the_filters_choose_by_state_channel_and_alert(client):
-    ops, team, disk, fire = channel("Ops"), channel("Team"), alert("Disk"), alert("Fire")
+def test_filters_select_by_state_channel_and_alert(client):
+    ops = create_channel("Ops")
+    team = create_channel("Team")
+    disk = create_alert("Disk")
+    fire = create_alert("Fire")
     for number, state in enumerate(STATES, 1):
-        owed(state, ops if number % 2 else team, disk if number < 4 else fire, number)
+        create_delivery(state, ops if number % 2 else team, disk if number < 4 else fire, number)
 
-    def chosen(query):
-        return [state for _, state in listed(client.get(f"/deliveries?{query}").text)]
+    def selected(query):
+        return [state for _, state in rows_in(client.get(f"/deliveries?{query}").text)]
 
-    assert chosen("") == STATES[::-1]
-    assert chosen("state=&channel=&alert=&before=") == STATES[::-1]
-    assert [chosen(f"state={state}") for state in STATES] == [[state] for state in STATES]
-    assert chosen("state=waiting") == ["held", "sending", "pending"]
-    assert chosen(f"alert={disk.id}") == STATES[2::-1]
-    assert chosen(f"channel={ops.id}&state=waiting") == ["held", "pending"]
-    assert chosen("before=msg_3") == chosen("before=3") == STATES[1::-1]
-    assert chosen(f"before={'9' * 19}") == STATES[::-1]
+    assert selected("") == STATES[::-1]
+    assert selected("state=&channel=&alert=&before=") == STATES[::-1]
+    assert [selected(f"state={state}") for state in STATES] == [[state] for state in STATES]
+    assert selected("state=waiting") == ["held", "sending", "pending"]
+    assert selected(f"alert={disk.id}") == STATES[2::-1]
+    assert selected(f"channel={ops.id}&state=waiting") == ["pending"]
+    assert selected(f"channel={team.id}&state=waiting") == ["held", "sending"]
+    assert selected("before=msg_3") == selected("before=3") == STATES[1::-1]
+    assert selected(f"before={'9' * 19}") == STATES[::-1]
     page = client.get(f"/deliveries?channel={ops.id}&alert={fire.id}&state=held").text
     assert f'name="alert" value="{fire.id}"' in page
-    assert "No delivery is like that" in page
-    assert [f'value="{one}" selected' in page for one in (ops.id, team.id, "held")] == [
+    assert "No delivery matches these filters" in page
+    assert [f'value="{value}" selected' in page for value in (ops.id, team.id, "held")] == [
         True,
         False,
         True,
@@ -221,18 +230,18 @@ def test_the_filters_choose_by_state_channel_and_alert(client):
     ]
     + ["/msg_" + "9" * 20, "/msg_7/now"],
 )
-def test_an_address_that_leads_to_nothing_says_so(client, path):
-    owed()
+def test_invalid_addresses_are_not_found(client, path):
+    create_delivery()
     assert client.get(f"/deliveries{path}").status_code == (405 if path.endswith("now") else 404)
 
 
-def test_what_waits_and_what_is_parked_is_counted_up_to_a_bound(client, monkeypatch):
-    to, of = channel(), alert()
+def test_waiting_and_parked_deliveries_are_counted_up_to_a_limit(client, monkeypatch):
+    to, of = create_channel(), create_alert()
     for number, state in enumerate(["pending", "held", "sending", "parked", "failed"], 1):
-        owed(state, to, of, number)
-    assert "3 waiting · 1 parked in all" in words_of(client.get("/deliveries").text)
-    monkeypatch.setattr("web.deliveries.queries.MOST_COUNTED", 2)
-    assert "more than 2 waiting · 1 parked" in words_of(client.get("/deliveries").text)
+        create_delivery(state, to, of, number)
+    assert "3 waiting · 1 parked in total" in visible_text(client.get("/deliveries").text)
+    monkeypatch.setattr("web.deliveries.queries.MAX_COUNT", 2)
+    assert "more than 2 waiting · 1 parked" in visible_text(client.get("/deliveries").text)
 
 
 @pytest.mark.parametrize(
@@ -240,40 +249,39 @@ def test_what_waits_and_what_is_parked_is_counted_up_to_a_bound(client, monkeypa
     [
         (((), 0, 0, 0), "INTEGER PRIMARY KEY (rowid<?)"),
         ((("parked",), 0, 0, 0), "delivery_state_due_at (state=?)"),
-        ((queries.STATES["waiting"], 0, 0, 9), "delivery_state_due_at (state=?)"),
+        ((queries.STATE_FILTERS["waiting"], 0, 0, 9), "delivery_state_due_at (state=?)"),
         ((("parked",), 5, 0, 0), "COVERING INDEX delivery_channel_id_id (channel_id=? AND id=?"),
         (((), 5, 0, 9), "delivery_channel_id_id (channel_id=? AND id<?)"),
         (((), 0, 5, 0), "delivery_alert_id_channel_id (alert_id=?)"),
     ],
 )
-def test_every_list_is_found_in_an_index(app, monkeypatch, filters, index):
+def test_every_filter_uses_an_index(app, filters, index):
     with db.connection_context():
-        asked = []
-        monkeypatch.setattr("web.deliveries.queries.list", asked.append, raising=False)
-        queries.listed(*filters)
-        sql, values = asked[0].sql()
+        sql, values = queries.page_query(queries.DeliveryFilters(*filters)).sql()
         plan = [row[3] for row in db.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
-    assert [one for one in plan if index in one], plan
-    assert not [one for one in plan if one.startswith("SCAN")], plan
+    assert any(index in step for step in plan), plan
+    assert not any(step.startswith("SCAN") for step in plan), plan
 
 
-# --- one delivery ---------------------------------------------------------------------------------------------------------
+# --- detail page ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_delivery_shows_its_attempts_in_order_with_stages_and_what_came_back(client):
-    delivery = owed(attempts=2, body="THE BODY", cause="The receiver r.test answered 503.")
-    tried(delivery, 1, stages=STAGES, excerpt="busy <b>now</b>")
-    tried(
+def test_attempts_are_shown_in_order_with_stages_and_response(client):
+    delivery = create_delivery(
+        attempts=2, body="THE BODY", cause="The receiver r.test answered 503."
+    )
+    create_attempt(delivery, 1, stages=STAGES, excerpt="busy <b>now</b>")
+    create_attempt(
         delivery,
         2,
-        "Nobody said in time.",
+        "The name server did not answer in time.",
         actor="network",
         reason="dns_timeout",
         status=None,
         stages="[",
     )
     page = client.get("/deliveries/msg_7").text
-    assert re.findall(r"Attempt \d", words_of(page)) == ["Attempt 1", "Attempt 2"]
+    assert re.findall(r"Attempt \d", visible_text(page)) == ["Attempt 1", "Attempt 2"]
     assert re.findall(
         r'<li data-verdict="(\w+)" data-reason="(\w+)" data-actor="(\w+)" data-status="(\d*)"', page
     ) == [
@@ -294,14 +302,14 @@ def test_a_delivery_shows_its_attempts_in_order_with_stages_and_what_came_back(c
     assert "THE BODY" not in page
 
 
-def test_the_alert_of_a_delivery_is_shown_whole(client):
+def test_all_parts_of_the_alert_are_shown(client):
     parts = {
         "labels": {"job": "db"},
         "annotations": {"summary": "two\nlines"},
         "url": "https://m.example/?a=1&b=2",
     }
-    owed(
-        of=alert(
+    create_delivery(
+        of=create_alert(
             **parts,
             starts_at="2026-03-02T09:15:07Z",
             ends_at="2026-03-02T10:00:00Z",
@@ -332,17 +340,19 @@ def test_the_alert_of_a_delivery_is_shown_whole(client):
         "https://",
     ],
 )
-def test_a_link_that_is_no_web_address_is_shown_and_cannot_be_clicked(client, url):
-    owed(of=alert(url=url))
+def test_url_that_is_not_http_is_shown_as_text(client, url):
+    create_delivery(of=create_alert(url=url))
     page = client.get("/deliveries/msg_7").text
     assert f"<code>{escape(url)}</code>" in page
     assert f'href="{url.strip()[:4]}' not in page
 
 
-def test_hostile_text_stays_text_everywhere(client):
+def test_hostile_text_is_escaped_on_every_page(client):
     texts = {"labels": {HOSTILE: HOSTILE}, "annotations": {HOSTILE: HOSTILE}, "url": HOSTILE}
-    delivery = owed(to=channel(HOSTILE), of=alert(HOSTILE, **texts), cause=HOSTILE)
-    tried(
+    delivery = create_delivery(
+        to=create_channel(HOSTILE), of=create_alert(HOSTILE, **texts), cause=HOSTILE
+    )
+    create_attempt(
         delivery,
         says=HOSTILE,
         excerpt=HOSTILE,
@@ -360,27 +370,29 @@ def test_hostile_text_stays_text_everywhere(client):
 @pytest.mark.parametrize(
     "body", ["", "{", "[1]", '{"labels": 3, "starts_at": 1e300}', '{"starts_at": -1}']
 )
-def test_a_damaged_row_breaks_no_page(client, body):
+def test_damaged_rows_break_no_page(client, body):
     of = Alert.create(key="k", name=" ", status="?", body=body, changed_at=-(2**62), seen_at=2**62)
-    delivery = owed("?", of=of, due_at=-(2**62), settled_at=2**62, created_at=2**62, event="?")
+    delivery = create_delivery(
+        "?", of=of, due_at=-(2**62), settled_at=2**62, created_at=2**62, event="?"
+    )
     for number, stages in enumerate(("", "{}", "[1]", '[{"name": 1}]', "null", "[" * 5000), 1):
-        tried(delivery, number, stages=stages)
+        create_attempt(delivery, number, stages=stages)
     for path in ("/deliveries", "/deliveries/msg_7", "/alerts"):
         assert client.get(path).status_code == 200
         assert "(no name)" in client.get(path).text
 
 
-def test_a_parked_delivery_says_that_it_ended_the_worker_three_times_and_what_to_do(client):
-    owed(
+def test_parked_delivery_shows_its_cause_and_what_to_do(client):
+    create_delivery(
         "parked",
         cause="Making this message has ended the worker 3 times: parked, so that it holds up no other.",
     )
-    page = words_of(client.get("/deliveries/msg_7").text)
+    page = visible_text(client.get("/deliveries/msg_7").text)
     for text in (
         "has ended the worker 3 times",
         "What to do:",
         "please report it",
-        "press Now to try again",
+        "select Retry now, or cancel the delivery",
     ):
         assert text in page
 
@@ -389,7 +401,7 @@ def test_a_parked_delivery_says_that_it_ended_the_worker_three_times_and_what_to
     ("state", "attempt", "hint"),
     [
         ("pending", {"status": 503}, "Deliveries are tried again by themselves."),
-        ("failed", {"status": 503}, "Once it is well again, press Now."),
+        ("failed", {"status": 503}, "When the receiver works again, select Retry now."),
         ("failed", {"status": 404, "verdict": "failed"}, "compare the URL letter by letter"),
         ("failed", {"status": None, "reason": "dns_failure"}, "Check the spelling of the host."),
         ("failed", {"actor": "proxy"}, ""),
@@ -397,19 +409,19 @@ def test_a_parked_delivery_says_that_it_ended_the_worker_three_times_and_what_to
         ("delivered", {"status": 404}, ""),
     ],
 )
-def test_the_advice_fits_how_it_ended_and_never_promises_what_will_not_come(
+def test_hint_matches_the_last_attempt_and_promises_no_retry_that_will_not_happen(
     client, state, attempt, hint
 ):
-    tried(owed(state), **attempt)
-    page = words_of(client.get("/deliveries/msg_7").text)
+    create_attempt(create_delivery(state), **attempt)
+    page = visible_text(client.get("/deliveries/msg_7").text)
     assert (hint in page, "What to do:" in page) == (True, bool(hint))
 
 
-def test_only_the_latest_hundred_attempts_are_shown(client):
-    delivery = owed()
+def test_only_the_latest_100_attempts_are_shown(client):
+    delivery = create_delivery()
     for number in range(1, 103):
-        tried(delivery, number)
-    page = words_of(client.get("/deliveries/msg_7").text)
+        create_attempt(delivery, number)
+    page = visible_text(client.get("/deliveries/msg_7").text)
     assert (
         "The latest 100." in page,
         "Attempt 2 " in page,
@@ -423,26 +435,26 @@ def test_only_the_latest_hundred_attempts_are_shown(client):
     )
 
 
-# --- what may be done --------------------------------------------------------------------------------------------------------
+# --- actions --------------------------------------------------------------------------------------------------------
 
 
 def buttons(page):
     return re.findall(r'action="/deliveries/msg_7/([\w-]+)"', page)
 
 
-def done(client, action, **form):
-    """Presses a button; the notice, and whether it is a bad one."""
+def post_action(client, action, **form):
+    """Post an action; return the notice and whether it reports a failure."""
     answer = client.post(f"/deliveries/msg_7/{action}", form)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/deliveries/msg_7")
-    kind, words = re.search(
+    category, message = re.search(
         r'<p class="notice (\w+)">(.*?)</p>', client.get("/deliveries/msg_7").text
     ).groups()
-    return words, kind == "bad"
+    return message, category == "bad"
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_each_state_offers_what_can_be_done_in_it_and_nothing_else_is_done(client, state):
-    owed(state)
+def test_each_state_allows_only_its_own_actions(client, state):
+    create_delivery(state)
     offered = {
         "pending": ["now", "postpone", "give-up"],
         "failed": ["now"],
@@ -452,82 +464,82 @@ def test_each_state_offers_what_can_be_done_in_it_and_nothing_else_is_done(clien
     }.get(state, [])
     assert buttons(client.get("/deliveries/msg_7").text) == offered
     for action in {"now", "postpone", "give-up"} - set(offered):
-        words, bad = done(client, action)
-        assert (bad, f"this delivery is {state.replace('_', ' ')} by now" in words) == (True, True)
+        message, failed = post_action(client, action)
+        assert (failed, f"the delivery is {state.replace('_', ' ')}." in message) == (True, True)
     assert Delivery.get().state == state
 
 
-def test_now_makes_it_due_and_wakes_the_worker(client, monkeypatch):
-    rung = []
-    monkeypatch.setattr(wakeup, "notify", rung.append)
+def test_retry_now_makes_a_delivery_due_and_wakes_the_worker(client, monkeypatch):
+    notified = []
+    monkeypatch.setattr(wakeup, "notify", notified.append)
     for state in ("pending", "failed", "given_up", "parked"):
         Delivery.delete().execute()
-        owed(state, to=Channel.get_or_none() or channel(), claims=3)
-        assert done(client, "now") == (
-            "It is due now. Reload this page in a moment to see what comes of it.",
+        create_delivery(state, to=Channel.get_or_none() or create_channel(), claims=3)
+        assert post_action(client, "now") == (
+            "The delivery is due now. Reload this page to see the result.",
             False,
         )
         row = Delivery.get()
         assert (row.state, row.claims, row.due_at <= now_ms()) == ("pending", 0, True)
-    assert len(rung) == 4
+    assert len(notified) == 4
 
 
-def test_postpone_puts_it_off_by_the_minutes_that_were_typed(client):
-    owed()
+def test_snooze_delays_the_next_attempt_by_the_entered_minutes(client):
+    create_delivery()
     for form, minutes in (({}, 60), ({"minutes": " 5 "}, 5), ({"minutes": "720"}, 720)):
-        assert done(client, "postpone", **form) == (
-            f"The next attempt is put off by {minutes} minutes.",
+        assert post_action(client, "postpone", **form) == (
+            f"Snoozed: the next attempt is delayed by {minutes} minutes.",
             False,
         )
         assert Delivery.get().due_at == pytest.approx(now_ms() + minutes * 60_000, abs=2000)
 
 
 @pytest.mark.parametrize("minutes", ["0", "1441", "-1", "1.5", "", "x", "١", "9" * 5000])
-def test_minutes_that_are_no_such_number_are_refused(client, minutes):
-    before = owed().due_at
-    assert done(client, "postpone", minutes=minutes) == (
-        "Nothing was done: enter whole minutes, from 1 to 720.",
+def test_snooze_refuses_invalid_minutes(client, minutes):
+    before = create_delivery().due_at
+    assert post_action(client, "postpone", minutes=minutes) == (
+        "Nothing was changed: enter whole minutes from 1 to 720.",
         True,
     )
     assert Delivery.get().due_at == before
 
 
-def test_give_up_ends_it_and_names_who_did(client):
-    owed("held")
-    assert done(client, "give-up", minutes="x") == (
-        "It is given up, and not tried again by itself.",
+def test_cancel_ends_a_delivery_and_names_the_user(client):
+    create_delivery("held")
+    assert post_action(client, "give-up", minutes="x") == (
+        "The delivery is canceled and is not retried automatically.",
         False,
     )
     assert (Delivery.get().state, Delivery.get().cause) == ("given_up", "Given up by ada.")
 
 
-def test_what_was_delivered_meanwhile_is_said_to_be(client, monkeypatch):
-    owed()
+def test_action_reports_that_the_delivery_has_ended_in_the_meantime(client, monkeypatch):
+    create_delivery()
 
-    def meanwhile(*_given):
+    def deliver_first(*_arguments):
         Delivery.update(state="delivered").execute()
         return False
 
     for name in ("retry_now", "snooze", "cancel"):
-        monkeypatch.setattr(f"web.deliveries.views.outbox.{name}", meanwhile)
+        monkeypatch.setattr(f"web.deliveries.views.outbox.{name}", deliver_first)
     for action in ("now", "postpone", "give-up"):
         Delivery.update(state="pending").execute()
-        assert done(client, action) == (
-            "Nothing was done: this delivery is delivered by now.",
+        assert post_action(client, action) == (
+            "Nothing was changed: the delivery is delivered.",
             True,
         )
 
 
-def test_nothing_is_sent_to_a_paused_channel_whoever_asks(client):
-    owed("failed", to=channel(state=ChannelState.PAUSED))
+def test_retry_now_is_refused_while_the_channel_is_paused(client):
+    create_delivery("failed", to=create_channel(state=ChannelState.PAUSED))
     page = client.get("/deliveries/msg_7").text
     assert (buttons(page), "resume the channel</a> first" in page) == ([], True)
-    assert "Resume the channel first" in done(client, "now")[0]
+    assert "resume the channel first" in post_action(client, "now")[0]
     assert Delivery.get().state == "failed"
 
 
-def test_a_viewer_sees_all_of_it_and_presses_nothing(client, viewer, anonymous):
-    tried(owed("pending"))
+def test_viewer_sees_deliveries_and_cannot_act(client, viewer, anonymous):
+    create_attempt(create_delivery("pending"))
     page = viewer.get("/deliveries/msg_7").text
     assert (buttons(page), "Attempt 1" in page, "<form" in page.split("<main")[1]) == (
         [],
@@ -545,20 +557,20 @@ def test_a_viewer_sees_all_of_it_and_presses_nothing(client, viewer, anonymous):
 # --- alerts and channels ------------------------------------------------------------------------------------------------------
 
 
-def test_the_alerts_say_how_they_are_and_how_much_they_made(client):
-    disk, to = alert("Disk"), channel()
-    alert("Fire", status="closed")
+def test_alerts_show_their_status_and_number_of_deliveries(client):
+    disk, to = create_alert("Disk"), create_channel()
+    create_alert("Fire", status="closed")
     for number in (1, 2):
-        owed(to=to, of=disk, number=number)
+        create_delivery(to=to, of=disk, number=number)
     page = client.get("/alerts").text
     assert re.findall(r'<li id="alert-\d+" data-status="(\w+)"', page) == ["closed", "open"]
     assert f'<a href="/deliveries?alert={disk.id}">2 deliveries</a>' in page
-    assert "no delivery" in page
+    assert "no deliveries" in page
 
 
-def test_pausing_holds_what_waits_and_resuming_makes_it_due(client):
+def test_pausing_holds_deliveries_and_resuming_makes_them_due(client):
     to = create(client)
-    owed(to=to)
+    create_delivery(to=to)
     client.post(f"/channels/{to}/pause")
     assert (Delivery.get().state, "held until it does" in Delivery.get().cause) == ("held", True)
     client.post(f"/channels/{to}/resume")
@@ -569,17 +581,17 @@ def test_pausing_holds_what_waits_and_resuming_makes_it_due(client):
     ("state", "after"),
     [(ChannelState.FAILING, ("delivering", "pending")), (ChannelState.PAUSED, ("paused", "held"))],
 )
-def test_a_save_mends_a_failing_channel_and_resumes_no_paused_one(client, state, after):
+def test_saving_restores_a_failing_channel_but_not_a_paused_one(client, state, after):
     to = create(client)
     Channel.update(state=state).execute()
-    owed("held", to=to)
+    create_delivery("held", to=to)
     refused = client.post(f"/channels/{to}", {**stored_form(client, to), "url": "nonsense"})
     assert (refused.status_code, Channel.get().state, Delivery.get().state) == (422, state, "held")
     assert client.post(f"/channels/{to}", stored_form(client, to)).status_code == 303
     assert (Channel.get().state, Delivery.get().state) == after
 
 
-def test_the_list_says_what_failing_means_and_leads_to_the_log(client, viewer):
+def test_channel_list_explains_failing_and_links_to_deliveries(client, viewer):
     to = create(client, name="Ops")
     assert "no more" not in client.get("/channels").text
     Channel.update(state=ChannelState.FAILING).execute()
@@ -587,29 +599,29 @@ def test_the_list_says_what_failing_means_and_leads_to_the_log(client, viewer):
     assert row_marks(page, to)["state"] == "failing"
     assert "one of them is tried every ten minutes" in page
     assert (f"/channels/{to}/resume" in page, f"/channels/{to}/pause" in page) == (True, False)
-    for one in (page, viewer.get("/channels").text):
-        assert f'href="/deliveries?channel={to}" aria-label="Log of Ops"' in one
+    for html in (page, viewer.get("/channels").text):
+        assert f'href="/deliveries?channel={to}" aria-label="Log of Ops"' in html
 
 
-# --- looks --------------------------------------------------------------------------------------------------------------------
+# --- accessibility --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.browser
-def test_the_log_is_accessible_and_fits_a_phone_in_the_dark(chromium, live):
+def test_pages_are_accessible_and_fit_a_phone_in_dark_mode(chromium, live):
     database = SqliteDatabase(live.folder / "data" / "tocsin.db", pragmas={"foreign_keys": 1})
     with database.bind_ctx([Channel, Alert, Delivery, Attempt]):
-        to = channel("A channel with a name " + "that-never-ends" * 5, ChannelState.PAUSED)
-        of = alert(
+        to = create_channel("A channel with a name " + "that-never-ends" * 5, ChannelState.PAUSED)
+        of = create_alert(
             "DiskFull" * 20,
             labels={"instance" * 9: "x" * 200},
             annotations={"summary": "It is full. " * 30},
         )
-        tried(
-            owed("held", to, of, 7, cause="The channel does not deliver just now."),
+        create_attempt(
+            create_delivery("held", to, of, 7, cause="The channel does not deliver just now."),
             stages=STAGES,
             excerpt="y" * 500,
         )
-        tried(owed("parked", to, of, 8), says="z" * 300)
+        create_attempt(create_delivery("parked", to, of, 8), says="z" * 300)
         page = open_page(chromium, live, scheme="dark", width=390)
         try:
             for path in (

@@ -1,4 +1,4 @@
-"""How pages place the stages of an exchange on a line."""
+"""Waterfall of the stages of an exchange."""
 
 import re
 
@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from receiver import reply
 
 from delivery.outcome import StageResult
-from web.filters import NARROWEST, waterfall
+from web.filters import MIN_BAR_WIDTH, waterfall
 
 
 def bars(*milliseconds):
     return [
         (start, length)
-        for _, start, length in waterfall([StageResult("s", one) for one in milliseconds])
+        for _, start, length in waterfall([StageResult("s", duration) for duration in milliseconds])
     ]
 
 
@@ -25,29 +25,25 @@ def bars(*milliseconds):
         ((), []),
         ((5.0,), [(0, 100)]),
         ((25.0, 75.0), [(0, 25), (25, 75)]),
-        ((50.0, 0.0, 50.0), [(0, 50), (50, NARROWEST), (50, 50)]),
-        ((100.0, 0.0), [(0, 100), (100 - NARROWEST, NARROWEST)]),
-        ((0.0, 0.0), [(0, NARROWEST), (0, NARROWEST)]),
+        ((50.0, 0.0, 50.0), [(0, 50), (50, MIN_BAR_WIDTH), (50, 50)]),
+        ((100.0, 0.0), [(0, 100), (100 - MIN_BAR_WIDTH, MIN_BAR_WIDTH)]),
+        ((0.0, 0.0), [(0, MIN_BAR_WIDTH), (0, MIN_BAR_WIDTH)]),
     ],
 )
-def test_each_bar_begins_where_the_one_before_ends_and_none_is_too_narrow_to_see(
-    milliseconds, placed
-):
+def test_bar_starts_where_the_previous_bar_ends_and_is_never_too_narrow(milliseconds, placed):
     assert bars(*milliseconds) == placed
 
 
 @given(st.lists(st.floats(0, 1e9, allow_subnormal=False), max_size=9))
-def test_no_bar_leaves_the_line(milliseconds):
+def test_no_bar_exceeds_the_waterfall(milliseconds):
     for start, length in bars(*milliseconds):
         assert start >= 0
-        assert length >= NARROWEST
+        assert length >= MIN_BAR_WIDTH
         assert start + length <= 100.02
 
 
 @pytest.mark.parametrize(("status", "signs"), [(200, "✓✓✓✓✓✓"), (404, "✓✓✓✓✓✗")])
-def test_the_waterfall_of_a_test_says_without_colour_what_went_wrong(
-    client, receiver, status, signs
-):
+def test_waterfall_of_a_test_marks_the_failed_stage_without_color(client, receiver, status, signs):
     receiver.script = reply(status)
     page = client.post("/channels/new/test", form_of(receiver.url)).text
     table = re.search(r'<table class="stages">.*?</table>', page, re.DOTALL)[0]

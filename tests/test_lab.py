@@ -1,4 +1,4 @@
-"""The lab: what its address takes from whom, how it answers, what its page shows, and what may be sent to it unasked."""
+"""Lab: receiving address, responses, page, and the loopback address that needs no permission."""
 
 import ipaddress
 import json
@@ -15,64 +15,64 @@ from config import Config
 from delivery.guard import exchange, lab, sockets
 from delivery.settings import Settings
 from models import Fact, LabRequest
-from web.lab import KEPT
+from web.lab import MAX_REQUESTS
 from web.services import Services
 
-NOBODY = {"Host": "elsewhere.example", "Sec-Fetch-Site": "cross-site"}
+ANONYMOUS = {"Host": "elsewhere.example", "Sec-Fetch-Site": "cross-site"}
 
 
 @pytest.fixture
 def own(app):
-    """The lab's address, as this app knows it."""
+    """Return the lab's address."""
     return app.extensions["tocsin"].policy.lab
 
 
 @pytest.fixture
 def post(app, own):
-    """Posts to the lab's address as a sender does, who is nobody."""
+    """Return a function that posts to the lab's address without signing in."""
 
     def post(body=b"{}", path=own.path, method="POST", **headers):
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
         return app.test_client(use_cookies=False).open(
-            path, method=method, data=body, headers={**NOBODY, **given}
+            path, method=method, data=body, headers={**ANONYMOUS, **headers}
         )
 
     return post
 
 
-def answering(client, answer):
-    """Tells the lab how to answer."""
+def select_response(client, answer):
+    """Select the lab's response."""
     assert client.post("/lab", {"answer": answer}).status_code == 303
 
 
 # --- the receiving address ---------------------------------------------------------------------------------------------
 
 
-def test_the_address_is_made_once_and_cannot_be_guessed(config, app, own):
+def test_address_is_generated_once_and_is_random(config, app, own):
     assert re.fullmatch(r"http://127\.0\.0\.1:8000/lab/in/[0-9a-f]{32}", own.url)
     assert lab.address(config) == own
     assert Fact.select().where(Fact.name == "lab").count() == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH"])
-def test_anybody_who_knows_the_address_gets_200_whatever_the_method(post, method):
+def test_every_method_of_a_channel_is_received_without_signing_in(post, method):
     assert post(method=method).status_code == 200
     assert LabRequest.get().method == method
 
 
-def test_methods_that_no_channel_has_are_refused(post):
+def test_other_methods_are_refused(post):
     assert post(method="DELETE").status_code == 405
 
 
 @pytest.mark.parametrize(
     "path", ["/lab/in/1", "/lab/in/é", "/lab/in/%00", "/lab/in/%ff", "/lab/in/", "/lab/in/a/b"]
 )
-def test_another_address_is_unknown_to_everybody(client, post, path):
+def test_other_addresses_are_not_found(client, post, path):
     assert (post(path=path).status_code, client.get(path).status_code) == (404, 404)
     assert not LabRequest.select().count()
 
 
-def test_it_keeps_what_came_and_of_credentials_the_end_alone(post):
+def test_request_is_stored_and_credentials_are_masked(post):
     body = '{"überall": true}'.encode()
     post(
         body,
@@ -89,66 +89,64 @@ def test_it_keeps_what_came_and_of_credentials_the_end_alone(post):
     assert "s3cr3t" not in row.headers
 
 
-def test_of_a_long_body_it_keeps_64_kilobytes(post):
+def test_stored_body_is_truncated_to_64_kib(post):
     assert post(b"a" * 300_000).status_code == 200
     assert LabRequest.get().body == "a" * 65_536
 
 
-def test_it_keeps_the_latest_fifty(post):
-    for number in range(KEPT + 3):
+def test_only_the_latest_50_requests_are_stored(post):
+    for number in range(MAX_REQUESTS + 3):
         post(str(number).encode())
     bodies = [row.body for row in LabRequest.select().order_by(LabRequest.id)]
-    assert bodies == [str(number) for number in range(3, KEPT + 3)]
+    assert bodies == [str(number) for number in range(3, MAX_REQUESTS + 3)]
 
 
-def test_a_sender_is_never_slowed_down(app, post, monkeypatch):
+def test_senders_are_not_rate_limited(app, post, monkeypatch):
     monkeypatch.setattr("web.auth.access.time.monotonic", lambda: 1000.0)
-    monkeypatch.setattr("web.lab._store", lambda *_: None)
+    monkeypatch.setattr("web.lab._respond", lambda *_: "")
     assert {post().status_code for _ in range(310)} == {200}
 
 
-def test_it_says_500_when_it_is_told_to(client, post):
-    answering(client, "500")
+def test_selected_response_500_is_sent(client, post):
+    select_response(client, "500")
     assert post().status_code == 500
     assert LabRequest.get().answered == 500
 
 
-def test_it_answers_slowly_when_it_is_told_to(client, post, monkeypatch):
-    waits = []
-    monkeypatch.setattr("web.lab.time.sleep", waits.append)
-    answering(client, "slow")
+def test_selected_slow_response_waits_five_seconds(client, post, monkeypatch):
+    delays = []
+    monkeypatch.setattr("web.lab.time.sleep", delays.append)
+    select_response(client, "slow")
     assert [post().status_code for _ in range(4)] == [200] * 4
-    assert waits == [5.0] * 4
+    assert delays == [5.0] * 4
 
 
-def test_only_two_may_wait_at_a_time_and_the_next_one_is_sent_away_at_once(
-    client, post, monkeypatch
-):
-    within = []
-    monkeypatch.setattr("web.lab.time.sleep", lambda _: within.append(post().status_code))
-    answering(client, "slow")
+def test_third_concurrent_slow_response_is_refused_immediately(client, post, monkeypatch):
+    statuses = []
+    monkeypatch.setattr("web.lab.time.sleep", lambda _: statuses.append(post().status_code))
+    select_response(client, "slow")
     assert post().status_code == 200
-    assert within == [503, 200]
+    assert statuses == [503, 200]
     assert [row.answered for row in LabRequest.select().order_by(LabRequest.id)] == [200, 200, 503]
 
 
-def test_with_two_threads_only_one_may_wait(config, app):
-    waits = Services.of(replace(config, threads=2)).slow_response_slots
-    assert [waits.acquire(blocking=False) for _ in range(2)] == [True, False]
+def test_two_threads_leave_one_slow_response_slot(config, app):
+    slots = Services.of(replace(config, threads=2)).slow_response_slots
+    assert [slots.acquire(blocking=False) for _ in range(2)] == [True, False]
 
 
-def test_a_wait_that_breaks_off_gives_its_place_back(client, post, monkeypatch):
+def test_interrupted_slow_response_releases_its_slot(client, post, monkeypatch):
     def broken(_seconds):
         raise OperationalError("disk I/O error")
 
     monkeypatch.setattr("web.lab.time.sleep", broken)
-    answering(client, "slow")
+    select_response(client, "slow")
     assert [post().status_code for _ in range(3)] == [503] * 3
     monkeypatch.setattr("web.lab.time.sleep", lambda _: None)
     assert post().status_code == 200
 
 
-def test_an_answer_that_nobody_can_have_chosen_is_200(app, post):
+def test_unknown_stored_response_becomes_200(app, post):
     Fact.create(name="lab answers", value="nonsense")
     assert post().status_code == 200
 
@@ -156,7 +154,7 @@ def test_an_answer_that_nobody_can_have_chosen_is_200(app, post):
 # --- the page ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_shows_address_answers_and_what_came_in(client, post, own):
+def test_page_shows_address_responses_and_received_requests(client, post, own):
     post(b'{"name": "Disk full"}', Webhook_Id="msg_7", X_Delivery_Attempt="3")
     page = client.get("/lab").text
     assert f'value="{own.url}"' in page
@@ -164,7 +162,7 @@ def test_the_page_shows_address_answers_and_what_came_in(client, post, own):
     for text in (
         "POST at 20",
         "attempt 3",
-        "answered 200",
+        "responded 200",
         "Webhook-Id: msg_7",
         "{&#34;name&#34;: &#34;Disk full&#34;}",
     ):
@@ -180,9 +178,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_is_shown_escaped(client, post, text):
-    octets = text.encode("latin-1", "replace")
-    assert post(octets, X_Text=octets.decode("latin-1")).status_code == 200
+def test_hostile_text_is_escaped(client, post, text):
+    raw = text.encode("latin-1", "replace")
+    assert post(raw, X_Text=raw.decode("latin-1")).status_code == 200
     post(text.encode())
     page = client.get("/lab").text
     assert "<script>alert" not in page
@@ -190,28 +188,28 @@ def test_hostile_text_is_shown_escaped(client, post, text):
 
 
 @pytest.mark.parametrize("headers", ["", "nonsense", "{}", "[1]", '[["a"]]', "null", '{"a": 1}'])
-def test_a_damaged_row_is_shown_without_its_headers(client, headers):
+def test_damaged_row_is_shown_without_headers(client, headers):
     LabRequest.create(at=2**60, method="POST", headers=headers, body="whole", answered=200)
     page = client.get("/lab")
     assert (page.status_code, "whole" in page.text) == (200, True)
 
 
-def test_what_came_in_can_be_forgotten(client, post):
+def test_received_requests_can_be_cleared(client, post):
     post()
     assert client.post("/lab/forget").status_code == 303
-    assert "Nothing came in yet" in client.get("/lab").text
+    assert "No requests yet" in client.get("/lab").text
 
 
 @pytest.mark.parametrize("answer", ["", "404", "SLOW"])
-def test_an_answer_that_it_does_not_have_is_refused(client, post, answer):
+def test_unknown_response_cannot_be_selected(client, post, answer):
     assert client.post("/lab", {"answer": answer}).status_code == 422
     assert post().status_code == 200
 
 
-def test_a_viewer_may_look_and_gets_neither_the_address_nor_a_button(viewer, post, own):
-    post(b"came in")
+def test_viewer_sees_requests_but_neither_address_nor_buttons(viewer, post, own):
+    post(b"request body")
     page = viewer.get("/lab").text
-    assert "came in" in page
+    assert "request body" in page
     assert own.path not in page
     assert "/lab/forget" not in page
     assert [
@@ -220,7 +218,7 @@ def test_a_viewer_may_look_and_gets_neither_the_address_nor_a_button(viewer, pos
     assert (post().status_code, LabRequest.select().count()) == (200, 2)
 
 
-def test_a_channel_for_it_is_one_click_away(client, own):
+def test_link_creates_a_channel_for_the_lab(client, own):
     link = re.search(r'href="(/channels/new[^"]+)"', client.get("/lab").text)[1].replace(
         "&amp;", "&"
     )
@@ -231,14 +229,14 @@ def test_a_channel_for_it_is_one_click_away(client, own):
 @pytest.mark.parametrize(
     "url", ["https://elsewhere.example/", "", "http://127.0.0.1:8000/lab/in/1"]
 )
-def test_a_link_fills_in_no_other_url(client, url):
+def test_link_fills_in_no_other_url(client, url):
     page = client.get("/channels/new", query_string={"kind": "webhook", "url": url})
     assert fields_in(page.text)["url"] == ""
 
 
-# --- the one address inside that needs no permission -------------------------------------------------------------------
+# --- address policy ----------------------------------------------------------------------
 
-R = "/lab/in/<random>"  # where the random part goes
+R = "/lab/in/<random>"  # <random> is replaced by the random part
 
 OURS = [
     *(
@@ -325,67 +323,69 @@ NEAR_MISSES = [
 
 
 @pytest.fixture
-def judged(app, monkeypatch):
-    """How a URL is judged where Tocsin is bound so: what the form says, and the addresses that a connect may go to."""
+def lab_policy(app, monkeypatch):
+    """Return a function for the policy of a bind address, and the URL with the lab's random part."""
     monkeypatch.setattr(sockets, "resolve", _resolved)
 
-    def judged(bind, url):
+    def lab_policy(bind, url):
         config = Config.from_env({"TOCSIN_BIND": bind, "TOCSIN_DATA_DIR": "/nowhere"})
         own = lab.address(config)
         random = own.path.removeprefix("/lab/in/")
         url = url.replace("<random>", random).replace("<upper>", random.upper())
         return exchange.Policy(lab=own), url
 
-    return judged
+    return lab_policy
 
 
 def _resolved(_exchange):
-    """Every name leads to this machine."""
-    return [ipaddress.ip_address(one) for one in ("::1", "127.0.0.1")]
+    """Resolve every name to this machine."""
+    return [ipaddress.ip_address(address) for address in ("::1", "127.0.0.1")]
 
 
 def connects_to(policy, url):
-    """The addresses that a connect may go to; a refusal is raised."""
-    trial = exchange.Exchange(Settings(url=url).target, policy, 5.0)
-    return [str(address) for _, address in sockets._judged(trial)]
+    """Return the addresses that may be connected to.
+
+    Raises:
+        ExchangeError: the policy blocks the URL.
+    """
+    attempt = exchange.Exchange(Settings(url=url).target, policy, 5.0)
+    return [str(address) for _, address in sockets._judged(attempt)]
 
 
-def said_by_the_form(app, client, monkeypatch, policy, url):
+def form_message(app, client, monkeypatch, policy, url):
     monkeypatch.setitem(app.extensions, "tocsin", replace(app.extensions["tocsin"], policy=policy))
     return client.post("/channels/new/validate/url", form_of(url)).text
 
 
 @pytest.mark.parametrize(("bind", "url"), OURS)
-def test_our_own_address_needs_no_permission(app, client, monkeypatch, judged, bind, url):
-    policy, url = judged(bind, url)
-    assert said_by_the_form(app, client, monkeypatch, policy, url) == ""
+def test_lab_address_needs_no_permission(app, client, monkeypatch, lab_policy, bind, url):
+    policy, url = lab_policy(bind, url)
+    assert form_message(app, client, monkeypatch, policy, url) == ""
     reached = connects_to(policy, url)
     assert set(reached) <= {"127.0.0.1", "::1", "0.0.0.0", "192.168.7.7"}
     assert ("::1" in reached) <= (bind.startswith("[") or "lan" in bind)
 
 
 @pytest.mark.parametrize(("bind", "url"), NEAR_MISSES)
-def test_whatever_is_nearly_our_own_address_stays_refused(
-    app, client, monkeypatch, judged, bind, url
-):
-    policy, url = judged(bind, url)
+def test_similar_addresses_stay_blocked(app, client, monkeypatch, lab_policy, bind, url):
+    policy, url = lab_policy(bind, url)
     target = Settings(url=url).target
-    if target is None or target.address or "localhost" in target.host:  # a form looks no name up
-        assert said_by_the_form(app, client, monkeypatch, policy, url)
+    if target is None or target.address or "localhost" in target.host:  # the form resolves no names
+        assert form_message(app, client, monkeypatch, policy, url)
     if target is not None:
         with pytest.raises(exchange.ExchangeError) as caught:
             connects_to(policy, url)
         assert caught.value.reason == "blocked_address"
 
 
-def test_the_address_comes_without_its_random_part_in_a_trace(own):
+def test_repr_of_the_lab_endpoint_hides_its_random_part(own):
     assert own.path not in repr(own)
 
 
-# --- the whole way -----------------------------------------------------------------------------------------------------
+# --- end to end ----------------------------------------------------------------------
 
 
-def test_a_first_test_runs_without_any_permission(tmp_path):
+def test_first_test_send_to_the_lab_needs_no_permission(tmp_path):
     server = Live(tmp_path, TOCSIN_ALLOW_NETWORKS="")
     try:
         server.ready()
@@ -410,6 +410,6 @@ def test_a_first_test_runs_without_any_permission(tmp_path):
             "TOCSIN_ALLOW_NETWORKS" in message_at(refused.text, "url"),
         ) == (422, True)
         assert len(re.findall("Webhook-Id: ", person.get(f"{server.url}/lab", timeout=5).text)) == 2
-        person.close()  # an idle connection would hold up the end
+        person.close()  # an idle connection would delay the shutdown
     finally:
         assert server.stop() == 0

@@ -1,42 +1,63 @@
-"""How pages spell times and durations, and place them on a line."""
+"""Formats of times and durations in pages, and the geometry of the waterfall."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from clock import DAY, HOUR, MINUTE
 from delivery.alerts.alert import rfc3339
 from delivery.outcome import StageResult
 
-NARROWEST = 0.8  # percent: a bar that is shorter could not be seen
+MIN_BAR_WIDTH = 0.8  # percent; a narrower bar is invisible
 
-_STEPS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"))
+_UNITS = ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"))
+
+
+class Bar(NamedTuple):
+    """Bar of a stage in the waterfall, in percent of the whole exchange."""
+
+    stage: StageResult
+    start: float
+    width: float
 
 
 def ago(then: int, now: int) -> str:
-    """`3 minutes ago`, of two times in milliseconds."""
-    for length, name in _STEPS:
+    """Return `3 minutes ago` for two times in milliseconds."""
+    for length, unit in _UNITS:
         count = (now - then) // length
-        if count >= 1:
-            return f"{count} {name}{'s' if count > 1 else ''} ago"
+        if count == 1:
+            return f"1 {unit} ago"
+        if count > 1:
+            return f"{count} {unit}s ago"
     return "just now"
 
 
-def moment(then: int) -> str:
-    """`2026-03-02 09:15 UTC`."""
-    return f"{rfc3339(then)[:16].replace('T', ' ')} UTC"
+def moment(time: int) -> str:
+    """Return `2026-03-02 09:15 UTC`."""
+    return f"{rfc3339(time)[:16].replace('T', ' ')} UTC"
+
+
+def second(time: int) -> str:
+    """Return `2026-03-02 09:15:07 UTC`."""
+    return f"{rfc3339(time)[:19].replace('T', ' ')} UTC"
 
 
 def duration(milliseconds: float) -> str:
-    """`0.4 ms`, `12 ms`, `2.0 s`: as many digits as mean something."""
+    """Return `0.4 ms`, `12 ms` or `2.0 s`."""
     if milliseconds >= 1000:
         return f"{milliseconds / 1000:.1f} s"
-    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
+    if milliseconds >= 10:
+        return f"{milliseconds:.0f} ms"
+    return f"{milliseconds:.1f} ms"
 
 
-def waterfall(stages: Sequence[StageResult]) -> list[tuple[StageResult, float, float]]:
-    """Each stage with where its bar begins and how long it is, in percent of all of them together."""
-    whole = sum(stage.milliseconds for stage in stages) or 1.0
-    rows, before = [], 0.0
+def waterfall(stages: Sequence[StageResult]) -> list[Bar]:
+    """Return the bar of each stage; a bar begins where the previous stage ended."""
+    percent = 100 / (sum(stage.milliseconds for stage in stages) or 1)
+    elapsed = 0.0
+    bars = []
     for stage in stages:
-        length = max(NARROWEST, stage.milliseconds / whole * 100)
-        rows.append((stage, round(min(before / whole * 100, 100 - length), 2), round(length, 2)))
-        before += stage.milliseconds
-    return rows
+        width = max(MIN_BAR_WIDTH, stage.milliseconds * percent)
+        start = min(elapsed * percent, 100 - width)
+        bars.append(Bar(stage, round(start, 2), round(width, 2)))
+        elapsed += stage.milliseconds
+    return bars

@@ -1,4 +1,4 @@
-"""The lab: a receiver of Tocsin's own, so that a first delivery needs nobody else. It answers as it is told to."""
+"""The lab: a built-in receiver for trying out channels, with a selectable response."""
 
 import contextlib
 import hmac
@@ -6,116 +6,117 @@ import json
 import time
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from werkzeug.datastructures import Headers
 
 from clock import now_ms
 from database import relaxed_durability
-from delivery.alerts.alert import rfc3339
 from models import Fact, LabRequest, db
 from web.services import services
 
 bp = Blueprint("lab", __name__)
 
-ANSWERS = {"200": "200, at once", "500": "500, at once", "slow": "200, after five seconds"}
+RESPONSES = {"200": "200 immediately", "500": "500 immediately", "slow": "200 after 5 seconds"}
 SLOW_SECONDS = 5.0
-MOST_BYTES, KEPT = 64 * 1024, 50
-# A browser that opens the address shows the cookie that it is signed in with.
+MAX_BODY_BYTES = 64 * 1024
+MAX_REQUESTS = 50
+_SETTING = "lab answers"  # name of the row in table `fact`
+# A browser that opens the address sends its session cookie.
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie")
 
 
 @bp.route("/lab/in/<random>", methods=["GET", "POST", "PUT", "PATCH"])
 def receive(random: str) -> Response:
-    """The receiving address, for anybody who knows it: keeps what comes, and answers as chosen."""
-    if not hmac.compare_digest(f"/lab/in/{random}".encode(), services().policy.lab.path.encode()):
-        return _said(404, "There is no such receiving address here.")
-    body = request.stream.read(MOST_BYTES)
-    while request.stream.read(
-        MOST_BYTES
-    ):  # a connection that is closed on unread bytes is reset, and the answer with it
+    """Store a request and send the selected response. No sign-in is required."""
+    path = services().policy.lab.path
+    if not hmac.compare_digest(f"/lab/in/{random}".encode(), path.encode()):
+        return Response("There is no such receiving address here.\n", 404, mimetype="text/plain")
+    body = request.stream.read(MAX_BODY_BYTES)
+    # Closing a connection with unread bytes resets it, and the response is lost.
+    while request.stream.read(MAX_BODY_BYTES):
         pass
-    chosen = _chosen()
-    if chosen == "slow":
-        return _slowly(body)
-    _store(body, int(chosen))
-    return _said(int(chosen), f"The lab answers {chosen}, as it was told to.")
+    selected = _selected_response()
+    if selected == "slow":
+        return _respond_slowly(body)
+    return _respond(body, int(selected), f"The lab is set to respond with {selected}.")
 
 
-def _slowly(body: bytes) -> Response:
-    """A few may wait at a time; the other threads are for pages."""
-    waits = services().slow_response_slots
-    if not waits.acquire(blocking=False):
-        _store(body, 503)
-        return _said(503, "The lab keeps others waiting already.")
+def _respond_slowly(body: bytes) -> Response:
+    """Respond after a delay; with 503 if too many requests are waiting, which pages need."""
+    slots = services().slow_response_slots
+    if not slots.acquire(blocking=False):
+        return _respond(body, 503, "The lab is sending as many slow responses as it can.")
     try:
-        _store(body, 200)
+        response = _respond(body, 200, "The lab is set to respond slowly.")
         time.sleep(SLOW_SECONDS)
+        return response
     finally:
-        waits.release()
-    return _said(200, "The lab answers slowly, as it was told to.")
+        slots.release()
 
 
-def _said(status: int, words: str) -> Response:
-    return Response(words + "\n", status, mimetype="text/plain")
-
-
-def _store(body: bytes, status: int) -> None:
-    """Keeps a request, and of the older ones the latest. It is a receiver's log: a power cut may take the end of it."""
-    headers = [
-        (name, _masked(value) if name.lower() in _CREDENTIALS else value)
-        for name, value in request.headers
-    ]
-    row = {
-        "at": now_ms(),
-        "method": request.method,
-        "answered": status,
-        "body": body.decode(errors="replace"),
-    }
+def _respond(body: bytes, status: int, message: str) -> Response:
+    """Store the request, delete the oldest beyond `MAX_REQUESTS`, and return the response."""
+    headers = [(name, _mask(name, value)) for name, value in request.headers]
     with relaxed_durability(), db.atomic():
-        stored = LabRequest.create(headers=json.dumps(headers), **row)
-        LabRequest.delete().where(LabRequest.id <= stored.id - KEPT).execute()
+        stored = LabRequest.create(
+            at=now_ms(),
+            method=request.method,
+            headers=json.dumps(headers),
+            body=body.decode(errors="replace"),
+            answered=status,
+        )
+        LabRequest.delete().where(LabRequest.id <= stored.id - MAX_REQUESTS).execute()
+    return Response(f"{message}\n", status, mimetype="text/plain")
 
 
-def _masked(value: str) -> str:
-    return f"…{value[-4:]}"
+def _mask(name: str, value: str) -> str:
+    if name.lower() in _CREDENTIALS:
+        return f"…{value[-4:]}"
+    return value
 
 
-def _chosen() -> str:
-    fact = Fact.get_or_none(Fact.name == "lab answers")
-    return fact.value if fact and fact.value in ANSWERS else "200"
+def _selected_response() -> str:
+    setting = Fact.get_or_none(Fact.name == _SETTING)
+    if setting and setting.value in RESPONSES:
+        return setting.value
+    return "200"
 
 
 @bp.get("/lab")
 def index():
-    """The address to copy, the answers to choose from, and what came in last."""
-    latest = [_shown(row) for row in LabRequest.select().order_by(LabRequest.id.desc()).limit(KEPT)]
-    address = services().policy.lab.url
+    """Show the receiving address, the responses to select from and the latest requests."""
+    latest = LabRequest.select().order_by(LabRequest.id.desc()).limit(MAX_REQUESTS)
     return render_template(
-        "lab/index.html", address=address, answers=ANSWERS, chosen=_chosen(), latest=latest
+        "lab/index.html",
+        address=services().policy.lab.url,
+        responses=RESPONSES,
+        selected=_selected_response(),
+        requests=latest,
+        parse_headers=_parse_headers,
     )
 
 
-def _shown(row: LabRequest) -> dict:
-    headers: list[tuple[str, str]] = []
-    with contextlib.suppress(ValueError, TypeError):  # a damaged row
-        headers = [(str(name), str(value)) for name, value in json.loads(row.headers)]
-    named = {name.lower(): value for name, value in headers}
-    said = {"message": named.get("webhook-id", ""), "attempt": named.get("x-delivery-attempt", "")}
-    return {"row": row, "at": rfc3339(row.at)[:19].replace("T", " "), "headers": headers, **said}
+def _parse_headers(text: str) -> Headers:
+    """Return the headers that a row stores as JSON; none if the row is damaged."""
+    headers = Headers()
+    with contextlib.suppress(ValueError, TypeError):
+        headers.extend(json.loads(text))
+    return headers
 
 
 @bp.post("/lab")
-def choose():
-    """Says how the lab is to answer from now on."""
-    answer = request.form.get("answer", "")
-    if answer not in ANSWERS:
-        abort(422, "Choose one of the answers.")
-    Fact.replace(name="lab answers", value=answer).execute()
-    flash(f"The lab answers {ANSWERS[answer]}.")
+def select_response():
+    """Select the response that the lab sends from now on."""
+    response = request.form.get("answer", "")
+    if response not in RESPONSES:
+        abort(422, "Select one of the responses.")
+    Fact.replace(name=_SETTING, value=response).execute()
+    flash(f"The lab responds with {RESPONSES[response]}.")
     return redirect(url_for("lab.index"), 303)
 
 
 @bp.post("/lab/forget")
-def forget():
-    """Forgets what came in."""
+def clear():
+    """Delete the received requests."""
     LabRequest.delete().execute()
-    flash("The lab has forgotten what came in.")
+    flash("The received requests were deleted.")
     return redirect(url_for("lab.index"), 303)

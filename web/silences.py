@@ -1,113 +1,123 @@
-"""Silences: alerts that their matchers match are told to nobody until a time."""
+"""Silences: Tocsin sends no notifications for alerts that an active silence matches."""
 
 import re
+from collections import Counter
+from typing import Any
 
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
+from peewee import SQL, fn
 from wtforms import Form, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
 from clock import HOUR, now_ms
 from delivery.alerts.matchers import parse
 from delivery.redaction import BLANK_LETTERS
-from models import LARGEST_ID, DeliveryState, Silence, db
+from models import LARGEST_ID, Delivery, DeliveryState, Silence
 from web.channels.fields import said_as_message
 
 bp = Blueprint("silences", __name__, url_prefix="/silences")
 
-ENDED_SHOWN = 50
-_HELD_BACK = """
-    SELECT substr(cause, 1, instr(cause, ':') - 1) AS silence, count(*) FROM delivery
-    WHERE state = ? AND cause LIKE 'Silence %:%' GROUP BY silence"""
-LEAST_HOURS, MOST_HOURS, LONGEST_REASON = 0.1, 8760, 300
+MAX_EXPIRED = 50
+MIN_HOURS = 0.1
+MAX_HOURS = 8760
+DEFAULT_HOURS = "2"
+MAX_COMMENT_LENGTH = 300
+_BLANKS = " ".join(BLANK_LETTERS)
 
 
 class SilenceForm(Form):
-    """A silence that is to begin now."""
+    """Form of a silence that starts now."""
 
-    matchers = TextAreaField("Which alerts", default="")
-    hours = StringField("For how many hours", default="2")
-    reason = StringField("Why", default="")
+    matchers = TextAreaField("Matchers", default="")
+    hours = StringField("Expires after (hours)", default=DEFAULT_HOURS)
+    reason = StringField("Comment", default="")
 
     @property
-    def milliseconds(self) -> int:
-        """How long a valid form says that it lasts."""
-        return round(float(self.hours.data.strip() or "2") * HOUR)
+    def duration(self) -> int:
+        """The milliseconds that the silence lasts."""
+        return round(float(self.hours.data.strip() or DEFAULT_HOURS) * HOUR)
 
     def validate_matchers(self, matchers):
         with said_as_message():
             if not parse(matchers.data):
                 raise ValidationError(
-                    'Write which alerts: severity="info". To silence everything, write alertname=~".*".'
+                    'Enter matchers such as severity="info". '
+                    'To silence every alert, enter alertname=~".*".'
                 )
 
     def validate_hours(self, hours):
-        text = hours.data.strip() or "2"
-        if not (
-            re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text, re.ASCII)
-            and LEAST_HOURS <= float(text) <= MOST_HOURS
-        ):
-            raise ValidationError(
-                f"Enter a number of hours from {LEAST_HOURS} to {MOST_HOURS} (a year), such as 2 or 0.5."
-            )
+        text = hours.data.strip() or DEFAULT_HOURS
+        is_number = re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text, re.ASCII)
+        if not is_number or not MIN_HOURS <= float(text) <= MAX_HOURS:
+            limits = f"from {MIN_HOURS} to {MAX_HOURS} (a year)"
+            raise ValidationError(f"Enter a number of hours {limits}, such as 2 or 0.5.")
 
     def validate_reason(self, reason):
         text = reason.data.strip()
-        escape_invisible = text.isprintable() and any(
-            one != " " and one not in BLANK_LETTERS for one in text
-        )
-        if not escape_invisible or len(text) > LONGEST_REASON:
+        visible = text.isprintable() and text.strip(_BLANKS)
+        if not visible or len(text) > MAX_COMMENT_LENGTH:
             raise ValidationError(
-                f"Write why, in 1 to {LONGEST_REASON} visible characters: others will wonder."
+                f"Enter a comment of 1 to {MAX_COMMENT_LENGTH} visible characters."
             )
 
 
 @bp.get("")
 def index():
-    """The silences: those that hold something back now, then the latest that have ended."""
-    return _page(SilenceForm())
+    """Show the active silences, then the latest expired ones."""
+    return _render(SilenceForm())
 
 
-def _page(form: SilenceForm, status: int = 200):
+def _render(form: SilenceForm, status: int = 200):
     now = now_ms()
-    active = Silence.select().where(Silence.until > now).order_by(Silence.until, Silence.id)
-    ended = (
-        Silence.select()
-        .where(Silence.until <= now)
-        .order_by(Silence.until.desc(), Silence.id.desc())
-    )
-    silences = [*active, *ended.limit(ENDED_SHOWN)]
+    active = Silence.select().where(Silence.until > now).order_by(Silence.until)
+    expired = Silence.select().where(Silence.until <= now).order_by(Silence.until.desc())
+    silences = [*active, *expired.limit(MAX_EXPIRED)]
     return render_template(
-        "silences/index.html", silences=silences, held=_held_back(), form=form, now=now
+        "silences/index.html", silences=silences, dropped=_count_dropped(), form=form, now=now
     ), status
 
 
-def _held_back() -> dict[str, int]:
-    """How many deliveries each silence has held back, by the beginning of their cause: `Silence 7`."""
-    return dict(db.execute_sql(_HELD_BACK, (DeliveryState.DROPPED,)).fetchall())
+def _count_dropped() -> Counter[str]:
+    """Return the number of deliveries that each silence dropped.
+
+    Their cause starts with the silence, such as `Silence 7: `.
+    """
+    counts: Counter[str] = Counter()
+    dropped = Delivery.select(Delivery.cause, fn.COUNT(SQL("1")))
+    dropped = dropped.where(Delivery.state == DeliveryState.DROPPED).group_by(Delivery.cause)
+    rows: Any = dropped.tuples()
+    for cause, count in rows:
+        counts[cause.partition(":")[0]] += count
+    return counts
 
 
 @bp.post("")
 def create():
-    """A new silence, from now on."""
-    form, now = SilenceForm(request.form), now_ms()
+    """Create a silence that starts now."""
+    form = SilenceForm(request.form)
     if not form.validate():
-        return _page(form, 422)
-    row = {
-        "matchers": form.matchers.data.strip(),
-        "reason": form.reason.data.strip(),
-        "made_by": g.person.name,
-    }
-    Silence.create(**row, created_at=now, until=now + form.milliseconds)
-    flash("Silenced: alerts that match are stored, and told to nobody.")
+        return _render(form, 422)
+    now = now_ms()
+    Silence.create(
+        matchers=form.matchers.data.strip(),
+        reason=form.reason.data.strip(),
+        made_by=g.person.name,
+        created_at=now,
+        until=now + form.duration,
+    )
+    flash("The silence is active: matching alerts are stored, and no notification is sent.")
     return redirect(url_for("silences.index"), 303)
 
 
 @bp.post("/<int:silence_id>/end")
 def end(silence_id: int):
-    """Ends a silence now."""
-    now, same = now_ms(), Silence.id == min(silence_id, LARGEST_ID)
-    if Silence.get_or_none(same) is None:
+    """Expire a silence now."""
+    now = now_ms()
+    silence = Silence.id == min(silence_id, LARGEST_ID)
+    if Silence.update(until=now).where(silence, Silence.until > now).execute():
+        flash("The silence has ended.")
+    elif Silence.select().where(silence).exists():
+        flash("The silence had already ended.")
+    else:
         abort(404, "There is no such silence.")
-    ended = Silence.update(until=now).where(same & (Silence.until > now)).execute()
-    flash("The silence has ended." if ended else "The silence had ended already.")
     return redirect(url_for("silences.index"), 303)

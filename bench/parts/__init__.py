@@ -1,6 +1,6 @@
-"""What the bench scripts share: a running Tocsin, a lean browser, a receiver in its own process, printed figures.
+"""Shared by the benchmarks: a running Tocsin, a minimal client, a receiver, printed figures.
 
-Whoever imports a part can import what is Tocsin's own and what its tests share, too.
+Importing this package makes Tocsin's modules and the helpers of its tests importable.
 """
 
 import sys

@@ -1,5 +1,6 @@
-"""Measures and prints: one figure a line, beside its target."""
+"""Measure durations and print figures with their targets, one a line."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -11,41 +12,47 @@ def figure(
     unit: str,
     target: float | None = None,
     places: int = 1,
-    least: bool = False,
+    at_least: bool = False,
 ) -> None:
-    """Prints a figure; `target` is the most that it may be, or the least where `least` is set."""
-    met = target is None or (value >= target if least else value <= target)
-    beside = (
-        ""
-        if target is None
-        else f" (target {'≥' if least else '≤'} {target:g} {unit})  {'ok' if met else 'MISSED'}"
-    )
-    print(f"{name}: {value:.{places}f} {unit}{beside}", flush=True)
+    """Print a figure and whether it meets its target.
+
+    The target is an upper limit; with `at_least` it is a lower limit.
+    """
+    line = f"{name}: {value:.{places}f} {unit}"
+    if target is not None:
+        met = value >= target if at_least else value <= target
+        sign = "≥" if at_least else "≤"
+        line += f" (target {sign} {target:g} {unit})  {'ok' if met else 'MISSED'}"
+    print(line, flush=True)
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The smallest value that at least `percent` of all do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+    """Return the smallest value that at least `percent` of the values do not exceed."""
+    rank = math.ceil(len(values) * percent / 100)
+    return sorted(values)[max(0, rank - 1)]
 
 
 def summary(values: Sequence[float], unit: str = "ms") -> str:
-    """The whole picture behind a p95."""
-    return f"n {len(values)}, p50 {statistics.median(values):.1f}, p99 {percentile(values, 99):.1f}, max {max(values):.1f} {unit}"
+    """Return count, median, p99 and maximum in one line."""
+    median = statistics.median(values)
+    p99 = percentile(values, 99)
+    return f"n {len(values)}, p50 {median:.1f}, p99 {p99:.1f}, max {max(values):.1f} {unit}"
 
 
-def steadily(request: Callable[[], object], every: float, count: int) -> list[float]:
-    """Runs `request` at fixed moments, `every` seconds apart; the milliseconds each took, from the moment it was due.
+def run_at_intervals(request: Callable[[], object], interval: float, count: int) -> list[float]:
+    """Return the milliseconds of each request, sent `interval` seconds apart.
 
-    A slow one makes the next ones late, and their wait counts: nothing is left out because the server was busy.
+    A request is measured from the time it is due. A slow request delays the next ones, and
+    their delay counts: nothing is left out because the server was busy.
     """
-    took, first = [], time.perf_counter() + every
+    durations = []
+    first = time.perf_counter() + interval
     for number in range(count):
-        due = first + number * every
-        late = time.perf_counter() >= due
-        if not late:
-            time.sleep(due - time.perf_counter())
-        began = due if late else time.perf_counter()
+        start = first + number * interval
+        delay = start - time.perf_counter()
+        if delay > 0:
+            time.sleep(delay)
+            start = time.perf_counter()
         request()
-        took.append((time.perf_counter() - began) * 1000)
-    return took
+        durations.append((time.perf_counter() - start) * 1000)
+    return durations

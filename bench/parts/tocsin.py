@@ -1,4 +1,4 @@
-"""Tocsin as `make run` starts it, on a free port and in a folder of its own, and a lean browser for its pages."""
+"""Start Tocsin as `make run` does, on a free port and with its own data folder."""
 
 import contextlib
 import os
@@ -38,14 +38,20 @@ FORM = {
     "headers-2-name": "X-Route-Key",
     "headers-2-value": "r0ute-4f9c2d7e81ab",
     "headers-2-secret": "1",
-    "payload": '{"team": "database", "runbook": "https://wiki.example.com/runbooks/db", "escalate": ["lead", "on call"]}',
+    "payload": (
+        '{"team": "database", "runbook": "https://wiki.example.com/runbooks/db", '
+        '"escalate": ["lead", "on call"]}'
+    ),
     "timeout": "5",
 }
 
 
 @contextlib.contextmanager
 def running(**environment):
-    """A Tocsin with a fresh data folder; whatever happens, it is stopped and its folder removed. A failure shows its log."""
+    """Yield a running Tocsin with a new data folder; print its log if the block fails.
+
+    Tocsin is stopped and its folder deleted in any case.
+    """
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         live = Live(Path(folder), **environment)
         try:
@@ -59,22 +65,22 @@ def running(**environment):
 
 
 def processes_of(parent: int) -> list[int]:
-    """The process and all that descend from it, the master first."""
-    found = [parent]
-    for pid in found:
+    """Return the ids of a process and its descendants, the process first."""
+    pids = [parent]
+    for pid in pids:
         with contextlib.suppress(OSError):
-            found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return found
+            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return pids
 
 
 def megabytes(pid: int) -> float:
-    """The resident memory of a process."""
+    """Return the resident memory of a process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
 def alive(pid: int) -> bool:
-    """Whether the process still runs; one that has ended and was not waited for does not."""
+    """Return True if a process runs; a zombie does not."""
     with contextlib.suppress(OSError):
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -82,68 +88,70 @@ def alive(pid: int) -> bool:
 
 
 class Browser:
-    """One person's kept connection, with the cookie. Nothing is parsed, so that what it measures is Tocsin's time."""
+    """Kept connection of one signed-in user.
+
+    Responses are not parsed, so that measured times are those of Tocsin.
+    """
 
     def __init__(self, port: int, cookie: str = "", token: str = ""):
-        self.port, self.cookie, self.token = port, cookie, token
+        self.port = port
+        self.cookie = cookie
+        self.token = token
         self._connection = HTTPConnection("127.0.0.1", port, timeout=40)
         if not cookie:
             self.sign_in()
 
     def sign_in(self, page: str = "") -> None:
-        """As the admin of a `Live`; `page` is the sign-in page where it was fetched before."""
+        """Sign in as the admin of a `Live`; `page` is the sign-in page if already loaded."""
         token = token_in(page or self.get("/login"))
         form = {"username": "admin", "password": PASSWORD, "csrf_token": token}
-        self.answer("/login", urlencode(form).encode(), 303)
+        self.submit("/login", urlencode(form).encode(), 303)
 
     def another(self) -> "Browser":
-        """The same person on a connection of its own."""
+        """Return the same user on a new connection."""
         return Browser(self.port, self.cookie, self.token)
 
     def close(self) -> None:
-        """Leaves."""
+        """Close the connection."""
         self._connection.close()
 
     def get(self, path: str, expect: int = 200) -> str:
-        """The page."""
-        return self._asked("GET", path, expect)[1]
+        """Return a page."""
+        return self._request("GET", path, expect)[1]
 
     def post(self, path: str, form: dict | None = None, expect: int = 200) -> str:
-        """The fragment that htmx gets, or where a save leads to."""
-        return self.answer(path, self.encoded(form or {}), expect)[1]
+        """Post a form; return the fragment, or the redirect's target."""
+        return self.submit(path, self.encoded(form or {}), expect)[1]
 
-    def answer(self, path: str, body: bytes, *expect: int) -> tuple[int, str]:
-        """Status and text of an encoded form's answer."""
-        return self._asked("POST", path, *expect, body=body)
+    def submit(self, path: str, body: bytes, *expect: int) -> tuple[int, str]:
+        """Post an encoded form; return status and text of the response."""
+        return self._request("POST", path, *expect, body=body)
 
     def encoded(self, form: dict) -> bytes:
-        """The form as it goes over the wire, with the CSRF token."""
+        """Return a form encoded with its CSRF token."""
         self.token = self.token or token_in(self.get("/account"))
         return urlencode({**form, "csrf_token": self.token}).encode()
 
     def create_channel(self, url: str, **fields: str) -> int:
-        """A channel with settings as a person would have them; its id."""
-        where = self.post("/channels", {**FORM, "url": url, **fields}, 303)
-        return int(where.split("/")[-2])
+        """Create a channel with typical settings; return its id."""
+        location = self.post("/channels", {**FORM, "url": url, **fields}, 303)
+        return int(location.split("/")[-2])
 
     def form_of(self, channel_id: int) -> dict:
-        """What a browser would post from the channel's edit page."""
+        """Return the form that a browser would post from a channel's edit page."""
         return fields_in(self.get(f"/channels/{channel_id}/edit"))
 
-    def _asked(
+    def _request(
         self, method: str, path: str, *expect: int, body: bytes | None = None
     ) -> tuple[int, str]:
-        headers = {
-            "Cookie": self.cookie,
-            "HX-Request": "true",
-            "Content-Type": "application/x-www-form-urlencoded",
-        }
-        self._connection.request(
-            method, path, body, headers if method == "POST" else {"Cookie": self.cookie}
-        )
+        headers = {"Cookie": self.cookie}
+        if method == "POST":
+            headers["HX-Request"] = "true"
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        self._connection.request(method, path, body, headers)
         response = self._connection.getresponse()
         text = response.read().decode()
         self.cookie = (response.getheader("Set-Cookie") or self.cookie).partition(";")[0]
         if response.status not in expect:
-            raise AssertionError(f"{method} {path} answered {response.status}: {text[:400]}")
+            raise AssertionError(f"{method} {path} returned {response.status}: {text[:400]}")
         return response.status, response.getheader("Location") or text

@@ -1,1 +1,1 @@
-"""The pages of deliveries and alerts."""
+"""Pages of deliveries and alerts."""

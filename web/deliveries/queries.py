@@ -1,153 +1,154 @@
-"""What the log's pages read, and how they say it. Every list is found in an index, however many deliveries there are."""
+"""Queries of the delivery pages.
 
-import contextlib
-import json
-from typing import Any
+Every list is found by an index, however many deliveries there are.
+"""
 
-from peewee import SQL, fn
+import math
+from typing import Any, NamedTuple
 
-from delivery.outcome import REASONS, StageResult, Verdict, status_hint
+import msgspec
+from peewee import SQL, ModelSelect, fn
+
+from delivery.outcome import REASONS, Actor, Reason, StageResult, Verdict, status_hint
 from models import LARGEST_ID, Alert, Attempt, Channel, Delivery, DeliveryState
 
-PAGE, MOST_COUNTED = 50, 1000
+PAGE_SIZE = 50
+MAX_COUNT = 1000
+MAX_ATTEMPTS = 100
 WAITING = "waiting"
-SAYS = {
-    DeliveryState.PENDING: "It has not arrived yet, and Tocsin goes on trying.",
-    DeliveryState.SENDING: "It is being sent just now.",
-    DeliveryState.HELD: "It is held until its channel delivers again: resume the channel, or mend and save it if it is failing.",
-    DeliveryState.DELIVERED: "The receiver has taken it.",
-    DeliveryState.ACCEPTED: "The receiver has queued it, and confirms nothing more.",
-    DeliveryState.FAILED: "It did not arrive, and is not tried again by itself.",
-    DeliveryState.SUPERSEDED: "Something newer about the same alert is told instead.",
-    DeliveryState.GIVEN_UP: "It is not tried again.",
-    DeliveryState.DROPPED: "A silence held it back: it is not sent.",
-    DeliveryState.PARKED: "It was put aside, and is not tried again by itself.",
-}
-STATES = {WAITING: (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.HELD)} | {
-    state: (state,) for state in SAYS
+STATE_FILTERS = {
+    WAITING: (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.HELD),
+    **{state.value: (state,) for state in DeliveryState},
 }
 PARKED_HINT = (
-    "This is a fault of Tocsin's: please report it, with the worker's log of that time. Change the channel's message and press "
-    "Now to try again, or give it up."
+    "This is a bug in Tocsin: please report it with the worker's log of that time. "
+    "Change the channel's message and select Retry now, or cancel the delivery."
 )
-OVER_HINT = "Find out from the receiver's log why it failed. Once it is well again, press Now."
-_COLUMNS = [
-    field for field in Delivery._meta.sorted_fields if field.name != "body"
-]  # it may be sealed, and large
+ENDED_HINT = (
+    "Read the receiver's log to find out why it failed. "
+    "When the receiver works again, select Retry now."
+)
+_NO_HINT = (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.SUPERSEDED)
+# A body may be encrypted, and large.
+_COLUMNS = [field for field in Delivery._meta.sorted_fields if field is not Delivery.body]
 
 
-def listed(states: tuple[str, ...], channel: int, alert: int, before: int) -> list[Delivery]:
-    """The deliveries that these filters leave (nothing: all), newest first: a page of them, and one more if there is one."""
-    ids = Delivery.select(Delivery.id).where(Delivery.id < (before or LARGEST_ID))
-    ids = ids.where(Delivery.channel == channel) if channel else ids
-    if states:
-        # Two indexes and no row: a channel's rows have bodies, and none of thousands may be in this state.
-        inside = Delivery.select(Delivery.id).where(Delivery.state << states)
-        ids = ids.where(Delivery.id << inside) if channel else ids.where(Delivery.state << states)
-    ids = ids.where(Delivery.alert == alert) if alert else ids
-    return list(rows_of(ids.order_by(Delivery.id.desc()).limit(PAGE + 1)))
+class DeliveryFilters(NamedTuple):
+    """Filters of the delivery list; an empty one selects every delivery."""
+
+    states: tuple[DeliveryState, ...] = ()
+    channel: int = 0
+    alert: int = 0
+    before: int = 0
 
 
-def rows_of(ids: Any) -> Any:
-    """The deliveries that a query of ids finds, newest first, with the names of alert and channel. No row is read before."""
-    rows = (
-        Delivery.select(*_COLUMNS, Alert.id, Alert.name, Channel.id, Channel.name)
-        .join(Alert)
-        .switch(Delivery)
-        .join(Channel)
-    )
-    return rows.where(Delivery.id << ids).order_by(Delivery.id.desc())
+class DeliveryRow(NamedTuple):
+    """A delivery with its alert and channel, and the reason for its state."""
+
+    delivery: Delivery
+    explanation: str
 
 
-def found(number: int) -> Delivery | None:
-    """One delivery with its whole alert, and its channel's name and state; or None."""
-    rows = Delivery.select(*_COLUMNS, Alert, Channel.id, Channel.name, Channel.state)
-    named = rows.join(Alert).switch(Delivery).join(Channel)
-    return named.where(Delivery.id == min(number, LARGEST_ID)).first()
+def find_deliveries(filters: DeliveryFilters, now: int) -> list[DeliveryRow]:
+    """Return a page of deliveries, newest first.
+
+    One delivery beyond `PAGE_SIZE` shows that there is another page.
+    """
+    return [DeliveryRow(delivery, explain(delivery, now)) for delivery in page_query(filters)]
 
 
-def counted(state: str) -> int:
-    """How many are in this state; no further than one beyond a thousand."""
-    return (
-        Delivery.select(SQL("1"))
-        .where(Delivery.state << STATES[state])
-        .limit(MOST_COUNTED + 1)
-        .count()
-    )
+def page_query(filters: DeliveryFilters) -> "ModelSelect[Delivery]":
+    """Return the query of a page of deliveries and one more."""
+    ids = Delivery.select(Delivery.id).where(Delivery.id < (filters.before or LARGEST_ID))
+    in_states = Delivery.state << filters.states
+    if filters.alert:
+        ids = ids.where(Delivery.alert == filters.alert)
+    if filters.channel:
+        ids = ids.where(Delivery.channel == filters.channel)
+        # Two indexes answer this together; reading a channel's rows would read their bodies.
+        in_states = Delivery.id << Delivery.select(Delivery.id).where(in_states)
+    if filters.states:
+        ids = ids.where(in_states)
+    page = ids.order_by(Delivery.id.desc()).limit(PAGE_SIZE + 1)
+    rows = _select(Alert.id, Alert.name, Channel.id, Channel.name).where(Delivery.id << page)
+    return rows.order_by(Delivery.id.desc())
 
 
-def last_said(deliveries: list[Delivery]) -> dict[int, str]:
-    """By the deliveries' ids, the sentence that the last attempt of each ended in."""
-    latest = (
-        Attempt.select(fn.MAX(Attempt.id))
-        .where(Attempt.delivery << deliveries)
-        .group_by(Attempt.delivery)
-    )
-    said: Any = Attempt.select(Attempt.delivery, Attempt.says).where(Attempt.id << latest)
-    return dict(said.tuples())
+def find_delivery(number: int) -> Delivery | None:
+    """Return a delivery with its alert and the name and state of its channel, or None."""
+    rows = _select(Alert, Channel.id, Channel.name, Channel.state)
+    return rows.where(Delivery.id == min(number, LARGEST_ID)).first()
 
 
-def made_by(alerts: list[Alert]) -> dict[int, int]:
-    """By the alerts' ids, how many deliveries each made."""
-    counts: Any = (
-        Delivery.select(Delivery.alert, fn.COUNT(SQL("1")))
-        .where(Delivery.alert << alerts)
-        .group_by(Delivery.alert)
-    )
-    return dict(counts.tuples())
+def _select(*columns: Any) -> "ModelSelect[Delivery]":
+    """Return a query of deliveries with these columns and the last attempt's message."""
+    attempts = Attempt.select(Attempt.says).where(Attempt.delivery == Delivery.id)
+    last_message = attempts.order_by(Attempt.id.desc()).limit(1).alias("last_message")
+    rows = Delivery.select(*_COLUMNS, last_message, *columns)
+    return rows.join_from(Delivery, Alert).join_from(Delivery, Channel)
 
 
-def standing(delivery: Delivery, said: str, now: int) -> str:
-    """Why a delivery is where it is: when the next attempt is due, the cause, and what the last attempt came to."""
-    seconds, begins = -((now - delivery.due_at) // 1000), ""
-    if delivery.state == DeliveryState.PENDING:
-        begins = (
-            f"Next attempt in {_length(seconds)}."
-            if seconds > 0
-            else "The next attempt is due now."
-        )
-    elif delivery.state == DeliveryState.SENDING:
-        begins = f"Attempt {delivery.attempts} is under way."
-    last = "" if said in delivery.cause else f"The last attempt: {said}"
-    return " ".join(filter(None, (begins, delivery.cause, last)))
+def latest_attempts(delivery: Delivery) -> list[Attempt]:
+    """Return the latest attempts of a delivery, oldest first."""
+    attempts = Attempt.select().where(Attempt.delivery == delivery)
+    return list(attempts.order_by(Attempt.id.desc()).limit(MAX_ATTEMPTS))[::-1]
 
 
-def _length(seconds: int) -> str:
-    return (
-        f"{seconds} s"
-        if seconds <= 120
-        else f"{seconds // 60} min"
-        if seconds <= 7200
-        else f"{seconds // 3600} h"
-    )
+def latest_alerts(limit: int) -> list[Alert]:
+    """Return the latest alerts, newest first, each with its `delivery_count`."""
+    count = Delivery.select(fn.COUNT(SQL("1"))).where(Delivery.alert == Alert.id)
+    return list(Alert.latest(limit).select_extend(count.alias("delivery_count")))
 
 
-def stages_of(text: str) -> tuple[StageResult, ...]:
-    """The stages of an attempt's row; none of a damaged one."""
-    with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        return tuple(
-            StageResult(one["name"], float(one["milliseconds"]), one["detail"], one["ok"])
-            for one in json.loads(text)
-        )
-    return ()
+def count_deliveries(state: str) -> int:
+    """Return the number of deliveries in a state, at most one more than `MAX_COUNT`."""
+    rows = Delivery.select(SQL("1")).where(Delivery.state << STATE_FILTERS[state])
+    return rows.limit(MAX_COUNT + 1).count()
 
 
-def hint_of(delivery: Delivery, attempt: Attempt | None) -> str:
-    """What to do about a delivery whose last attempt this is; nothing where there is nothing to do or no advice."""
+def explain(delivery: Delivery, now: int) -> str:
+    """Return when the next attempt is due, the cause of the state, and the last result."""
+    sentences = [_next_attempt(delivery, now), delivery.cause]
+    last_message = getattr(delivery, "last_message", None) or ""
+    if last_message not in delivery.cause:
+        sentences.append(f"Last attempt: {last_message}")
+    return " ".join(filter(None, sentences))
+
+
+def _next_attempt(delivery: Delivery, now: int) -> str:
+    if delivery.state == DeliveryState.SENDING:
+        return f"Attempt {delivery.attempts} is in progress."
+    if delivery.state != DeliveryState.PENDING:
+        return ""
+    seconds = math.ceil((delivery.due_at - now) / 1000)
+    if seconds <= 0:
+        return "The next attempt is due now."
+    if seconds <= 120:
+        return f"Next attempt in {seconds} s."
+    if seconds <= 7200:
+        return f"Next attempt in {seconds // 60} min."
+    return f"Next attempt in {seconds // 3600} h."
+
+
+def parse_stages(text: str) -> list[StageResult]:
+    """Return the stages that an attempt stores as JSON; none if the row is damaged."""
+    try:
+        return msgspec.json.decode(text, type=list[StageResult])
+    except (msgspec.MsgspecError, RecursionError):
+        return []
+
+
+def hint_for(delivery: Delivery, last_attempt: Attempt | None) -> str:
+    """Return what to do about a delivery, or an empty string."""
     if delivery.state == DeliveryState.PARKED:
         return PARKED_HINT
-    if (
-        attempt is None
-        or delivery.state
-        in (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.SUPERSEDED)
-        or attempt.actor == "proxy"
-    ):
+    if last_attempt is None or last_attempt.actor == Actor.PROXY or delivery.state in _NO_HINT:
         return ""
-    if attempt.reason == "http_status" and attempt.status:
-        # The table's words promise another attempt where one usually follows.
-        over = attempt.verdict == Verdict.RETRY and delivery.state in (
-            DeliveryState.FAILED,
-            DeliveryState.GIVEN_UP,
-        )
-        return OVER_HINT if over else status_hint(attempt.status)
-    return REASONS[attempt.reason].hint if attempt.reason in REASONS else ""
+    if last_attempt.reason != Reason.HTTP_STATUS or not last_attempt.status:
+        reason = REASONS.get(last_attempt.reason)
+        return reason.hint if reason else ""
+    # The hint of a status may promise another attempt.
+    ended = delivery.state in (DeliveryState.FAILED, DeliveryState.GIVEN_UP)
+    if ended and last_attempt.verdict == Verdict.RETRY:
+        return ENDED_HINT
+    return status_hint(last_attempt.status)

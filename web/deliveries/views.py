@@ -1,4 +1,4 @@
-"""The log of deliveries, one of them with its attempts, and the alerts that they tell of. What is done here the outbox does."""
+"""Pages of deliveries and alerts. `delivery.outbox` carries out every action."""
 
 import re
 
@@ -7,173 +7,154 @@ from werkzeug.wrappers import Response
 
 from clock import now_ms
 from delivery import outbox
-from delivery.alerts.alert import rfc3339
 from delivery.alerts.routing import alert_from_json
 from delivery.queue import wakeup
-from models import LARGEST_ID, Alert, Attempt, Channel, ChannelState, Delivery, DeliveryState
+from models import LARGEST_ID, Channel, ChannelState, Delivery, DeliveryState
 from web.deliveries import queries
 from web.services import services
 
 bp = Blueprint("deliveries", __name__)
 
-MOST_SHOWN = 100
-MOST_MINUTES = 720
-OFFERED = {
-    "now": (
+MAX_ALERTS = 100
+MAX_SNOOZE_MINUTES = 720
+_COUNTED_STATES = (queries.WAITING, DeliveryState.PARKED)
+_ACTION_STATES = {
+    "retry_now": (
         DeliveryState.PENDING,
         DeliveryState.FAILED,
         DeliveryState.GIVEN_UP,
         DeliveryState.PARKED,
     ),
-    "postpone": (DeliveryState.PENDING,),
-    "give-up": (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.PARKED),
+    "snooze": (DeliveryState.PENDING,),
+    "cancel": (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.PARKED),
 }
 
 
 @bp.get("/deliveries")
 def index():
-    """The log, newest first, a page at a time."""
-    asked = {
-        name: request.args[name]
-        for name in ("state", "channel", "alert", "before")
-        if request.args.get(name)
-    }
-    states = queries.STATES.get(asked.get("state", ""), ())
-    if "state" in asked and not states:
-        abort(404, "No delivery is ever in such a state.")
-    found, now = (
-        queries.listed(states, *(_number(asked, name) for name in ("channel", "alert", "before"))),
-        now_ms(),
+    """Show the deliveries, newest first, one page at a time."""
+    names = ("state", "channel", "alert", "before")
+    query = {name: request.args[name] for name in names if request.args.get(name)}
+    state = query.get("state", "")
+    if state and state not in queries.STATE_FILTERS:
+        abort(404, "There is no such delivery state.")
+    filters = queries.DeliveryFilters(
+        queries.STATE_FILTERS.get(state, ()),
+        _number(query, "channel"),
+        _number(query, "alert"),
+        _number(query, "before"),
     )
-    said = queries.last_said(found)
-    rows = [
-        (one, queries.standing(one, said.get(one.id, ""), now)) for one in found[: queries.PAGE]
-    ]
-    older = {**asked, "before": rows[-1][0].webhook_id} if len(found) > queries.PAGE else None
-    counts = {state: queries.counted(state) for state in (queries.WAITING, DeliveryState.PARKED)}
-    shown = {
-        "asked": asked,
-        "older": older,
-        "counts": counts,
-        "most": queries.MOST_COUNTED,
-        "states": queries.STATES,
-        "now": now,
-    }
+    now = now_ms()
+    rows = queries.find_deliveries(filters, now)
+    older = None
+    if len(rows) > queries.PAGE_SIZE:
+        rows.pop()
+        older = {**query, "before": rows[-1].delivery.webhook_id}
     return render_template(
-        "deliveries/index.html", rows=rows, channels=list(Channel.listed()), **shown
+        "deliveries/index.html",
+        query=query,
+        rows=rows,
+        older=older,
+        channels=list(Channel.listed()),
+        state_filters=queries.STATE_FILTERS,
+        counts={name: queries.count_deliveries(name) for name in _COUNTED_STATES},
+        max_count=queries.MAX_COUNT,
+        now=now,
     )
 
 
-def _number(asked: dict[str, str], name: str) -> int:
-    """The number in `7` and in `msg_7`; 0 when the address does not ask for one."""
-    found = re.fullmatch("(?:msg_)?([0-9]{1,19})", asked.get(name, "0"), re.ASCII)
-    return (
-        min(int(found[1]), LARGEST_ID)
-        if found
-        else abort(404, f"What the address gives as “{name}” is no number.")
-    )
+def _number(query: dict[str, str], name: str) -> int:
+    """Return the number in `7` or `msg_7`; 0 if the query has no such member."""
+    match = re.fullmatch("(?:msg_)?([0-9]{1,19})", query.get(name, "0"), re.ASCII)
+    if match is None:
+        abort(404, f"The value of “{name}” in the address is not a number.")
+    return min(int(match[1]), LARGEST_ID)
 
 
 @bp.get("/deliveries/msg_<int:number>")
-def one(number: int):
-    """One delivery: why it is where it is, its attempts, and the alert."""
-    delivery, now = _found(number), now_ms()
-    rows = list(
-        Attempt.select()
-        .where(Attempt.delivery == number)
-        .order_by(Attempt.id.desc())
-        .limit(MOST_SHOWN)
-    )
-    shown = {
-        "says": queries.SAYS.get(delivery.state, ""),
-        "why": queries.standing(delivery, rows[0].says if rows else "", now),
-        "hint": queries.hint_of(delivery, rows[0] if rows else None),
-        "attempts": [
-            {"row": row, "stages": queries.stages_of(row.stages), "milliseconds": row.milliseconds}
-            for row in rows[::-1]
-        ],
-        "offers": [action for action in OFFERED if _may(action, delivery)],
-    }
-    alert = alert_from_json(delivery.alert.body)
-    link = re.match(r"https?://\S", alert.url, re.IGNORECASE)  # anything else could be a script
-    return render_template(
-        "deliveries/one.html",
-        delivery=delivery,
-        alert=alert,
-        link=link,
-        most=MOST_SHOWN,
-        now=now,
-        **shown,
-    )
-
-
-def _found(number: int) -> Delivery:
-    return queries.found(number) or abort(
-        404, "There is no such delivery. Its channel may have been deleted, and its log with it."
-    )
-
-
-def _may(action: str, delivery: Delivery) -> bool:
-    """A paused channel gets nothing, whoever asks: who wants to send resumes it first."""
-    return delivery.state in OFFERED[action] and (
-        action != "now" or delivery.channel.state != ChannelState.PAUSED
-    )
-
-
-@bp.post("/deliveries/msg_<int:number>/now", defaults={"action": "now"})
-@bp.post("/deliveries/msg_<int:number>/postpone", defaults={"action": "postpone"})
-@bp.post("/deliveries/msg_<int:number>/give-up", defaults={"action": "give-up"})
-def act(number: int, action: str) -> Response:
-    """Makes it due now, puts it off or gives it up; says so where that cannot be done."""
-    delivery, typed = _found(number), request.form.get("minutes", "60").strip()
-    minutes = int(typed) if re.fullmatch("[0-9]{1,4}", typed, re.ASCII) else 0
-    if action == "postpone" and not 1 <= minutes <= MOST_MINUTES:
-        flash(f"Nothing was done: enter whole minutes, from 1 to {MOST_MINUTES}.", "bad")
-    elif words := _may(action, delivery) and _done(action, number, minutes):
-        flash(words)
-    else:
-        flash(_refusal(_found(number)), "bad")
-    return redirect(url_for("deliveries.one", number=number), 303)
-
-
-def _done(action: str, number: int, minutes: int) -> str:
-    """Does it, and says what was done; nothing when it could not be done any more."""
+def detail(number: int):
+    """Show a delivery: its state, its attempts and its alert."""
+    delivery = _load(number)
+    attempts = queries.latest_attempts(delivery)
     now = now_ms()
-    if action == "postpone":
-        return (
-            f"The next attempt is put off by {minutes} minutes."
-            if outbox.snooze(number, minutes, now)
-            else ""
-        )
-    if action == "give-up":
-        return (
-            "It is given up, and not tried again by itself."
-            if outbox.cancel(number, g.person.name, now)
-            else ""
-        )
-    if not outbox.retry_now(number, now):
-        return ""
-    wakeup.notify(services().config.data_dir)
-    return "It is due now. Reload this page in a moment to see what comes of it."
+    alert = alert_from_json(delivery.alert.body)
+    return render_template(
+        "deliveries/detail.html",
+        delivery=delivery,
+        explanation=queries.explain(delivery, now),
+        hint=queries.hint_for(delivery, attempts[-1] if attempts else None),
+        actions=_allowed_actions(delivery),
+        attempts=attempts,
+        max_attempts=queries.MAX_ATTEMPTS,
+        parse_stages=queries.parse_stages,
+        alert=alert,
+        # Any other scheme could run a script.
+        is_link=re.match(r"https?://\S", alert.url, re.IGNORECASE),
+        now=now,
+    )
 
 
-def _refusal(delivery: Delivery) -> str:
-    state = delivery.state.replace("_", " ")
+def _load(number: int) -> Delivery:
+    delivery = queries.find_delivery(number)
+    if delivery is None:
+        abort(404, "There is no such delivery. It is deleted together with its channel.")
+    return delivery
+
+
+def _allowed_actions(delivery: Delivery) -> set[str]:
+    actions = {name for name, states in _ACTION_STATES.items() if delivery.state in states}
     if delivery.channel.state == ChannelState.PAUSED:
-        return f"Nothing was done: the channel is paused, and this delivery is {state}. Resume the channel first."
-    return f"Nothing was done: this delivery is {state} by now."
+        actions.discard("retry_now")
+    return actions
+
+
+@bp.post("/deliveries/msg_<int:number>/now")
+def retry_now(number: int) -> Response:
+    """Make a delivery due now."""
+    done = outbox.retry_now(number, now_ms())
+    if done:
+        wakeup.notify(services().config.data_dir)
+    return _report(number, done, "The delivery is due now. Reload this page to see the result.")
+
+
+@bp.post("/deliveries/msg_<int:number>/postpone")
+def snooze(number: int) -> Response:
+    """Delay the next attempt of a delivery by the posted minutes."""
+    text = request.form.get("minutes", "60").strip()
+    minutes = int(text) if re.fullmatch("[0-9]{1,4}", text, re.ASCII) else 0
+    if not 1 <= minutes <= MAX_SNOOZE_MINUTES:
+        reason = f"enter whole minutes from 1 to {MAX_SNOOZE_MINUTES}."
+        return _redirect(number, f"Nothing was changed: {reason}", "bad")
+    done = outbox.snooze(number, minutes, now_ms())
+    return _report(number, done, f"Snoozed: the next attempt is delayed by {minutes} minutes.")
+
+
+@bp.post("/deliveries/msg_<int:number>/give-up")
+def cancel(number: int) -> Response:
+    """Cancel a delivery."""
+    done = outbox.cancel(number, g.person.name, now_ms())
+    return _report(number, done, "The delivery is canceled and is not retried automatically.")
+
+
+def _report(number: int, done: bool, message: str) -> Response:
+    """Redirect to a delivery with the message, or with why nothing was changed."""
+    delivery = _load(number)
+    if done:
+        return _redirect(number, message)
+    reason = f"the delivery is {delivery.state.replace('_', ' ')}."
+    if delivery.channel.state == ChannelState.PAUSED:
+        reason += " Its channel is paused: resume the channel first."
+    return _redirect(number, f"Nothing was changed: {reason}", "bad")
+
+
+def _redirect(number: int, message: str, category: str = "message") -> Response:
+    flash(message, category)
+    return redirect(url_for("deliveries.detail", number=number), 303)
 
 
 @bp.get("/alerts")
 def alerts():
-    """The alerts that came last, and how many deliveries each made."""
-    rows = list(Alert.latest(MOST_SHOWN))
+    """Show the latest alerts and the number of deliveries of each."""
     return render_template(
-        "alerts/index.html", alerts=rows, made=queries.made_by(rows), now=now_ms()
+        "alerts/index.html", alerts=queries.latest_alerts(MAX_ALERTS), now=now_ms()
     )
-
-
-@bp.app_template_filter()
-def second(then: int) -> str:
-    """`2026-03-02 09:15:07 UTC`."""
-    return f"{rfc3339(then)[:19].replace('T', ' ')} UTC"
