@@ -353,7 +353,7 @@ class Worker:
         settings, problem = read(row, self._keyring)
         kind = kinds().get(settings.kind)
         try:
-            steps = retry.steps(row.retries)
+            steps = retry.parse_steps(row.retries)
         except ValueError:
             steps = retry.SCHEDULE
         return CachedChannel(

@@ -22,7 +22,7 @@ from delivery.guard.url import InvalidUrl, parse_url
 from delivery.kinds import kinds
 from delivery.message import Message, MessageError, build
 from delivery.outcome import REASONS
-from delivery.retry import classify, retry_after
+from delivery.retry import retry_after, verdict_of_status
 from delivery.secrets.encryption import Keyring
 from delivery.settings import AUTHS, METHODS, SIGNINGS, Header, Settings, read
 from models import Channel
@@ -237,7 +237,7 @@ def test_every_number_is_a_status_with_a_verdict(status):
         if 500 <= status <= 599 or status in (408, 425, 429)
         else "failed"
     )
-    assert classify(status) == ("gone" if status == 410 else expected)
+    assert verdict_of_status(status) == ("gone" if status == 410 else expected)
 
 
 _dates = st.builds(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from delivery.retry import classify, retry_after
+from delivery.retry import retry_after, verdict_of_status
 
 NOW = 1772442900.0  # Mon, 02 Mar 2026 09:15:00 GMT
 SIX_HOURS = 21600.0
@@ -25,7 +25,7 @@ VERDICTS = {
 
 @pytest.mark.parametrize(("status", "verdict"), VERDICTS.items())
 def test_every_status_has_the_verdict_of_the_table(status, verdict):
-    assert classify(status) == verdict
+    assert verdict_of_status(status) == verdict
 
 
 @pytest.mark.parametrize(

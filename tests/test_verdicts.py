@@ -24,7 +24,7 @@ def send(url, judge=judge_by_status, **fields):
 @pytest.mark.parametrize(
     ("judgement", "verdict", "actor", "says"),
     [
-        (Judgement("accepted"), "accepted", "receiver", "has queued the message"),
+        (Judgement("accepted"), "accepted", "receiver", "it queued the message"),
         (
             Judgement("body_says_error", "no such robot"),
             "failed",
@@ -42,7 +42,7 @@ def send(url, judge=judge_by_status, **fields):
             Judgement("body_says_error", "a page", actor="proxy"),
             "failed",
             "proxy",
-            "is not the receiver, but something before it: a page.",
+            "something in front of it answered 200 OK: a page.",
         ),
     ],
 )
