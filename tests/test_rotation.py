@@ -19,8 +19,8 @@ from delivery.kinds import kinds
 from delivery.secrets import encryption as keyring_module
 from delivery.secrets import rotation
 from delivery.secrets.encryption import DecryptionError, Keyring
-from delivery.secrets.rotation import Rotation, WrongKeys, check, rotate
-from delivery.settings import Header, Settings, read, write
+from delivery.secrets.rotation import Rotation, WrongKeys, check_keys, rotate
+from delivery.settings import Header, Settings, read_settings, write_settings
 from models import Channel, Fact, db
 from web.channels.editor import open_edit, save
 from web.channels.forms import ChannelForm
@@ -54,7 +54,7 @@ def stored(keyring, count=3, settings=FULL):
     with db.atomic():
         for number in range(count):
             channel = Channel.create(name=f"Team {number:02}", kind="", created_at=1, updated_at=1)
-            write(channel, settings, keyring, "the key of the fingerprints")
+            write_settings(channel, settings, keyring, "the key of the fingerprints")
             channel.save()
 
 
@@ -65,7 +65,7 @@ def damage(name="Team 01"):
 
 def problems(*keys):
     """What is wrong with each channel, with these keys alone; empty texts where nothing is."""
-    return [read(channel, Keyring(keys))[1] for channel in Channel.listed()]
+    return [read_settings(channel, Keyring(keys))[1] for channel in Channel.listed()]
 
 
 def by_variable(config, *keys):
@@ -89,23 +89,23 @@ def test_a_configuration_knows_the_file_that_its_keys_came_from(config, tmp_path
 
 
 def test_the_first_start_leaves_a_canary_that_only_its_keys_open(opened):
-    check(Keyring((OLD,)))
-    check(Keyring((OLD,)))
-    check(Keyring((NEW, OLD)))
+    check_keys(Keyring((OLD,)))
+    check_keys(Keyring((OLD,)))
+    check_keys(Keyring((NEW, OLD)))
     assert Fact.select().where(Fact.name == "keys").count() == 1
     with pytest.raises(WrongKeys):
-        check(Keyring((NEW,)))
+        check_keys(Keyring((NEW,)))
 
 
 @pytest.mark.parametrize("canary", [True, False])
 def test_wrong_keys_are_one_line_that_names_the_variable_and_the_file(opened, canary):
     stored(Keyring((OLD,)))
     if canary:
-        check(Keyring((OLD,)))
+        check_keys(Keyring((OLD,)))
     with pytest.raises(
-        ConfigError, match=r"^TOCSIN_ENCRYPTION_KEYS: .*do not open.*put the right ones back"
+        ConfigError, match=r"^TOCSIN_ENCRYPTION_KEYS: .*do not decrypt.*restore the right keys"
     ) as refusal:
-        check(Keyring((NEW,)))
+        check_keys(Keyring((NEW,)))
     assert "encryption.keys" in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert Fact.select().count() == canary
@@ -115,7 +115,7 @@ def test_one_channel_that_opens_is_enough_where_there_is_no_canary_yet(opened):
     stored(Keyring((OLD,)))
     damage("Team 00")
     damage("Team 01")
-    check(Keyring((OLD,)))
+    check_keys(Keyring((OLD,)))
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_a_canary_that_does_not_open_is_mended_by_a_rotation_when_a_channel_open
     stored(Keyring((OLD,)))
     Fact.create(name="keys", value=value)
     with pytest.raises(WrongKeys):
-        check(Keyring((OLD,)))
+        check_keys(Keyring((OLD,)))
     rotate(by_variable(opened, NEW, OLD))
-    check(Keyring((NEW,)))
+    check_keys(Keyring((NEW,)))
 
 
 # --- the rotation -----------------------------------------------------------------------------------------------------
@@ -138,14 +138,16 @@ def test_a_canary_that_does_not_open_is_mended_by_a_rotation_when_a_channel_open
 @pytest.mark.parametrize("count", [0, 1, 50])
 def test_a_rotation_seals_everything_with_a_new_key_and_drops_the_old_one(opened, count):
     stored(Keyring(opened.encryption_keys), count)
-    check(Keyring(opened.encryption_keys))
-    assert rotate(opened) == Rotation(count, (), dropped=True)
+    check_keys(Keyring(opened.encryption_keys))
+    assert rotate(opened) == Rotation(count, (), old_keys_removed=True)
     [key] = keys_in(opened)
     assert key not in opened.encryption_keys
     assert problems(key) == [""] * count
     assert all(problems(*opened.encryption_keys))
-    assert [read(channel, Keyring((key,)))[0] for channel in Channel.listed()] == [FULL] * count
-    check(Keyring((key,)))
+    assert [read_settings(channel, Keyring((key,)))[0] for channel in Channel.listed()] == [
+        FULL
+    ] * count
+    check_keys(Keyring((key,)))
 
 
 def test_a_rotation_touches_nothing_but_the_seal(opened):
@@ -182,7 +184,7 @@ def test_a_damaged_row_is_left_and_named_and_the_old_keys_stay_for_it(opened):
     assert Channel.get(name="Team 01").sealed == "damaged"
     assert [bool(problem) for problem in problems(first)] == [False, True, False]
     Channel.delete().where(Channel.name == "Team 01").execute()
-    assert rotate(opened) == Rotation(2, (), dropped=True)
+    assert rotate(opened) == Rotation(2, (), old_keys_removed=True)
     assert len(keys_in(opened)) == 1
 
 
@@ -190,7 +192,7 @@ def test_a_row_that_was_sealed_for_another_channel_is_not_made_good(opened):
     stored(Keyring(opened.encryption_keys), 2)
     swapped = Channel.get(name="Team 00").sealed
     Channel.update(sealed=swapped).where(Channel.name == "Team 01").execute()
-    assert rotate(opened).left == ("Team 01",)
+    assert rotate(opened).undecryptable == ("Team 01",)
     assert Channel.get(name="Team 01").sealed == swapped
 
 
@@ -207,11 +209,11 @@ def test_a_rotation_with_wrong_keys_changes_nothing(opened):
 
 def test_with_two_keys_in_the_variable_the_first_one_seals_and_the_other_may_go(opened):
     stored(Keyring((OLD,)))
-    check(Keyring((OLD,)))
+    check_keys(Keyring((OLD,)))
     both = by_variable(opened, NEW, OLD)
     assert rotate(both) == Rotation(3, ())
     assert problems(NEW) == [""] * 3
-    check(Keyring((NEW,)))
+    check_keys(Keyring((NEW,)))
     assert keys_in(opened) == opened.encryption_keys
     assert rotate(by_variable(opened, NEW)) == Rotation(3, ())
 
@@ -219,7 +221,7 @@ def test_with_two_keys_in_the_variable_the_first_one_seals_and_the_other_may_go(
 def test_keys_that_another_rotation_wrote_meanwhile_are_not_lost(opened):
     stored(Keyring(opened.encryption_keys))
     rotate(opened)
-    assert rotate(opened) == Rotation(3, (), dropped=True)
+    assert rotate(opened) == Rotation(3, (), old_keys_removed=True)
     assert problems(*keys_in(opened)) == [""] * 3
 
 
@@ -233,7 +235,7 @@ def test_two_rotations_at_once_lose_no_key(opened):
             done.append(rotate(opened))
 
     run_together(*[one] * 4)
-    assert done == [Rotation(10, (), dropped=True)] * 4
+    assert done == [Rotation(10, (), old_keys_removed=True)] * 4
     [key] = keys_in(opened)
     assert problems(key) == [""] * 10
 
@@ -274,8 +276,8 @@ STEPS = [
     (rotation, "_write", 2),
 ]
 STEPS += [
-    (rotation, "_reseal", 1),
-    (rotation, "_set_canary", 1),
+    (rotation, "_reencrypt", 1),
+    (rotation, "_store_key_check", 1),
     (Keyring, "encrypt", 4),
     (Keyring, "decrypt", 4),
 ]
@@ -309,7 +311,7 @@ def test_a_rotation_that_is_killed_at_any_step_loses_nothing_and_the_next_one_en
     opened, monkeypatch, where, name, number, after
 ):
     stored(Keyring(opened.encryption_keys))
-    check(Keyring(opened.encryption_keys))
+    check_keys(Keyring(opened.encryption_keys))
     server = Keyring(opened.encryption_keys, opened.keys_file)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     with monkeypatch.context() as patched:
@@ -317,12 +319,12 @@ def test_a_rotation_that_is_killed_at_any_step_loses_nothing_and_the_next_one_en
         with pytest.raises(Killed):
             rotate(opened)
     assert problems(*keys_in(opened)) == [""] * 3
-    check(Keyring(keys_in(opened)))
-    check(server)
+    check_keys(Keyring(keys_in(opened)))
+    check_keys(server)
     Channel.update(sealed=server.encrypt("channel 1", {"url": FULL.url})).where(
         Channel.id == 1
     ).execute()
-    assert rotate(opened) == Rotation(3, (), dropped=True)
+    assert rotate(opened) == Rotation(3, (), old_keys_removed=True)
     assert problems(*keys_in(opened)) == [""] * 3
     assert len(keys_in(opened)) == 1
 
@@ -361,7 +363,7 @@ def test_the_new_key_is_on_the_disk_before_a_row_needs_it_and_the_rows_before_an
     opened, monkeypatch
 ):
     stored(Keyring(opened.encryption_keys), 1)
-    check(Keyring(opened.encryption_keys))
+    check_keys(Keyring(opened.encryption_keys))
     events = []
     for name in ("fsync", "replace"):
         original = getattr(os, name)
@@ -398,14 +400,16 @@ def test_a_server_seals_with_the_new_key_at_once_and_still_opens_what_was_sealed
         token = server.encrypt("channel 9", {})
         assert Keyring(keys_in(opened)).decrypt("channel 9", token) == {}
         assert server.decrypt("typed auth_secret", typed) == {"value": "typed"}
-        assert [read(row, server) for row in [*rows, *Channel.listed()]] == [(FULL, "")] * 6
+        assert [read_settings(row, server) for row in [*rows, *Channel.listed()]] == [
+            (FULL, "")
+        ] * 6
 
 
 def test_a_server_that_knew_only_the_old_key_takes_the_file_as_it_is_now(opened):
     stored(Keyring(opened.encryption_keys))
     rotate(opened)
     late = Keyring(opened.encryption_keys, opened.keys_file)
-    assert [read(row, late)[1] for row in Channel.listed()] == [""] * 3
+    assert [read_settings(row, late)[1] for row in Channel.listed()] == [""] * 3
     assert Keyring(keys_in(opened)).decrypt("x", late.encrypt("x", {})) == {}
 
 
@@ -488,10 +492,12 @@ def test_saves_that_race_with_rotations_are_all_sealed_with_the_key_that_stays(a
 
     done: list[Rotation] = []
     run_together(rotating, *(lambda one=one: saving(one) for one in (1, 2, 3)))
-    assert done == [Rotation(6, (), dropped=True)] * 8
+    assert done == [Rotation(6, (), old_keys_removed=True)] * 8
     [key] = keys_in(config)
     assert problems(key) == [""] * 6
-    opened = {channel.id: read(channel, Keyring((key,)))[0] for channel in Channel.listed()}
+    opened = {
+        channel.id: read_settings(channel, Keyring((key,)))[0] for channel in Channel.listed()
+    }
     assert {one: opened[one].auth_secret for one in (1, 2, 3)} == last
 
 
@@ -677,7 +683,7 @@ def test_a_rotation_changes_no_fingerprint(client, config):
     channel_id = made(client, SECRETS)
     before = fingerprints(page_of(client, channel_id))
     assert len(before) == 4
-    assert rotate(config).dropped
+    assert rotate(config).old_keys_removed
     assert fingerprints(page_of(client, channel_id)) == before
 
 
@@ -685,7 +691,7 @@ def test_what_a_page_carries_outlives_a_rotation(client, config):
     invalid = client.post("/channels", {**form_of(URL, name=""), **SECRETS})
     rotate(config)
     assert client.post("/channels", {**fields_in(invalid.text), "name": "Now"}).status_code == 303
-    settings, _ = read(Channel.get(name="Now"), Keyring(keys_in(config)))
+    settings, _ = read_settings(Channel.get(name="Now"), Keyring(keys_in(config)))
     assert (settings.auth_secret, settings.headers[0].value) == ("s3cret-auth", "s3cret-row")
 
 
@@ -709,7 +715,7 @@ def test_each_secret_is_kept_replaced_or_removed_by_an_explicit_choice(
     channel_id = made(client, fields)
 
     def held():
-        settings, problem = read(Channel.get_by_id(channel_id), Keyring(keys_in(config)))
+        settings, problem = read_settings(Channel.get_by_id(channel_id), Keyring(keys_in(config)))
         assert problem == ""
         hidden = {f"options-{option.name}": option.value for option in settings.options}
         return (

@@ -11,7 +11,15 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from delivery.secrets.encryption import DecryptionError, Keyring
-from delivery.settings import AUTHS, METHODS, SIGNINGS, Header, Settings, read, write
+from delivery.settings import (
+    AUTHS,
+    METHODS,
+    SIGNINGS,
+    Header,
+    Settings,
+    read_settings,
+    write_settings,
+)
 from models import Channel
 
 OLD, NEW = (base64.urlsafe_b64encode(letter * 32).decode() for letter in (b"o", b"n"))
@@ -48,7 +56,7 @@ UNREADABLE = Settings(kind="webhook")
 def row_of(settings=FULL, channel_id=7, keyring=RING):
     """A row with these settings, not saved anywhere."""
     row = Channel(id=channel_id, name="Team db")
-    write(row, settings, keyring, KEY)
+    write_settings(row, settings, keyring, KEY)
     return row
 
 
@@ -63,11 +71,11 @@ def sealed_by_us(content, purpose="channel 7"):
 
 
 def test_what_is_written_is_read_back():
-    assert read(row_of(), RING) == (FULL, "")
+    assert read_settings(row_of(), RING) == (FULL, "")
 
 
 def test_a_row_without_anything_is_read_back():
-    assert read(row_of(Settings()), RING) == (Settings(), "")
+    assert read_settings(row_of(Settings()), RING) == (Settings(), "")
 
 
 _text = st.text(max_size=30)
@@ -99,7 +107,7 @@ _settings = st.builds(
 @budget(deadline=None)
 @given(_settings)
 def test_any_settings_come_back_to_the_letter(settings):
-    assert read(row_of(settings), RING) == (settings, "")
+    assert read_settings(row_of(settings), RING) == (settings, "")
 
 
 def test_the_row_shows_its_kind_and_its_origin():
@@ -172,7 +180,7 @@ def stored(settings_column, sealed):
     ids=lambda text: ascii(text[:20]),
 )
 def test_garbage_in_the_settings_column_reads_as_defaults_with_a_problem(column):
-    settings, problem = read(stored(column, row_of().sealed), RING)
+    settings, problem = read_settings(stored(column, row_of().sealed), RING)
     assert problem == "Its stored settings are damaged."
     assert settings == replace(
         UNREADABLE, url=FULL.url, **{name: getattr(FULL, name) for name in HIDDEN}
@@ -196,8 +204,8 @@ HIDDEN = ("auth_secret", "signing_secret", "signing_secret_old")
     ),  # a token's seventh letter is its time, and xdist must collect the same twice
 )
 def test_garbage_in_the_sealed_column_reads_as_defaults_with_a_problem(token):
-    settings, problem = read(stored(row_of().settings, token), RING)
-    assert "cannot be opened" in problem
+    settings, problem = read_settings(stored(row_of().settings, token), RING)
+    assert "cannot be decrypted" in problem
     assert (
         settings.url
         == settings.auth_secret
@@ -210,7 +218,7 @@ def test_garbage_in_the_sealed_column_reads_as_defaults_with_a_problem(token):
 
 
 def test_a_row_of_which_both_columns_are_garbage_still_opens():
-    settings, problem = read(stored("{", "x"), RING)
+    settings, problem = read_settings(stored("{", "x"), RING)
     assert settings == UNREADABLE
     assert problem
 
@@ -218,7 +226,7 @@ def test_a_row_of_which_both_columns_are_garbage_still_opens():
 def test_a_row_that_was_sealed_for_another_id_is_refused():
     row = row_of(channel_id=8)
     row.id = 7
-    settings, problem = read(row, RING)
+    settings, problem = read_settings(row, RING)
     assert "another channel" in problem
     assert settings.url == settings.auth_secret == ""
     assert not [secret for secret in SECRETS if secret in problem]
@@ -246,7 +254,7 @@ def test_a_row_that_was_sealed_for_another_id_is_refused():
     ids=lambda content: content[:48].decode(),
 )
 def test_a_token_that_opens_and_holds_something_else_reads_with_a_problem(content):
-    settings, problem = read(stored(row_of().settings, sealed_by_us(content)), RING)
+    settings, problem = read_settings(stored(row_of().settings, sealed_by_us(content)), RING)
     assert problem
     assert settings.url == ""
 
@@ -307,7 +315,7 @@ def test_a_token_that_opens_and_holds_something_else_reads_with_a_problem(conten
     ],
 )
 def test_a_value_of_the_wrong_type_or_out_of_bounds_reads_as_its_default(public, hidden, expected):
-    settings, _ = read(stored(json.dumps(public), sealed_by_us(hidden)), RING)
+    settings, _ = read_settings(stored(json.dumps(public), sealed_by_us(hidden)), RING)
     assert settings == replace(UNREADABLE, **expected)
 
 
@@ -338,7 +346,7 @@ _almost = st.dictionaries(
 @example("{}", {"headers": {"x": []}})
 def test_no_row_whatever_its_columns_hold_fails_to_open(column, hidden):
     for token in (sealed_by_us(hidden), column):
-        settings, problem = read(stored(column, token), RING)
+        settings, problem = read_settings(stored(column, token), RING)
         assert isinstance(problem, str)
         assert 1 <= settings.timeout <= 30
         assert settings.method in METHODS
@@ -352,12 +360,12 @@ def test_no_row_whatever_its_columns_hold_fails_to_open(column, hidden):
 def test_after_a_rotation_the_old_tokens_still_open_and_the_new_key_seals():
     row = row_of(keyring=Keyring((OLD,)))
     both = Keyring((NEW, OLD))
-    assert read(row, both) == (FULL, "")
-    assert read(row_of(keyring=both), RING) == (FULL, "")
+    assert read_settings(row, both) == (FULL, "")
+    assert read_settings(row_of(keyring=both), RING) == (FULL, "")
 
 
 def test_without_the_old_key_an_old_token_stays_shut():
-    _, problem = read(row_of(keyring=Keyring((OLD,))), RING)
+    _, problem = read_settings(row_of(keyring=Keyring((OLD,))), RING)
     assert "another key" in problem
 
 
@@ -382,7 +390,7 @@ def test_no_text_is_a_token_by_chance(text):
 
 def test_equal_settings_have_equal_fingerprints():
     assert replace(FULL).fingerprint(KEY) == FULL.fingerprint(KEY)
-    assert read(row_of(), RING)[0].fingerprint(KEY) == FULL.fingerprint(KEY)
+    assert read_settings(row_of(), RING)[0].fingerprint(KEY) == FULL.fingerprint(KEY)
 
 
 @pytest.mark.parametrize(
