@@ -56,7 +56,7 @@ def classify_response(
     else:
         suggested_fix = message.suggest_fix(response)
     mask = mask_for(settings)
-    text = mask(response.text) if response.whole else mask.cut(response.text)
+    text = mask(response.text) if response.whole else mask.mask_truncated(response.text)
     return replace(
         outcome,
         headers=_headers(response, mask),
