@@ -26,9 +26,6 @@ MAX_HEADERS = 30
 MAX_HEADER_NAME = 100
 MAX_EXCERPT = 4000
 MAX_DETAIL = 300
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# A body that breaks off, or is not valid HTTP, counts for nothing, whatever its status was.
-_FATAL = frozenset({Reason.CONNECTION_CLOSED, Reason.PROTOCOL_ERROR, Reason.INTERNAL_ERROR})
 _NEXT_STAGE: dict[str, Stage] = {
     Stage.POLICY: Stage.DNS,
     Stage.DNS: Stage.TCP,
@@ -78,9 +75,10 @@ def classify_failure(
 
 
 def _judge(response: Response, message: Message) -> Judgement:
-    if response.broken in _FATAL:
+    # A body that breaks off, or is not valid HTTP, counts for nothing, whatever its status was.
+    if response.broken in (Reason.CONNECTION_CLOSED, Reason.PROTOCOL_ERROR, Reason.INTERNAL_ERROR):
         return Judgement(response.broken)
-    if response.status in _REDIRECTS:
+    if response.status in (301, 302, 303, 307, 308):
         return Judgement(Reason.REDIRECT, response.value("Location") or "an empty address")
     return message.judge(response)
 

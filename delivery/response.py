@@ -13,11 +13,11 @@ from delivery.retry import verdict_of_status
 
 # The charsets of the web (WHATWG "Encoding"). Python decodes others, but some are not text and
 # some are slow.
-_CHARSETS = re.compile(
-    r"utf-?(8|16|32)|us-ascii|ascii|latin|iso-?8859|windows-|cp125|gb|big5|shift|euc-|koi8",
-    re.ASCII,
+_CHARSET = re.compile(
+    r"charset=[\"']?((?:utf-?(?:8|16|32)|us-ascii|ascii|latin|iso-?8859|windows-|cp125|gb|big5"
+    r"|shift|euc-|koi8)[a-z0-9_.:-]{0,40})",
+    re.ASCII | re.IGNORECASE,
 )
-_CHARSET_PARAMETER = re.compile(r"charset=[\"']?([a-z0-9_.:-]{1,40})")
 _PAGE = re.compile(
     r"[\s\ufeff]*+(?>(?:<!--.*?-->|<\?xml.*?\?>)\s*)*+"
     r"<(!doctype html|html|head|body|title|meta|script|center|h1)\b",
@@ -66,14 +66,11 @@ class Response:
     @cached_property
     def text(self) -> str:
         """The body as text. A charset that is unknown, or does not fit, counts as UTF-8."""
-        content_type = " ".join(self.values("Content-Type")).lower()
-        parameter = _CHARSET_PARAMETER.search(content_type)
-        if parameter and _CHARSETS.match(parameter[1]):
-            try:
-                return self.body.decode(parameter[1], "replace")
-            except (LookupError, ValueError):
-                pass
-        return self.body.decode("utf-8", "replace")
+        match = _CHARSET.search(" ".join(self.values("Content-Type")))
+        try:
+            return self.body.decode(match[1] if match else "utf-8", "replace")
+        except (LookupError, ValueError):
+            return self.body.decode("utf-8", "replace")
 
     @cached_property
     def json(self) -> dict[str, Any]:
@@ -213,12 +210,10 @@ def number(value: object) -> int | None:
 
 def error_text(*parts: object) -> str:
     """Return the parts of a vendor's error message as one text, whatever their types."""
-    texts: list[str] = []
+    flat: list[object] = []
     for part in parts:
         if isinstance(part, dict):
-            texts += map(to_text, part.values())
-        elif isinstance(part, list):
-            texts += map(to_text, part)
+            flat += part.values()
         else:
-            texts.append(to_text(part))
-    return ": ".join(filter(None, texts))
+            flat += part if isinstance(part, list) else [part]
+    return ": ".join(filter(None, map(to_text, flat)))

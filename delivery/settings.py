@@ -3,7 +3,6 @@
 Reading a stored row never fails: a value that cannot be read gets its default.
 """
 
-import hashlib
 import hmac
 import json
 from dataclasses import asdict, dataclass, field, fields
@@ -85,7 +84,7 @@ class Settings:
         Because of the key, the hash reveals nothing about a weak secret.
         """
         text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
-        return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(key.encode(), text.encode(), "sha256").hexdigest()
 
 
 class StoredSettings(NamedTuple):

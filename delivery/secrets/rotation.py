@@ -3,8 +3,8 @@
 import contextlib
 import os
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.fernet import Fernet
 
@@ -28,8 +28,7 @@ class WrongKeys(ConfigError):
         )
 
 
-@dataclass(frozen=True)
-class Rotation:
+class Rotation(NamedTuple):
     """The result of a rotation.
 
     `reencrypted` counts the channels under the new key, and `undecryptable` names the channels
@@ -93,7 +92,7 @@ def _rotate_file(path: Path, folder: int) -> Rotation:
     if rotation.undecryptable:
         return rotation
     _write(path, (new_key,), folder)
-    return replace(rotation, old_keys_removed=True)
+    return rotation._replace(old_keys_removed=True)
 
 
 def _refuse_wrong_keys(keyring: Keyring) -> None:
