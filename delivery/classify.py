@@ -68,9 +68,10 @@ def classify_failure(
     exchange: Exchange, settings: Settings, reason: Reason, detail: str = ""
 ) -> Outcome:
     """Return the outcome of an exchange that got no response."""
-    last = exchange.stages[-1] if exchange.stages else None
-    if last and last.ok and last.name in _NEXT_STAGE:
-        exchange.record_stage(_NEXT_STAGE[last.name], "not reached", ok=False)
+    if exchange.stages:
+        last = exchange.stages[-1]
+        if last.ok and last.name in _NEXT_STAGE:
+            exchange.record_stage(_NEXT_STAGE[last.name], "not reached", ok=False)
     return _outcome(exchange, settings, Judgement(reason, detail))
 
 
@@ -97,11 +98,14 @@ def _outcome(
     receiver = exchange.target.authority
     mask = mask_for(settings)
     detail = _masked(judgement.detail, mask)
-    answer = status_line(status) if status else ""
+    answer = ""
     hint = reason_text.hint
-    if reason == Reason.HTTP_STATUS and status:
-        answer += f" ({detail})" if detail else ""
-        hint = hint or status_hint(status)
+    if status:
+        answer = status_line(status)
+        if reason == Reason.HTTP_STATUS:
+            hint = hint or status_hint(status)
+            if detail:
+                answer += f" ({detail})"
     context = {
         "receiver": receiver,
         "answer": answer,

@@ -50,9 +50,10 @@ class Mask:
         # The longest first, so that a secret that contains another is hidden whole.
         for text in sorted(spellings, key=lambda text: (-len(text), text)):
             letters = [_letter_pattern(letter) for letter in text[:_MAX_LETTERS]]
-            rest = len(text) - len(letters)
             self._letters.append(letters)
-            patterns += ["".join(letters) + (rf"(?s:.{{0,{rest}}})\S*" if rest else "")]
+            if len(text) > _MAX_LETTERS:
+                letters = [*letters, rf"(?s:.{{0,{len(text) - _MAX_LETTERS}}})\S*"]
+            patterns.append("".join(letters))
         # Without secrets, the pattern finds nothing that its replacement would change.
         self._pattern = re.compile("|".join(patterns) or HIDDEN, re.IGNORECASE)
 
@@ -66,7 +67,9 @@ class Mask:
         steps = iter(range(_MAX_STEPS))
         ends = [_cut_secret(letters, text, steps) for letters in self._letters]
         end = min(ends, default=len(text))
-        return self(text[:end]) + (HIDDEN if end < len(text) else "")
+        if end == len(text):
+            return self(text)
+        return self(text[:end]) + HIDDEN
 
 
 @lru_cache(maxsize=256)
@@ -89,8 +92,9 @@ def _secrets(settings: Settings) -> list[str]:
     secrets += [row.value for row in (*settings.headers, *settings.options) if row.secret]
     if settings.auth == "basic" and settings.auth_secret:
         secrets.append(basic_token(settings.auth_username, settings.auth_secret))
-    target = settings.target
-    return secrets + (_url_secrets(target) if target else [settings.url])
+    if settings.target:
+        return secrets + _url_secrets(settings.target)
+    return [*secrets, settings.url]
 
 
 def _url_secrets(target: ParsedUrl) -> list[str]:
@@ -100,7 +104,7 @@ def _url_secrets(target: ParsedUrl) -> list[str]:
     tokens = [part for part in parts if part.lower() not in _COMMON_WORDS]
     if not tokens:
         return []
-    path_and_query = f"{target.path}?{target.query}" if target.query else target.path
+    path_and_query = target.url.removeprefix(target.origin)
     return [*tokens, target.url, path_and_query, target.query]
 
 

@@ -56,7 +56,9 @@ class Response:
         """Return why the body was not read to its end, None if it was."""
         if self.undecodable:
             return Reason.PROTOCOL_ERROR
-        return self.broken or (Reason.TOO_LARGE if self.cut else None)
+        if self.cut and not self.broken:
+            return Reason.TOO_LARGE
+        return self.broken
 
     @property
     def whole(self) -> bool:
@@ -76,15 +78,13 @@ class Response:
     def json(self) -> dict[str, Any]:
         """The JSON object in the body, empty when there is none."""
         try:
-            document = json.loads(self.text.lstrip("\ufeff"))
+            return _object(json.loads(self.text.lstrip("\ufeff")))
         except (ValueError, RecursionError):
             return {}
-        return document if isinstance(document, dict) else {}
 
     def json_object(self, name: str) -> dict[str, Any]:
         """Return the member of the JSON object that is an object itself, empty without one."""
-        member = self.json.get(name)
-        return member if isinstance(member, dict) else {}
+        return _object(self.json.get(name))
 
     @property
     def good(self) -> bool:
@@ -98,6 +98,12 @@ class Response:
             return True
         declared = "html" in "".join(self.values("Content-Type")).lower()
         return declared and self.text.lstrip("\ufeff \t\r\n").startswith("<")
+
+
+def _object(value: object) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    return {}
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,9 @@ def judge_by_status(response: Response, detail: str = "") -> Judgement:
     if not response.good:
         verdict = verdict_of_status(response.status)
         return Judgement(Reason.HTTP_STATUS, detail, verdict=verdict)
-    return Judgement(Reason.OK if response.whole else Reason.OK_TRUNCATED)
+    if response.incomplete:
+        return Judgement(Reason.OK_TRUNCATED)
+    return Judgement(Reason.OK)
 
 
 def judge_by_body(rule: Rule, gone: Collection[int] = ()) -> Rule:
@@ -205,7 +213,9 @@ def judge_by_code(
 
 def number(value: object) -> int | None:
     """Return the value if it is an integer, else None; a boolean is not an integer."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return None
 
 
 def error_text(*parts: object) -> str:
@@ -214,6 +224,8 @@ def error_text(*parts: object) -> str:
     for part in parts:
         if isinstance(part, dict):
             flat += part.values()
+        elif isinstance(part, list):
+            flat += part
         else:
-            flat += part if isinstance(part, list) else [part]
+            flat.append(part)
     return ": ".join(filter(None, map(to_text, flat)))

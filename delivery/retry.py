@@ -45,7 +45,9 @@ def retry_after(values: list[str], now: float, body_value: object = None) -> flo
     if waits == [None]:
         waits = [_seconds(value, now) for value in values]
     valid = [wait for wait in waits if wait is not None]
-    return min(max(valid), MAX_WAIT) if valid else None
+    if not valid:
+        return None
+    return min(max(valid), MAX_WAIT)
 
 
 def parse_steps(text: str) -> tuple[int, ...]:
@@ -68,22 +70,23 @@ def parse_steps(text: str) -> tuple[int, ...]:
 
 def _parse_step(word: str) -> int:
     match = re.fullmatch(r"([0-9]{1,5})([smh])", word, re.ASCII)
-    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
-    if not 1 <= seconds <= MAX_STEP:
-        raise ValueError(
-            f"“{word[:20]}” is not a step from 1s to 10h: enter steps such as 10s, 30s, 2m, 6h, "
-            "or none for a single attempt."
-        )
-    return seconds
+    if match:
+        seconds = int(match[1]) * _UNITS[match[2]]
+        if 1 <= seconds <= MAX_STEP:
+            return seconds
+    raise ValueError(
+        f"“{word[:20]}” is not a step from 1s to 10h: enter steps such as 10s, 30s, 2m, 6h, "
+        "or none for a single attempt."
+    )
 
 
 def _seconds(value: object, now: float) -> float | None:
     """Return a wait of any type in seconds, None if it is invalid."""
     if isinstance(value, str):
         return _parse_seconds(value.strip(), now)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    return float(min(value, MAX_WAIT)) if 0 <= value < math.inf else None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(min(value, MAX_WAIT))
+    return None
 
 
 def _parse_seconds(value: str, now: float) -> float | None:

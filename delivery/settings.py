@@ -72,7 +72,10 @@ class Settings:
 
         Stored secrets are bound to the origin.
         """
-        return self.target.origin if self.target else ""
+        target = self.target
+        if target is None:
+            return ""
+        return target.origin
 
     def option(self, name: str) -> str:
         """Return the value of an option, empty if it is not set."""
@@ -148,23 +151,32 @@ def _typed(value: object, default: Any) -> Any:
     """Return the value if it has exactly the type of the default, else the default."""
     if isinstance(default, str):
         return _text(value) or default
-    return value if type(value) is type(default) else default
+    if type(value) is type(default):
+        return value
+    return default
 
 
 def _text(value: object) -> str:
     """Return a string as valid Unicode, and an empty string for any other type."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return ""
 
 
 def _rows(rows: object, secrets: object) -> tuple[Header, ...]:
     if not isinstance(rows, list):
         return ()
-    values = secrets if isinstance(secrets, dict) else {}
+    if not isinstance(secrets, dict):
+        secrets = {}
     headers = []
     for row in rows:
-        name = _text(row.get("name")) if isinstance(row, dict) else ""
+        if not isinstance(row, dict):
+            continue
+        name = _text(row.get("name"))
+        value = row.get("value")
+        secret = row.get("secret") is True
+        if secret:
+            value = secrets.get(name.lower())
         if name:
-            secret = row.get("secret") is True
-            value = values.get(name.lower()) if secret else row.get("value")
             headers.append(Header(name, _text(value), secret))
     return tuple(headers)
