@@ -48,7 +48,7 @@ class Mask:
         self._letters = []
         patterns = []
         # The longest first, so that a secret that contains another is hidden whole.
-        for text in sorted(spellings, key=lambda text: (-len(text), text)):
+        for text in sorted(spellings, key=len, reverse=True):
             letters = [_letter_pattern(letter) for letter in text[:_MAX_LETTERS]]
             self._letters.append(letters)
             if len(text) > _MAX_LETTERS:
