@@ -252,13 +252,13 @@ def rotate_keys(config: Config) -> None:
     """Encrypt the URL and the secrets of every channel with a new key."""
     result = rotation.rotate(config)
     source = config.keys_file or "TOCSIN_ENCRYPTION_KEYS"
-    click.echo(f"Channels encrypted with the first key of {source}: {result.resealed}.")
-    if result.left:
+    click.echo(f"Channels encrypted with the first key of {source}: {result.reencrypted}.")
+    if result.undecryptable:
         raise click.ClickException(
-            f"These channels could not be decrypted: {', '.join(result.left)}. Keep the old keys, "
+            f"These channels could not be decrypted: {', '.join(result.undecryptable)}. Keep the old keys, "
             "enter the URL and secrets of these channels again, and rotate again."
         )
-    if result.dropped:
+    if result.old_keys_removed:
         click.echo("The old keys were removed from it.")
     else:
         click.echo("You can remove all other keys from it now.")

@@ -29,7 +29,7 @@ def prepare(config: Config) -> Config:
         return config
     database.prepare(config.database)
     with db.connection_context():
-        rotation.check(Keyring(config.encryption_keys, config.keys_file))
+        rotation.check_keys(Keyring(config.encryption_keys, config.keys_file))
         create_admin(PasswordChecker(config.data_dir), config.admin_password, now_ms())
     _prepared.add(config.database)
     return config

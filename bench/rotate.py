@@ -11,7 +11,7 @@ import database
 from config import Config
 from delivery.secrets.encryption import Keyring
 from delivery.secrets.rotation import rotate
-from delivery.settings import Header, Settings, read, write
+from delivery.settings import Header, Settings, read_settings, write_settings
 from models import Channel, db
 
 CHANNELS = 1000
@@ -41,7 +41,9 @@ def main() -> None:
         fill(Keyring(config.encryption_keys), config.secret_key)
         durations = [seconds(config) for _ in range(ROTATIONS)]
         new_key = Keyring(tuple(Path(folder, "encryption.keys").read_text().split())[:1])
-        unreadable = sum(bool(read(channel, new_key)[1]) for channel in Channel.listed())
+        unreadable = sum(
+            bool(read_settings(channel, new_key).problem) for channel in Channel.listed()
+        )
         db.close()
     name = f"rotation of {CHANNELS:,} channels"
     median = statistics.median(durations)
@@ -55,14 +57,14 @@ def fill(keyring: Keyring, key: str) -> None:
     with db.atomic():
         for number in range(CHANNELS):
             channel = Channel.create(name=f"Team {number}", kind="", created_at=1, updated_at=1)
-            write(channel, SETTINGS, keyring, key)
+            write_settings(channel, SETTINGS, keyring, key)
             channel.save()
 
 
 def seconds(config: Config) -> float:
     """Return the duration of one rotation, including the disk."""
     start = time.perf_counter()
-    assert rotate(config).resealed == CHANNELS
+    assert rotate(config).reencrypted == CHANNELS
     return time.perf_counter() - start
 
 

@@ -1,4 +1,4 @@
-"""Turns the end of an exchange into its Outcome: judged, in words, masked."""
+"""Classify how an exchange ended: build its `Outcome`, with every text masked."""
 
 from dataclasses import replace
 
@@ -6,141 +6,150 @@ from delivery.guard.exchange import Exchange
 from delivery.guard.url import InvalidUrl, parse_url
 from delivery.message import Message
 from delivery.outcome import (
+    PROXY_TEXT,
     REASONS,
-    WORDS,
     Actor,
     Outcome,
     Reason,
+    Stage,
     SuggestedFix,
     Verdict,
     status_hint,
     status_line,
 )
-from delivery.redaction import escape_invisible, mask_for
+from delivery.redaction import Mask, escape_invisible, mask_for
 from delivery.response import Judgement, Response
 from delivery.retry import retry_after
 from delivery.settings import Settings
 
-MOST_HEADERS_SHOWN = 30
-EXCERPT_CHARACTERS = 4000
-MOST_DETAIL = 300
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# A body that breaks off or is no proper HTTP counts for nothing, whatever its status was.
-_FATAL = ("connection_closed", "protocol_error", "internal_error")
-_NEXT_STAGE = {
-    "policy": "dns",
-    "dns": "tcp",
-    "tcp": "sent",
-    "tls": "sent",
-    "sent": "first byte",
-    "first byte": "answer",
+MAX_HEADERS = 30
+MAX_HEADER_NAME = 100
+MAX_EXCERPT = 4000
+MAX_DETAIL = 300
+_NEXT_STAGE: dict[str, Stage] = {
+    Stage.POLICY: Stage.DNS,
+    Stage.DNS: Stage.TCP,
+    Stage.TCP: Stage.SENT,
+    Stage.TLS: Stage.SENT,
+    Stage.SENT: Stage.FIRST_BYTE,
+    Stage.FIRST_BYTE: Stage.ANSWER,
 }
 
 
-class Report:
-    """Turns the end of one exchange into its Outcome, masked."""
+def classify_response(
+    exchange: Exchange, settings: Settings, response: Response, message: Message
+) -> Outcome:
+    """Return the outcome of an exchange that got a response.
 
-    def __init__(self, exchange: Exchange, settings: Settings):
-        self.exchange, self.settings = exchange, settings
-        self.mask = mask_for(settings)
+    Broken framing and redirects are judged here, every other response by the kind.
+    """
+    judgement = _judge(response, message)
+    outcome = _outcome(exchange, settings, judgement, response.status)
+    wait = None
+    if outcome.verdict == Verdict.RETRY:
+        wait = retry_after(response.values("Retry-After"), exchange.at, judgement.retry_after)
+    if judgement.reason == Reason.REDIRECT:
+        suggested_fix = _moved_url(response, exchange, settings)
+    else:
+        suggested_fix = message.suggest_fix(response)
+    mask = mask_for(settings)
+    text = mask(response.text) if response.whole else mask.mask_truncated(response.text)
+    return replace(
+        outcome,
+        headers=_headers(response, mask),
+        excerpt=escape_invisible(text[:MAX_EXCERPT])[:MAX_EXCERPT],
+        excerpt_cut=not response.whole or len(text) > MAX_EXCERPT,
+        retry_after=wait,
+        suggested_fix=suggested_fix,
+    )
 
-    def answered(self, response: Response, message: Message) -> Outcome:
-        """The outcome of an answer: of its framing where that is broken, a redirect, or as the kind judges it."""
-        judged = self._judged(response, message)
-        verdict = judged.verdict or REASONS[judged.reason].verdict
-        self._decide(verdict)
-        wait = retry_after(response.values("Retry-After"), self.exchange.at, judged.retry_after)
-        shown = self.mask(response.text) if response.whole else self.mask.cut(response.text)
-        return self._outcome(
-            judged.reason,
-            judged.detail,
-            verdict=verdict,
-            actor=judged.actor,
-            status=response.status,
-            hint=status_hint(response.status)
-            if judged.reason == "http_status" and not judged.actor
-            else None,
-            headers=tuple(
-                (self._shown(n)[:100], self._shown(v))
-                for n, v in response.headers[:MOST_HEADERS_SHOWN]
-            ),
-            excerpt=escape_invisible(shown[:EXCERPT_CHARACTERS])[:EXCERPT_CHARACTERS],
-            excerpt_cut=not response.whole or len(shown) > EXCERPT_CHARACTERS,
-            suggested_fix=self._moved(response)
-            if judged.reason == "redirect"
-            else message.suggest_fix(response),
-            retry_after=wait if verdict == Verdict.RETRY else None,
-        )
 
-    def _judged(self, response: Response, message: Message) -> Judgement:
-        if response.broken in _FATAL:
-            return Judgement(Reason(response.broken))
-        if response.status in _REDIRECTS:
-            return Judgement(
-                Reason.REDIRECT, next(iter(response.values("Location")), "") or WORDS["nowhere"]
-            )
-        return message.judge(response)
+def classify_failure(
+    exchange: Exchange, settings: Settings, reason: Reason, detail: str = ""
+) -> Outcome:
+    """Return the outcome of an exchange that got no response."""
+    if exchange.stages:
+        last = exchange.stages[-1]
+        if last.ok and last.name in _NEXT_STAGE:
+            exchange.record_stage(_NEXT_STAGE[last.name], "not reached", ok=False)
+    return _outcome(exchange, settings, Judgement(reason, detail))
 
-    def _moved(self, response: Response) -> SuggestedFix | None:
-        """The whole address that a redirect points to, as the channel's; its origin alone where the rest is the same."""
-        target = self.exchange.target
-        try:
-            there, own = (
-                parse_url(next(iter(response.values("Location")), "")),
-                parse_url(self.settings.url),
-            )
-        except InvalidUrl:
-            return None
-        same = (there.path, there.query) == (target.path, target.query)
-        moved = replace(there, path=own.path, query=own.query) if same else there
-        return SuggestedFix(WORDS["use_location"], {"url": moved.url})
 
-    def ended(self, reason: str, detail: str) -> Outcome:
-        """The outcome of an exchange without an answer."""
-        last = self.exchange.stages[-1] if self.exchange.stages else None
-        if last and last.ok and last.name in _NEXT_STAGE:
-            self.exchange.record_stage(_NEXT_STAGE[last.name], WORDS["not_reached"], ok=False)
-        self._decide(REASONS[Reason(reason)].verdict)
-        return self._outcome(Reason(reason), detail)
+def _judge(response: Response, message: Message) -> Judgement:
+    # A body that breaks off, or is not valid HTTP, counts for nothing, whatever its status was.
+    if response.broken in (Reason.CONNECTION_CLOSED, Reason.PROTOCOL_ERROR, Reason.INTERNAL_ERROR):
+        return Judgement(response.broken)
+    if response.status in (301, 302, 303, 307, 308):
+        return Judgement(Reason.REDIRECT, response.value("Location") or "an empty address")
+    return message.judge(response)
 
-    def _decide(self, verdict: str) -> None:
-        """Ends the last stage, and with it the time: what comes after is words."""
-        self.exchange.record_stage(
-            "verdict", verdict, ok=verdict in (Verdict.DELIVERED, Verdict.ACCEPTED)
-        )
 
-    def _outcome(
-        self, reason: Reason, detail: str, *, status: int | None = None, **given
-    ) -> Outcome:
-        row, target, found = REASONS[reason], self.exchange.target, self._shown(detail)
-        if given.get("actor") == Actor.PROXY:
-            row = replace(
-                row, actor=Actor.PROXY, says=WORDS["proxy_says"], hint=WORDS["proxy_hint"]
-            )
-        words = f" ({found})" if reason == "http_status" and found else ""
-        blanks = {
-            "receiver": target.authority,
-            "answer": status_line(status) + words if status else "",
-            "detail": found,
-            "seconds": f"{self.settings.timeout:g}",
-        }
-        hint = given.pop("hint", None) or row.hint.format(**blanks)
-        verdict = given.pop("verdict", row.verdict)
-        return Outcome(
-            verdict=verdict,
-            reason=reason,
-            actor=given.pop("actor", None) or row.actor,
-            says=row.says.format(**blanks),
-            hint=hint,
-            receiver=target.authority,
-            milliseconds=(self.exchange.lap_began - self.exchange.began) * 1000,
-            status=status,
-            stages=tuple(
-                replace(stage, detail=self._shown(stage.detail)) for stage in self.exchange.stages
-            ),
-            **given,
-        )
+def _outcome(
+    exchange: Exchange, settings: Settings, judgement: Judgement, status: int | None = None
+) -> Outcome:
+    """End the last stage, and return the outcome with its sentences."""
+    reason = judgement.reason
+    reason_text = REASONS[reason]
+    verdict = judgement.verdict or reason_text.verdict
+    good = verdict in (Verdict.DELIVERED, Verdict.ACCEPTED)
+    exchange.record_stage(Stage.VERDICT, verdict, ok=good)
+    if judgement.actor == Actor.PROXY:
+        reason_text = PROXY_TEXT
+    receiver = exchange.target.authority
+    mask = mask_for(settings)
+    detail = _masked(judgement.detail, mask)
+    answer = ""
+    hint = reason_text.hint
+    if status:
+        answer = status_line(status)
+        if reason == Reason.HTTP_STATUS:
+            hint = hint or status_hint(status)
+            if detail:
+                answer += f" ({detail})"
+    context = {
+        "receiver": receiver,
+        "answer": answer,
+        "detail": detail,
+        "seconds": f"{settings.timeout:g}",
+    }
+    return Outcome(
+        verdict=verdict,
+        reason=reason,
+        actor=judgement.actor or reason_text.actor,
+        says=reason_text.says.format(**context),
+        hint=hint.format(**context),
+        receiver=receiver,
+        milliseconds=(exchange.lap_began - exchange.began) * 1000,
+        status=status,
+        stages=tuple(
+            replace(stage, detail=_masked(stage.detail, mask)) for stage in exchange.stages
+        ),
+    )
 
-    def _shown(self, detail: str) -> str:
-        """What was found on the way may be the receiver's own text."""
-        return escape_invisible(self.mask(detail))[:MOST_DETAIL]
+
+def _headers(response: Response, mask: Mask) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (_masked(name, mask)[:MAX_HEADER_NAME], _masked(value, mask))
+        for name, value in response.headers[:MAX_HEADERS]
+    )
+
+
+def _masked(text: str, mask: Mask) -> str:
+    """Return a text, which may be the receiver's own, masked and truncated."""
+    return escape_invisible(mask(text))[:MAX_DETAIL]
+
+
+def _moved_url(response: Response, exchange: Exchange, settings: Settings) -> SuggestedFix | None:
+    """Suggest the address of a redirect as the channel's URL.
+
+    Where the redirect changes the origin only, the path and query of the channel stay.
+    """
+    try:
+        location = parse_url(response.value("Location"))
+        configured = parse_url(settings.url)
+    except InvalidUrl:
+        return None
+    sent_to = exchange.target
+    if (location.path, location.query) == (sent_to.path, sent_to.query):
+        location = replace(location, path=configured.path, query=configured.query)
+    return SuggestedFix("Use this URL", {"url": location.url})

@@ -1,6 +1,6 @@
-"""What an attempt ends in, as a value, and the one table that gives each reason its actor, its verdict and its words.
+"""How an exchange ended: the `Outcome`, and the sentences of each reason.
 
-The table is `outcomes.toml` beside this file: every word that an exchange may say to a person, ready to be translated.
+The sentences are in `outcomes.toml` beside this file, one row a reason, ready to be translated.
 """
 
 import json
@@ -36,7 +36,7 @@ class Actor(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an exchange ended as it did; a row of `outcomes.toml` each."""
+    """Why an exchange ended as it did; `outcomes.toml` has a row for each."""
 
     OK = "ok"
     OK_TRUNCATED = "ok_truncated"
@@ -67,7 +67,7 @@ class Reason(StrEnum):
 
 
 class Stage(StrEnum):
-    """One step of an exchange, in their order."""
+    """A step of an exchange, in their order."""
 
     POLICY = "policy"
     DNS = "dns"
@@ -81,7 +81,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class ReasonText:
-    """One row of the table. `says` and `hint` may hold {receiver}, {answer}, {detail} and {seconds}."""
+    """The row of a reason in `outcomes.toml`.
+
+    `says` and `hint` may hold the placeholders {receiver}, {answer}, {detail} and {seconds}.
+    """
 
     actor: Actor
     verdict: Verdict
@@ -91,7 +94,10 @@ class ReasonText:
 
 @dataclass(frozen=True)
 class StageResult:
-    """One step of an exchange: its name, how long it took, what it found, and whether it went well."""
+    """How one stage of an exchange went, and how long it took.
+
+    `name` is a `Stage`, except where an attempt was read back from a damaged row.
+    """
 
     name: str
     milliseconds: float
@@ -101,7 +107,10 @@ class StageResult:
 
 @dataclass(frozen=True)
 class SuggestedFix:
-    """A known mend: what it is called on its button, and the form's fields that it sets."""
+    """A change of the channel that cures a failure, offered as a button.
+
+    `label` is the text of the button, `changes` the new values of form fields.
+    """
 
     label: str
     changes: Mapping[str, str] = field(repr=False)
@@ -109,9 +118,11 @@ class SuggestedFix:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one HTTP exchange ended. Texts are masked; `excerpt` and `headers` are the receiver's and stay hostile.
+    """How one HTTP exchange ended.
 
-    `status` is the receiver's (None when there was no answer), `milliseconds` the whole exchange, `retry_after` seconds.
+    All texts are masked. `excerpt` and `headers` come from the receiver and are hostile. `status`
+    is None without a response, `milliseconds` covers the whole exchange, and `retry_after` is in
+    seconds.
     """
 
     verdict: Verdict
@@ -131,45 +142,52 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether the receiver took the message, as far as it says so itself."""
+        """Return True if the receiver says that it has the message."""
         return self.verdict in (Verdict.DELIVERED, Verdict.ACCEPTED)
-
-    def columns(self) -> dict[str, Any]:
-        """What an attempt's row holds of it."""
-        shown = {
-            name: getattr(self, name)
-            for name in ("verdict", "reason", "actor", "status", "receiver", "excerpt", "says")
-        }
-        return {
-            **shown,
-            "milliseconds": round(self.milliseconds),
-            "stages": json.dumps([vars(one) for one in self.stages]),
-        }
 
     @property
     def sent(self) -> bool:
-        """Whether the request went out, whatever came of it."""
-        return any(stage.name == "sent" and stage.ok for stage in self.stages)
+        """Return True if the request went out completely."""
+        return any(stage.name == Stage.SENT and stage.ok for stage in self.stages)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of an attempt's row that describe this outcome."""
+        return {
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "actor": self.actor,
+            "status": self.status,
+            "receiver": self.receiver,
+            "excerpt": self.excerpt,
+            "says": self.says,
+            "milliseconds": round(self.milliseconds),
+            "stages": json.dumps([vars(stage) for stage in self.stages]),
+        }
 
 
-_TABLE = tomllib.loads(Path(__file__).with_name("outcomes.toml").read_text(encoding="utf-8"))
+_TABLES = tomllib.loads(Path(__file__).with_name("outcomes.toml").read_text(encoding="utf-8"))
+_STATUS_HINTS: dict[str, str] = _TABLES["statuses"]
+WORDS: dict[str, str] = _TABLES["words"]
+PROXY_TEXT = ReasonText(Actor.PROXY, Verdict.FAILED, **_TABLES["proxy"])
 REASONS = {
     Reason(name): ReasonText(
         Actor(row["actor"]), Verdict(row["verdict"]), row["says"], row.get("hint", "")
     )
-    for name, row in _TABLE["reasons"].items()
+    for name, row in _TABLES["reasons"].items()
 }
-WORDS: dict[str, str] = _TABLE["words"]
 
 
 def status_hint(status: int) -> str:
-    """What to do next after an answer with this status."""
-    hints = _TABLE["statuses"]
-    return hints.get(str(status)) or hints["500" if 500 <= status <= 599 else "other"]
+    """Return what to do next after a response with this status."""
+    fallback = "500" if 500 <= status <= 599 else "other"
+    return _STATUS_HINTS.get(str(status), _STATUS_HINTS[fallback])
 
 
 def status_line(status: int) -> str:
-    """The status with its registered phrase: `404 Not Found`. What phrase the receiver sent is not repeated."""
+    """Return the status with its registered phrase, such as `404 Not Found`.
+
+    The phrase that the receiver sent is not repeated.
+    """
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

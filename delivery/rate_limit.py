@@ -1,42 +1,43 @@
-"""Keeps a vendor's rate: so many messages in so many seconds, for one place each."""
+"""Limit how many messages leave in a time, separately for each key."""
 
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 
-MOST_PLACES = 10_000
+MAX_KEYS = 10_000
+RateLimit = tuple[tuple[int, float], ...]  # pairs of a count and the seconds that it is allowed in
 
 
 class RateLimiter:
-    """Remembers when messages left for each place, and says when the next may. For many threads of one process."""
+    """Remember when messages left for each key, and when the next may leave. Thread-safe.
+
+    All times are in seconds of a clock that does not jump.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._left: OrderedDict[Hashable, deque[float]] = OrderedDict()
+        self._sent: OrderedDict[Hashable, deque[float]] = OrderedDict()
 
-    def wait(self, place: Hashable, pace: tuple[tuple[int, float], ...], now: float) -> float:
-        """The seconds until a message may leave for `place` at this pace (pairs of a count and seconds).
+    def look(self, key: Hashable, rate_limit: RateLimit, now: float) -> float:
+        """Return the seconds until a message may leave for a key; 0 if it may leave now."""
+        sent = self._sent.get(key, ())
+        waits = [0.0]
+        for count, seconds in rate_limit:
+            if len(sent) >= count:
+                waits.append(sent[-count] + seconds - now)
+        return max(waits)
 
-        0 when it may leave now, and then it counts as having left at `now` (seconds of any clock that does not jump).
-        """
-        return self._wait(place, pace, now, leaves=True) if pace else 0.0
-
-    def look(self, place: Hashable, pace: tuple[tuple[int, float], ...], now: float) -> float:
-        """The same seconds, and nothing counts as having left."""
-        return self._wait(place, pace, now, leaves=False) if pace else 0.0
-
-    def _wait(
-        self, place: Hashable, pace: tuple[tuple[int, float], ...], now: float, leaves: bool
-    ) -> float:
+    def wait(self, key: Hashable, rate_limit: RateLimit, now: float) -> float:
+        """Return the same seconds, and record that a message leaves now if they are 0."""
+        if not rate_limit:
+            return 0.0
         with self._lock:
-            left = self._left.setdefault(place, deque(maxlen=max(count for count, _ in pace)))
-            self._left.move_to_end(place)
-            while len(self._left) > MOST_PLACES:
-                self._left.popitem(last=False)
-            wait = max(
-                left[-count] + seconds - now if len(left) >= count else 0.0
-                for count, seconds in pace
-            )
-            if wait <= 0 and leaves:
-                left.append(now)
-        return max(wait, 0.0)
+            longest = max(count for count, _ in rate_limit)
+            sent = self._sent.setdefault(key, deque(maxlen=longest))
+            self._sent.move_to_end(key)
+            if len(self._sent) > MAX_KEYS:
+                self._sent.popitem(last=False)
+            seconds = self.look(key, rate_limit, now)
+            if not seconds:
+                sent.append(now)
+        return seconds

@@ -1,4 +1,4 @@
-"""Hides a channel's secrets in whatever is shown, logged or stored."""
+"""Mask the secrets of a channel in everything that is shown, logged or stored."""
 
 import base64
 import json
@@ -14,157 +14,179 @@ from delivery.guard.url import ParsedUrl
 from delivery.settings import Settings
 
 HIDDEN = "••••"
-# Words that many webhook URLs share; as secrets they would only blot out plain answers.
-_COMMON_WORDS = "webhook webhooks services workflows triggers message messages alerts channels notify true false null none"
-_COMMON = frozenset(_COMMON_WORDS.split())
-_SHORTEST_SECRET, _SHORTEST_SEGMENT = 4, 6
-_FIRST_LETTERS, _LONGEST_SPELLING = 3, 12
-_MOST_STEPS = 100_000
-_KNOWN_BY = 128  # A pattern for each letter of a long secret would take seconds to make: the beginning must do.
+# Words that many webhook URLs share. As secrets they would hide parts of ordinary responses.
+_COMMON_TEXT = (
+    "webhook webhooks services workflows triggers message messages alerts channels notify "
+    "true false null none"
+)
+_COMMON_WORDS = frozenset(_COMMON_TEXT.split())
+_MIN_SECRET = 4
+_MIN_SEGMENT = 6
+# The first letters of a secret that must match before the others are compared.
+_PREFIX = 3
+# The longest spelling of one letter, in characters.
+_MAX_SPELLING = 12
+_MAX_STEPS = 100_000
+# Compiling a pattern for every letter of a long secret would take seconds: the first ones do.
+_MAX_LETTERS = 128
+_ENTITIES = codepoint2name | {ord("'"): "apos"}
 
 
 class Mask:
-    """Replaces every secret of `settings`, in every spelling that an answer is likely to repeat it in."""
+    """Replace every secret of a channel in a text.
+
+    Each secret is found in every spelling in which a response is likely to repeat it:
+    percent-encoded, in base64, escaped for JSON or HTML, or decoded with a wrong charset.
+    """
 
     def __init__(self, settings: Settings):
-        secrets = {text for text in _secrets(settings) if len(text) >= _SHORTEST_SECRET}
-        plain = {text.encode("utf-8", "replace").decode() for text in secrets}
-        spelled = (
-            plain
-            | {unquote(text) for text in plain}
-            | {base64.b64encode(text.encode()).decode() for text in plain}
-        )
-        longest_first = sorted(spelled, key=lambda text: (-len(text), text))
-        self._letters = [[_letter(one) for one in text[:_KNOWN_BY]] for text in longest_first]
-        rests = [_rest(len(text) - _KNOWN_BY) for text in longest_first]
-        patterns = [
-            "".join(letters) + rest for letters, rest in zip(self._letters, rests, strict=True)
-        ]
-        self._pattern = re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
+        spellings = set()
+        for secret in _secrets(settings):
+            if len(secret) >= _MIN_SECRET:
+                secret = secret.encode("utf-8", "replace").decode()
+                spellings |= {secret, unquote(secret), _base64(secret)}
+        self._letters = []
+        patterns = []
+        # The longest first, so that a secret that contains another is hidden whole.
+        for text in sorted(spellings, key=len, reverse=True):
+            letters = [_letter_pattern(letter) for letter in text[:_MAX_LETTERS]]
+            self._letters.append(letters)
+            if len(text) > _MAX_LETTERS:
+                letters = [*letters, rf"(?s:.{{0,{len(text) - _MAX_LETTERS}}})\S*"]
+            patterns.append("".join(letters))
+        # Without secrets, the pattern finds nothing that its replacement would change.
+        self._pattern = re.compile("|".join(patterns) or HIDDEN, re.IGNORECASE)
 
     def __call__(self, text: str) -> str:
-        """The text without secrets."""
-        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+        """Return the text without secrets."""
+        return self._pattern.sub(HIDDEN, text)
 
-    def cut(self, text: str) -> str:
-        """The text, which was cut off at its end, without secrets and without the beginning of one at its end."""
-        text, steps = text.rstrip("\ufffd"), iter(range(_MOST_STEPS))
-        begins = [
-            begin
-            for letters in self._letters
-            if (begin := _unfinished(letters, text, steps)) is not None
-        ]
-        return self(text[: min(begins)]) + HIDDEN if begins else self(text)
+    def mask_truncated(self, text: str) -> str:
+        """Return a text without secrets whose end was cut off, perhaps in the middle of one."""
+        text = text.rstrip("\ufffd")
+        steps = iter(range(_MAX_STEPS))
+        ends = [_cut_secret(letters, text, steps) for letters in self._letters]
+        end = min(ends, default=len(text))
+        if end == len(text):
+            return self(text)
+        return self(text[:end]) + HIDDEN
 
 
 @lru_cache(maxsize=256)
 def mask_for(settings: Settings) -> Mask:
-    """The mask of these settings; kept, because a channel is tested and sent to more than once."""
+    """Return the mask of these settings, cached."""
     return Mask(settings)
 
 
 def basic_token(username: str, password: str) -> str:
-    """The credentials of HTTP Basic (RFC 7617, in UTF-8)."""
-    return base64.b64encode(f"{username}:{password}".encode("utf-8", "replace")).decode()
+    """Return the credentials of HTTP Basic authentication (RFC 7617, in UTF-8)."""
+    return _base64(f"{username}:{password}")
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "replace")).decode()
 
 
 def _secrets(settings: Settings) -> list[str]:
-    own = [settings.auth_secret, settings.signing_secret, settings.signing_secret_old]
-    own += [row.value for row in (*settings.headers, *settings.options) if row.secret]
+    secrets = [settings.auth_secret, settings.signing_secret, settings.signing_secret_old]
+    secrets += [row.value for row in (*settings.headers, *settings.options) if row.secret]
     if settings.auth == "basic" and settings.auth_secret:
-        own.append(basic_token(settings.auth_username, settings.auth_secret))
-    return own + (_parts_of(settings.target) if settings.target else [settings.url])
+        secrets.append(basic_token(settings.auth_username, settings.auth_secret))
+    if settings.target:
+        return secrets + _url_secrets(settings.target)
+    return [*secrets, settings.url]
 
 
-def _parts_of(target: ParsedUrl) -> list[str]:
-    """The URL's own secrets: whole, its path with its query, and each part of them that is long enough to be a token."""
-    segments = [
-        part
-        for part in target.path.split("/")
-        if len(part) >= _SHORTEST_SEGMENT and part.lower() not in _COMMON
-    ]
-    values = [
-        value
-        for _, value in parse_qsl(target.query, keep_blank_values=True)
-        if value.lower() not in _COMMON
-    ]
-    rest = target.path + (f"?{target.query}" if target.query else "")
-    return [*segments, *values, *([target.url, rest, target.query] if segments or values else [])]
+def _url_secrets(target: ParsedUrl) -> list[str]:
+    """Return the parts of a URL that may be tokens and, if there are any, the whole URL."""
+    parts = [part for part in target.path.split("/") if len(part) >= _MIN_SEGMENT]
+    parts += [value for _, value in parse_qsl(target.query, keep_blank_values=True)]
+    tokens = [part for part in parts if part.lower() not in _COMMON_WORDS]
+    if not tokens:
+        return []
+    path_and_query = target.url.removeprefix(target.origin)
+    return [*tokens, target.url, path_and_query, target.query]
 
 
 @lru_cache(maxsize=4096)
-def _letter(one: str) -> str:
-    """A pattern for one letter of a secret as it is, or as URLs, JSON, HTML, source code and mistaken charsets spell it."""
-    if one.isascii() and one.isalnum():
-        return one
-    number, utf8 = ord(one), one.encode()
-    latin1 = one.encode("latin-1", "ignore")
-    spellings = {one, f"\\{one}", json.dumps(one)[1:-1], utf8.decode("latin-1")}
-    spellings |= {"\ufffd"} if latin1 and number > 127 else set()
-    spellings |= {"".join(f"%{byte:02x}" for byte in code) for code in (utf8, latin1) if code}
-    spellings |= {
-        f"&{entity};"
-        for entity in (codepoint2name.get(number), "apos" if one == "'" else None)
-        if entity
-    }
-    spellings |= {"+"} if one == " " else {f"\\u{number:04x}"}
-    patterns = [
-        *map(re.escape, sorted(spellings, key=len, reverse=True)),
-        f"&#0{{0,6}}{number};",
-        f"&#x0{{0,6}}{number:x};",
-    ]
+def _letter_pattern(letter: str) -> str:
+    """Return a pattern of every spelling of one letter of a secret."""
+    if letter.isascii() and letter.isalnum():
+        return letter
+    number = ord(letter)
+    utf8 = letter.encode()
+    latin1 = letter.encode("latin-1", "ignore")
+    json_text = json.dumps(letter)[1:-1]
+    spellings = {letter, f"\\{letter}", json_text, f"\\u{number:04x}", utf8.decode("latin-1")}
+    spellings.add("%" + utf8.hex("%"))
+    if latin1:
+        spellings.add("%" + latin1.hex("%"))
+    if latin1 and number > 127:
+        spellings.add("\ufffd")
+    if letter == " ":
+        spellings.add("+")
+    if number in _ENTITIES:
+        spellings.add(f"&{_ENTITIES[number]};")
+    patterns = [f"&#0{{0,6}}{number};", f"&#x0{{0,6}}{number:x};"]
+    patterns += map(re.escape, sorted(spellings, key=len, reverse=True))
     return f"(?:{'|'.join(patterns)})"
 
 
-def _rest(length: int) -> str:
-    """A pattern for what follows the beginning of a long secret: as many letters, and on to the next blank."""
-    return rf"(?s:.{{0,{length}}})\S*" if length > 0 else ""
+def _cut_secret(letters: list[str], text: str, steps: Iterator[int]) -> int:
+    """Return where a secret begins that the end of the text cuts off, else the text's length.
 
-
-def _unfinished(letters: list[str], text: str, steps: Iterator[int]) -> int | None:
-    """Where the beginning of a secret begins that reaches to the end of the text; None when there is none.
-
-    Secrets and texts that are made to be compared without end use the steps up, and then all of the end is hidden.
+    Secrets and texts that are made to be compared without end use the steps up. Then everything
+    that may be part of a secret is hidden.
     """
-    edge = max(0, len(text) - _KNOWN_BY * _LONGEST_SPELLING)
-    for begin in re.compile(f"(?=({''.join(letters[:_FIRST_LETTERS])}))", re.IGNORECASE).finditer(
-        text, edge
-    ):
-        at = begin.end(1)
-        for letter in letters[_FIRST_LETTERS:]:
+    edge = max(0, len(text) - _MAX_LETTERS * _MAX_SPELLING)
+    prefix = re.compile(f"(?=({''.join(letters[:_PREFIX])}))", re.IGNORECASE)
+    for candidate in prefix.finditer(text, edge):
+        position = candidate.end(1)
+        for letter in letters[_PREFIX:]:
             if next(steps, None) is None:
                 return edge
-            step = re.compile(letter, re.IGNORECASE).match(text, at)
-            if not step:
+            match = re.compile(letter, re.IGNORECASE).match(text, position)
+            if not match:
                 break
-            at = step.end()
-        # A spelling of several signs may have been cut in its middle.
-        if at == len(text) or (text[at] in "%&\\" and len(text) - at < _LONGEST_SPELLING):
-            return begin.start()
-    return None
+            position = match.end()
+        # A spelling of several characters may have been cut off in its middle.
+        rest = text[position:]
+        if not rest or (rest[0] in "%&\\" and len(rest) < _MAX_SPELLING):
+            return candidate.start()
+    return len(text)
 
 
 def format_traceback_without_message(error: BaseException) -> str:
-    """Where an exception comes from, for a log: its type and its frames without its text, which may quote a secret."""
-    return f"{type(error).__name__}\n{''.join(traceback.format_list(traceback.extract_tb(error.__traceback__)))}"
+    """Return the type and the frames of an exception, for a log.
+
+    The message is left out because it may quote a secret.
+    """
+    return f"{type(error).__name__}\n" + "".join(traceback.format_tb(error.__traceback__))
 
 
-# What no font draws or what turns the direction of reading (Unicode's general categories), and letters that are blank.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs"})
-BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0") | frozenset(
-    chr(number) for number in (*range(0xFFF0, 0xFFF9), *range(0xE0100, 0xE01F0))
+# The Unicode categories of characters that are not drawn, or that change the writing direction.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs"})
+# Characters of other categories that are drawn as a blank.
+BLANK_LETTERS = frozenset(
+    [
+        *"\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0",
+        *map(chr, range(0xFFF0, 0xFFF9)),
+        *map(chr, range(0xE0100, 0xE01F0)),
+    ]
 )
+_UNUSUAL = re.compile(r"[^\n\t\x20-\x7e\u3000]")
 
 
 def escape_invisible(text: str) -> str:
-    """The text with every invisible character spelled out (`\\u202e`), so that it cannot pretend to be another."""
-    return _NOT_PLAIN.sub(_spelled, text.replace("\r\n", "\n"))
+    """Return the text with every invisible character escaped, such as `\\u202e`.
+
+    Then no text can pretend to be another one.
+    """
+    return _UNUSUAL.sub(_escape, text.replace("\r\n", "\n"))
 
 
-_NOT_PLAIN = re.compile(r"[^\n\t\x20-\x7e\u3000]")
-
-
-def _spelled(match: re.Match) -> str:
-    one = match[0]
-    hidden = unicodedata.category(one) in _UNSEEN or one in BLANK_LETTERS
-    return f"\\u{ord(one):04x}" if hidden else one
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    if unicodedata.category(character) in _INVISIBLE or character in BLANK_LETTERS:
+        return f"\\u{ord(character):04x}"
+    return character

@@ -1,4 +1,4 @@
-"""What came back from a receiver, and how a kind judges it."""
+"""The response of a receiver, and helpers with which a kind judges it."""
 
 import json
 import re
@@ -8,90 +8,110 @@ from functools import cached_property
 from typing import Any
 
 from delivery.alerts.alert import to_text
-from delivery.outcome import WORDS, Actor, Reason, Verdict
-from delivery.retry import classify
+from delivery.outcome import Actor, Reason, Verdict
+from delivery.retry import verdict_of_status
 
-# Charsets of the web (WHATWG "Encoding"); what else Python can decode is no text, or costs more than it tells.
-_CHARSETS = re.compile(
-    r"utf-?(8|16|32)|us-ascii|ascii|latin|iso-?8859|windows-|cp125|gb|big5|shift|euc-|koi8",
-    re.ASCII,
+# The charsets of the web (WHATWG "Encoding"). Python decodes others, but some are not text and
+# some are slow.
+_CHARSET = re.compile(
+    r"charset=[\"']?((?:utf-?(?:8|16|32)|us-ascii|ascii|latin|iso-?8859|windows-|cp125|gb|big5"
+    r"|shift|euc-|koi8)[a-z0-9_.:-]{0,40})",
+    re.ASCII | re.IGNORECASE,
 )
 _PAGE = re.compile(
-    r"[\s\ufeff]*+(?>(?:<!--.*?-->|<\?xml.*?\?>)\s*)*+<(!doctype html|html|head|body|title|meta|script|center|h1)\b",
+    r"[\s\ufeff]*+(?>(?:<!--.*?-->|<\?xml.*?\?>)\s*)*+"
+    r"<(!doctype html|html|head|body|title|meta|script|center|h1)\b",
     re.I | re.S,
 )
+_WEB_PAGE = "the response is a web page"
 
 
 @dataclass(frozen=True)
 class Response:
-    """What was read of an answer: the decoded body up to 16 KB, whether there was more, and why reading it ended early.
+    """A response as far as it was read.
 
-    `host` is the one that was asked.
+    `body` is decoded, and at most 16 KB; `cut` is true if more followed. `broken` is the reason
+    why reading ended early. `undecodable` is true if the compression of the body is invalid.
+    `host` is the host that the request was sent to.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
     cut: bool = False
-    broken: str = ""
+    broken: Reason | None = None
+    undecodable: bool = False
     host: str = ""
 
     def values(self, name: str) -> list[str]:
-        """Every value of a header."""
+        """Return every value of a header."""
         return [value for header, value in self.headers if header.lower() == name.lower()]
+
+    def value(self, name: str) -> str:
+        """Return the first value of a header, empty when the header is missing."""
+        return next(iter(self.values(name)), "")
+
+    @property
+    def incomplete(self) -> Reason | None:
+        """Return why the body was not read to its end, None if it was."""
+        if self.undecodable:
+            return Reason.PROTOCOL_ERROR
+        if self.cut and not self.broken:
+            return Reason.TOO_LARGE
+        return self.broken
 
     @property
     def whole(self) -> bool:
-        """Whether the body was read to its end."""
-        return not (self.cut or self.broken)
+        """Return True if the body was read to its end."""
+        return self.incomplete is None
 
     @cached_property
     def text(self) -> str:
-        """The body as text, whatever its charset claims to be."""
-        named = re.search(
-            r"charset=[\"']?([a-z0-9_.:-]{1,40})", " ".join(self.values("Content-Type")).lower()
-        )
-        charset = named[1] if named and _CHARSETS.match(named[1]) else "utf-8"
+        """The body as text. A charset that is unknown, or does not fit, counts as UTF-8."""
+        match = _CHARSET.search(" ".join(self.values("Content-Type")))
         try:
-            return self.body.decode(charset, "replace")
+            return self.body.decode(match[1] if match else "utf-8", "replace")
         except (LookupError, ValueError):
             return self.body.decode("utf-8", "replace")
 
     @cached_property
     def json(self) -> dict[str, Any]:
-        """The JSON object in the body; empty when there is none."""
+        """The JSON object in the body, empty when there is none."""
         try:
-            found = json.loads(self.text.lstrip("\ufeff"))
+            return _object(json.loads(self.text.lstrip("\ufeff")))
         except (ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
 
     def json_object(self, name: str) -> dict[str, Any]:
-        """The object of this name in that object; empty when there is none."""
-        found = self.json.get(name)
-        return found if isinstance(found, dict) else {}
+        """Return the member of the JSON object that is an object itself, empty without one."""
+        return _object(self.json.get(name))
 
     @property
     def good(self) -> bool:
-        """Whether the status alone says that the message was taken."""
-        return classify(self.status) == Verdict.DELIVERED
+        """Return True if the status says that the receiver has the message."""
+        return verdict_of_status(self.status) == Verdict.DELIVERED
 
     @property
     def is_page(self) -> bool:
-        """Whether the body is a web page, or a part of one that says to be HTML."""
-        tags = (
-            self.text.lstrip("\ufeff \t\r\n").startswith("<")
-            and "html" in "".join(self.values("Content-Type")).lower()
-        )
-        return tags or bool(_PAGE.match(self.text))
+        """Return True if the body is a web page, or a part of one that is declared as HTML."""
+        if _PAGE.match(self.text):
+            return True
+        declared = "html" in "".join(self.values("Content-Type")).lower()
+        return declared and self.text.lstrip("\ufeff \t\r\n").startswith("<")
+
+
+def _object(value: object) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    return {}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a kind makes of an answer: a reason of the outcome table, and a detail for its sentence.
+    """What a response means, as its kind judges it.
 
-    `verdict` and `actor` where they are others than the table's; `retry_after` is the value of a field of the body that
-    asks to wait (seconds), unchecked.
+    `detail` completes the sentence of the reason. `verdict` and `actor` replace those of the
+    reason. `retry_after` is the vendor's field for the seconds to wait, unchecked.
     """
 
     reason: Reason
@@ -102,75 +122,86 @@ class Judgement:
 
 
 Rule = Callable[[Response], Judgement]
+PROXY_PAGE = Judgement(Reason.BODY_SAYS_ERROR, _WEB_PAGE, actor=Actor.PROXY)
 
 
 def judge_by_status(response: Response, detail: str = "") -> Judgement:
-    """The judgement of every kind whose receivers say by the status alone whether they took the message."""
-    if response.good:
-        return Judgement(Reason.OK if response.whole else Reason.OK_TRUNCATED)
-    return Judgement(Reason.HTTP_STATUS, detail, verdict=classify(response.status))
+    """Judge a response by its status alone."""
+    if not response.good:
+        verdict = verdict_of_status(response.status)
+        return Judgement(Reason.HTTP_STATUS, detail, verdict=verdict)
+    if response.incomplete:
+        return Judgement(Reason.OK_TRUNCATED)
+    return Judgement(Reason.OK)
 
 
 def judge_by_body(rule: Rule, gone: Collection[int] = ()) -> Rule:
-    """The judgement of a kind whose receivers say it in the body.
+    """Return the rule of a kind whose receivers report the result in the body.
 
-    `rule` gets every answer whose body was read to its end, and those with a bad status. `gone` are the statuses with which
-    this vendor says that the hook no longer exists.
+    `rule` judges every good response whose body is complete, and every bad status. `gone` are
+    the statuses with which the vendor says that the webhook no longer exists.
     """
 
     def judge(response: Response) -> Judgement:
-        if response.good and not response.whole:
-            broken = {"undecodable": "protocol_error"}.get(response.broken, response.broken)
-            return Judgement(Reason(broken or "too_large"), verdict=Verdict.RETRY)
+        if response.good and response.incomplete:
+            return Judgement(response.incomplete, verdict=Verdict.RETRY)
         if response.good and response.is_page:
-            return Judgement(Reason.BODY_SAYS_ERROR, WORDS["a_page"], actor=Actor.PROXY)
+            return PROXY_PAGE
         if response.status not in gone:
             return rule(response)
         if response.is_page:
-            return replace(judge_by_status(response, WORDS["a_page"]), actor=Actor.PROXY)
+            return replace(judge_by_status(response, _WEB_PAGE), actor=Actor.PROXY)
         return replace(rule(response), verdict=Verdict.GONE)
 
     return judge
 
 
 def judge_body(
-    response: Response, yes: bool, why: str = "", reason: Reason = Reason.OK, **other: Any
+    response: Response,
+    accepted: bool,
+    error: str = "",
+    reason: Reason = Reason.OK,
+    verdict: Verdict | None = None,
 ) -> Judgement:
-    """For rules: a good status whose body says `yes` is `reason`, another body a refusal; any other status decides itself.
+    """Judge a response by whether its body says that the message was accepted.
 
-    `why` is what the vendor says for it.
+    A bad status is judged by the status. `error` is the vendor's error message, `reason` the
+    reason of an accepted message, and `verdict` the verdict on a refused one.
     """
     if not response.good:
-        return judge_by_status(response, why)
-    return (
-        Judgement(reason)
-        if yes
-        else Judgement(Reason.BODY_SAYS_ERROR, why or WORDS["unclear"], **other)
-    )
+        return judge_by_status(response, error)
+    if accepted:
+        return Judgement(reason)
+    return Judgement(Reason.BODY_SAYS_ERROR, error or "it does not confirm the message", verdict)
 
 
-def judge_by_member(name: str, *why: str, reason: Reason = Reason.OK) -> Rule:
-    """The rule of receivers that give a text or number of this name when they took the message, and else say `why`."""
+def judge_by_member(name: str, *errors: str, reason: Reason = Reason.OK) -> Rule:
+    """Return the rule of receivers that confirm a message with a text or number of this name.
+
+    `errors` are the names of the members that describe an error.
+    """
 
     def rule(response: Response) -> Judgement:
-        given = response.json.get(name)
-        yes = number(given) is not None or (isinstance(given, str) and given != "")
-        return judge_body(response, yes, error_text(*map(response.json.get, why)), reason)
+        value = response.json.get(name)
+        accepted = number(value) is not None or (isinstance(value, str) and value != "")
+        return judge_body(response, accepted, error_text(*map(response.json.get, errors)), reason)
 
     return rule
 
 
-def judge_by_code(name: str, why: str, gone: Collection[int], waits: Mapping[int, object]) -> Rule:
-    """The rule of receivers whose body holds a code, 0 when they took the message.
+def judge_by_code(
+    name: str, error: str, gone: Collection[int], waits: Mapping[int, object]
+) -> Rule:
+    """Return the rule of receivers whose body holds a code, 0 for success.
 
-    `gone` are the codes of a hook that no longer exists, `waits` those that ask to wait, with the seconds (None: not said).
+    `name` and `error` are the members with the code and its message. `gone` are the codes of a
+    webhook that no longer exists. `waits` are the codes of a rate limit, with the seconds to wait
+    (None if unknown).
     """
 
     def rule(response: Response) -> Judgement:
-        code, detail = (
-            number(response.json.get(name)),
-            error_text(response.json.get(name), response.json.get(why)),
-        )
+        code = number(response.json.get(name))
+        detail = error_text(response.json.get(name), response.json.get(error))
         if code in gone:
             return Judgement(Reason.BODY_SAYS_ERROR, detail, Verdict.GONE)
         if code is not None and code in waits:
@@ -181,15 +212,20 @@ def judge_by_code(name: str, why: str, gone: Collection[int], waits: Mapping[int
 
 
 def number(value: object) -> int | None:
-    """The value when it is a whole number (a true is none)."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """Return the value if it is an integer, else None; a boolean is not an integer."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return None
 
 
 def error_text(*parts: object) -> str:
-    """What a vendor says, whatever its type, as one text: its code, then its words."""
+    """Return the parts of a vendor's error message as one text, whatever their types."""
     flat: list[object] = []
     for part in parts:
-        flat += (
-            part.values() if isinstance(part, dict) else part if isinstance(part, list) else [part]
-        )
-    return ": ".join(text for text in map(to_text, flat) if text)
+        if isinstance(part, dict):
+            flat += part.values()
+        elif isinstance(part, list):
+            flat += part
+        else:
+            flat.append(part)
+    return ": ".join(filter(None, map(to_text, flat)))

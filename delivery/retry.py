@@ -1,4 +1,7 @@
-"""What a status means, how long a receiver asks us to wait, and when a channel tries again. Pure; no loop, no clock."""
+"""When to try again: verdicts of statuses, `Retry-After`, and the schedule of a channel.
+
+All functions are pure.
+"""
 
 import math
 import re
@@ -8,87 +11,107 @@ from email.utils import parsedate_to_datetime
 
 from delivery.outcome import Verdict
 
-# Alertmanager repeats 5xx only, Standard Webhooks everything but 410. We repeat what a receiver can mend by itself: a
-# request that came too early, too late or too often, and its own failures. Any other status stays wrong until a person acts.
-AGAIN = frozenset({408, 425, 429})
-LONGEST_WAIT = 6 * 3600.0
+# Alertmanager retries 5xx only, Standard Webhooks everything but 410. Tocsin retries what a
+# receiver can cure: a request that came too early, too late or too often, and its own failures.
+# Any other status needs a person.
+_RETRY_STATUSES = frozenset({408, 425, 429})
+MAX_WAIT = 6 * 3600.0
 SCHEDULE = (10, 30, 120, 600, 1800, 7200, 21600, 36000)
-MOST_STEPS, LONGEST_STEP = (
-    12,
-    10 * 3600,
-)  # with its 20 % no later than outbox.sweep takes for the fault of a clock
+MAX_STEPS = 12
+MAX_STEP = 10 * 3600  # 20 % more stays below what outbox.sweep takes for a wrong clock
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
-def classify(status: int) -> Verdict:
-    """The verdict on a bare status: any 2xx is delivered; 408, 425, 429 and 5xx are retried; 410 is gone; the rest failed."""
+def verdict_of_status(status: int) -> Verdict:
+    """Return the verdict on a status alone."""
     if 200 <= status <= 299:
         return Verdict.DELIVERED
-    if status in AGAIN or 500 <= status <= 599:
+    if status in _RETRY_STATUSES or 500 <= status <= 599:
         return Verdict.RETRY
-    return Verdict.GONE if status == 410 else Verdict.FAILED
+    if status == 410:
+        return Verdict.GONE
+    return Verdict.FAILED
 
 
-def retry_after(values: list[str], now: float, in_body: object = None) -> float | None:
-    """The seconds that an answer asks to wait, at most six hours.
+def retry_after(values: list[str], now: float, body_value: object = None) -> float | None:
+    """Return the seconds that a response asks to wait, at most six hours.
 
-    Takes every value of the header `Retry-After` (RFC 9110 §10.2.3: seconds or a date), the time in seconds since the epoch,
-    and the vendor's field in the body, which is more exact and counts before the header. Garbage counts for nothing; of
-    several values, the longest wait is kept. None when there is nothing to honour.
+    `values` are all values of the header `Retry-After`, in seconds or as a date (RFC 9110
+    §10.2.3); the longest one counts. `body_value` is the vendor's field in the body, which
+    overrides the header. `now` is in seconds since the epoch. Invalid values are ignored. None
+    if no valid value is left.
     """
-    exact = _seconds(in_body, now)
-    waits = (
-        [wait for value in values if (wait := _seconds(value, now)) is not None]
-        if exact is None
-        else [exact]
-    )
-    return min(max(waits), LONGEST_WAIT) if waits else None
+    waits = [_seconds(body_value, now)]
+    if waits == [None]:
+        waits = [_seconds(value, now) for value in values]
+    valid = [wait for wait in waits if wait is not None]
+    if not valid:
+        return None
+    return min(max(valid), MAX_WAIT)
 
 
-def steps(text: str) -> tuple[int, ...]:
-    """The seconds to wait before each further attempt, of a text such as `10s, 2m, 6h`; the usual ones of an empty text.
+def parse_steps(text: str) -> tuple[int, ...]:
+    """Return the seconds before each retry, from a text such as `10s, 2m, 6h`.
 
-    `none` or `0` means that there is a single attempt. Raises ValueError with a sentence.
+    An empty text means the default schedule, `none` or `0` no retry.
+
+    Raises:
+        ValueError: the text is invalid; the message is a sentence for the form.
     """
     words = re.split(r"[\s,]+", text.strip(" \t\r\n,").lower())
-    if words == [""] or words in (["none"], ["0"]):
-        return SCHEDULE if words == [""] else ()
-    if len(words) > MOST_STEPS:
-        raise ValueError(f"These are {len(words)} steps; at most {MOST_STEPS} are possible.")
-    return tuple(_step(word) for word in words)
+    if words == [""]:
+        return SCHEDULE
+    if words in (["none"], ["0"]):
+        return ()
+    if len(words) > MAX_STEPS:
+        raise ValueError(f"These are {len(words)} steps; at most {MAX_STEPS} are possible.")
+    return tuple(map(_parse_step, words))
 
 
-def _step(word: str) -> int:
-    known = re.fullmatch(r"([0-9]{1,5})([smh])", word, re.ASCII)
-    seconds = int(known[1]) * _UNITS[known[2]] if known else 0
-    if not 1 <= seconds <= LONGEST_STEP:
-        raise ValueError(
-            f"“{word[:20]}” is no step from 1s to 10h: write such as 10s, 30s, 2m, 6h, or none for a single attempt."
-        )
-    return seconds
+def _parse_step(word: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,5})([smh])", word, re.ASCII)
+    if match:
+        seconds = int(match[1]) * _UNITS[match[2]]
+        if 1 <= seconds <= MAX_STEP:
+            return seconds
+    raise ValueError(
+        f"“{word[:20]}” is not a step from 1s to 10h: enter steps such as 10s, 30s, 2m, 6h, "
+        "or none for a single attempt."
+    )
 
 
 def _seconds(value: object, now: float) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(min(value, LONGEST_WAIT)) if 0 <= value < math.inf else None
-    return _seconds_in(value.strip(), now) if isinstance(value, str) else None
+    """Return a wait of any type in seconds, None if it is invalid."""
+    if isinstance(value, str):
+        return _parse_seconds(value.strip(), now)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(min(value, MAX_WAIT))
+    return None
 
 
-def _seconds_in(value: str, now: float) -> float | None:
+def _parse_seconds(value: str, now: float) -> float | None:
     if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,9})?", value, re.ASCII):
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-        # A date without a zone is UTC (RFC 9110 §5.6.7), wherever this machine stands.
-        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
+        if moment.tzinfo is None:
+            # A date without a zone is UTC (RFC 9110 §5.6.7), whatever the zone of this machine.
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - now)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
 
-def wait(attempt: int, steps: Sequence[int], asked: float | None, chance: float) -> float | None:
-    """The seconds from this attempt (counted from 1) to the next: what the receiver asked for, else the step, 20 % more or less
-    by `chance` (0 to 1), so that what failed together does not come back together. None when there is no next.
+def wait(
+    attempt: int, steps: Sequence[int], requested_wait: float | None, random_number: float
+) -> float | None:
+    """Return the seconds from this attempt (counted from 1) to the next, None if it is the last.
+
+    A wait that the receiver requested replaces the step. `random_number` (0 to 1) varies a step
+    by up to 20 %, so that deliveries that failed together do not return together.
     """
     if attempt > len(steps):
         return None
-    return max(1.0, asked) if asked is not None else steps[attempt - 1] * (0.8 + 0.4 * chance)
+    if requested_wait is not None:
+        return max(1.0, requested_wait)
+    return steps[attempt - 1] * (0.8 + 0.4 * random_number)

@@ -17,14 +17,14 @@ from urllib3.exceptions import DecodeError, HeaderParsingError
 from urllib3.response import MultiDecoder
 
 from config import VERSION
-from delivery.classify import Report
+from delivery.classify import classify_failure, classify_response
 from delivery.guard.adapter import Connection, connection_for
 from delivery.guard.exchange import Exchange, ExchangeError, Policy
 from delivery.guard.pool import ConnectionPool
 from delivery.guard.tls import reason_of
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
 from delivery.message import Message, MessageError
-from delivery.outcome import WORDS, Outcome
+from delivery.outcome import WORDS, Outcome, Reason
 from delivery.redaction import basic_token, format_traceback_without_message
 from delivery.response import Response
 from delivery.settings import Settings
@@ -88,20 +88,20 @@ def send(
     same place. Whatever happens is the Outcome's verdict; the last resort is `internal_error`.
     """
     exchange = Exchange(message.target, policy, settings.timeout, now())
-    report = Report(exchange, settings)
     try:
         request = prepare(message, settings, attempt, exchange.at)
         seen(request)
         exchange.begin()
-        return report.answered(_exchanged(request, settings, exchange, kept), message)
+        response = _exchanged(request, settings, exchange, kept)
+        return classify_response(exchange, settings, response, message)
     except Exception as error:  # noqa: BLE001 (the promise of this module: no failure leaves it as an exception)
-        return report.ended(*_reason_of(error, exchange))
+        return classify_failure(exchange, settings, *_reason_of(error, exchange))
 
 
 def unsent(error: Exception, settings: Settings, policy: Policy, now: Clock = time.time) -> Outcome:
     """The outcome of a message that could not even be made, because of this error."""
     exchange = Exchange(settings.target or NOWHERE, policy, settings.timeout, now())
-    return Report(exchange, settings).ended(*_reason_of(error, exchange))
+    return classify_failure(exchange, settings, *_reason_of(error, exchange))
 
 
 def wire_bytes(prepared: PreparedRequest, target: ParsedUrl) -> bytes:
@@ -201,18 +201,24 @@ def _over(
 
 def _read(response: http.client.HTTPResponse, answer: Response, exchange: Exchange) -> Response:
     """The answer with its body, as much as came in; a body that could not be read to its end says why."""
-    body, broken = bytearray(), ""
+    body = bytearray()
+    broken = None
+    undecodable = False
     try:
         decoder = _decoder(response)
         while len(body) <= BODY_BYTES and (piece := response.read1(4096)):
             body += decoder.decompress(piece, BODY_BYTES + 1) if decoder else piece
-    except (ExchangeError, DecodeError, zlib.error, http.client.HTTPException, OSError) as error:
+    except (DecodeError, zlib.error):
+        undecodable = True
+    except (ExchangeError, http.client.HTTPException, OSError) as error:
         broken, _ = _reason_of(error, exchange)
     cut = len(body) > BODY_BYTES
-    if response.length and not cut and not broken:
-        broken = "connection_closed"
+    if response.length and not cut and not broken and not undecodable:
+        broken = Reason.CONNECTION_CLOSED
     response.close()
-    return replace(answer, body=bytes(body[:BODY_BYTES]), cut=cut, broken=broken)
+    return replace(
+        answer, body=bytes(body[:BODY_BYTES]), cut=cut, broken=broken, undecodable=undecodable
+    )
 
 
 def _decoder(response: http.client.HTTPResponse) -> MultiDecoder | None:
@@ -221,7 +227,7 @@ def _decoder(response: http.client.HTTPResponse) -> MultiDecoder | None:
     return MultiDecoder(codings) if known else None
 
 
-def _reason_of(error: Exception, exchange: Exchange) -> tuple[str, str]:
+def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:
     """The reason in the table, and a detail for its sentence; a fault of our own is logged without its text."""
     if isinstance(error, ExchangeError):
         return error.reason, error.detail
@@ -230,21 +236,21 @@ def _reason_of(error: Exception, exchange: Exchange) -> tuple[str, str]:
         and "ALERT" in (error.reason or "")
         and not exchange.received_any
     ):
-        return reason_of(error)
-    for reason, kinds in _REASONS:
+        reason, detail = reason_of(error)
+        return Reason(reason), detail
+    for listed, kinds in _REASONS:
         if isinstance(error, kinds):
-            return reason, str(error) if isinstance(error, InvalidUrl | MessageError) else ""
+            return listed, str(error) if isinstance(error, InvalidUrl | MessageError) else ""
     log.error("internal error in the sender: %s", format_traceback_without_message(error))
-    return "internal_error", type(error).__name__
+    return Reason.INTERNAL_ERROR, type(error).__name__
 
 
 # The first row that fits counts.
-_REASONS: list[tuple[str, tuple[type[Exception], ...]]] = [
-    ("invalid_url", (InvalidUrl,)),
-    ("template_error", (MessageError,)),
-    ("undecodable", (DecodeError, zlib.error)),
-    ("timeout_total", (TimeoutError,)),
-    ("connection_closed", (ConnectionError, http.client.IncompleteRead, ssl.SSLEOFError)),
-    ("protocol_error", (ssl.SSLError, http.client.HTTPException, HeaderParsingError)),
-    ("connection_closed", (OSError,)),
+_REASONS: list[tuple[Reason, tuple[type[Exception], ...]]] = [
+    (Reason.INVALID_URL, (InvalidUrl,)),
+    (Reason.TEMPLATE_ERROR, (MessageError,)),
+    (Reason.TIMEOUT_TOTAL, (TimeoutError,)),
+    (Reason.CONNECTION_CLOSED, (ConnectionError, http.client.IncompleteRead, ssl.SSLEOFError)),
+    (Reason.PROTOCOL_ERROR, (ssl.SSLError, http.client.HTTPException, HeaderParsingError)),
+    (Reason.CONNECTION_CLOSED, (OSError,)),
 ]

@@ -1,28 +1,32 @@
-"""A channel's parameters, opened: everything that shapes an exchange. Reading a stored row is total."""
+"""The settings of a channel: everything that shapes an exchange, decrypted.
 
-import hashlib
+Reading a stored row never fails: a value that cannot be read gets its default.
+"""
+
 import hmac
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, NamedTuple
 
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
-from delivery.secrets.encryption import DecryptionError, Keyring
+from delivery.secrets.encryption import DecryptionError, Keyring, channel_purpose
 from models import Channel
 
 METHODS = ("POST", "PUT", "PATCH", "GET")
 AUTHS = ("none", "basic", "bearer", "header")
 SIGNINGS = ("none", "standard", "github", "grafana")
-_CHOICES = {"method": METHODS, "auth": AUTHS, "signing": SIGNINGS}
 SECRET_FIELDS = ("auth_secret", "signing_secret", "signing_secret_old")
-_HIDDEN, _ROWS = ("url", *SECRET_FIELDS), ("headers", "options")
-MIN_TIMEOUT, MAX_TIMEOUT, DEFAULT_TIMEOUT = 1, 30, 10
+MIN_TIMEOUT = 1
+MAX_TIMEOUT = 30
+DEFAULT_TIMEOUT = 10
+_CHOICES = {"method": METHODS, "auth": AUTHS, "signing": SIGNINGS}
+_ENCRYPTED_FIELDS = ("url", *SECRET_FIELDS)
+_ROW_FIELDS = ("headers", "options")
 
 
 @dataclass(frozen=True)
 class Header:
-    """One header row of a channel, or one option of its kind."""
+    """A header row of a channel, or an option of its kind."""
 
     name: str
     value: str = field(repr=False)
@@ -31,7 +35,10 @@ class Header:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a person configured, secrets opened. `timeout` is seconds; `payload` and `body` are as they were typed."""
+    """The settings that a person entered, decrypted.
+
+    `timeout` is in seconds; `payload` and `body` are exactly as typed.
+    """
 
     kind: str = "webhook"
     url: str = field(default="", repr=False)
@@ -53,7 +60,7 @@ class Settings:
 
     @property
     def target(self) -> ParsedUrl | None:
-        """The URL, read; None when it cannot be."""
+        """The parsed URL, None if it is invalid."""
         try:
             return parse_url(self.url)
         except InvalidUrl:
@@ -61,83 +68,115 @@ class Settings:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port of the URL, which kept secrets are bound to; empty when the URL cannot be read."""
-        return self.target.origin if self.target else ""
+        """Scheme, host and port of the URL, empty if it is invalid.
+
+        Stored secrets are bound to the origin.
+        """
+        target = self.target
+        if target is None:
+            return ""
+        return target.origin
 
     def option(self, name: str) -> str:
-        """The value of an option, empty when it was not given."""
-        return next((one.value for one in self.options if one.name == name), "")
+        """Return the value of an option, empty if it is not set."""
+        return next((option.value for option in self.options if option.name == name), "")
 
     def fingerprint(self, key: str) -> str:
-        """Names this configuration: equal for equal exchanges. Keyed, so that it tells nothing about a weak secret."""
+        """Return a keyed hash of the settings, equal for equal exchanges.
+
+        Because of the key, the hash reveals nothing about a weak secret.
+        """
         text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
-        return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(key.encode(), text.encode(), "sha256").hexdigest()
 
 
-def write(channel: Channel, settings: Settings, keyring: Keyring, key: str) -> None:
-    """Puts the settings into the row's columns, secrets sealed to the row's id. The row must have one; it is not saved."""
-    public = {name: value for name, value in asdict(settings).items() if name not in _HIDDEN}
-    hidden = {name: getattr(settings, name) for name in _HIDDEN}
-    for name in _ROWS:
-        rows = getattr(settings, name)
-        public[name] = [asdict(replace(row, value="") if row.secret else row) for row in rows]
-        hidden[name] = {row.name.lower(): row.value for row in rows if row.secret}
+class StoredSettings(NamedTuple):
+    """The settings of a stored row, and what is wrong with the row (empty: nothing)."""
+
+    settings: Settings
+    problem: str
+
+
+def write_settings(channel: Channel, settings: Settings, keyring: Keyring, key: str) -> None:
+    """Put the settings into the columns of a row, which must have an id, without saving it.
+
+    The secrets are encrypted for the id of the row; `key` is the key of the fingerprint.
+    """
+    public = asdict(settings)
+    hidden: dict[str, Any] = {name: public.pop(name) for name in _ENCRYPTED_FIELDS}
+    for name in _ROW_FIELDS:
+        hidden[name] = {}
+        for row in public[name]:
+            if row["secret"]:
+                hidden[name][row["name"].lower()] = row["value"]
+                row["value"] = ""
     channel.kind = settings.kind
     channel.origin = settings.origin
     channel.settings = json.dumps(public, ensure_ascii=True)
-    channel.sealed = keyring.encrypt(f"channel {channel.id}", hidden)
+    channel.sealed = keyring.encrypt(channel_purpose(channel.id), hidden)
     channel.config_hash = settings.fingerprint(key)
 
 
-def read(channel: Channel, keyring: Keyring) -> tuple[Settings, str]:
-    """The row's settings, and what is wrong with the row (empty when nothing is).
+def read_settings(channel: Channel, keyring: Keyring) -> StoredSettings:
+    """Return the settings of a row, and what is wrong with it.
 
-    What cannot be read stands at its default, so that a damaged row still opens and can be mended.
+    Values that cannot be read are at their defaults, so that a damaged row can be edited.
     """
-    public, problem = _loaded(channel.settings)
+    problem = ""
     try:
-        hidden = keyring.decrypt(f"channel {channel.id}", channel.sealed)
-    except DecryptionError as error:
-        hidden, problem = {}, str(error)
-    stored = public | hidden
-    values: dict[str, Any] = {
-        one.name: _typed(stored.get(one.name), one.default) for one in fields(Settings)
-    }
-    values |= {
-        name: values[name] if values[name] in known else known[0]
-        for name, known in _CHOICES.items()
-    }
-    values |= {name: _headers(public.get(name), hidden.get(name)) for name in _ROWS}
-    timeout = min(max(values["timeout"], MIN_TIMEOUT), MAX_TIMEOUT)
-    return Settings(**values | {"kind": channel.kind, "timeout": timeout}), problem
-
-
-def _loaded(text: str) -> tuple[dict, str]:
-    try:
-        public = json.loads(text)
+        public = json.loads(channel.settings)
     except (ValueError, RecursionError):
         public = None
-    return (public, "") if isinstance(public, dict) else ({}, "Its stored settings are damaged.")
+    if not isinstance(public, dict):
+        public = {}
+        problem = "Its stored settings are damaged."
+    hidden = {}
+    try:
+        hidden = keyring.decrypt(channel_purpose(channel.id), channel.sealed)
+    except DecryptionError as error:
+        problem = str(error)
+    stored = public | hidden
+    values = {item.name: _typed(stored.get(item.name), item.default) for item in fields(Settings)}
+    for name, choices in _CHOICES.items():
+        if values[name] not in choices:
+            values[name] = choices[0]
+    for name in _ROW_FIELDS:
+        values[name] = _rows(public.get(name), hidden.get(name))
+    values["kind"] = channel.kind
+    values["timeout"] = min(max(values["timeout"], MIN_TIMEOUT), MAX_TIMEOUT)
+    return StoredSettings(Settings(**values), problem)
 
 
-def _typed(value: object, default: object) -> object:
-    """The value where it has the type of the default (a true is no number), else the default; texts are valid UTF-8."""
-    if type(value) is not type(default):
-        return default
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+def _typed(value: object, default: Any) -> Any:
+    """Return the value if it has exactly the type of the default, else the default."""
+    if isinstance(default, str):
+        return _text(value) or default
+    if type(value) is type(default):
+        return value
+    return default
 
 
-def _headers(rows: object, secrets: object) -> tuple[Header, ...]:
-    hidden = secrets if isinstance(secrets, Mapping) else {}
-    read_rows = (
-        [_header(row, hidden) for row in rows if isinstance(row, Mapping)]
-        if isinstance(rows, list)
-        else []
-    )
-    return tuple(row for row in read_rows if row.name)
+def _text(value: object) -> str:
+    """Return a string as valid Unicode, and an empty string for any other type."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return ""
 
 
-def _header(row: Mapping, hidden: Mapping) -> Header:
-    name, secret = _typed(row.get("name"), ""), row.get("secret") is True
-    value = hidden.get(str(name).lower()) if secret else row.get("value")
-    return Header(str(name), str(_typed(value, "")), secret)
+def _rows(rows: object, secrets: object) -> tuple[Header, ...]:
+    if not isinstance(rows, list):
+        return ()
+    if not isinstance(secrets, dict):
+        secrets = {}
+    headers = []
+    for row in rows:
+        if not isinstance(row, dict):
+            continue
+        name = _text(row.get("name"))
+        value = row.get("value")
+        secret = row.get("secret") is True
+        if secret:
+            value = secrets.get(name.lower())
+        if name:
+            headers.append(Header(name, _text(value), secret))
+    return tuple(headers)

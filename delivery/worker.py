@@ -37,7 +37,7 @@ from delivery.rate_limit import RateLimiter
 from delivery.redaction import format_traceback_without_message, mask_for
 from delivery.secrets.encryption import DecryptionError, Keyring
 from delivery.sender import send, unsent
-from delivery.settings import Settings, read
+from delivery.settings import Settings, read_settings
 from models import Channel, ChannelState, DeliveryState, db
 
 MOST_AT_ONCE = 96
@@ -350,10 +350,10 @@ class Worker:
                 self._lines[stamp[0]] = self._opened(row, stamp)
 
     def _opened(self, row: Channel, stamp: tuple) -> CachedChannel:
-        settings, problem = read(row, self._keyring)
+        settings, problem = read_settings(row, self._keyring)
         kind = kinds().get(settings.kind)
         try:
-            steps = retry.steps(row.retries)
+            steps = retry.parse_steps(row.retries)
         except ValueError:
             steps = retry.SCHEDULE
         return CachedChannel(

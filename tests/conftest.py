@@ -96,7 +96,7 @@ def app(config, assembled):
     assembled.config["SECRET_KEY"] = config.secret_key
     assembled.jinja_env.globals["config"] = config
     with db.connection_context():
-        rotation.check(assembled.extensions["tocsin"].keyring)
+        rotation.check_keys(assembled.extensions["tocsin"].keyring)
     yield assembled
     db.close()
 

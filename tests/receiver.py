@@ -441,14 +441,16 @@ STATUSES = [
         "failed http_status 304",
     ),
     # Where a redirect leads is shown, and no more.
-    Fault("302 without Location", reply(302), "failed redirect 302", says="nowhere"),
+    Fault("302 without Location", reply(302), "failed redirect 302", says="an empty address"),
     Fault(
         "302 to a broken URL",
         reply(302, Location="http://[broken"),
         "failed redirect 302",
         says="http://[broken",
     ),
-    Fault("302 to nothing", reply(302, Location=""), "failed redirect 302", says="nowhere"),
+    Fault(
+        "302 to nothing", reply(302, Location=""), "failed redirect 302", says="an empty address"
+    ),
     Fault(
         "302 with encoded line ends",
         reply(302, Location="http://h/%0d%0aX:%201"),

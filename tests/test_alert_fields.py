@@ -10,7 +10,7 @@ from test_api import Script
 
 from delivery.alerts.alert import Alert as Seen
 from delivery.alerts.routing import alert_to_json
-from delivery.retry import LONGEST_STEP, MOST_STEPS, SCHEDULE, steps
+from delivery.retry import MAX_STEP, MAX_STEPS, SCHEDULE, parse_steps
 from models import Alert, Channel
 from web.channels.hints import _how_many
 
@@ -27,36 +27,36 @@ STEPS = [
     (" None ", ()),
     ("0", ()),
     ("1s", (1,)),
-    ("10h", (LONGEST_STEP,)),
-    ("36000S", (LONGEST_STEP,)),
+    ("10h", (MAX_STEP,)),
+    ("36000S", (MAX_STEP,)),
     ("5m 1h\t6h", (300, 3600, 21600)),
     ("10s,20s,", (10, 20)),
-    ("1s," * MOST_STEPS, (1,) * MOST_STEPS),
+    ("1s," * MAX_STEPS, (1,) * MAX_STEPS),
 ]
 NO_STEPS = [
-    ("0s", "“0s” is no step from 1s to 10h"),
-    ("11h", "“11h” is no step"),
+    ("0s", "“0s” is not a step from 1s to 10h"),
+    ("11h", "“11h” is not a step"),
     ("86401s", "“86401s”"),
-    ("10", "“10” is no step"),
-    ("10s, soon", "“soon” is no step"),
-    ("1.5h", "“1.5h” is no step"),
-    ("-1s", "“-1s” is no step"),
-    ("10s, none", "“none” is no step"),
-    ("٣s", "“٣s” is no step"),
-    ("9" * 5000 + "s", "“99999999999999999999” is no step"),
-    ("1s," * (MOST_STEPS + 1), "These are 13 steps; at most 12"),
+    ("10", "“10” is not a step"),
+    ("10s, soon", "“soon” is not a step"),
+    ("1.5h", "“1.5h” is not a step"),
+    ("-1s", "“-1s” is not a step"),
+    ("10s, none", "“none” is not a step"),
+    ("٣s", "“٣s” is not a step"),
+    ("9" * 5000 + "s", "“99999999999999999999” is not a step"),
+    ("1s," * (MAX_STEPS + 1), "These are 13 steps; at most 12"),
 ]
 
 
 @pytest.mark.parametrize(("text", "seconds"), STEPS)
 def test_the_steps_of_a_text(text, seconds):
-    assert steps(text) == seconds
+    assert parse_steps(text) == seconds
 
 
 @pytest.mark.parametrize(("text", "words"), NO_STEPS)
 def test_a_text_that_holds_no_steps_is_refused_in_words(text, words):
     with pytest.raises(ValueError, match=words):
-        steps(text)
+        parse_steps(text)
 
 
 # --- the form ---------------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ JUDGED = [
     ("matchers", "a=b\r\nteam=~(", "Line 2, column 7: this is no regular expression"),
     ("retries", "", ""),
     ("retries", "none", ""),
-    ("retries", "soon", "“soon” is no step"),
+    ("retries", "soon", "“soon” is not a step"),
     ("repeat", "", ""),
     ("repeat", " 1 ", ""),
     ("repeat", "10080", ""),

@@ -88,7 +88,7 @@ def script(app):
 def settings_of(app, channel_id):
     """What is stored, secrets opened."""
     with app.app_context():
-        return channels.read(Channel.find(channel_id), services().keyring)[0]
+        return channels.read_settings(Channel.find(channel_id), services().keyring).settings
 
 
 # --- who may ask ----------------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def test_a_damaged_channel_is_listed_and_says_so(client, script):
     ).execute()
     rows = {row["name"]: row for row in script.ask("GET").json["channels"]}
     assert "problem" not in rows["Whole"]
-    assert "cannot be opened" in rows["Damaged"]["problem"]
+    assert "cannot be decrypted" in rows["Damaged"]["problem"]
     assert (rows["Damaged"]["url"], rows["Damaged"]["id"], rows["Whole"]["id"]) == (
         "",
         damaged,
@@ -619,7 +619,7 @@ def test_a_test_of_a_paused_channel_sends_too(script, receiver):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        ({"sealed": "x"}, "cannot be opened"),
+        ({"sealed": "x"}, "cannot be decrypted"),
         ({"settings": "["}, "damaged"),
         ({"kind": "x"}, "'x' is not known"),
     ],

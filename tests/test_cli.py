@@ -19,7 +19,7 @@ from clock import DAY, now_ms
 from config import VERSION
 from delivery.secrets import rotation
 from delivery.secrets.encryption import Keyring
-from delivery.settings import Settings, write
+from delivery.settings import Settings, write_settings
 from models import Channel, Login, Token, User, db
 from web.accounts import api_tokens, passwords, users
 
@@ -57,7 +57,7 @@ def channels(config, tocsin):
     with db.connection_context():
         for name in ("Team a", "Team b", "Team c"):
             channel = Channel.create(name=name, kind="", created_at=1, updated_at=1)
-            write(
+            write_settings(
                 channel,
                 Settings(url="https://hooks.example/t0ken"),
                 Keyring(config.encryption_keys),
@@ -331,7 +331,7 @@ def test_wrong_keys_are_refused(tocsin, channels, monkeypatch, arguments):
     )
     monkeypatch.setenv("TOCSIN_ENCRYPTION_KEYS", OTHER_KEY)
     assert issubclass(rotation.WrongKeys, cli.ConfigError)
-    assert is_refusal(tocsin(*arguments), 2, "TOCSIN_ENCRYPTION_KEYS: these keys do not open")
+    assert is_refusal(tocsin(*arguments), 2, "TOCSIN_ENCRYPTION_KEYS: these keys do not decrypt")
 
 
 # --- errors ---------------------------------------------------------------------------------------

@@ -400,10 +400,14 @@ def test_parked_delivery_shows_its_cause_and_what_to_do(client):
 @pytest.mark.parametrize(
     ("state", "attempt", "hint"),
     [
-        ("pending", {"status": 503}, "Deliveries are tried again by themselves."),
+        ("pending", {"status": 503}, "Deliveries are retried automatically."),
         ("failed", {"status": 503}, "When the receiver works again, select Retry now."),
-        ("failed", {"status": 404, "verdict": "failed"}, "compare the URL letter by letter"),
-        ("failed", {"status": None, "reason": "dns_failure"}, "Check the spelling of the host."),
+        ("failed", {"status": 404, "verdict": "failed"}, "compare the URL character by character"),
+        (
+            "failed",
+            {"status": None, "reason": "dns_failure"},
+            "Check the spelling of the host name.",
+        ),
         ("failed", {"actor": "proxy"}, ""),
         ("failed", {"reason": "nonsense"}, ""),
         ("delivered", {"status": 404}, ""),

@@ -10,7 +10,7 @@ from receiver import reply
 
 from delivery import channel_test
 from delivery.kinds import kinds
-from delivery.settings import read
+from delivery.settings import read_settings
 from models import Attempt, Channel, db
 
 TOKEN = "123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr"
@@ -110,7 +110,9 @@ def test_a_blank_secret_option_keeps_the_stored_one_and_remove_removes_it(client
 def option_of(channel_id, config, name):
     from delivery.secrets.encryption import Keyring
 
-    settings, problem = read(Channel.get_by_id(channel_id), Keyring(config.encryption_keys))
+    settings, problem = read_settings(
+        Channel.get_by_id(channel_id), Keyring(config.encryption_keys)
+    )
     assert problem == ""
     return settings.option(name)
 

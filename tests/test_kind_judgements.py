@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kind_support import PROXY_PAGE, VENDOR_KINDS, judged, response_of, suggested_fix
 
-from delivery.outcome import SuggestedFix
+from delivery.outcome import Reason, SuggestedFix
 from delivery.response import Judgement, error_text, judge_by_body
-from delivery.retry import classify
+from delivery.retry import verdict_of_status
 
 EXAMPLES = Path(__file__).parent.parent.parent / "shared" / "wire-examples"
 
@@ -473,8 +473,8 @@ def test_an_unclosed_comment_costs_no_time():
 def test_an_incomplete_body_that_decides_is_retried(kind):
     too_large = judged(kind, 200, '{"id', cut=True)
     assert too_large == ("retry", "too_large", "receiver", None, "")
-    assert judged(kind, 200, "", broken="timeout_total").reason == "timeout_total"
-    assert judged(kind, 200, "", broken="undecodable").reason == "protocol_error"
+    assert judged(kind, 200, "", broken=Reason.TIMEOUT_TOTAL).reason == "timeout_total"
+    assert judged(kind, 200, "", undecodable=True).reason == "protocol_error"
 
 
 @pytest.mark.parametrize(
@@ -515,7 +515,7 @@ def test_an_incomplete_body_that_decides_is_retried(kind):
             "Unauthorized: token",
         ),
         ("teams", 200, "Webhook message delivery failed: x", "Webhook message delivery failed: x"),
-        ("wecom", 200, "", "it does not say that it took the message"),
+        ("wecom", 200, "", "it does not confirm the message"),
     ],
 )
 def test_the_detail_is_the_code_and_message_of_the_vendor(kind, status, body, detail):
@@ -651,7 +651,7 @@ def test_no_response_breaks_a_judgement(status, body, cut):
         judgement = judged(kind, status, body, {"Content-Type": "application/json"}, cut=cut)
         assert isinstance(judgement.detail, str)
         if judgement.verdict in ("delivered", "accepted"):
-            assert classify(status) == "delivered"
+            assert verdict_of_status(status) == "delivered"
             assert judgement.reason in ("ok", "accepted")
         suggested_fix(kind, status, body, url="https://ntfy.sh/x")
 

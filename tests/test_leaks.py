@@ -357,7 +357,7 @@ def quoting(*_args, **_kwargs):
 
 
 @pytest.mark.parametrize(
-    "place", ["sender.prepare", "sender._exchanged", "sender._read", "classify.Report.answered"]
+    "place", ["sender.prepare", "sender._exchanged", "sender._read", "sender.classify_response"]
 )
 def test_an_exception_inside_the_sender_shows_no_secret(watch, receiver, monkeypatch, place):
     monkeypatch.setattr(f"delivery.{place}", quoting)

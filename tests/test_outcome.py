@@ -1,13 +1,22 @@
-"""The outcome table: every reason of the design, its actor and verdict, and words without a blank left open."""
+"""The table of reasons: actor, verdict and sentences of each, and the hints of statuses."""
 
 import pytest
 
-from delivery.outcome import REASONS, Outcome, status_hint, status_line
+from delivery.outcome import (
+    PROXY_TEXT,
+    REASONS,
+    Actor,
+    Outcome,
+    Reason,
+    Verdict,
+    status_hint,
+    status_line,
+)
 
 VERDICTS = {"delivered", "accepted", "retry", "failed", "gone", "blocked"}
 ACTORS = {"input", "policy", "network", "receiver", "proxy", "tocsin"}
 
-# Design §2 names the reasons; §6 says what each ends in where it says anything.
+# The reasons of design §2, each with its actor and its verdict.
 DESIGN = {
     "ok": ("receiver", "delivered"),
     "ok_truncated": ("receiver", "delivered"),
@@ -37,7 +46,7 @@ DESIGN = {
     "internal_error": ("tocsin", "retry"),
 }
 
-BLANKS = {
+CONTEXT = {
     "receiver": "hooks.example:8443",
     "answer": "404 Not Found",
     "detail": "some detail",
@@ -45,40 +54,43 @@ BLANKS = {
 }
 
 
-def test_the_table_holds_exactly_the_reasons_of_the_design():
-    assert set(REASONS) == set(DESIGN)
+def test_the_table_has_exactly_the_reasons_of_the_design():
+    assert set(REASONS) == set(DESIGN) == set(Reason)
+
+
+def test_the_verdicts_and_actors_are_those_of_the_design():
+    assert set(Verdict) == VERDICTS
+    assert set(Actor) == ACTORS
 
 
 @pytest.mark.parametrize("reason", DESIGN)
-def test_every_reason_has_its_actor_and_its_verdict(reason):
+def test_every_reason_has_the_actor_and_verdict_of_the_design(reason):
     assert (REASONS[reason].actor, REASONS[reason].verdict) == DESIGN[reason]
-    assert REASONS[reason].actor in ACTORS
-    assert REASONS[reason].verdict in VERDICTS
 
 
 @pytest.mark.parametrize("reason", DESIGN)
-def test_every_sentence_fills_its_blanks_and_leaves_no_brace(reason):
-    for words in (REASONS[reason].says, REASONS[reason].hint):
-        filled = words.format(**BLANKS)
-        assert "{" not in filled
-        assert "}" not in filled
-        assert "  " not in filled
-    assert REASONS[reason].says.format(**BLANKS).endswith((".", "detail"))
+def test_every_sentence_replaces_all_its_placeholders(reason):
+    for template in (REASONS[reason].says, REASONS[reason].hint):
+        sentence = template.format(**CONTEXT)
+        assert "{" not in sentence
+        assert "}" not in sentence
+        assert "  " not in sentence
+    assert REASONS[reason].says.format(**CONTEXT).endswith((".", "detail"))
 
 
 @pytest.mark.parametrize("reason", DESIGN)
 @pytest.mark.parametrize("detail", ["{", "}", "{detail}", "{receiver.__class__}", "{0}", "%s"])
-def test_what_a_receiver_says_is_never_read_as_a_blank(reason, detail):
-    for words in (REASONS[reason].says, REASONS[reason].hint):
-        filled = words.format(**{**BLANKS, "detail": detail})
-        assert ("{detail}" not in words) or detail in filled
+def test_a_detail_from_the_receiver_is_never_a_placeholder(reason, detail):
+    for template in (REASONS[reason].says, REASONS[reason].hint):
+        sentence = template.format(**{**CONTEXT, "detail": detail})
+        assert ("{detail}" not in template) or detail in sentence
 
 
 @pytest.mark.parametrize(
     "reason", [reason for reason, (actor, _) in DESIGN.items() if actor in ("receiver", "network")]
 )
-def test_every_failure_out_there_names_who_answered(reason):
-    assert BLANKS["receiver"] in REASONS[reason].says.format(**BLANKS)
+def test_every_failure_outside_tocsin_names_the_receiver(reason):
+    assert CONTEXT["receiver"] in REASONS[reason].says.format(**CONTEXT)
 
 
 @pytest.mark.parametrize("reason", sorted(set(DESIGN) - {"ok", "http_status"}))
@@ -86,8 +98,15 @@ def test_every_failure_says_what_to_do(reason):
     assert REASONS[reason].hint.endswith(".")
 
 
-def test_the_sentence_of_a_timeout_says_how_long_it_was():
-    assert "10 s" in REASONS["timeout_total"].says.format(**BLANKS)
+def test_a_proxy_that_answered_is_distinguished_from_the_receiver():
+    sentence = PROXY_TEXT.says.format(**CONTEXT)
+    assert sentence.startswith("Not the receiver hooks.example:8443 but something in front of it")
+    assert PROXY_TEXT.actor == Actor.PROXY
+    assert PROXY_TEXT.hint.endswith(".")
+
+
+def test_the_sentence_of_a_timeout_names_the_seconds():
+    assert "10 s" in REASONS["timeout_total"].says.format(**CONTEXT)
 
 
 @pytest.mark.parametrize("status", range(100, 600))
@@ -99,7 +118,7 @@ def test_every_status_has_a_hint_and_a_line(status):
 
 
 @pytest.mark.parametrize("status", [0, 99, 600, 999, 1000])
-def test_a_status_that_does_not_exist_has_a_hint_and_a_line_too(status):
+def test_an_unassigned_status_has_a_hint_and_a_line(status):
     assert status_hint(status).endswith(".")
     assert status_line(status) == str(status)
 
@@ -115,12 +134,12 @@ def test_a_status_that_does_not_exist_has_a_hint_and_a_line_too(status):
         (502, "502 Bad Gateway"),
     ],
 )
-def test_the_line_of_a_status_has_its_registered_phrase(status, line):
+def test_a_status_line_has_the_registered_phrase(status, line):
     assert status_line(status) == line
 
 
 @pytest.mark.parametrize("status", [299, 419, 599])
-def test_a_status_without_a_registered_phrase_stands_alone(status):
+def test_a_status_without_a_registered_phrase_is_the_number_alone(status):
     assert status_line(status) == str(status)
 
 
@@ -137,17 +156,21 @@ def test_a_status_without_a_registered_phrase_stands_alone(status):
         (599, "its log"),
     ],
 )
-def test_the_hint_of_a_status_says_what_to_look_at(status, word):
+def test_the_hint_of_a_status_names_what_to_check(status, word):
     assert word in status_hint(status)
+
+
+def outcome_of(verdict):
+    return Outcome(verdict, Reason.OK, Actor.RECEIVER, "says", "hint", "hooks.example", 1.0)
 
 
 @pytest.mark.parametrize("verdict", sorted(VERDICTS))
 def test_only_delivered_and_accepted_are_good(verdict):
-    outcome = Outcome(verdict, "ok", "receiver", "says", "hint", "hooks.example", 1.0)
+    outcome = outcome_of(Verdict(verdict))
     assert outcome.good == (verdict in ("delivered", "accepted"))
 
 
-def test_an_outcome_cannot_be_changed():
-    outcome = Outcome("delivered", "ok", "receiver", "says", "hint", "hooks.example", 1.0)
+def test_an_outcome_is_immutable():
+    outcome = outcome_of(Verdict.DELIVERED)
     with pytest.raises(AttributeError):
-        outcome.verdict = "failed"
+        outcome.verdict = Verdict.FAILED

@@ -93,16 +93,16 @@ def test_2_a_row_sealed_with_another_key_shows_as_such_and_breaks_nothing_else(c
         (
             reply(400, b"bad payload"),
             "answered 400 Bad Request. Tocsin is fine.",
-            "read its answer below",
+            "read its response below",
         ),
         (reply(500), "answered 500 Internal Server Error", "its log says why"),
         (
             reply(302, Location="https://new.example/x"),
-            "points to https://new.example/x",
+            "redirects to https://new.example/x",
             "URL field",
         ),
         (raw(b""), "closed the connection", "receiver's log"),
-        (raw(b"nonsense\r\n\r\n"), "does not speak proper HTTP", "Check the port"),
+        (raw(b"nonsense\r\n\r\n"), "does not speak valid HTTP", "Check the port"),
     ],
 )
 def test_3_every_failure_says_who_answered_and_what_to_do(

@@ -22,9 +22,9 @@ from delivery.guard.url import InvalidUrl, parse_url
 from delivery.kinds import kinds
 from delivery.message import Message, MessageError, build
 from delivery.outcome import REASONS
-from delivery.retry import classify, retry_after
+from delivery.retry import retry_after, verdict_of_status
 from delivery.secrets.encryption import Keyring
-from delivery.settings import AUTHS, METHODS, SIGNINGS, Header, Settings, read
+from delivery.settings import AUTHS, METHODS, SIGNINGS, Header, Settings, read_settings
 from models import Channel
 from web.channels.forms import ChannelForm
 from web.channels.secret_fields import Context
@@ -237,7 +237,7 @@ def test_every_number_is_a_status_with_a_verdict(status):
         if 500 <= status <= 599 or status in (408, 425, 429)
         else "failed"
     )
-    assert classify(status) == ("gone" if status == 410 else expected)
+    assert verdict_of_status(status) == ("gone" if status == 410 else expected)
 
 
 _dates = st.builds(
@@ -314,7 +314,7 @@ def test_a_message_is_whole_json_or_one_of_two_declared_refusals(
 @given(_json, _json)
 def test_a_stored_row_of_any_json_can_be_read_and_its_message_built_or_refused(public, hidden):
     sealed = KEYRING.encrypt("channel 1", hidden)
-    given, _problem = read(
+    given, _problem = read_settings(
         Channel(id=1, name="x", kind="webhook", settings=json.dumps(public), sealed=sealed), KEYRING
     )
     try:

@@ -1,4 +1,4 @@
-"""Masking: every secret in every spelling that an answer may repeat it in, and no plain word beside them."""
+"""Masking hides every secret in every likely spelling, and no ordinary word."""
 
 import base64
 import html
@@ -24,13 +24,13 @@ SPELLINGS = {
     "raw": str,
     "percent-encoded": lambda secret: quote(secret, safe=""),
     "JSON-escaped": lambda secret: json.dumps(secret)[1:-1],
-    "JSON-escaped, letters kept": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
+    "JSON-escaped except for letters": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
     "in base64": lambda secret: base64.b64encode(secret.encode()).decode(),
 }
-# What frameworks write: Python's quote, .NET's UrlEncode, a form's body, an error page.
+# The spellings of frameworks: Python's quote, .NET's UrlEncode, a form body, an error page.
 OTHER_SPELLINGS = {
-    "percent-encoded, slashes kept": quote,
-    "percent-encoded in small letters": lambda secret: re.sub(
+    "percent-encoded except for slashes": quote,
+    "percent-encoded in lower case": lambda secret: re.sub(
         "%..", lambda code: code[0].lower(), quote(secret, safe="")
     ),
     "as a form field": quote_plus,
@@ -39,7 +39,7 @@ OTHER_SPELLINGS = {
 
 
 def with_secret(field, secret):
-    """The settings that hold the secret in this place."""
+    """Return settings with the secret in this place."""
     if field == "header":
         return Settings(headers=(Header("X-Api-Key", secret, secret=True),))
     if field in ("basic", "bearer"):
@@ -73,7 +73,7 @@ def test_a_secret_is_hidden_as_other_frameworks_spell_it(spelling):
 
 
 @pytest.mark.parametrize("secret", ["s3cret-t0ken", HARD])
-def test_the_credentials_of_basic_are_hidden_as_a_whole(secret):
+def test_the_credentials_of_basic_authentication_are_hidden_whole(secret):
     token = basic_token("ops", secret)
     assert base64.b64decode(token).decode() == f"ops:{secret}"
     assert (
@@ -82,7 +82,7 @@ def test_the_credentials_of_basic_are_hidden_as_a_whole(secret):
     )
 
 
-def test_a_secret_that_holds_another_is_hidden_whole():
+def test_a_secret_that_contains_another_is_hidden_whole():
     settings = Settings(
         auth="bearer", auth_secret="token", signing="github", signing_secret="token-and-more"
     )
@@ -155,7 +155,7 @@ def test_the_secret_parts_of_a_url_are_hidden(url, text, shown):
         "/h?sig=%C3%A4bc~def",
     ],
 )
-def test_a_url_is_hidden_as_it_goes_over_the_wire(rest):
+def test_a_url_is_hidden_as_it_is_sent(rest):
     settings = Settings(url=f"https://hooks.example{rest}")
     prepared = requests.Request("POST", settings.target.url).prepare()
     mask = Mask(settings)
@@ -163,14 +163,17 @@ def test_a_url_is_hidden_as_it_goes_over_the_wire(rest):
     assert mask(prepared.url) == HIDDEN
 
 
-def test_a_url_that_cannot_be_read_is_hidden_whole():
+def test_an_invalid_url_is_hidden_whole():
     assert (
         Mask(Settings(url="htp://hooks.example/abcdefghijkl"))("htp://hooks.example/abcdefghijkl")
         == HIDDEN
     )
 
 
-PLAIN = "The services of hooks.example took no webhook: true, false, null, 404 Not Found, alert, POST, ok."
+PLAIN = (
+    "The services of hooks.example took no webhook: true, false, null, 404 Not Found, alert, "
+    "POST, ok."
+)
 
 
 @pytest.mark.parametrize(
@@ -185,18 +188,18 @@ PLAIN = "The services of hooks.example took no webhook: true, false, null, 404 N
         "https://hooks.example/h?a=b&c=",
     ],
 )
-def test_plain_words_of_a_url_are_not_blotted_out(url):
+def test_common_words_of_a_url_are_not_hidden(url):
     assert Mask(Settings(url=url, auth_secret="abc"))(PLAIN) == PLAIN
 
 
 @pytest.mark.parametrize("query", ["wait=true", "wait=false", "silent=null"])
-def test_a_switch_in_the_query_is_no_secret(query):
+def test_a_switch_in_the_query_is_not_a_secret(query):
     mask = Mask(Settings(url=f"https://hooks.example/webhooks/1234567890/abcdefghijkl?{query}"))
     assert mask(PLAIN) == PLAIN
     assert mask("abcdefghijkl") == HIDDEN
 
 
-def test_a_header_that_is_no_secret_and_a_user_name_stay_readable():
+def test_a_public_header_and_a_username_stay_readable():
     settings = Settings(
         headers=(Header("X-Team", "payments"),),
         auth="basic",
@@ -207,17 +210,17 @@ def test_a_header_that_is_no_secret_and_a_user_name_stay_readable():
 
 
 @pytest.mark.parametrize("text", ["", "nothing here", "•", "\x00\ud800"])
-def test_without_secrets_a_text_stays_as_it_is(text):
+def test_without_secrets_a_text_is_unchanged(text):
     assert Mask(Settings())(text) == text
 
 
-def test_a_secret_of_signs_that_mean_something_in_a_pattern_is_taken_literally():
+def test_special_characters_of_patterns_in_a_secret_are_literal():
     mask = Mask(Settings(auth="bearer", auth_secret="a.*b[(\\"))
     assert mask("a.*b[(\\ axxb") == f"{HIDDEN} axxb"
 
 
 _texts = st.text(max_size=30)
-_secretive = st.builds(
+_settings_with_secrets = st.builds(
     Settings,
     url=_texts,
     auth=st.sampled_from(["basic", "bearer"]),
@@ -228,8 +231,8 @@ _secretive = st.builds(
 
 
 @budget(deadline=None, max_examples=200)
-@given(_secretive, _texts)
-def test_a_mask_can_be_made_of_any_settings_and_hides_in_any_text(settings, text):
+@given(_settings_with_secrets, _texts)
+def test_a_mask_of_any_settings_hides_its_secret_in_any_text(settings, text):
     shown = Mask(settings)(f"{text}{settings.auth_secret}{text}")
     if len(settings.auth_secret) >= 4 and HIDDEN[0] not in settings.auth_secret:
         assert settings.auth_secret not in shown
@@ -244,7 +247,7 @@ def test_a_mask_can_be_made_of_any_settings_and_hides_in_any_text(settings, text
     ],
     ids=["user name", "secret", "URL"],
 )
-def test_a_broken_character_in_a_stored_row_does_not_break_its_mask(settings):
+def test_a_surrogate_in_a_stored_row_does_not_break_its_mask(settings):
     assert Mask(settings)("plain") == "plain"
 
 
@@ -255,19 +258,19 @@ _tokens = st.text(
 
 @budget(deadline=None, max_examples=200)
 @given(_tokens)
-def test_a_token_in_the_path_never_shows_in_the_request_line(token):
+def test_a_token_in_the_path_is_hidden_in_the_request_line(token):
     url = f"https://hooks.example/{token}"
     prepared = requests.Request("POST", parse_url(url).url).prepare()
     assert Mask(Settings(url=url))(prepared.path_url).count(HIDDEN) == 1
 
 
-# --- invisible characters ---------------------------------------------------------------------------------------------
+# --- invisible characters -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "text", ["", "plain", "é, 中文, 🔔, עברית", "a\n\tb", " two  blanks ", "\\u202e", "<b>&amp;"]
 )
-def test_what_can_be_seen_stays_as_it_is(text):
+def test_visible_text_is_unchanged(text):
     assert escape_invisible(text) == text
 
 
@@ -289,51 +292,53 @@ def test_what_can_be_seen_stays_as_it_is(text):
     ],
     ids=ascii,
 )
-def test_what_cannot_be_seen_is_spelled_out(text, shown):
+def test_invisible_characters_are_escaped(text, shown):
     assert escape_invisible(text) == shown
 
 
 @pytest.mark.parametrize("text", ["\u115f", "\u180e", "\u3164", "\uffa0", "\U000e0041"], ids=ascii)
-def test_blank_letters_and_tags_are_spelled_out_too(text):
+def test_blank_letters_and_tags_are_escaped(text):
     assert escape_invisible(f"a{text}b") == f"a\\u{ord(text):04x}b"
 
 
 @budget(deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
-def test_what_was_made_visible_holds_no_control_character_and_stays_so(text):
+def test_an_escaped_text_has_no_control_characters_and_escapes_to_itself(text):
     shown = escape_invisible(text)
     assert escape_invisible(shown) == shown
     assert not [
-        one for one in shown if unicodedata.category(one) in ("Cc", "Cs") and one not in "\n\t"
+        character
+        for character in shown
+        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
     ]
 
 
-# --- long secrets -----------------------------------------------------------------------------------------------------
+# --- long secrets ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_secret_of_four_thousand_letters_is_hidden_whole(spelling):
+def test_a_secret_of_four_thousand_characters_is_hidden_whole(spelling):
     secret = "-".join(f"{number}:ä{number * 7}" for number in range(400))
     shown = Mask(with_secret("header", secret))(f"before <{SPELLINGS[spelling](secret)} after")
     assert shown == f"before <{HIDDEN} after"
 
 
-def test_twenty_long_secrets_of_odd_letters_cost_no_more_than_a_moment():
+def test_twenty_long_secrets_of_unusual_letters_are_masked_within_two_seconds():
     rows = tuple(
         Header(f"X-{number}", f"{number}" + "ä/" * 2040, secret=True) for number in range(20)
     )
     began = time.process_time()
     mask = Mask(Settings(headers=rows))
-    mask.cut("ä/" * 8000)
+    mask.mask_truncated("ä/" * 8000)
     mask("7" + "ä/" * 8000)
     assert time.process_time() - began < 2
 
 
-def test_secrets_made_to_be_compared_without_end_cost_no_more_than_a_moment_and_stay_hidden():
+def test_secrets_made_for_endless_comparisons_are_masked_within_two_seconds():
     rows = tuple(
         Header(f"X-{number}", "a" * 127 + f"A{number}A", secret=True) for number in range(20)
     )
     mask = Mask(Settings(headers=rows))
     began = time.process_time()
-    assert mask.cut("b" * 9000 + "a" * 7000).endswith(HIDDEN)
+    assert mask.mask_truncated("b" * 9000 + "a" * 7000).endswith(HIDDEN)
     assert time.process_time() - began < 2

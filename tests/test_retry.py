@@ -1,4 +1,4 @@
-"""What every status means, as a table, and how long a receiver may make us wait."""
+"""The verdict of every status, and the waits that a receiver may request."""
 
 import time
 from email.utils import formatdate
@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from delivery.retry import classify, retry_after
+from delivery import retry
+from delivery.retry import retry_after, verdict_of_status
 
 NOW = 1772442900.0  # Mon, 02 Mar 2026 09:15:00 GMT
 SIX_HOURS = 21600.0
@@ -24,8 +25,8 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize(("status", "verdict"), VERDICTS.items())
-def test_every_status_has_the_verdict_of_the_table(status, verdict):
-    assert classify(status) == verdict
+def test_every_status_has_its_verdict(status, verdict):
+    assert verdict_of_status(status) == verdict
 
 
 @pytest.mark.parametrize(
@@ -80,9 +81,9 @@ def test_every_status_has_the_verdict_of_the_table(status, verdict):
         (f"Mon, {'9' * 5000} Mar 2026 09:16:00 GMT", None),
         ("\x00", None),
     ],
-    ids=lambda given: ascii(given)[:40],
+    ids=lambda value: ascii(value)[:40],
 )
-def test_seconds_and_dates_are_honoured_and_garbage_is_not(value, seconds):
+def test_seconds_and_dates_are_honored_and_garbage_is_ignored(value, seconds):
     assert retry_after([value], NOW) == seconds
 
 
@@ -105,7 +106,7 @@ def test_of_several_values_the_longest_wait_counts(values, seconds):
 
 @pytest.fixture
 def in_tokyo(monkeypatch):
-    """A machine whose clock on the wall is not UTC."""
+    """Set the time zone of this machine to another one than UTC."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     yield
@@ -116,12 +117,12 @@ def in_tokyo(monkeypatch):
 @pytest.mark.parametrize(
     "value", ["Mon, 02 Mar 2026 09:16:00 GMT", "Monday, 02-Mar-26 09:16:00 GMT"]
 )
-def test_a_date_means_the_same_wherever_the_machine_stands(in_tokyo, value):
+def test_a_date_does_not_depend_on_the_zone_of_the_machine(in_tokyo, value):
     assert retry_after([value], NOW) == 60.0
 
 
 @pytest.mark.parametrize("value", ["Mon Mar  2 09:16:00 2026", "Mon, 02 Mar 2026 09:16:00 -0000"])
-def test_a_date_without_a_zone_is_utc_wherever_the_machine_stands(in_tokyo, value):
+def test_a_date_without_a_zone_is_utc_in_every_zone_of_the_machine(in_tokyo, value):
     assert retry_after([value], NOW) == 60.0
 
 
@@ -161,13 +162,32 @@ _pieces = st.sampled_from(
 )
 @example(["Mon, 02 Mar 2026 09:16:00 -9999"])
 @example(["\ud800"])
-def test_the_wait_is_nothing_or_between_zero_and_six_hours(values):
+def test_a_wait_is_none_or_between_zero_and_six_hours(values):
     seconds = retry_after(values, NOW)
     assert seconds is None or 0 <= seconds <= SIX_HOURS
 
 
 @settings(deadline=None)
 @given(st.integers(0, int(SIX_HOURS)))
-def test_a_date_asks_for_the_seconds_until_then(seconds):
+def test_a_date_means_the_seconds_until_then(seconds):
     assert retry_after([formatdate(NOW + seconds, usegmt=True)], NOW) == seconds
     assert retry_after([str(seconds)], NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("attempt", "requested_wait", "random_number", "seconds"),
+    [
+        (1, None, 0.5, 10.0),
+        (1, None, 0.0, 8.0),
+        (2, None, 1.0, 36.0),
+        (2, 7.0, 1.0, 7.0),
+        (2, 0.0, 1.0, 1.0),
+        (3, None, 0.5, None),
+        (3, 7.0, 0.5, None),
+    ],
+)
+def test_the_next_attempt_waits_for_its_step_or_as_the_receiver_requested(
+    attempt, requested_wait, random_number, seconds
+):
+    wait = retry.wait(attempt, (10, 30), requested_wait, random_number)
+    assert wait == pytest.approx(seconds)

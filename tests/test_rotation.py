@@ -1,4 +1,4 @@
-"""Secrets at rest: wrong keys are told at the start, a rotation loses nothing wherever it ends, a fingerprint tells nothing."""
+"""Encrypted secrets: the check of the keys, their rotation, and the fingerprints in the editor."""
 
 import base64
 import contextlib
@@ -19,8 +19,8 @@ from delivery.kinds import kinds
 from delivery.secrets import encryption as keyring_module
 from delivery.secrets import rotation
 from delivery.secrets.encryption import DecryptionError, Keyring
-from delivery.secrets.rotation import Rotation, WrongKeys, check, rotate
-from delivery.settings import Header, Settings, read, write
+from delivery.secrets.rotation import Rotation, WrongKeys, check_keys, rotate
+from delivery.settings import Header, Settings, read_settings, write_settings
 from models import Channel, Fact, db
 from web.channels.editor import open_edit, save
 from web.channels.forms import ChannelForm
@@ -37,7 +37,7 @@ FULL = Settings(
 
 @pytest.fixture
 def opened(config):
-    """The configuration of an installation whose database is open; the keys stand in the file."""
+    """Open the database, with the keys in the file, and return the configuration."""
     database.open_database(config.database)
     db.execute_sql("PRAGMA synchronous=OFF")
     yield config
@@ -45,110 +45,112 @@ def opened(config):
 
 
 def keys_in(config):
-    """What stands in the file."""
+    """Return the keys in the file."""
     return tuple(config.keys_file.read_text().split())
 
 
 def stored(keyring, count=3, settings=FULL):
-    """So many channels."""
+    """Create this number of channels."""
     with db.atomic():
         for number in range(count):
             channel = Channel.create(name=f"Team {number:02}", kind="", created_at=1, updated_at=1)
-            write(channel, settings, keyring, "the key of the fingerprints")
+            write_settings(channel, settings, keyring, "the key of the fingerprints")
             channel.save()
 
 
 def damage(name="Team 01"):
-    """A row that no key opens."""
+    """Make a row that no key decrypts."""
     Channel.update(sealed="damaged").where(Channel.name == name).execute()
 
 
 def problems(*keys):
-    """What is wrong with each channel, with these keys alone; empty texts where nothing is."""
-    return [read(channel, Keyring(keys))[1] for channel in Channel.listed()]
+    """Return the problem of each channel (empty: none) when only these keys are known."""
+    return [read_settings(channel, Keyring(keys)).problem for channel in Channel.listed()]
 
 
 def by_variable(config, *keys):
-    """The same installation with the keys in the variable."""
+    """Return the configuration of the same installation with the keys in the variable."""
     folder = str(config.data_dir)
     return Config.from_env(
         {"TOCSIN_DATA_DIR": folder, "TOCSIN_ENCRYPTION_KEYS": ",".join(keys)}
     ).with_keys()
 
 
-# --- where the keys come from -----------------------------------------------------------------------------------------
+# --- configuration --------------------------------------------------------------------------------
 
 
-def test_a_configuration_knows_the_file_that_its_keys_came_from(config, tmp_path):
+def test_a_configuration_names_the_file_of_its_keys(config, tmp_path):
     assert config.keys_file == config.data_dir / "encryption.keys"
     assert config.with_keys().keys_file == config.keys_file
     assert by_variable(config, NEW).keys_file is None
 
 
-# --- the start --------------------------------------------------------------------------------------------------------
+# --- key check ------------------------------------------------------------------------------------
 
 
-def test_the_first_start_leaves_a_canary_that_only_its_keys_open(opened):
-    check(Keyring((OLD,)))
-    check(Keyring((OLD,)))
-    check(Keyring((NEW, OLD)))
+def test_the_first_start_stores_a_key_check_that_only_its_keys_pass(opened):
+    check_keys(Keyring((OLD,)))
+    check_keys(Keyring((OLD,)))
+    check_keys(Keyring((NEW, OLD)))
     assert Fact.select().where(Fact.name == "keys").count() == 1
     with pytest.raises(WrongKeys):
-        check(Keyring((NEW,)))
+        check_keys(Keyring((NEW,)))
 
 
-@pytest.mark.parametrize("canary", [True, False])
-def test_wrong_keys_are_one_line_that_names_the_variable_and_the_file(opened, canary):
+@pytest.mark.parametrize("key_check", [True, False])
+def test_the_error_about_wrong_keys_is_one_line_with_the_variable_and_the_file(opened, key_check):
     stored(Keyring((OLD,)))
-    if canary:
-        check(Keyring((OLD,)))
+    if key_check:
+        check_keys(Keyring((OLD,)))
     with pytest.raises(
-        ConfigError, match=r"^TOCSIN_ENCRYPTION_KEYS: .*do not open.*put the right ones back"
+        ConfigError, match=r"^TOCSIN_ENCRYPTION_KEYS: .*do not decrypt.*restore the right keys"
     ) as refusal:
-        check(Keyring((NEW,)))
+        check_keys(Keyring((NEW,)))
     assert "encryption.keys" in str(refusal.value)
     assert "\n" not in str(refusal.value)
-    assert Fact.select().count() == canary
+    assert Fact.select().count() == key_check
 
 
-def test_one_channel_that_opens_is_enough_where_there_is_no_canary_yet(opened):
+def test_without_a_key_check_one_channel_that_can_be_decrypted_is_enough(opened):
     stored(Keyring((OLD,)))
     damage("Team 00")
     damage("Team 01")
-    check(Keyring((OLD,)))
+    check_keys(Keyring((OLD,)))
 
 
 @pytest.mark.parametrize(
     "value",
     ["", "damaged", Keyring((OLD,)).encrypt("channel 1", {})],
-    ids=["empty", "damaged", "another's"],
+    ids=["empty", "damaged", "another purpose"],
 )
-def test_a_canary_that_does_not_open_is_mended_by_a_rotation_when_a_channel_opens(opened, value):
+def test_a_rotation_repairs_a_damaged_key_check_if_a_channel_can_be_decrypted(opened, value):
     stored(Keyring((OLD,)))
     Fact.create(name="keys", value=value)
     with pytest.raises(WrongKeys):
-        check(Keyring((OLD,)))
+        check_keys(Keyring((OLD,)))
     rotate(by_variable(opened, NEW, OLD))
-    check(Keyring((NEW,)))
+    check_keys(Keyring((NEW,)))
 
 
-# --- the rotation -----------------------------------------------------------------------------------------------------
+# --- rotation -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [0, 1, 50])
-def test_a_rotation_seals_everything_with_a_new_key_and_drops_the_old_one(opened, count):
+def test_a_rotation_encrypts_everything_with_a_new_key_and_removes_the_old_one(opened, count):
     stored(Keyring(opened.encryption_keys), count)
-    check(Keyring(opened.encryption_keys))
-    assert rotate(opened) == Rotation(count, (), dropped=True)
+    check_keys(Keyring(opened.encryption_keys))
+    assert rotate(opened) == Rotation(count, (), old_keys_removed=True)
     [key] = keys_in(opened)
     assert key not in opened.encryption_keys
     assert problems(key) == [""] * count
     assert all(problems(*opened.encryption_keys))
-    assert [read(channel, Keyring((key,)))[0] for channel in Channel.listed()] == [FULL] * count
-    check(Keyring((key,)))
+    assert [read_settings(channel, Keyring((key,))).settings for channel in Channel.listed()] == [
+        FULL
+    ] * count
+    check_keys(Keyring((key,)))
 
 
-def test_a_rotation_touches_nothing_but_the_seal(opened):
+def test_a_rotation_changes_only_the_encrypted_column(opened):
     stored(Keyring(opened.encryption_keys))
     before = list(Channel.listed().dicts())
     rotate(opened)
@@ -157,7 +159,7 @@ def test_a_rotation_touches_nothing_but_the_seal(opened):
     assert not {row["sealed"] for row in before} & {row["sealed"] for row in after}
 
 
-def test_the_key_file_is_its_owners_alone_and_nothing_lies_beside_it(opened):
+def test_only_the_owner_can_read_the_key_file_and_no_other_file_is_left(opened):
     umask = os.umask(0)
     (opened.data_dir / "encryption.keys.new").write_text("left by a rotation that was killed")
     rotate(opened)
@@ -166,14 +168,14 @@ def test_the_key_file_is_its_owners_alone_and_nothing_lies_beside_it(opened):
     assert [path.name for path in opened.data_dir.glob("encryption*")] == ["encryption.keys"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
-def test_a_rotation_as_root_leaves_the_key_file_to_the_user_of_the_server(opened):
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the owner of a file")
+def test_a_rotation_as_root_keeps_the_owner_of_the_key_file(opened):
     os.chown(opened.keys_file, 4711, -1)
     rotate(opened)
     assert opened.keys_file.stat().st_uid == 4711
 
 
-def test_a_damaged_row_is_left_and_named_and_the_old_keys_stay_for_it(opened):
+def test_a_damaged_row_is_named_and_the_old_keys_are_kept_for_it(opened):
     stored(Keyring(opened.encryption_keys))
     damage()
     assert rotate(opened) == Rotation(2, ("Team 01",))
@@ -182,15 +184,15 @@ def test_a_damaged_row_is_left_and_named_and_the_old_keys_stay_for_it(opened):
     assert Channel.get(name="Team 01").sealed == "damaged"
     assert [bool(problem) for problem in problems(first)] == [False, True, False]
     Channel.delete().where(Channel.name == "Team 01").execute()
-    assert rotate(opened) == Rotation(2, (), dropped=True)
+    assert rotate(opened) == Rotation(2, (), old_keys_removed=True)
     assert len(keys_in(opened)) == 1
 
 
-def test_a_row_that_was_sealed_for_another_channel_is_not_made_good(opened):
+def test_a_token_of_another_channel_is_not_reencrypted(opened):
     stored(Keyring(opened.encryption_keys), 2)
     swapped = Channel.get(name="Team 00").sealed
     Channel.update(sealed=swapped).where(Channel.name == "Team 01").execute()
-    assert rotate(opened).left == ("Team 01",)
+    assert rotate(opened).undecryptable == ("Team 01",)
     assert Channel.get(name="Team 01").sealed == swapped
 
 
@@ -205,42 +207,43 @@ def test_a_rotation_with_wrong_keys_changes_nothing(opened):
     assert Fact.select().count() == 0
 
 
-def test_with_two_keys_in_the_variable_the_first_one_seals_and_the_other_may_go(opened):
+def test_the_first_of_two_keys_in_the_variable_encrypts_and_the_other_can_be_removed(opened):
     stored(Keyring((OLD,)))
-    check(Keyring((OLD,)))
+    check_keys(Keyring((OLD,)))
     both = by_variable(opened, NEW, OLD)
     assert rotate(both) == Rotation(3, ())
     assert problems(NEW) == [""] * 3
-    check(Keyring((NEW,)))
+    check_keys(Keyring((NEW,)))
     assert keys_in(opened) == opened.encryption_keys
     assert rotate(by_variable(opened, NEW)) == Rotation(3, ())
 
 
-def test_keys_that_another_rotation_wrote_meanwhile_are_not_lost(opened):
+def test_a_rotation_reads_the_keys_that_an_earlier_one_wrote(opened):
     stored(Keyring(opened.encryption_keys))
     rotate(opened)
-    assert rotate(opened) == Rotation(3, (), dropped=True)
+    assert rotate(opened) == Rotation(3, (), old_keys_removed=True)
     assert problems(*keys_in(opened)) == [""] * 3
 
 
-def test_two_rotations_at_once_lose_no_key(opened):
+def test_concurrent_rotations_lose_no_key(opened):
     stored(Keyring(opened.encryption_keys), 10)
-    together, done = threading.Barrier(4), []
+    together = threading.Barrier(4)
+    results = []
 
-    def one():
+    def run_rotation():
         with db.connection_context():
             together.wait(5)
-            done.append(rotate(opened))
+            results.append(rotate(opened))
 
-    run_together(*[one] * 4)
-    assert done == [Rotation(10, (), dropped=True)] * 4
+    run_together(*[run_rotation] * 4)
+    assert results == [Rotation(10, (), old_keys_removed=True)] * 4
     [key] = keys_in(opened)
     assert problems(key) == [""] * 10
 
 
-def run_together(*works):
-    """Each in a thread of its own, to the end."""
-    threads = [threading.Thread(target=work) for work in works]
+def run_together(*functions):
+    """Run each function in its own thread, and wait for all."""
+    threads = [threading.Thread(target=function) for function in functions]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -250,21 +253,21 @@ def run_together(*works):
 @pytest.mark.parametrize(
     "content", [b"", b"no key", b"\xff\xfe", None], ids=["empty", "no key", "no text", "gone"]
 )
-def test_a_key_file_that_cannot_be_used_is_refused_by_name_and_left_alone(opened, content):
+def test_an_unusable_key_file_is_refused_by_name_and_not_changed(opened, content):
     opened.keys_file.unlink() if content is None else opened.keys_file.write_bytes(content)
     with pytest.raises(ConfigError, match=r"^TOCSIN_ENCRYPTION_KEYS: "):
         rotate(opened)
     assert (opened.keys_file.read_bytes() if opened.keys_file.exists() else None) == content
 
 
-# --- killed -----------------------------------------------------------------------------------------------------------
+# --- killed rotations -----------------------------------------------------------------------------
 
 
 class Killed(BaseException):
-    """The end of the process, as far as the rotation is concerned."""
+    """Stands for the end of the process."""
 
 
-# Every step in its order, and how often it is taken in a rotation of three channels.
+# Every step, and how often it runs in a rotation of three channels.
 STEPS = [
     (os, "open", 3),
     (os, "fsync", 4),
@@ -274,8 +277,8 @@ STEPS = [
     (rotation, "_write", 2),
 ]
 STEPS += [
-    (rotation, "_reseal", 1),
-    (rotation, "_set_canary", 1),
+    (rotation, "_reencrypt", 1),
+    (rotation, "_store_key_check", 1),
     (Keyring, "encrypt", 4),
     (Keyring, "decrypt", 4),
 ]
@@ -288,7 +291,7 @@ MOMENTS = [
 
 
 def kill(monkeypatch, where, name, number, after):
-    """Lets the process end right before or right after the step is taken for this time (counted from 0)."""
+    """End the process right before or after the step runs for this time (counted from 0)."""
     original, taken = getattr(where, name), []
 
     def step(*args, **kwargs):
@@ -305,11 +308,11 @@ def kill(monkeypatch, where, name, number, after):
 
 
 @pytest.mark.parametrize(("where", "name", "number", "after"), MOMENTS)
-def test_a_rotation_that_is_killed_at_any_step_loses_nothing_and_the_next_one_ends_it(
+def test_a_rotation_killed_at_any_step_loses_nothing_and_the_next_one_completes_it(
     opened, monkeypatch, where, name, number, after
 ):
     stored(Keyring(opened.encryption_keys))
-    check(Keyring(opened.encryption_keys))
+    check_keys(Keyring(opened.encryption_keys))
     server = Keyring(opened.encryption_keys, opened.keys_file)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     with monkeypatch.context() as patched:
@@ -317,18 +320,18 @@ def test_a_rotation_that_is_killed_at_any_step_loses_nothing_and_the_next_one_en
         with pytest.raises(Killed):
             rotate(opened)
     assert problems(*keys_in(opened)) == [""] * 3
-    check(Keyring(keys_in(opened)))
-    check(server)
+    check_keys(Keyring(keys_in(opened)))
+    check_keys(server)
     Channel.update(sealed=server.encrypt("channel 1", {"url": FULL.url})).where(
         Channel.id == 1
     ).execute()
-    assert rotate(opened) == Rotation(3, (), dropped=True)
+    assert rotate(opened) == Rotation(3, (), old_keys_removed=True)
     assert problems(*keys_in(opened)) == [""] * 3
     assert len(keys_in(opened)) == 1
 
 
 @pytest.mark.parametrize("when", [0, 1])
-def test_a_disk_that_is_full_is_one_line_and_loses_nothing(opened, monkeypatch, when):
+def test_a_full_disk_is_a_one_line_error_and_loses_nothing(opened, monkeypatch, when):
     stored(Keyring(opened.encryption_keys))
     original, calls = os.replace, []
 
@@ -346,10 +349,11 @@ def test_a_disk_that_is_full_is_one_line_and_loses_nothing(opened, monkeypatch, 
     assert problems(*keys_in(opened)) == [""] * 3
 
 
-def test_a_database_that_fails_in_the_middle_loses_nothing(opened):
+def test_a_database_failure_in_the_middle_loses_nothing(opened):
     stored(Keyring(opened.encryption_keys))
     db.execute_sql(
-        "CREATE TRIGGER no BEFORE UPDATE ON channel WHEN NEW.id = 2 BEGIN SELECT RAISE(ABORT, 'no'); END"
+        "CREATE TRIGGER no BEFORE UPDATE ON channel WHEN NEW.id = 2 "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END"
     )
     with pytest.raises(DatabaseError):
         rotate(opened)
@@ -357,11 +361,11 @@ def test_a_database_that_fails_in_the_middle_loses_nothing(opened):
     assert keys_in(opened)[1:] == opened.encryption_keys
 
 
-def test_the_new_key_is_on_the_disk_before_a_row_needs_it_and_the_rows_before_an_old_key_goes(
+def test_the_new_key_is_on_disk_before_the_rows_and_the_rows_before_the_old_key_is_removed(
     opened, monkeypatch
 ):
     stored(Keyring(opened.encryption_keys), 1)
-    check(Keyring(opened.encryption_keys))
+    check_keys(Keyring(opened.encryption_keys))
     events = []
     for name in ("fsync", "replace"):
         original = getattr(os, name)
@@ -385,10 +389,10 @@ def test_the_new_key_is_on_the_disk_before_a_row_needs_it_and_the_rows_before_an
     ]
 
 
-# --- beside a server ---------------------------------------------------------------------------------------------------
+# --- beside a running server ----------------------------------------------------------------------
 
 
-def test_a_server_seals_with_the_new_key_at_once_and_still_opens_what_was_sealed_before(opened):
+def test_a_running_server_encrypts_with_the_new_key_at_once_and_still_decrypts_older_tokens(opened):
     server = Keyring(opened.encryption_keys, opened.keys_file)
     stored(server)
     typed = server.encrypt("typed auth_secret", {"value": "typed"})
@@ -398,19 +402,21 @@ def test_a_server_seals_with_the_new_key_at_once_and_still_opens_what_was_sealed
         token = server.encrypt("channel 9", {})
         assert Keyring(keys_in(opened)).decrypt("channel 9", token) == {}
         assert server.decrypt("typed auth_secret", typed) == {"value": "typed"}
-        assert [read(row, server) for row in [*rows, *Channel.listed()]] == [(FULL, "")] * 6
+        assert [read_settings(row, server) for row in [*rows, *Channel.listed()]] == [
+            (FULL, "")
+        ] * 6
 
 
-def test_a_server_that_knew_only_the_old_key_takes_the_file_as_it_is_now(opened):
+def test_a_server_that_has_only_the_old_key_reads_the_changed_file(opened):
     stored(Keyring(opened.encryption_keys))
     rotate(opened)
     late = Keyring(opened.encryption_keys, opened.keys_file)
-    assert [read(row, late)[1] for row in Channel.listed()] == [""] * 3
+    assert [read_settings(row, late).problem for row in Channel.listed()] == [""] * 3
     assert Keyring(keys_in(opened)).decrypt("x", late.encrypt("x", {})) == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"no key\n", b"\xff", None, "folder"], ids=repr)
-def test_a_file_that_cannot_be_read_just_now_leaves_the_keys_as_they_were(tmp_path, content):
+def test_a_file_that_cannot_be_read_leaves_the_keys_unchanged(tmp_path, content):
     file = tmp_path / "encryption.keys"
     file.write_text(f"{NEW}\n{OLD}\n")
     server = Keyring((OTHER,), file)
@@ -430,7 +436,7 @@ def test_a_file_that_cannot_be_read_just_now_leaves_the_keys_as_they_were(tmp_pa
     assert server.decrypt("x", Keyring((OTHER,)).encrypt("x", {})) == {}
 
 
-def test_a_file_that_has_not_changed_is_not_read_again(tmp_path, monkeypatch):
+def test_an_unchanged_file_is_read_once(tmp_path, monkeypatch):
     file = tmp_path / "encryption.keys"
     file.write_text(OLD)
     reads, original = [], keyring_module.read_keys
@@ -443,7 +449,7 @@ def test_a_file_that_has_not_changed_is_not_read_again(tmp_path, monkeypatch):
     assert reads == [file]
 
 
-def test_a_keyring_without_a_file_keeps_to_its_keys(opened):
+def test_a_keyring_without_a_file_keeps_its_keys(opened):
     fixed = Keyring(opened.encryption_keys)
     rotate(opened)
     with pytest.raises(DecryptionError):
@@ -451,7 +457,7 @@ def test_a_keyring_without_a_file_keeps_to_its_keys(opened):
 
 
 def saved(channel_id, app, number):
-    """A save as the page makes it."""
+    """Save a channel as the page does."""
     with app.test_request_context():
         form = {
             "url": f"https://hooks.example/{number}",
@@ -466,37 +472,41 @@ def saved(channel_id, app, number):
         save(edit)
 
 
-def test_saves_that_race_with_rotations_are_all_sealed_with_the_key_that_stays(app, config):
+def test_saves_during_rotations_are_all_encrypted_with_the_last_key(app, config):
     stored(Keyring(config.encryption_keys), 6)
-    together, rotated, last = threading.Barrier(4), threading.Event(), {}
+    together = threading.Barrier(4)
+    rotated = threading.Event()
+    last = {}
 
     def saving(channel_id):
         with db.connection_context():
             together.wait(5)
             for number in itertools.count():
-                over = rotated.is_set()
+                last_round = rotated.is_set()
                 saved(channel_id, app, number)
                 last[channel_id] = f"s3cret-{number}"
-                if over:
+                if last_round:
                     break
 
     def rotating():
         together.wait(5)
         with db.connection_context():
-            done.extend(rotate(config) for _ in range(8))
+            results.extend(rotate(config) for _ in range(8))
         rotated.set()
 
-    done: list[Rotation] = []
+    results: list[Rotation] = []
     run_together(rotating, *(lambda one=one: saving(one) for one in (1, 2, 3)))
-    assert done == [Rotation(6, (), dropped=True)] * 8
+    assert results == [Rotation(6, (), old_keys_removed=True)] * 8
     [key] = keys_in(config)
     assert problems(key) == [""] * 6
-    opened = {channel.id: read(channel, Keyring((key,)))[0] for channel in Channel.listed()}
+    opened = {
+        channel.id: read_settings(channel, Keyring((key,))).settings for channel in Channel.listed()
+    }
     assert {one: opened[one].auth_secret for one in (1, 2, 3)} == last
 
 
-def test_every_row_is_sealed_inside_the_transaction_that_stores_it(client, monkeypatch):
-    """What the rotation beside a server rests on."""
+def test_every_row_is_encrypted_inside_the_transaction_that_stores_it(client, monkeypatch):
+    """A rotation beside a running server depends on it."""
     original, inside = Keyring.encrypt, []
 
     def watched(self, purpose, values):
@@ -511,7 +521,7 @@ def test_every_row_is_sealed_inside_the_transaction_that_stores_it(client, monke
     assert inside == [True, True, True]
 
 
-def test_a_transaction_has_the_right_to_write_from_its_beginning(opened):
+def test_a_transaction_holds_the_write_lock_from_its_beginning(opened):
     statements = []
     db.connection().set_trace_callback(statements.append)
     with db.atomic():
@@ -520,7 +530,7 @@ def test_a_transaction_has_the_right_to_write_from_its_beginning(opened):
     assert statements == ["BEGIN IMMEDIATE", "COMMIT"]
 
 
-# --- the fingerprint of a stored secret -----------------------------------------------------------------------------------
+# --- fingerprints of stored secrets ---------------------------------------------------------------
 
 SECRETS = {
     "auth": "bearer",
@@ -538,7 +548,7 @@ TELEGRAM = {
     "options-chat_id": "-100",
     "options-bot_token": "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11",
 }
-# Every write-only field: what is typed into it, beside what it stands, and the field that its message stands at.
+# Every write-only field: the form that sets it, and the name of the field with its message.
 WRITE_ONLY = {
     name: (SECRETS, name)
     for name in ("auth_secret", "signing_secret", "signing_secret_old", "headers-0-value")
@@ -563,14 +573,15 @@ write_only = pytest.mark.parametrize(("fields", "name"), WRITE_ONLY.values(), id
 
 
 def fingerprints(page):
-    """All that a page shows."""
+    """Return all fingerprints of a page."""
     return re.findall(r"\(fingerprint ([0-9a-f]{8})\)|kept, not shown · ([0-9a-f]{8})", page)
 
 
 def fingerprint_of(page, name):
-    """The fingerprint beside one field; empty when there is none."""
+    """Return the fingerprint beside a field, empty when there is none."""
     help_text = re.search(
-        rf'id="{name}-help">\s*A secret is stored \(fingerprint ([0-9a-f]{{8}})\)\. Leave this empty',
+        rf'id="{name}-help">\s*A secret is stored \(fingerprint ([0-9a-f]{{8}})\)\. '
+        "Leave this empty",
         page,
     )
     placeholder = re.search(
@@ -585,12 +596,12 @@ def page_of(client, channel_id):
 
 
 def made(client, fields, **others):
-    """A channel with these fields and a URL that its kind takes; its id."""
+    """Create a channel with these fields, and return its id."""
     return create(client, URL, **{**fields, **others})
 
 
 @write_only
-def test_each_stored_secret_has_a_fingerprint_that_only_another_value_changes(client, fields, name):
+def test_only_another_value_changes_the_fingerprint_of_a_stored_secret(client, fields, name):
     channel_id = made(client, fields)
     first = fingerprint_of(page_of(client, channel_id), name)
     assert first
@@ -608,7 +619,7 @@ def test_each_stored_secret_has_a_fingerprint_that_only_another_value_changes(cl
 
 
 def another(secret):
-    """Another secret that the field takes too."""
+    """Return another secret that is valid for the field."""
     return (
         secret.replace("M", "N")
         .replace("Z", "Y")
@@ -617,7 +628,9 @@ def another(secret):
     )
 
 
-def test_fingerprints_compare_the_same_field_of_two_channels_and_no_two_fields(client):
+def test_fingerprints_are_equal_for_the_same_field_of_two_channels_and_differ_between_fields(
+    client,
+):
     pages = [
         page_of(
             client,
@@ -629,7 +642,7 @@ def test_fingerprints_compare_the_same_field_of_two_channels_and_no_two_fields(c
     assert len(set(fingerprints(pages[0]))) == 4
 
 
-def test_fingerprints_of_two_installations_have_nothing_in_common(client, config):
+def test_fingerprints_of_two_installations_differ(client, config):
     notify, known = Keyring((OLD,)), Settings(auth="bearer", auth_secret="s3cret-auth")
     forms = [
         ChannelForm(Context(known, lambda _name: False, (), notify, fingerprint_key=key))
@@ -640,7 +653,7 @@ def test_fingerprints_of_two_installations_have_nothing_in_common(client, config
     assert one != two
 
 
-def test_what_was_just_typed_has_no_fingerprint(client):
+def test_a_typed_secret_has_no_fingerprint(client):
     invalid = {**form_of(URL, name=""), **SECRETS}
     new = client.post("/channels", invalid)
     assert new.status_code == 422
@@ -657,7 +670,7 @@ def test_what_was_just_typed_has_no_fingerprint(client):
     assert fingerprint_of(page, "signing_secret")
 
 
-def test_what_is_to_be_removed_or_belongs_to_another_name_or_kind_has_no_fingerprint(client):
+def test_a_secret_to_remove_or_of_another_name_or_kind_has_no_fingerprint(client):
     channel_id = made(client, SECRETS)
     form = {
         **stored_form(client, channel_id),
@@ -677,19 +690,19 @@ def test_a_rotation_changes_no_fingerprint(client, config):
     channel_id = made(client, SECRETS)
     before = fingerprints(page_of(client, channel_id))
     assert len(before) == 4
-    assert rotate(config).dropped
+    assert rotate(config).old_keys_removed
     assert fingerprints(page_of(client, channel_id)) == before
 
 
-def test_what_a_page_carries_outlives_a_rotation(client, config):
+def test_the_secrets_in_an_open_page_survive_a_rotation(client, config):
     invalid = client.post("/channels", {**form_of(URL, name=""), **SECRETS})
     rotate(config)
     assert client.post("/channels", {**fields_in(invalid.text), "name": "Now"}).status_code == 303
-    settings, _ = read(Channel.get(name="Now"), Keyring(keys_in(config)))
+    settings = read_settings(Channel.get(name="Now"), Keyring(keys_in(config))).settings
     assert (settings.auth_secret, settings.headers[0].value) == ("s3cret-auth", "s3cret-row")
 
 
-# --- kept, replaced or removed, and never to another origin -----------------------------------------------------------
+# --- keeping, replacing and removing secrets ------------------------------------------------------
 
 
 @write_only
@@ -703,13 +716,11 @@ def test_no_kept_secret_goes_to_another_origin(client, fields, name, action):
 
 
 @write_only
-def test_each_secret_is_kept_replaced_or_removed_by_an_explicit_choice(
-    client, config, fields, name
-):
+def test_each_secret_is_kept_replaced_or_removed_explicitly(client, config, fields, name):
     channel_id = made(client, fields)
 
-    def held():
-        settings, problem = read(Channel.get_by_id(channel_id), Keyring(keys_in(config)))
+    def stored_value():
+        settings, problem = read_settings(Channel.get_by_id(channel_id), Keyring(keys_in(config)))
         assert problem == ""
         hidden = {f"options-{option.name}": option.value for option in settings.options}
         return (
@@ -722,15 +733,15 @@ def test_each_secret_is_kept_replaced_or_removed_by_an_explicit_choice(
         form = {**stored_form(client, channel_id), **changes}
         return client.post(f"/channels/{channel_id}", form).status_code
 
-    assert (post(), held()) == (303, fields[name])
-    assert (post(**{name: another(fields[name])}), held()) == (303, another(fields[name]))
+    assert (post(), stored_value()) == (303, fields[name])
+    assert (post(**{name: another(fields[name])}), stored_value()) == (303, another(fields[name]))
     if name == "headers-0-value":
         removal = {"headers-0-name": "", "headers-0-secret": ""}
     else:
         removal = {f"{name}-remove": "1", **({"auth": "none"} if name == "auth_secret" else {})}
         removal |= {"signing": "none"} if name == "signing_secret" else {}
     if post(**removal) == 303:
-        assert held() == ""
+        assert stored_value() == ""
     else:  # an option without which no message can be sent
         assert name.startswith("options-")
-        assert held() == another(fields[name])
+        assert stored_value() == another(fields[name])

@@ -1,4 +1,4 @@
-"""A channel's parameters in their two columns: what goes in comes out, secrets stay sealed, garbage breaks nothing."""
+"""Settings in the columns of a row: the round trip, encryption, and damaged rows."""
 
 import base64
 import json
@@ -11,7 +11,16 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from delivery.secrets.encryption import DecryptionError, Keyring
-from delivery.settings import AUTHS, METHODS, SIGNINGS, Header, Settings, read, write
+from delivery.settings import (
+    AUTHS,
+    METHODS,
+    SECRET_FIELDS,
+    SIGNINGS,
+    Header,
+    Settings,
+    read_settings,
+    write_settings,
+)
 from models import Channel
 
 OLD, NEW = (base64.urlsafe_b64encode(letter * 32).decode() for letter in (b"o", b"n"))
@@ -46,28 +55,28 @@ UNREADABLE = Settings(kind="webhook")
 
 
 def row_of(settings=FULL, channel_id=7, keyring=RING):
-    """A row with these settings, not saved anywhere."""
+    """Return an unsaved row with these settings."""
     row = Channel(id=channel_id, name="Team db")
-    write(row, settings, keyring, KEY)
+    write_settings(row, settings, keyring, KEY)
     return row
 
 
-def sealed_by_us(content, purpose="channel 7"):
-    """A token that the right key opens, and that holds something else than we write."""
+def encrypted(content, purpose="channel 7"):
+    """Return a token of the right key with any content."""
     if isinstance(content, bytes):
         return Fernet(NEW).encrypt(content).decode()
     return RING.encrypt(purpose, content)
 
 
-# --- there and back ---------------------------------------------------------------------------------------------------
+# --- round trip -----------------------------------------------------------------------------------
 
 
-def test_what_is_written_is_read_back():
-    assert read(row_of(), RING) == (FULL, "")
+def test_written_settings_are_read_back():
+    assert read_settings(row_of(), RING) == (FULL, "")
 
 
-def test_a_row_without_anything_is_read_back():
-    assert read(row_of(Settings()), RING) == (Settings(), "")
+def test_default_settings_are_read_back():
+    assert read_settings(row_of(Settings()), RING) == (Settings(), "")
 
 
 _text = st.text(max_size=30)
@@ -98,27 +107,27 @@ _settings = st.builds(
 
 @budget(deadline=None)
 @given(_settings)
-def test_any_settings_come_back_to_the_letter(settings):
-    assert read(row_of(settings), RING) == (settings, "")
+def test_any_settings_are_read_back_unchanged(settings):
+    assert read_settings(row_of(settings), RING) == (settings, "")
 
 
-def test_the_row_shows_its_kind_and_its_origin():
+def test_kind_origin_and_hash_are_columns():
     row = row_of()
     assert (row.kind, row.origin) == ("alertmanager", "https://hooks.example")
     assert row.config_hash == FULL.fingerprint(KEY)
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "http://["])
-def test_a_url_that_cannot_be_read_has_no_origin_and_no_target(url):
+def test_an_invalid_url_has_no_origin_and_no_target(url):
     assert row_of(replace(FULL, url=url)).origin == ""
     assert replace(FULL, url=url).target is None
 
 
-# --- secrets ----------------------------------------------------------------------------------------------------------
+# --- secrets --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_no_secret_stands_in_a_column_as_plain_text(secret):
+def test_no_column_contains_a_secret_as_plain_text(secret):
     row = row_of()
     token = base64.urlsafe_b64decode(row.sealed)
     for column in (row.settings, row.sealed, row.origin, row.config_hash, row.kind):
@@ -127,27 +136,27 @@ def test_no_secret_stands_in_a_column_as_plain_text(secret):
     assert base64.b64encode(secret.encode()).decode().rstrip("=") not in row.sealed
 
 
-def test_what_is_no_secret_may_be_read_in_the_settings_column():
+def test_public_values_are_readable_in_the_settings_column():
     public = json.loads(row_of().settings)
     assert public["headers"][0] == {"name": "X-Plain", "value": "readable", "secret": False}
     assert public["headers"][1] == {"name": "X-Api-Key", "value": "", "secret": True}
     assert public["payload"] == '{"a": 1.10}'
 
 
-def test_the_secrets_do_not_show_when_settings_are_printed():
+def test_the_repr_of_settings_contains_no_secret():
     shown = repr(replace(FULL, url="", headers=()))
     assert not [secret for secret in SECRETS if secret in shown]
 
 
-def test_the_same_settings_are_sealed_differently_each_time():
+def test_the_same_settings_are_encrypted_differently_each_time():
     assert row_of().sealed != row_of().sealed
 
 
-# --- rows that are damaged --------------------------------------------------------------------------------------------
+# --- damaged rows ---------------------------------------------------------------------------------
 
 
 def stored(settings_column, sealed):
-    """A row as the database gives it."""
+    """Return a row as the database returns it."""
     return Channel(id=7, name="Team db", kind="webhook", settings=settings_column, sealed=sealed)
 
 
@@ -171,15 +180,12 @@ def stored(settings_column, sealed):
     ],
     ids=lambda text: ascii(text[:20]),
 )
-def test_garbage_in_the_settings_column_reads_as_defaults_with_a_problem(column):
-    settings, problem = read(stored(column, row_of().sealed), RING)
+def test_garbage_in_the_settings_column_is_read_as_defaults_with_a_problem(column):
+    settings, problem = read_settings(stored(column, row_of().sealed), RING)
     assert problem == "Its stored settings are damaged."
     assert settings == replace(
-        UNREADABLE, url=FULL.url, **{name: getattr(FULL, name) for name in HIDDEN}
+        UNREADABLE, url=FULL.url, **{name: getattr(FULL, name) for name in SECRET_FIELDS}
     )
-
-
-HIDDEN = ("auth_secret", "signing_secret", "signing_secret_old")
 
 
 @pytest.mark.parametrize(
@@ -189,15 +195,15 @@ HIDDEN = ("auth_secret", "signing_secret", "signing_secret_old")
         Keyring((OLD,)).encrypt("channel 7", {"url": "https://hooks.example/"}),
         row_of().sealed[:-1],
         row_of().sealed[:50] + "A" + row_of().sealed[51:],
-        *(sealed_by_us(b""), sealed_by_us(b"not json"), sealed_by_us(b"\xff\xfe")),
+        *(encrypted(b""), encrypted(b"not json"), encrypted(b"\xff\xfe")),
     ],
     ids=lambda text: ascii(
         text[:6]
-    ),  # a token's seventh letter is its time, and xdist must collect the same twice
+    ),  # the seventh letter of a token depends on the time, and the ids must be stable
 )
-def test_garbage_in_the_sealed_column_reads_as_defaults_with_a_problem(token):
-    settings, problem = read(stored(row_of().settings, token), RING)
-    assert "cannot be opened" in problem
+def test_garbage_in_the_encrypted_column_is_read_as_defaults_with_a_problem(token):
+    settings, problem = read_settings(stored(row_of().settings, token), RING)
+    assert "cannot be decrypted" in problem
     assert (
         settings.url
         == settings.auth_secret
@@ -209,16 +215,16 @@ def test_garbage_in_the_sealed_column_reads_as_defaults_with_a_problem(token):
     assert (settings.timeout, settings.payload) == (7, '{"a": 1.10}')
 
 
-def test_a_row_of_which_both_columns_are_garbage_still_opens():
-    settings, problem = read(stored("{", "x"), RING)
+def test_a_row_with_garbage_in_both_columns_can_be_read():
+    settings, problem = read_settings(stored("{", "x"), RING)
     assert settings == UNREADABLE
     assert problem
 
 
-def test_a_row_that_was_sealed_for_another_id_is_refused():
+def test_a_token_for_another_id_is_refused():
     row = row_of(channel_id=8)
     row.id = 7
-    settings, problem = read(row, RING)
+    settings, problem = read_settings(row, RING)
     assert "another channel" in problem
     assert settings.url == settings.auth_secret == ""
     assert not [secret for secret in SECRETS if secret in problem]
@@ -245,8 +251,8 @@ def test_a_row_that_was_sealed_for_another_id_is_refused():
     ],
     ids=lambda content: content[:48].decode(),
 )
-def test_a_token_that_opens_and_holds_something_else_reads_with_a_problem(content):
-    settings, problem = read(stored(row_of().settings, sealed_by_us(content)), RING)
+def test_a_valid_token_with_unexpected_content_is_a_problem(content):
+    settings, problem = read_settings(stored(row_of().settings, encrypted(content)), RING)
     assert problem
     assert settings.url == ""
 
@@ -306,9 +312,9 @@ def test_a_token_that_opens_and_holds_something_else_reads_with_a_problem(conten
         ),
     ],
 )
-def test_a_value_of_the_wrong_type_or_out_of_bounds_reads_as_its_default(public, hidden, expected):
-    settings, _ = read(stored(json.dumps(public), sealed_by_us(hidden)), RING)
-    assert settings == replace(UNREADABLE, **expected)
+def test_a_value_of_the_wrong_type_or_range_is_read_as_its_default(public, hidden, expected):
+    row = stored(json.dumps(public), encrypted(hidden))
+    assert read_settings(row, RING).settings == replace(UNREADABLE, **expected)
 
 
 _garbage = st.recursive(
@@ -336,9 +342,9 @@ _almost = st.dictionaries(
     _almost,
 )
 @example("{}", {"headers": {"x": []}})
-def test_no_row_whatever_its_columns_hold_fails_to_open(column, hidden):
-    for token in (sealed_by_us(hidden), column):
-        settings, problem = read(stored(column, token), RING)
+def test_any_row_can_be_read(column, hidden):
+    for token in (encrypted(hidden), column):
+        settings, problem = read_settings(stored(column, token), RING)
         assert isinstance(problem, str)
         assert 1 <= settings.timeout <= 30
         assert settings.method in METHODS
@@ -346,22 +352,22 @@ def test_no_row_whatever_its_columns_hold_fails_to_open(column, hidden):
         assert settings.origin is not None
 
 
-# --- keys -------------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------
 
 
-def test_after_a_rotation_the_old_tokens_still_open_and_the_new_key_seals():
+def test_all_keys_decrypt_and_the_first_key_encrypts():
     row = row_of(keyring=Keyring((OLD,)))
     both = Keyring((NEW, OLD))
-    assert read(row, both) == (FULL, "")
-    assert read(row_of(keyring=both), RING) == (FULL, "")
+    assert read_settings(row, both) == (FULL, "")
+    assert read_settings(row_of(keyring=both), RING) == (FULL, "")
 
 
-def test_without_the_old_key_an_old_token_stays_shut():
-    _, problem = read(row_of(keyring=Keyring((OLD,))), RING)
-    assert "another key" in problem
+def test_a_token_of_an_unknown_key_is_not_decrypted():
+    stored_row = read_settings(row_of(keyring=Keyring((OLD,))), RING)
+    assert "another key" in stored_row.problem
 
 
-def test_a_token_opens_for_its_own_purpose_alone():
+def test_a_token_is_decrypted_for_its_own_purpose_only():
     token = RING.encrypt("typed auth_secret", {"value": "s3cret"})
     assert RING.decrypt("typed auth_secret", token) == {"value": "s3cret"}
     for purpose in ("typed signing_secret", "channel 7", "", "typed auth_secret "):
@@ -372,17 +378,17 @@ def test_a_token_opens_for_its_own_purpose_alone():
 
 @budget(deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
-def test_no_text_is_a_token_by_chance(text):
+def test_no_text_is_accidentally_a_token(text):
     with pytest.raises(DecryptionError):
         RING.decrypt("channel 7", text)
 
 
-# --- the fingerprint --------------------------------------------------------------------------------------------------
+# --- fingerprint ----------------------------------------------------------------------------------
 
 
 def test_equal_settings_have_equal_fingerprints():
     assert replace(FULL).fingerprint(KEY) == FULL.fingerprint(KEY)
-    assert read(row_of(), RING)[0].fingerprint(KEY) == FULL.fingerprint(KEY)
+    assert read_settings(row_of(), RING).settings.fingerprint(KEY) == FULL.fingerprint(KEY)
 
 
 @pytest.mark.parametrize(
@@ -414,7 +420,7 @@ def test_any_change_changes_the_fingerprint(change):
     assert replace(FULL, **change).fingerprint(KEY) != FULL.fingerprint(KEY)
 
 
-def test_the_fingerprint_is_keyed_and_tells_nothing():
+def test_the_fingerprint_is_keyed_and_contains_no_secret():
     assert FULL.fingerprint("another key") != FULL.fingerprint(KEY)
     assert len(FULL.fingerprint(KEY)) == 64
     assert not [secret for secret in SECRETS if secret in FULL.fingerprint(KEY)]

@@ -117,7 +117,7 @@ def test_an_expired_certificate_says_when(secure, authority):
     assert outcome.says.startswith(
         f"The certificate of 127.0.0.1:{receiver.port} expired on 3 March 2020."
     )
-    assert outcome.hint == "Renew the certificate at the receiver."
+    assert outcome.hint == "Renew the certificate of the receiver."
 
 
 def test_a_certificate_of_the_future_says_from_when(secure, authority):
@@ -132,7 +132,7 @@ def test_a_certificate_for_other_names_says_which(secure, authority):
         )
     )
     assert (
-        "is for one.example, *.two.example, 10.1.2.3, and so"
+        "is for one.example, *.two.example, 10.1.2.3 and not for this host."
         in reach(receiver, ca_pem=pem_of(authority)).says
     )
 
@@ -163,7 +163,7 @@ def test_without_a_second_look_there_is_a_reason_all_the_same(secure, authority,
     receiver = secure(authority.issue_cert("127.0.0.1", not_before=YOUNG))
     assert "valid only from a later day" in reach(receiver, ca_pem=pem_of(authority)).says
     assert (
-        "is for another name, and so"
+        "is for another name and not for this host."
         in reach(secure(authority.issue_cert("other.example")), ca_pem=pem_of(authority)).says
     )
     assert (

@@ -1,4 +1,4 @@
-"""How a kind's own judgement becomes an outcome, and the failures that are Tocsin's side's: nothing went out."""
+"""How the judgement of a kind becomes an outcome, and the failures before anything is sent."""
 
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ from test_layers import MODULES, imports_of
 from test_sender import POLICY, message_of
 
 from delivery import sender
+from delivery.outcome import Actor, Reason, Verdict
 from delivery.response import Judgement, judge_by_status
 from delivery.settings import Header, Settings
 
@@ -24,32 +25,37 @@ def send(url, judge=judge_by_status, **fields):
 @pytest.mark.parametrize(
     ("judgement", "verdict", "actor", "says"),
     [
-        (Judgement("accepted"), "accepted", "receiver", "has queued the message"),
+        (Judgement(Reason.ACCEPTED), "accepted", "receiver", "it queued the message"),
         (
-            Judgement("body_says_error", "no such robot"),
+            Judgement(Reason.BODY_SAYS_ERROR, "no such robot"),
             "failed",
             "receiver",
             "refused the message: no such robot.",
         ),
         (
-            Judgement("body_says_error", "too fast", verdict="retry"),
+            Judgement(Reason.BODY_SAYS_ERROR, "too fast", verdict=Verdict.RETRY),
             "retry",
             "receiver",
             "too fast",
         ),
-        (Judgement("body_says_error", "gone", verdict="gone"), "gone", "receiver", "gone"),
         (
-            Judgement("body_says_error", "a page", actor="proxy"),
+            Judgement(Reason.BODY_SAYS_ERROR, "gone", verdict=Verdict.GONE),
+            "gone",
+            "receiver",
+            "gone",
+        ),
+        (
+            Judgement(Reason.BODY_SAYS_ERROR, "a page", actor=Actor.PROXY),
             "failed",
             "proxy",
-            "is not the receiver, but something before it: a page.",
+            "something in front of it answered 200 OK: a page.",
         ),
     ],
 )
-def test_a_kind_may_judge_a_200_by_its_body(receiver, judgement, verdict, actor, says):
+def test_a_kind_judges_a_200_by_its_body(receiver, judgement, verdict, actor, says):
     receiver.script = reply(200, b'{"code": 1}')
     seen = []
-    outcome = send(receiver.url, lambda answer: seen.append(answer.text) or judgement)
+    outcome = send(receiver.url, lambda response: seen.append(response.text) or judgement)
     assert seen == ['{"code": 1}']
     assert (outcome.verdict, outcome.reason, outcome.actor, outcome.status) == (
         verdict,
@@ -60,9 +66,9 @@ def test_a_kind_may_judge_a_200_by_its_body(receiver, judgement, verdict, actor,
     assert says in outcome.says
 
 
-def test_a_detail_of_a_kind_is_masked_made_visible_and_bounded(receiver):
+def test_the_detail_of_a_kind_is_masked_escaped_and_truncated(receiver):
     detail = "no t0ken-of-the-path \u202e" + "x" * 1000
-    outcome = send(receiver.url, lambda _answer: Judgement("body_says_error", detail))
+    outcome = send(receiver.url, lambda _response: Judgement(Reason.BODY_SAYS_ERROR, detail))
     assert "no •••• \\u202exxx" in outcome.says
     assert len(outcome.says) < 600
 
@@ -74,25 +80,26 @@ def test_a_detail_of_a_kind_is_masked_made_visible_and_bounded(receiver):
         raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
     ],
 )
-def test_a_redirect_and_an_answer_that_broke_off_are_no_kinds_to_judge(receiver, script):
+def test_no_kind_judges_a_redirect_or_an_incomplete_response(receiver, script):
     receiver.script = script
-    assert send(receiver.url, lambda _answer: pytest.fail("was asked")).verdict in (
+    assert send(receiver.url, lambda _response: pytest.fail("the kind judged")).verdict in (
         "failed",
         "retry",
     )
 
 
-def test_what_a_vendor_says_beside_its_status_stands_in_the_sentence(receiver):
+def test_a_vendors_error_message_follows_the_status_in_the_sentence(receiver):
     receiver.script = reply(403, b"no")
     says = send(
-        receiver.url, lambda _answer: Judgement("http_status", "bot was kicked", verdict="gone")
+        receiver.url,
+        lambda _response: Judgement(Reason.HTTP_STATUS, "bot was kicked", verdict=Verdict.GONE),
     ).says
     assert "answered 403 Forbidden (bot was kicked). Tocsin is fine." in says
     assert "answered 403 Forbidden. Tocsin is fine." in send(receiver.url).says
 
 
-def test_a_kind_that_fails_itself_is_our_fault_and_no_exception(receiver, caplog):
-    outcome = send(receiver.url, lambda _answer: 1 / 0)
+def test_an_exception_in_a_kind_is_an_internal_error(receiver, caplog):
+    outcome = send(receiver.url, lambda _response: 1 / 0)
     assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "internal_error", "tocsin")
     assert "ZeroDivisionError" in caplog.text
 
@@ -121,12 +128,11 @@ def test_a_kind_that_fails_itself_is_our_fault_and_no_exception(receiver, caplog
         ("Mon, 02 Mar 2026 09:16:00 GMT", None, 60.0),
     ],
 )
-def test_a_wait_may_stand_in_the_header_or_in_the_body_which_counts_first(
-    receiver, header, body, seconds
-):
+def test_a_requested_wait_in_the_body_overrides_the_header(receiver, header, body, seconds):
     receiver.script = reply(429, **({"Retry_After": header} if header else {}))
     outcome = send(
-        receiver.url, lambda _answer: Judgement("http_status", verdict="retry", retry_after=body)
+        receiver.url,
+        lambda _response: Judgement(Reason.HTTP_STATUS, verdict=Verdict.RETRY, retry_after=body),
     )
     assert outcome.retry_after == seconds
 
@@ -148,21 +154,21 @@ def test_a_wait_may_stand_in_the_header_or_in_the_body_which_counts_first(
     ],
     ids=ascii,
 )
-def test_a_damaged_row_that_cannot_be_written_as_a_request_sends_nothing(receiver, fields):
+def test_settings_that_cannot_be_written_as_a_request_send_nothing(receiver, fields):
     outcome = send(receiver.url, **fields)
     assert (outcome.verdict, outcome.reason, outcome.actor) == ("failed", "template_error", "input")
     assert "Nothing was sent" in outcome.says
     assert receiver.connections == 0
 
 
-def test_a_damaged_row_whose_authorities_cannot_be_read_sends_nothing(receiver):
+def test_unreadable_certificate_authorities_send_nothing(receiver):
     outcome = send(receiver.url.replace("http:", "https:"), ca_pem="no certificate")
     assert (outcome.verdict, outcome.reason) == ("retry", "tls_untrusted")
     assert "cannot be read" in outcome.says
     assert receiver.connections == 0
 
 
-def test_there_is_one_door_out_and_no_way_through_it_without_the_policy():
+def test_everything_is_sent_through_one_function_which_requires_a_policy():
     senders = {module for module in MODULES if "delivery.sender.send" in imports_of(module)}
     assert senders == {"delivery.channel_test", "delivery.worker"}
     with pytest.raises(TypeError, match="policy"):

@@ -14,7 +14,7 @@ from delivery.alerts.alert import Alert
 from delivery.alerts.routing import PROBE_INTERVAL, ReceivedAlert
 from delivery.outbox import store
 from delivery.secrets.encryption import Keyring
-from delivery.settings import Header, Settings, write
+from delivery.settings import Header, Settings, write_settings
 from delivery.worker import CrashMarker, Worker, alone
 from models import Attempt, Channel, Delivery, db
 
@@ -68,7 +68,7 @@ def channel(app, config, clocks, receiver):
     def channel(url=None, columns=None, **settings):
         name = f"C{Channel.select().count()}"
         row = Channel.create(name=name, kind="", created_at=1, updated_at=1, **(columns or {}))
-        write(
+        write_settings(
             row,
             Settings(url=url or f"{receiver.url}", **{"timeout": 5, **settings}),
             notify,
@@ -269,7 +269,7 @@ def test_a_damaged_channel_is_tried_again_and_takes_nothing_with_it(
     owe(clocks)
     until(make(), lambda: Attempt.select().count() == 2)
     assert states("pending", "delivered")()
-    assert "cannot be opened" in Attempt.select().where(Attempt.channel == broken).get().says
+    assert "cannot be decrypted" in Attempt.select().where(Attempt.channel == broken).get().says
 
 
 def test_a_deleted_channel_takes_its_deliveries_with_it_also_while_one_is_sent(

@@ -8,8 +8,7 @@ from delivery.alerts.alert import AlertStatus, rfc3339
 from delivery.event import Event
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
 from delivery.kinds.spec import Kind, UrlPattern
-from delivery.outcome import WORDS, Actor, Reason
-from delivery.response import Judgement, Response, judge_by_status
+from delivery.response import PROXY_PAGE, Judgement, Response, judge_by_status
 from delivery.settings import Settings
 from delivery.text import AlertText
 
@@ -45,7 +44,7 @@ def body(_settings: Settings, text: AlertText) -> list[dict]:
 def judge(response: Response) -> Judgement:
     """Judge by the status, but a web page is not Alertmanager's response."""
     if response.good and response.is_page:
-        return Judgement(Reason.BODY_SAYS_ERROR, WORDS["a_page"], actor=Actor.PROXY)
+        return PROXY_PAGE
     return judge_by_status(response)
 
 

@@ -7,7 +7,7 @@ from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.urls import segment, with_path
 from delivery.outcome import SuggestedFix, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body, number
-from delivery.retry import classify
+from delivery.retry import verdict_of_status
 from delivery.settings import Settings
 from delivery.text import AlertText, escape_html, integer, truncate, utf16_length
 
@@ -51,7 +51,7 @@ def judge(response: Response) -> Judgement:
 def _verdict(code: int) -> Verdict | None:
     if code == 403:
         return Verdict.GONE
-    return classify(code) if code >= 400 else None
+    return verdict_of_status(code) if code >= 400 else None
 
 
 def suggest_fix(response: Response, _settings: Settings) -> SuggestedFix | None:

@@ -1,4 +1,7 @@
-"""Seals what must not be read from a stolen database: Fernet tokens that say inside what they were sealed for."""
+"""Encryption of everything that must not be readable in a stolen database.
+
+A token is a Fernet token that also holds its purpose, so that it cannot be used in another place.
+"""
 
 import contextlib
 import json
@@ -12,63 +15,72 @@ from config import ConfigError, read_keys
 
 
 class DecryptionError(ValueError):
-    """A sealed value that these keys do not open, or that was sealed for something else; a sentence for a page."""
+    """A token cannot be decrypted, or has another purpose. The message is a sentence for a page."""
 
 
-class _Known(NamedTuple):
+class _LoadedKeys(NamedTuple):
     keys: tuple[str, ...]
     fernet: MultiFernet
-    stamp: tuple[int, ...] | None
-
-    @classmethod
-    def of(cls, keys: tuple[str, ...], stamp: tuple[int, ...] | None = None) -> "_Known":
-        return cls(keys, MultiFernet([Fernet(key) for key in keys]), stamp)
+    file_version: tuple[int, ...]
 
 
 class Keyring:
-    """The encryption keys: the first one seals, all of them open. With a file, they follow what stands in it."""
+    """The encryption keys: the first key encrypts, all keys decrypt.
+
+    With a file, the keyring reads the file again whenever it has changed.
+    """
 
     def __init__(self, keys: tuple[str, ...], file: Path | None = None):
-        self._known, self._file = _Known.of(keys), file
+        self._loaded = _load(keys)
+        self._file = file
 
     def encrypt(self, purpose: str, values: dict) -> str:
-        """A token that holds `values` (anything JSON has) and opens for this `purpose` alone."""
-        return (
-            self._current()
-            .encrypt(json.dumps({"for": purpose, "values": values}).encode())
-            .decode()
-        )
+        """Return a token that holds the values (any JSON) for this purpose alone."""
+        text = json.dumps({"for": purpose, "values": values})
+        return self._fernet().encrypt(text.encode()).decode()
 
     def decrypt(self, purpose: str, token: str) -> dict:
-        """The values of a token. Raises Unopenable."""
+        """Return the values of a token.
+
+        Raises:
+            DecryptionError: no key fits, the token is damaged, or it has another purpose.
+        """
         try:
-            opened = json.loads(self._current().decrypt(token.encode()))
+            content = json.loads(self._fernet().decrypt(token.encode()))
         except (InvalidToken, ValueError, TypeError, RecursionError):
             raise DecryptionError(
-                "Its URL and secrets cannot be opened: the row is damaged, or sealed with another key."
+                "Its URL and secrets cannot be decrypted: "
+                "the row is damaged, or encrypted with another key."
             ) from None
-        values = opened.get("values") if isinstance(opened, dict) else None
-        if not isinstance(values, dict) or opened.get("for") != purpose:
+        values = content.get("values") if isinstance(content, dict) else None
+        if not isinstance(values, dict) or content.get("for") != purpose:
             raise DecryptionError("Its URL and secrets belong to another channel.")
         return values
 
-    # Why a rotation (delivery/vault.py) may run beside a server: every row is sealed inside the write transaction that stores
-    # it (web/editor.py save, web/channels.py duplicate; BEGIN IMMEDIATE lets in one at a time), and the file has the new key
-    # before the rotation's transaction begins. What was sealed with the old key was therefore stored before that transaction,
-    # which seals it anew; whatever comes after it looks at the file first and finds the new key. Keys that have left the file
-    # go on opening here: rows that were read just before, and what pages that are open carry.
-    def _current(self) -> MultiFernet:
-        """The keys as the file has them now. One that is away, empty or broken just now leaves them as they were."""
-        known = self._known
-        with contextlib.suppress(OSError, ConfigError):
-            stamp = self._stamp()
-            if stamp != known.stamp and self._file:
-                # One assignment of all that belongs together: threads need no lock.
-                self._known = known = _Known.of(
-                    tuple(dict.fromkeys((*read_keys(self._file), *known.keys))), stamp
-                )
-        return known.fernet
+    # Why a rotation (delivery/secrets/rotation.py) may run beside a server: every row is encrypted
+    # inside the write transaction that stores it (web/channels/editor.py, web/channels/views.py;
+    # BEGIN IMMEDIATE admits one at a time), and the file has the new key before the transaction of
+    # the rotation begins. What was encrypted with the old key was therefore stored before that
+    # transaction, which encrypts it again; everything after it reads the file first and finds the
+    # new key. Keys that have left the file still decrypt here: rows that were read just before,
+    # and the tokens in open pages.
+    def _fernet(self) -> MultiFernet:
+        """Return the current keys; a file that is missing, empty or broken changes nothing."""
+        if self._file:
+            with contextlib.suppress(OSError, ConfigError):
+                status = os.stat(self._file)
+                version = (status.st_mtime_ns, status.st_ino, status.st_size)
+                if version != self._loaded.file_version:
+                    keys = dict.fromkeys((*read_keys(self._file), *self._loaded.keys))
+                    # One assignment of everything that belongs together: threads need no lock.
+                    self._loaded = _load(tuple(keys), version)
+        return self._loaded.fernet
 
-    def _stamp(self) -> tuple[int, ...] | None:
-        found = os.stat(self._file) if self._file else None
-        return (found.st_mtime_ns, found.st_ino, found.st_size) if found else None
+
+def channel_purpose(channel_id: int) -> str:
+    """Return the purpose of the token in a channel's row."""
+    return f"channel {channel_id}"
+
+
+def _load(keys: tuple[str, ...], file_version: tuple[int, ...] = ()) -> _LoadedKeys:
+    return _LoadedKeys(keys, MultiFernet([Fernet(key) for key in keys]), file_version)

@@ -1,129 +1,158 @@
-"""The encryption keys and what they are for: the canary that tells wrong ones at the start, and the rotation to a new one."""
+"""The check of the encryption keys at the start, and their rotation to a new key."""
 
 import contextlib
-import fcntl
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.fernet import Fernet
 
 from config import Config, ConfigError, read_keys
-from delivery.secrets.encryption import DecryptionError, Keyring
+from delivery.secrets.encryption import DecryptionError, Keyring, channel_purpose
+from locks import file_lock
 from models import Channel, Fact, db
 
-CANARY = "keys"
-_WRONG = "TOCSIN_ENCRYPTION_KEYS: these keys do not open what this database holds; put the right ones back, in the variable "
-_WRONG += "or, where it is not set, in the file encryption.keys of the data folder"
+# The fact that holds a token of the current keys. Only the right keys decrypt it.
+KEY_CHECK = "keys"
 
 
 class WrongKeys(ConfigError):
-    """The keys open nothing of what the database holds."""
+    """The keys decrypt nothing of what the database holds."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "TOCSIN_ENCRYPTION_KEYS: these keys do not decrypt this database; restore the right "
+            "keys, in the variable or, if it is not set, in the file encryption.keys of the data "
+            "folder"
+        )
 
 
-@dataclass(frozen=True)
-class Rotation:
-    """How many channels were sealed anew, the names of those that could not be opened, and whether the old keys are gone."""
+class Rotation(NamedTuple):
+    """The result of a rotation.
 
-    resealed: int
-    left: tuple[str, ...]
-    dropped: bool = False
+    `reencrypted` counts the channels under the new key, and `undecryptable` names the channels
+    that no key decrypts.
+    """
+
+    reencrypted: int
+    undecryptable: tuple[str, ...]
+    old_keys_removed: bool = False
 
 
-def check(keyring: Keyring) -> None:
-    """Judges the keys of a start, and leaves a canary in the database where there is none. Raises WrongKeys."""
+def check_keys(keyring: Keyring) -> None:
+    """Check the keys against the database; the first check stores the token for the next ones.
+
+    Raises:
+        WrongKeys: the keys are not those of this database.
+    """
     with db.atomic():
-        canary = Fact.get_or_none(Fact.name == CANARY)
-        if canary is None:
-            _refuse_wrong(keyring)
-            _set_canary(keyring)
-        elif not _opens(keyring, CANARY, canary.value):
-            raise WrongKeys(_WRONG)
+        fact = Fact.get_or_none(Fact.name == KEY_CHECK)
+        if fact is None:
+            _refuse_wrong_keys(keyring)
+            _store_key_check(keyring)
+        elif not _decrypts(keyring, KEY_CHECK, fact.value):
+            raise WrongKeys
 
 
 def rotate(config: Config) -> Rotation:
-    """Seals all channels with a new key, of a configuration that has its keys and a database that is open.
+    """Encrypt all channels with a new key; the database must be open.
 
-    The new key is the variable's first one, or is made and put into the file, where the old ones stay as long as a row that
-    cannot be opened may need them. May be broken off anywhere: run it again. Raises WrongKeys, ConfigError, DatabaseError.
+    The new key is the first one of the variable. Without the variable, a new key is added to the
+    file, and the old keys are removed unless a row that cannot be decrypted may need them. A
+    rotation that was interrupted at any step can be run again.
+
+    Raises:
+        WrongKeys: the keys are not those of this database.
+        ConfigError: the file of the keys cannot be read or written.
+        DatabaseError: the database failed.
     """
     if config.keys_file is None:
-        _refuse_wrong(Keyring(config.encryption_keys))
-        return _reseal(Keyring(config.encryption_keys))
-    with _alone(config.keys_file.parent) as folder:
-        old = read_keys(config.keys_file)
-        _refuse_wrong(Keyring(old))
-        keys = (Fernet.generate_key().decode(), *old)
-        _write(config.keys_file, keys, folder)
-        rotation = _reseal(Keyring(keys))
-        if not rotation.left:
-            _write(config.keys_file, keys[:1], folder)
-        return replace(rotation, dropped=not rotation.left)
-
-
-def _refuse_wrong(keyring: Keyring) -> None:
-    """Keys that open one thing are right, whatever else is damaged; nothing can be said where nothing is sealed."""
-    sealed = [(CANARY, fact.value) for fact in Fact.select().where(Fact.name == CANARY)]
-    sealed += [(f"channel {row.id}", row.sealed) for row in Channel.listed()]
-    if sealed and not any(_opens(keyring, *one) for one in sealed):
-        raise WrongKeys(_WRONG)
-
-
-def _opens(keyring: Keyring, purpose: str, token: str) -> bool:
-    with contextlib.suppress(DecryptionError):
-        keyring.decrypt(purpose, token)
-        return True
-    return False
-
-
-def _set_canary(keyring: Keyring) -> None:
-    Fact.replace(name=CANARY, value=keyring.encrypt(CANARY, {"opens": True})).execute()
-
-
-def _reseal(keyring: Keyring) -> Rotation:
-    """Everything in one transaction; what does not open stays as it is."""
-    with db.atomic():
-        rows, left = list(Channel.listed()), []
-        for row in rows:
-            try:
-                token = keyring.encrypt(
-                    f"channel {row.id}", keyring.decrypt(f"channel {row.id}", row.sealed)
-                )
-                Channel.update(sealed=token).where(Channel.id == row.id).execute()
-            except DecryptionError:
-                left.append(row.name)
-        _set_canary(keyring)
-    return Rotation(len(rows) - len(left), tuple(left))
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[int]:
-    """One rotation at a time: the lock is on the folder itself and leaves no file. Gives the open folder."""
+        keyring = Keyring(config.encryption_keys)
+        _refuse_wrong_keys(keyring)
+        return _reencrypt(keyring)
+    folder = config.keys_file.parent
     try:
-        with contextlib.ExitStack() as at_the_end:
-            descriptor = os.open(folder, os.O_RDONLY)
-            at_the_end.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield descriptor
+        # One rotation at a time: the lock is on the folder and leaves no file.
+        with file_lock(folder) as descriptor:
+            return _rotate_file(config.keys_file, descriptor)
     except OSError as error:
         raise ConfigError(
             f"TOCSIN_DATA_DIR: the keys in {folder} cannot be written: {error.strerror or error}"
         ) from error
 
 
+def _rotate_file(path: Path, folder: int) -> Rotation:
+    old_keys = read_keys(path)
+    _refuse_wrong_keys(Keyring(old_keys))
+    new_key = Fernet.generate_key().decode()
+    keys = (new_key, *old_keys)
+    _write(path, keys, folder)
+    rotation = _reencrypt(Keyring(keys))
+    if rotation.undecryptable:
+        return rotation
+    _write(path, (new_key,), folder)
+    return rotation._replace(old_keys_removed=True)
+
+
+def _refuse_wrong_keys(keyring: Keyring) -> None:
+    """Raise WrongKeys if the keys decrypt none of the stored tokens.
+
+    One decrypted token proves the keys, whatever else is damaged.
+    """
+    tokens = [(KEY_CHECK, fact.value) for fact in Fact.select().where(Fact.name == KEY_CHECK)]
+    tokens += [(channel_purpose(channel.id), channel.sealed) for channel in Channel.listed()]
+    if tokens and not any(_decrypts(keyring, *token) for token in tokens):
+        raise WrongKeys
+
+
+def _decrypts(keyring: Keyring, purpose: str, token: str) -> bool:
+    with contextlib.suppress(DecryptionError):
+        keyring.decrypt(purpose, token)
+        return True
+    return False
+
+
+def _store_key_check(keyring: Keyring) -> None:
+    Fact.replace(name=KEY_CHECK, value=keyring.encrypt(KEY_CHECK, {"opens": True})).execute()
+
+
+def _reencrypt(keyring: Keyring) -> Rotation:
+    """Encrypt every row again in one transaction; a row that cannot be decrypted stays."""
+    reencrypted = 0
+    undecryptable = []
+    with db.atomic():
+        for channel in list(Channel.listed()):
+            purpose = channel_purpose(channel.id)
+            try:
+                values = keyring.decrypt(purpose, channel.sealed)
+            except DecryptionError:
+                undecryptable.append(channel.name)
+                continue
+            token = keyring.encrypt(purpose, values)
+            Channel.update(sealed=token).where(Channel.id == channel.id).execute()
+            reencrypted += 1
+        _store_key_check(keyring)
+    return Rotation(reencrypted, tuple(undecryptable))
+
+
 def _write(path: Path, keys: tuple[str, ...], folder: int) -> None:
-    """Replaces the file in one step, on the disk before this returns: no row may need a key that a power cut takes."""
-    fresh, now = path.with_name(f"{path.name}.new"), time.time_ns()
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    """Replace the file atomically, and return when it is on the disk.
+
+    No row may need a key that a power failure would lose. `folder` is the descriptor of the
+    folder.
+    """
+    new_file = path.with_name(f"{path.name}.new")
+    new_file.unlink(missing_ok=True)
+    now = time.time_ns()
+    with os.fdopen(os.open(new_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write("\n".join(keys) + "\n")
         file.flush()
-        # Whoever rotates as root leaves the file to the user that the server runs as.
+        # A rotation as root leaves the file to the user that the server runs as.
         os.fchown(file.fileno(), path.stat().st_uid, -1)
-        # A file system's own clock may stand still for milliseconds, and a server tells a new file by its time.
+        # The clock of a file system may stand still for milliseconds, and a server recognizes a
+        # new file by its time.
         os.utime(file.fileno(), ns=(now, now))
         os.fsync(file.fileno())
-    os.replace(fresh, path)
+    os.replace(new_file, path)
     os.fsync(folder)

@@ -15,7 +15,7 @@ from delivery.channel_test import TestSlotsFull
 from delivery.guard.url import InvalidUrl
 from delivery.kinds import kinds
 from delivery.message import MessageError
-from delivery.settings import SECRET_FIELDS, Settings, read
+from delivery.settings import SECRET_FIELDS, Settings, read_settings
 from models import Channel
 from web.api.json_body import Number, decoded, parsed
 from web.auth.access import require_scope
@@ -142,7 +142,7 @@ def test(channel_id: int):
 
 
 def _shown(channel: Channel) -> dict[str, Any]:
-    settings, broken = read(channel, services().keyring)
+    settings, broken = read_settings(channel, services().keyring)
     broken = broken or unusable(channel, settings)
     values = values_of(channel, settings)
     secret = [f"options-{option.name}" for option in settings.options if option.secret]

@@ -9,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 from clock import now_ms
 from delivery import outbox
 from delivery.kinds import kinds
-from delivery.settings import Settings, read, write
+from delivery.settings import Settings, read_settings, write_settings
 from delivery.template import NAMES
 from models import Attempt, Channel, ChannelState, Proof, db
 from web.channels.forms import ChannelForm, values_of
@@ -59,7 +59,7 @@ def open_edit(
         fresh = {"kind": kind, "url": url or kinds()[kind].base} if kind in kinds() else {}
         return _edit(Channel(name=""), None, "", posted, fresh)
     channel = get_channel_or_404(channel_id)
-    stored, problem = read(channel, services().keyring)
+    stored, problem = read_settings(channel, services().keyring)
     return _edit(channel, stored, problem, posted, values_of(channel, stored))
 
 
@@ -109,7 +109,7 @@ def save(edit: Edit) -> Channel:
         if not channel.id:
             name = edit.form.name.data.strip()
             channel = Channel.create(name=name, kind="", version=0, created_at=now, updated_at=now)
-        write(channel, settings, services().keyring, services().config.secret_key)
+        write_settings(channel, settings, services().keyring, services().config.secret_key)
         _update(channel, edit.form)
         _mended(channel, now)
     return channel

@@ -9,7 +9,7 @@ from delivery.guard.tls import refuse_broken_pem
 from delivery.guard.url import parse_url
 from delivery.json_text import check
 from delivery.kinds import kinds
-from delivery.retry import steps
+from delivery.retry import parse_steps
 from delivery.sender import refuse_ambiguous
 from delivery.settings import (
     DEFAULT_TIMEOUT,
@@ -203,7 +203,7 @@ class ChannelForm(KindFields):
 
     def validate_retries(self, retries):
         with said_as_message():
-            steps(retries.data)
+            parse_steps(retries.data)
 
     def validate_repeat(self, repeat):
         fields.check_repeat(repeat.data.strip())

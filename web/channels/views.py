@@ -8,7 +8,7 @@ from clock import now_ms
 from delivery import outbox
 from delivery.kinds import kinds
 from delivery.queue import wakeup
-from delivery.settings import Settings, read, write
+from delivery.settings import Settings, read_settings, write_settings
 from models import Channel, ChannelState, Role, db
 from web.channels.conflict import differences
 from web.channels.editor import (
@@ -34,7 +34,7 @@ def index():
 
 
 def _row(channel: Channel) -> dict:
-    settings, problem = read(channel, services().keyring)
+    settings, problem = read_settings(channel, services().keyring)
     kind = kinds().get(channel.kind)
     state = (
         channel.state
@@ -140,7 +140,7 @@ def _set_state(channel_id: int, state: str, words: str) -> Response:
 def duplicate(channel_id: int):
     """A copy under a free name, with its secrets; paused, so that nobody is told twice before it was changed."""
     source = get_channel_or_404(channel_id)
-    settings, problem = read(source, services().keyring)
+    settings, problem = read_settings(source, services().keyring)
     if problem:
         flash(
             f"“{source.name}” cannot be duplicated. {problem} Open it, mend it, and save it first."
@@ -159,7 +159,7 @@ def duplicate(channel_id: int):
             updated_at=now,
             **kept,
         )
-        write(copy, settings, services().keyring, services().config.secret_key)
+        write_settings(copy, settings, services().keyring, services().config.secret_key)
         copy.proof, copy.proof_hash, copy.proven_at = (
             source.proof,
             source.proof_hash,
