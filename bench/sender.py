@@ -65,7 +65,7 @@ def cpu(way: Callable[[], None], count: int) -> float:
     return time.process_time() - began
 
 
-def sending(url: str, kept: ConnectionPool | None) -> Callable[[], None]:
+def sending(url: str, pool: ConnectionPool | None) -> Callable[[], None]:
     """Tocsin's own sender, for a channel with a token, a signature and headers."""
     policy = Policy((Permission(network=ipaddress.ip_network("127.0.0.0/8")),))
     settings = Settings(
@@ -83,7 +83,7 @@ def sending(url: str, kept: ConnectionPool | None) -> Callable[[], None]:
     message = Message("msg_1", "POST", parse_url(url), BODY)
 
     def way() -> None:
-        outcome = send(message, settings, policy, kept=kept)
+        outcome = send(message, settings, policy, pool=pool).outcome
         assert outcome.verdict == "delivered", outcome.says
 
     return way

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import requests
 from requests import PreparedRequest
@@ -72,6 +73,13 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> P
     return prepared
 
 
+class SendResult(NamedTuple):
+    """A request and its outcome. `request` is None if the message cannot be written as HTTP."""
+
+    request: PreparedRequest | None
+    outcome: Outcome
+
+
 def send(
     message: Message,
     settings: Settings,
@@ -79,23 +87,25 @@ def send(
     *,
     attempt: int = 1,
     now: Clock = time.time,
-    seen: Callable[[PreparedRequest], None] = lambda _request: None,
-    kept: ConnectionPool | None = None,
-) -> Outcome:
-    """Sends the message once, within the channel's timeout. Never raises.
+    pool: ConnectionPool | None = None,
+) -> SendResult:
+    """Send the message once, within the channel's timeout. Never raises.
 
-    `seen` gets the request before it leaves. The connection is a fresh one, as for every test, unless `kept` has one for the
-    same place. Whatever happens is the Outcome's verdict; the last resort is `internal_error`.
+    The connection is a new one unless `pool` has an open one to the same place. An unexpected
+    exception becomes the reason `internal_error`.
     """
     exchange = Exchange(message.target, policy, settings.timeout, now())
     report = Report(exchange, settings)
+    request = None
     try:
         request = prepare(message, settings, attempt, exchange.at)
-        seen(request)
         exchange.begin()
-        return report.answered(_exchanged(request, settings, exchange, kept), message)
-    except Exception as error:  # noqa: BLE001 (the promise of this module: no failure leaves it as an exception)
-        return report.ended(*_reason_of(error, exchange))
+        outcome = report.answered(_exchanged(request, settings, exchange, pool), message)
+    except MessageError as error:
+        return SendResult(None, report.ended(*_reason_of(error, exchange)))
+    except Exception as error:  # noqa: BLE001 (no failure leaves this function as an exception)
+        outcome = report.ended(*_reason_of(error, exchange))
+    return SendResult(request, outcome)
 
 
 def unsent(error: Exception, settings: Settings, policy: Policy, now: Clock = time.time) -> Outcome:
@@ -141,7 +151,7 @@ def _credentials(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _exchanged(
-    prepared: PreparedRequest, settings: Settings, exchange: Exchange, kept: ConnectionPool | None
+    prepared: PreparedRequest, settings: Settings, exchange: Exchange, pool: ConnectionPool | None
 ) -> Response:
     # What the policy allows to this path alone is part of the key: a connection to the lab is no way to what stands beside it.
     allowed = exchange.policy.lab.permissions(exchange.target)
@@ -152,11 +162,11 @@ def _exchanged(
         exchange.policy.ca_file,
         allowed,
     )
-    if kept and (connection := kept.take(key)):
+    if pool and (connection := pool.take(key)):
         exchange.connected = True
         exchange.record_stage("tcp", WORDS["kept"])
         try:
-            return _over(connection, prepared, exchange, kept, key)
+            return _over(connection, prepared, exchange, pool, key)
         except (OSError, http.client.HTTPException):
             if exchange.received_any:
                 raise
@@ -166,7 +176,7 @@ def _exchanged(
         connection_for(exchange, settings.verify_tls, settings.ca_pem),
         prepared,
         exchange,
-        kept,
+        pool,
         key,
     )
 
@@ -175,7 +185,7 @@ def _over(
     connection: Connection,
     prepared: PreparedRequest,
     exchange: Exchange,
-    kept: ConnectionPool | None,
+    pool: ConnectionPool | None,
     key: tuple,
 ) -> Response:
     """The answer over this connection, which is kept where it can be, and else closed."""
@@ -193,8 +203,8 @@ def _over(
         )
         return answer
     finally:
-        if kept and answer and answer.whole and connection.sock is not None:
-            kept.give(key, connection)
+        if pool and answer and answer.whole and connection.sock is not None:
+            pool.give(key, connection)
         else:
             connection.close()
 

@@ -127,7 +127,7 @@ def run(fault, receiver, certificates, monkeypatch):
     message = replace(message, body=b"x" * fault.body) if fault.body else message
     policy = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": fault.allow}).allow)
     began = time.monotonic()
-    outcome = sender.send(message, settings, policy, now=lambda: FAULTS_NOW)
+    outcome = sender.send(message, settings, policy, now=lambda: FAULTS_NOW).outcome
     return outcome, time.monotonic() - began, asked
 
 

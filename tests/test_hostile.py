@@ -239,7 +239,7 @@ def answer(body: bytes, charset: bytes = b"utf-8", status: bytes = b"500 Oops") 
 def send(receiver):
     settings = Settings(url=receiver.url, timeout=1)
     event = Event(sample_alert(1_790_000_000_000, "http://tocsin.test/"), 1, 1_790_000_000_000)
-    return sender.send(build(settings, event), settings, POLICY)
+    return sender.send(build(settings, event), settings, POLICY).outcome
 
 
 @pytest.mark.parametrize("charset", CHARSETS, ids=ascii)

@@ -126,7 +126,7 @@ def message_of(settings):
 
 
 def send(settings):
-    return sender.send(message_of(settings), settings, POLICY)
+    return sender.send(message_of(settings), settings, POLICY).outcome
 
 
 # --- what is watched ------------------------------------------------------------------------------------------------
@@ -393,7 +393,7 @@ def test_a_bug_of_our_own_shows_no_secret_on_the_500_page_nor_in_the_log(
     watch, monkeypatch, module, name, path
 ):
     monkeypatch.setattr(module, name, quoting)
-    monkeypatch.setattr(channel_test, "send", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(channel_test, "send", lambda *_args, **_kwargs: (None, None))
     for htmx in (True, False):
         response = watch.post(path, secret_form("http://127.0.0.1:9"), htmx=htmx)
         assert response.status_code == 500

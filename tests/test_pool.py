@@ -42,7 +42,7 @@ def answering(*answers):
 
 def deliver(url, kept, policy=POLICY, **fields):
     settings = Settings(url=url, **{"timeout": 2, **fields})
-    return sender.send(message_of(settings), settings, policy, kept=kept)
+    return sender.send(message_of(settings), settings, policy, pool=kept).outcome
 
 
 def test_a_second_delivery_goes_over_the_connection_of_the_first(receiver, kept):

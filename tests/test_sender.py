@@ -26,7 +26,7 @@ def message_of(settings):
 
 def send(url, policy=POLICY, **fields):
     settings = Settings(url=url, **{"timeout": 0.4, **fields})
-    return sender.send(message_of(settings), settings, policy)
+    return sender.send(message_of(settings), settings, policy).outcome
 
 
 def test_a_request_carries_our_headers_then_the_channels(receiver):
@@ -84,7 +84,7 @@ def test_what_the_preview_shows_is_what_goes_over_the_wire():
         headers=(Header("X-A", "ä"),),
     )
     message = message_of(settings)
-    outcome = sender.send(message, settings, POLICY, now=lambda: 1_790_000_000.0)
+    outcome = sender.send(message, settings, POLICY, now=lambda: 1_790_000_000.0).outcome
     thread.join()
     server.close()
     assert outcome.verdict == "delivered"
