@@ -11,6 +11,7 @@ from delivery.outcome import (
     Actor,
     Outcome,
     Reason,
+    Stage,
     SuggestedFix,
     Verdict,
     status_hint,
@@ -26,14 +27,14 @@ EXCERPT_CHARACTERS = 4000
 MOST_DETAIL = 300
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # A body that breaks off or is no proper HTTP counts for nothing, whatever its status was.
-_FATAL = ("connection_closed", "protocol_error", "internal_error")
+_FATAL = (Reason.CONNECTION_CLOSED, Reason.PROTOCOL_ERROR, Reason.INTERNAL_ERROR)
 _NEXT_STAGE = {
-    "policy": "dns",
-    "dns": "tcp",
-    "tcp": "sent",
-    "tls": "sent",
-    "sent": "first byte",
-    "first byte": "answer",
+    Stage.POLICY: Stage.DNS,
+    Stage.DNS: Stage.TCP,
+    Stage.TCP: Stage.SENT,
+    Stage.TLS: Stage.SENT,
+    Stage.SENT: Stage.FIRST_BYTE,
+    Stage.FIRST_BYTE: Stage.ANSWER,
 }
 
 
@@ -49,7 +50,9 @@ class Report:
         judged = self._judged(response, message)
         verdict = judged.verdict or REASONS[judged.reason].verdict
         self._decide(verdict)
-        wait = retry_after(response.values("Retry-After"), self.exchange.at, judged.retry_after)
+        wait = retry_after(
+            response.values("Retry-After"), self.exchange.started_at, judged.retry_after
+        )
         shown = self.mask(response.text) if response.whole else self.mask.cut(response.text)
         return self._outcome(
             judged.reason,
@@ -74,7 +77,7 @@ class Report:
 
     def _judged(self, response: Response, message: Message) -> Judgement:
         if response.broken in _FATAL:
-            return Judgement(Reason(response.broken))
+            return Judgement(response.broken)
         if response.status in _REDIRECTS:
             return Judgement(
                 Reason.REDIRECT, next(iter(response.values("Location")), "") or WORDS["nowhere"]
@@ -106,7 +109,7 @@ class Report:
     def _decide(self, verdict: str) -> None:
         """Ends the last stage, and with it the time: what comes after is words."""
         self.exchange.record_stage(
-            "verdict", verdict, ok=verdict in (Verdict.DELIVERED, Verdict.ACCEPTED)
+            Stage.VERDICT, verdict, ok=verdict in (Verdict.DELIVERED, Verdict.ACCEPTED)
         )
 
     def _outcome(
@@ -133,7 +136,7 @@ class Report:
             says=row.says.format(**blanks),
             hint=hint,
             receiver=target.authority,
-            milliseconds=(self.exchange.lap_began - self.exchange.began) * 1000,
+            milliseconds=self.exchange.milliseconds,
             status=status,
             stages=tuple(
                 replace(stage, detail=self._shown(stage.detail)) for stage in self.exchange.stages

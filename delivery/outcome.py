@@ -93,7 +93,7 @@ class ReasonText:
 class StageResult:
     """One step of an exchange: its name, how long it took, what it found, and whether it went well."""
 
-    name: str
+    name: Stage
     milliseconds: float
     detail: str = ""
     ok: bool = True

@@ -33,7 +33,8 @@ class Response:
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
     cut: bool = False
-    broken: str = ""
+    broken: Reason | None = None
+    undecodable: bool = False
     host: str = ""
 
     def values(self, name: str) -> list[str]:
@@ -43,7 +44,7 @@ class Response:
     @property
     def whole(self) -> bool:
         """Whether the body was read to its end."""
-        return not (self.cut or self.broken)
+        return not (self.cut or self.broken or self.undecodable)
 
     @cached_property
     def text(self) -> str:
@@ -120,8 +121,8 @@ def judge_by_body(rule: Rule, gone: Collection[int] = ()) -> Rule:
 
     def judge(response: Response) -> Judgement:
         if response.good and not response.whole:
-            broken = {"undecodable": "protocol_error"}.get(response.broken, response.broken)
-            return Judgement(Reason(broken or "too_large"), verdict=Verdict.RETRY)
+            fallback = Reason.PROTOCOL_ERROR if response.undecodable else Reason.TOO_LARGE
+            return Judgement(response.broken or fallback, verdict=Verdict.RETRY)
         if response.good and response.is_page:
             return Judgement(Reason.BODY_SAYS_ERROR, WORDS["a_page"], actor=Actor.PROXY)
         if response.status not in gone:

@@ -1261,14 +1261,14 @@ ADDRESSES = [
         "is not known",
         socket.gaierror(socket.EAI_NONAME, "unknown"),
         "retry dns_failure",
-        says="no such name",
+        says="the name does not exist",
     ),
     _name("has no address", socket.gaierror(socket.EAI_NODATA, "none"), "retry dns_failure"),
     _name(
         "the name server fails for now",
         socket.gaierror(socket.EAI_AGAIN, "again"),
         "retry dns_failure",
-        says="no answer",
+        says="did not respond",
     ),
     _name(
         "the name server fails for good",

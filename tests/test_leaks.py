@@ -357,7 +357,8 @@ def quoting(*_args, **_kwargs):
 
 
 @pytest.mark.parametrize(
-    "place", ["sender.prepare", "sender._exchanged", "sender._read", "classify.Report.answered"]
+    "place",
+    ["sender.prepare", "guard.adapter.connection_for", "sender._read", "classify.Report.answered"],
 )
 def test_an_exception_inside_the_sender_shows_no_secret(watch, receiver, monkeypatch, place):
     monkeypatch.setattr(f"delivery.{place}", quoting)
@@ -736,7 +737,7 @@ def test_a_body_over_the_cap_that_is_cut_within_a_secret_shows_no_beginning_of_i
     # Whole secrets before it, which the mask shortens, bring the cut at 16 KB into the excerpt.
     spelled = SPELLED[spelling](CUT_SECRET)
     beginning = spelled[:shown]
-    room = sender.BODY_BYTES - len(beginning)
+    room = sender.MAX_BODY_BYTES - len(beginning)
     filled = (spelled + ",") * (room // (len(spelled) + 1))
     body = filled + "." * (room - len(filled)) + spelled
     receiver.script = cut_at_the_cap(body.encode())

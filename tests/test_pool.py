@@ -8,7 +8,7 @@ from test_sender import ALLOW, POLICY, message_of
 
 from config import Config
 from delivery import sender
-from delivery.guard import adapter
+from delivery.guard import connection
 from delivery.guard.addresses import LabEndpoint
 from delivery.guard.exchange import Policy
 from delivery.guard.pool import ConnectionPool
@@ -94,14 +94,14 @@ def test_a_connection_that_the_receiver_has_closed_is_not_taken(receiver, kept):
     receiver.script = raw(OPEN)
     assert deliver(receiver.url, kept).verdict == "delivered"
     # `recv` gives nothing once the close has arrived: from here on it shows.
-    kept._idle[0][2].sock.recv_into(bytearray(1))
+    kept._idle[0].connection.sock.recv_into(bytearray(1))
     assert deliver(receiver.url, kept).verdict == "delivered"
     assert receiver.connections == 2
 
 
 def unnoticed(monkeypatch):
     """Lets a close go unnoticed until the next request is on its way, as it does when both happen at once."""
-    monkeypatch.setattr(adapter.Connection, "is_connected", True)
+    monkeypatch.setattr(connection.Connection, "is_connected", True)
 
 
 def test_a_connection_that_turns_out_stale_is_replaced_once_inside_the_same_attempt(
@@ -158,7 +158,7 @@ def test_a_kept_connection_has_the_deadline_of_the_new_exchange(receiver, kept):
 
 def test_what_is_too_old_or_too_much_is_closed(receiver):
     receiver.script = answering(OPEN, OPEN)
-    old, few = ConnectionPool(seconds=-1), ConnectionPool(most=1)
+    old, few = ConnectionPool(seconds=-1), ConnectionPool(size=1)
     for kept in (old, few):
         deliver(receiver.url, kept)
         deliver(receiver.url.replace("127.0.0.1", "127.1"), kept)

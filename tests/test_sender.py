@@ -116,7 +116,7 @@ def test_a_name_that_resolves_to_a_refused_address_is_blocked(receiver, monkeypa
     resolver(monkeypatch, "127.0.0.1")
     outcome = send(f"http://rebound.example:{receiver.port}/", Policy())
     assert outcome.reason == "blocked_address"
-    assert "rebound.example leads to 127.0.0.1" in outcome.says
+    assert "rebound.example resolves to 127.0.0.1" in outcome.says
     assert receiver.connections == 0
 
 
@@ -155,13 +155,13 @@ def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(
         sockets.socket, "getaddrinfo", lambda *_args, **_kwargs: release.wait() and []
     )
-    monkeypatch.setattr(dns, "RESOLVE_SECONDS", 0.1)
+    monkeypatch.setattr(dns, "MAX_RESOLVE_SECONDS", 0.1)
     try:
         assert [send(f"http://n{number}.example/").reason for number in range(10)] == [
             "dns_timeout"
         ] * 10
         stuck = [thread for thread in threading.enumerate() if thread.name == "look-up"]
-        assert len(stuck) <= dns.MOST_LOOKUPS
+        assert len(stuck) <= dns.MAX_LOOKUPS
     finally:
         release.set()
         for thread in [thread for thread in threading.enumerate() if thread.name == "look-up"]:

@@ -10,7 +10,7 @@ from certificates import server_context
 from receiver import Receiver
 from test_sender import ALLOW, send
 
-from delivery.guard import adapter
+from delivery.guard import sockets
 from delivery.guard.exchange import Policy
 from delivery.guard.tls import Certificate
 
@@ -153,7 +153,7 @@ def test_the_certificate_is_looked_at_on_a_second_connection_that_carries_nothin
 
 
 def test_without_a_second_look_there_is_a_reason_all_the_same(secure, authority, monkeypatch):
-    monkeypatch.setattr(adapter, "look_again", lambda *_args: None)
+    monkeypatch.setattr(sockets, "fetch_certificate", lambda *_args: None)
     receiver = secure(
         authority.issue_cert(
             "127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=OLD
@@ -167,7 +167,7 @@ def test_without_a_second_look_there_is_a_reason_all_the_same(secure, authority,
         in reach(secure(authority.issue_cert("other.example")), ca_pem=pem_of(authority)).says
     )
     assert (
-        "its issuer, which it does not name"
+        "its issuer, which the certificate does not name"
         in reach(secure(authority.issue_cert("127.0.0.1"))).says
     )
 

@@ -17,7 +17,7 @@ from delivery.guard.url import (
     literal_address,
     parse_url,
 )
-from delivery.sender import refuse_ambiguous
+from delivery.sender import unambiguous_url
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ _likely = st.builds(
 def test_what_is_accepted_is_requested_from_the_same_host_and_port(text):
     try:
         target = parse_url(text)
-        refuse_ambiguous(target)
+        unambiguous_url(target)
     except InvalidUrl:
         return
     parts = urlsplit(requests.Request("POST", target.url).prepare().url)
