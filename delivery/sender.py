@@ -172,6 +172,8 @@ def _credentials(settings: Settings) -> list[tuple[str, str]]:
 
 def _read(http_response: requests.Response, exchange: Exchange) -> Response:
     """Return the response with its body, as far as it could be read."""
+    # A folded value is one line (RFC 9112 §5.2).
+    headers = [(name, _unfold(value)) for name, value in http_response.raw.headers.items()]
     body = bytearray()
     broken = None
     undecodable = False
@@ -186,13 +188,17 @@ def _read(http_response: requests.Response, exchange: Exchange) -> Response:
         broken, _ = _reason_of(error, exchange)
     return Response(
         http_response.status_code,
-        tuple(http_response.raw.headers.items()),
+        tuple(headers),
         bytes(body[:MAX_BODY_BYTES]),
         cut=len(body) > MAX_BODY_BYTES,
         broken=broken,
         undecodable=undecodable,
         host=exchange.target.host,
     )
+
+
+def _unfold(value: str) -> str:
+    return " ".join(line.strip(" \t") for line in value.split("\r\n"))
 
 
 def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:
@@ -202,10 +208,13 @@ def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:
     """
     if isinstance(error, ExchangeError):
         return error.reason, error.detail
-    if isinstance(error, ssl.SSLError) and not exchange.received_any:
-        # The receiver may refuse the handshake only after Tocsin considers it complete.
-        if "ALERT" in (error.reason or ""):
-            return tls.reason_of(error)
+    if (
+        isinstance(error, ssl.SSLError)
+        and "ALERT" in (error.reason or "")
+        and not exchange.received_any
+    ):
+        # With TLS 1.3 the receiver may refuse a handshake that is complete for Tocsin.
+        return tls.reason_of(error)
     for reason, classes in _REASONS:
         if isinstance(error, classes):
             is_sentence = isinstance(error, InvalidUrl | MessageError)

@@ -70,14 +70,14 @@ def test_a_url_that_works_is_read(text, target):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "Enter the address"),
-        (" \r\n ", "Enter the address"),
+        ("", "Enter the URL"),
+        (" \r\n ", "Enter the URL"),
         ("hooks.example.com/x", "Begin the URL with https://"),
         ("//hooks.example.com/x", "Begin the URL with https://"),
         ("https:/hooks.example.com", "Begin the URL with https://"),
         ("javascript:alert(1)", "Begin the URL with https://"),
-        ("ftp://example.com/", "http and https, not ftp"),
-        ("FILE:///etc/passwd", "http and https, not file"),
+        ("ftp://example.com/", "http:// and https:// URLs only"),
+        ("FILE:///etc/passwd", "http:// and https:// URLs only"),
         ("http://", "no host"),
         ("http:///x", "no host"),
         ("http://:80/", "no host"),
@@ -94,28 +94,28 @@ def test_a_url_that_works_is_read(text, target):
         ("http://user:pass@example.com/", "user name and password"),
         ("http://user@example.com/", "user name and password"),
         ("http://@example.com/", "user name and password"),
-        ("http://exam ple.com/", "blank or an invisible character"),
-        ("http://example.com/a b", "blank or an invisible character"),
-        ("http://example.com/a\nb", "blank or an invisible character"),
-        ("http://example.com/a\tb", "blank or an invisible character"),
-        ("http://example.com/\x00", "blank or an invisible character"),
-        ("http://example.com/\x7f", "blank or an invisible character"),
-        ("http://example.com/\xa0", "blank or an invisible character"),
-        ("http://example.com/\u200b", "blank or an invisible character"),
-        ("http://example.com/\u202e", "blank or an invisible character"),
-        ("http://example.com/\u3000", "blank or an invisible character"),
-        ("\ufeffhttp://example.com/", "blank or an invisible character"),
-        ("http://example.com/\ud800", "broken character"),
+        ("http://exam ple.com/", "space or an invisible character"),
+        ("http://example.com/a b", "space or an invisible character"),
+        ("http://example.com/a\nb", "space or an invisible character"),
+        ("http://example.com/a\tb", "space or an invisible character"),
+        ("http://example.com/\x00", "space or an invisible character"),
+        ("http://example.com/\x7f", "space or an invisible character"),
+        ("http://example.com/\xa0", "space or an invisible character"),
+        ("http://example.com/\u200b", "space or an invisible character"),
+        ("http://example.com/\u202e", "space or an invisible character"),
+        ("http://example.com/\u3000", "space or an invisible character"),
+        ("\ufeffhttp://example.com/", "space or an invisible character"),
+        ("http://example.com/\ud800", "invalid character"),
         ("http://example.com\\@other.example/", "backslash"),
         ("http://example.com/a\\b", "backslash"),
         ("https://example.comhttps://other.example", "two URLs"),
-        ("http://*.example.com/", "not spelled right"),
-        ("http://a..b/", "not spelled right"),
-        ("http://.example.com/", "not spelled right"),
-        ("http://exam%70le.com/", "not spelled right"),
-        ("http://example.com;x/", "not spelled right"),
-        (f"http://{'a' * 64}.example/", "not spelled right"),
-        (f"http://{'a.' * 127}a/", "not spelled right"),
+        ("http://*.example.com/", "host is not valid"),
+        ("http://a..b/", "host is not valid"),
+        ("http://.example.com/", "host is not valid"),
+        ("http://exam%70le.com/", "host is not valid"),
+        ("http://example.com;x/", "host is not valid"),
+        (f"http://{'a' * 64}.example/", "host is not valid"),
+        (f"http://{'a.' * 127}a/", "host is not valid"),
         ("http://i❤.example/", "letters that no domain name can have"),
         ("http://256.1.1.1/", "looks like an IP address"),
         ("http://1.2.3.4.5/", "looks like an IP address"),
@@ -124,15 +124,15 @@ def test_a_url_that_works_is_read(text, target):
         ("http://4294967296/", "looks like an IP address"),
         ("http://example.0x7f/", "looks like an IP address"),
         ("http://2606:4700::7/", "not a number"),
-        ("http://[::1/", "stands in brackets"),
-        ("http://::1]/", "stands in brackets"),
-        ("http://[]/", "stands in brackets"),
-        ("http://[1.2.3.4]/", "stands in brackets"),
-        ("http://[::12345]/", "stands in brackets"),
-        ("http://[[::1]]/", "stands in brackets"),
+        ("http://[::1/", "needs brackets"),
+        ("http://::1]/", "needs brackets"),
+        ("http://[]/", "needs brackets"),
+        ("http://[1.2.3.4]/", "needs brackets"),
+        ("http://[::12345]/", "needs brackets"),
+        ("http://[[::1]]/", "needs brackets"),
         ("http://[fe80::1%eth0]/", "zone"),
         ("http://[fe80::1%25eth0]/", "zone"),
-        ("http://example.com℀other/", "not spelled right"),
+        ("http://example.com℀other/", "host is not valid"),
     ],
 )
 def test_a_url_that_cannot_work_is_refused_in_words(text, words):
@@ -144,12 +144,12 @@ def test_a_url_that_cannot_work_is_refused_in_words(text, words):
     "text", ["http://[2606:4700::7]x/", "http://x[2606:4700::7]/", "http://[2606:4700::7]80/"]
 )
 def test_signs_beside_a_bracketed_address_are_refused_and_not_dropped(text):
-    with pytest.raises(InvalidUrl, match="not spelled right"):
+    with pytest.raises(InvalidUrl, match="host is not valid"):
         parse_url(text)
 
 
 def test_brackets_around_something_that_is_no_ipv6_address_are_refused():
-    with pytest.raises(InvalidUrl, match="not spelled right"):
+    with pytest.raises(InvalidUrl, match="host is not valid"):
         parse_url("http://[v1.example]/")
 
 

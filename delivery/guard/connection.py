@@ -5,10 +5,13 @@ import http.client
 import io
 import re
 import ssl
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from requests import PreparedRequest
-from urllib3.exceptions import HeaderParsingError
+from urllib3.exceptions import DecodeError, HeaderParsingError
+from urllib3.response import MultiDecoder
 from urllib3.util import wait_for_read
 from urllib3.util.response import assert_header_parsing
 
@@ -21,6 +24,7 @@ from delivery.outcome import Reason, Stage
 MAX_RAW_BODY_BYTES = 256 * 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] +([1-9][0-9]{2})(?: (.*?))?(\r?\n)?", re.DOTALL)
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+[ \t]*(;.*?)?(\r?\n)?", re.DOTALL)
+_CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 _LENGTH = re.compile("[0-9]{1,1000}", re.ASCII)
 
 
@@ -59,9 +63,15 @@ class _Reader(io.BufferedReader):
 
 
 class _StrictResponse(http.client.HTTPResponse):
-    """A response with an unambiguous status and length (RFC 9112 §4, §5, §6.3)."""
+    """A response with an unambiguous status and length (RFC 9112 §4, §5, §6.3).
+
+    It is the `raw` of a `requests.Response`. `release` gets back its connection, and True if the
+    body was read to its end.
+    """
 
     fp: Any
+    release: Callable[[bool], None] | None = None
+    is_complete = False
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -92,6 +102,39 @@ class _StrictResponse(http.client.HTTPResponse):
             content_length = self._content_length()
             if self.length is None:
                 self.length = content_length
+
+    def stream(self, amt: int, decode_content: bool = True) -> Iterator[bytes]:
+        """Yield the body in pieces of at most `amt` bytes, decompressed.
+
+        Raises: DecodeError, ExchangeError, and the exceptions of sockets and http.client.
+        """
+        decoder = self._decoder() if decode_content else None
+        while piece := self.read1(amt):
+            if decoder is None:
+                yield piece
+                continue
+            try:
+                yield decoder.decompress(piece, amt)
+                while decoder.has_unconsumed_tail and (rest := decoder.decompress(b"", amt)):
+                    yield rest
+            except zlib.error as error:
+                raise DecodeError from error
+        if self.length:
+            raise http.client.IncompleteRead(b"", self.length)
+        self.is_complete = True
+
+    def release_conn(self) -> None:
+        """Release the connection; requests calls this once the response is closed."""
+        self.close()
+        if self.release:
+            self.release(self.is_complete)
+        self.release = None
+
+    def _decoder(self) -> MultiDecoder | None:
+        codings = self.getheader("Content-Encoding", "").lower()
+        if _CODINGS.isdisjoint(map(str.strip, codings.split(","))):
+            return None
+        return MultiDecoder(codings)
 
     def _ends_in_chunks(self) -> bool:
         codings = self.getheader("Transfer-Encoding", "").lower()

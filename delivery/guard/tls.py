@@ -14,13 +14,11 @@ from delivery.outcome import Reason
 
 MAX_NAMES = 5
 HANDSHAKE_CLOSED = "the connection was closed"
-# Not strftime: the names must not depend on the locale.
-_MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
 
 # OpenSSL's codes of X509_verify_cert (x509_vfy.h).
-_NOT_YET_VALID, _EXPIRED, _SELF_SIGNED = 9, 10, 18
+_NOT_YET_VALID = 9
+_EXPIRED = 10
+_SELF_SIGNED = 18
 _OTHER_NAME = (62, 64)
 _UNKNOWN_ISSUER = (2, 19, 20, 21)
 _NOT_TLS = (
@@ -60,6 +58,9 @@ class Certificate:
             )
         except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
             return None
+
+
+_UNKNOWN = Certificate("", (), datetime.min, datetime.max)
 
 
 @lru_cache(maxsize=64)
@@ -137,26 +138,23 @@ def _reason_of_distrust(
     error: ssl.SSLCertVerificationError, certificate: Certificate | None
 ) -> tuple[Reason, str]:
     code = error.verify_code
+    known = certificate or _UNKNOWN
     if code == _EXPIRED:
-        expiry = f"on {_day(certificate.not_after)}" if certificate else "some time ago"
-        return Reason.TLS_EXPIRED, expiry
+        return Reason.TLS_EXPIRED, f"on {_day(known.not_after)}" if certificate else "some time ago"
     if code == _NOT_YET_VALID:
-        start = _day(certificate.not_before) if certificate else "a later day"
-        return Reason.TLS_NOT_YET_VALID, start
+        return Reason.TLS_NOT_YET_VALID, _day(known.not_before) if certificate else "a later day"
     if code == _SELF_SIGNED:
         return Reason.TLS_SELF_SIGNED, ""
     if code in _OTHER_NAME:
-        names = certificate.names[:MAX_NAMES] if certificate else ()
-        return Reason.TLS_HOSTNAME, ", ".join(names) or "another name"
+        return Reason.TLS_HOSTNAME, ", ".join(known.names[:MAX_NAMES]) or "another name"
     if code in _UNKNOWN_ISSUER:
-        issuer = certificate.issuer if certificate else ""
-        issuer = issuer or "which the certificate does not name"
+        issuer = known.issuer or "which the certificate does not name"
         return Reason.TLS_UNTRUSTED, f"this machine does not know its issuer, {issuer}"
-    return Reason.TLS_UNTRUSTED, (error.verify_message or "").rstrip(".").lower()
+    return Reason.TLS_UNTRUSTED, error.verify_message.rstrip(".").lower()
 
 
 def _day(moment: datetime) -> str:
-    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def _issuer(certificate: x509.Certificate) -> str:
