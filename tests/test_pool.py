@@ -10,7 +10,7 @@ from config import Config
 from delivery import sender
 from delivery.guard import connection
 from delivery.guard.addresses import LabEndpoint
-from delivery.guard.exchange import Policy
+from delivery.guard.exchange import Exchange, Policy
 from delivery.guard.pool import ConnectionPool
 from delivery.settings import Settings
 
@@ -65,6 +65,21 @@ def test_a_test_never_uses_a_kept_connection(receiver, kept):
     deliver(receiver.url, kept)
     deliver(receiver.url, None)
     assert receiver.connections == 2
+
+
+def test_a_response_that_is_closed_twice_gives_its_connection_back_once(receiver, kept):
+    receiver.script = answering(OPEN)
+    settings = Settings(url=receiver.url)
+    message = message_of(settings)
+    request = sender.prepare(message, settings, 1, 0)
+    request.exchange = Exchange(message.target, POLICY, 2)
+    request.pool = kept
+    response = sender._session.send(request, stream=True)
+    assert response.content == b"ok"
+    response.close()
+    response.close()
+    [entry] = kept._idle
+    assert entry.connection.sock.fileno() > 0
 
 
 def test_channels_that_trust_otherwise_share_no_connection(receiver, kept):

@@ -58,7 +58,7 @@ def refusal_of(address: Address, host: str, port: int, allowed: Iterable[Permiss
     The sentence is the same whatever answers at the address, so that it reveals nothing about it.
     """
     if not _METADATA.isdisjoint(_embedded_addresses(address)):
-        return f"{address} is a cloud metadata address, which serves credentials. Tocsin never sends there."
+        return f"{address} serves the credentials of cloud machines. Tocsin never sends there."
     if _is_public(address) or any(_permits(entry, address, host, port) for entry in allowed):
         return None
     sentence = f"{host} resolves to {address}, which is not a public address."
