@@ -36,7 +36,8 @@ def test_a_mock_sees_the_request_as_it_is_sent(requests_mock):
     assert (request.method, request.url) == ("POST", URL)
     assert request.headers["X-Team"] == "db"
     assert request.headers["Authorization"] == "Bearer t0p"
-    assert request.json()["text"]
+    assert request.headers["webhook-id"].startswith("msg_")
+    assert request.json()["alert"]
 
 
 def test_a_redirect_is_not_followed(requests_mock):
