@@ -28,7 +28,7 @@ def resolve(exchange: Exchange) -> list[Address]:
     results: queue.SimpleQueue = queue.SimpleQueue()
     try:
         threading.Thread(
-            target=_look_up, args=(exchange.target, results), daemon=True, name="look-up"
+            target=_look_up, args=(exchange.target, results), daemon=True, name="dns-lookup"
         ).start()
     except RuntimeError:
         _lookups.release()
