@@ -216,7 +216,7 @@ def half_close(data: bytes = b""):
 
 
 def flood(beginning: bytes, piece: bytes):
-    """Return a script that sends the beginning, then the piece up to 64 MB or a closed connection."""
+    """Send the beginning, then the piece until 64 MB are sent or the client closes."""
     block = piece * max(1, 65536 // len(piece))
 
     def script(_receiver, connection):

@@ -55,7 +55,7 @@ def nothing_but_the_loopback(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
     monkeypatch.setattr(
-        dns.socket, "getaddrinfo", lambda *_args, **_kwargs: pytest.fail("a look-up")
+        dns.socket, "getaddrinfo", lambda *_args, **_kwargs: pytest.fail("a lookup")
     )
 
 

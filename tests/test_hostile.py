@@ -129,7 +129,7 @@ def bench(client, receiver):
 BODY = "Body of the answer"
 HEADERS = "Headers of the answer"
 
-# --- bodies -----------------------------------------------------------------------------------------------------------
+# --- bodies ---------------------------------------------------------------------------------------
 
 TEXTS = {
     "a script": "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -138,10 +138,21 @@ TEXTS = {
     "comments and CDATA": "<!-- --><!--><![CDATA[x]]><?php ?><!doctype html>",
     "entities": "&lt;script&gt; &amp;lt; &#60;b&#62; &nbsp;",
     "template syntax of Tocsin": "{{ 7*7 }}{% raw %}{{ config }} %s %(x)s {0} {detail} ${x}",
-    "htmx attributes": '<div hx-get="/channels" hx-trigger="load" hx-swap-oob="true" data-hx-post="/channels/1/delete"></div>',
-    "elements of Tocsin's pages": '<section id="test-result" data-verdict="x"></section><p id="url-error" hx-swap-oob="true">x</p>',
-    "templates and parts of htmx": '<template><hx-partial hx-target="#channel-form">x</hx-partial></template><title>x</title>',
-    "a form of Tocsin's pages": '<form id="channel-form" action="//evil.example/"><input name="csrf_token"></form><base href=x>',
+    "htmx attributes": (
+        '<div hx-get="/channels" hx-trigger="load" hx-swap-oob="true" '
+        'data-hx-post="/channels/1/delete"></div>'
+    ),
+    "elements of Tocsin's pages": (
+        '<section id="test-result" data-verdict="x"></section><p id="url-error" '
+        'hx-swap-oob="true">x</p>'
+    ),
+    "templates and parts of htmx": (
+        '<template><hx-partial hx-target="#channel-form">x</hx-partial></template><title>x</title>'
+    ),
+    "a form of Tocsin's pages": (
+        '<form id="channel-form" action="//evil.example/"><input name="csrf_token"></form>'
+        "<base href=x>"
+    ),
     "an escape of the terminal": "\x1b[31mred\x1b[0m\x1b]0;title\x07\x9b31m",
     "bidi": "\u202eevil\u202c \u2066x\u2069 \u200f\u200e\u061c",
     "zero width": "a\u200bb\u200cc\u200dd\u2060e\ufefff\u00adg\u180eh\u3164i\u115fj\u2800k",
@@ -173,7 +184,7 @@ def test_a_body_is_shown_as_text_and_leaves_the_page_unchanged(bench, name):
     ids=lambda text: f"U+{ord(text[1]):04X}",
 )
 def test_default_ignorable_characters_are_escaped(text):
-    # Default_Ignorable_Code_Point beyond the format characters, without the selector that emoji need.
+    # Default_Ignorable_Code_Point without format characters and the selector of emoji.
     assert text[1] not in escape_invisible(text)
 
 
@@ -235,7 +246,10 @@ CHARSETS += [
     "utf-8\x00",
     "utf_8:x/../y",
 ]
-ESCAPES = b"+ADw-script+AD4- \\x3cscript\\x3e \\q \\ud800 \\N{BULLET} xn--80ak6aa92e.com bcher-kva \x00\xff<script>"
+ESCAPES = (
+    b"+ADw-script+AD4- \\x3cscript\\x3e \\q \\ud800 \\N{BULLET} xn--80ak6aa92e.com "
+    b"bcher-kva \x00\xff<script>"
+)
 
 
 @pytest.mark.parametrize("name", BYTES)
@@ -281,18 +295,38 @@ def test_a_body_in_another_charset_is_decoded_and_escaped(bench):
         assert page.texts[BODY] == "<b>é</b>\\u202e"
 
 
-# --- heads ------------------------------------------------------------------------------------------------------------
+# --- heads ----------------------------------------------------------------------------------------
 
 HEAD = b"HTTP/1.1 500 Oops\r\nContent-Length: 5\r\n%s\r\n\r\nplain"
 HEADS = {
-    "htmx": b'HX-Redirect: http://evil.example/\r\nHX-Trigger: {"x": 1}\r\nHX-Refresh: true\r\nHX-Retarget: body',
-    "more of htmx": b"HX-Location: /x\r\nHX-Reswap: delete\r\nHX-Push-Url: /x\r\nHX-Replace-Url: /x\r\nHX-Reselect: #x",
+    "htmx": (
+        b'HX-Redirect: http://evil.example/\r\nHX-Trigger: {"x": 1}\r\nHX-Refresh: true\r\n'
+        b"HX-Retarget: body"
+    ),
+    "more of htmx": (
+        b"HX-Location: /x\r\nHX-Reswap: delete\r\nHX-Push-Url: /x\r\nHX-Replace-Url: /x\r\n"
+        b"HX-Reselect: #x"
+    ),
     "cookies": b"Set-Cookie: tocsin_8000=x; Path=/\r\nSet-Cookie: session=y\r\nClear-Site-Data: *",
-    "policies": b"Content-Security-Policy: default-src *\r\nX-Content-Type-Options: x\r\nReferrer-Policy: unsafe-url",
-    "a way elsewhere": b"Location: http://evil.example/\r\nRefresh: 0;url=http://evil.example/\r\nLink: <x>; rel=preload",
-    "caching": b"Cache-Control: public, max-age=99999\r\nVary: *\r\nETag: x\r\nExpires: 0\r\nAge: 1\r\nAllow: X",
-    "other types": b"Content-Type: text/html\r\nContent-Disposition: attachment\r\nContent-Language: x\r\nServer: x\r\nDate: x",
-    "cross-origin": b"Access-Control-Allow-Origin: *\r\nCross-Origin-Opener-Policy: unsafe-none\r\nAlt-Svc: h3",
+    "policies": (
+        b"Content-Security-Policy: default-src *\r\nX-Content-Type-Options: x\r\n"
+        b"Referrer-Policy: unsafe-url"
+    ),
+    "a way elsewhere": (
+        b"Location: http://evil.example/\r\nRefresh: 0;url=http://evil.example/\r\nLink: <x>; "
+        b"rel=preload"
+    ),
+    "caching": (
+        b"Cache-Control: public, max-age=99999\r\nVary: *\r\nETag: x\r\nExpires: 0\r\nAge: "
+        b"1\r\nAllow: X"
+    ),
+    "other types": (
+        b"Content-Type: text/html\r\nContent-Disposition: attachment\r\nContent-Language: "
+        b"x\r\nServer: x\r\nDate: x"
+    ),
+    "cross-origin": (
+        b"Access-Control-Allow-Origin: *\r\nCross-Origin-Opener-Policy: unsafe-none\r\nAlt-Svc: h3"
+    ),
     "a value that is markup": b"X: <script>alert(1)</script>\"'><img src=x>",
     "a value that is odd": b"X: \x01\x1b[31m\x7f\x9b\xa0\xad\xff",
     "a value in UTF-8": "X: \u202eé\u200b".encode(),
@@ -399,7 +433,7 @@ def test_a_broken_chunk_line_is_not_shown(bench, line):
         assert page.texts[BODY] == "plain"
 
 
-# --- certificates -----------------------------------------------------------------------------------------------------
+# --- certificates ---------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -460,9 +494,12 @@ def test_names_in_a_certificate_are_shown_as_text(client, trust, host, issuer):
         assert invisible_in(theirs.text) <= invisible_in(ours.text)
 
 
-# --- stored attempts --------------------------------------------------------------------------------------------------
+# --- stored attempts ------------------------------------------------------------------------------
 
-MARKUP = "\"'></li></ul><script>alert(1)</script><p id=\"test-result\" hx-get='/x'>\u202e\x1b[31m{{ 7*7 }}"
+MARKUP = (
+    "\"'></li></ul><script>alert(1)</script><p id=\"test-result\" hx-get='/x'>"
+    "\u202e\x1b[31m{{ 7*7 }}"
+)
 
 
 def test_stored_hostile_responses_leave_the_edit_page_unchanged(bench):

@@ -54,7 +54,8 @@ def test_a_second_delivery_reuses_the_connection_of_the_first(receiver, pool):
 
 
 def test_a_complete_chunked_response_leaves_the_connection_open(receiver, pool):
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nTrailer: x\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked = head + b"2;x=y\r\nok\r\n0\r\nTrailer: x\r\n\r\n"
     receiver.script = responding(chunked, chunked)
     assert [deliver(receiver.url, pool).reason for _ in range(2)] == ["ok", "ok"]
     assert receiver.connections == 1

@@ -102,7 +102,7 @@ def test_a_receiver_without_a_handshake_ends_at_the_timeout(receiver):
     assert outcome.reason == "timeout_total"
 
 
-# --- details from the certificate ---------------------------------------------------------------------------------------
+# --- details from the certificate -----------------------------------------------------------------
 
 PAST = datetime(2020, 3, 3, tzinfo=UTC)
 FUTURE = datetime(2100, 12, 24, tzinfo=UTC)
