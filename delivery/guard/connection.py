@@ -65,8 +65,8 @@ class _Reader(io.BufferedReader):
 class _StrictResponse(http.client.HTTPResponse):
     """A response with an unambiguous status and length (RFC 9112 §4, §5, §6.3).
 
-    It is the `raw` of a `requests.Response`. `release` gets back its connection, and True if the
-    body was read to its end.
+    It is the `raw` of a `requests.Response`. `release` is called once the response is closed,
+    with True if the body was read to its end.
     """
 
     fp: Any
@@ -91,7 +91,7 @@ class _StrictResponse(http.client.HTTPResponse):
         if self.status in (204, 304):
             self.chunked = False
             self.length = 0
-        elif self._ends_in_chunks():
+        elif "chunked" in self._codings("Transfer-Encoding"):
             # http.client knows `chunked` only where it stands alone.
             self.chunked = True
             self.chunk_left = None
@@ -108,7 +108,10 @@ class _StrictResponse(http.client.HTTPResponse):
 
         Raises: DecodeError, ExchangeError, and the exceptions of sockets and http.client.
         """
-        decoder = self._decoder() if decode_content else None
+        decoder = None
+        codings = self._codings("Content-Encoding")
+        if decode_content and not _CODINGS.isdisjoint(codings):
+            decoder = MultiDecoder(",".join(codings))
         while piece := self.read1(amt):
             if decoder is None:
                 yield piece
@@ -124,21 +127,14 @@ class _StrictResponse(http.client.HTTPResponse):
         self.is_complete = True
 
     def release_conn(self) -> None:
-        """Release the connection; requests calls this once the response is closed."""
+        """Release the connection; requests calls this when the response is closed."""
         self.close()
         if self.release:
             self.release(self.is_complete)
         self.release = None
 
-    def _decoder(self) -> MultiDecoder | None:
-        codings = self.getheader("Content-Encoding", "").lower()
-        if _CODINGS.isdisjoint(map(str.strip, codings.split(","))):
-            return None
-        return MultiDecoder(codings)
-
-    def _ends_in_chunks(self) -> bool:
-        codings = self.getheader("Transfer-Encoding", "").lower()
-        return "chunked" in map(str.strip, codings.split(","))
+    def _codings(self, header: str) -> list[str]:
+        return [coding.strip() for coding in self.getheader(header, "").lower().split(",")]
 
     def _content_length(self) -> int | None:
         values = self.msg.get_all("Content-Length")
@@ -254,23 +250,17 @@ def _wrap_tls(sock, context: ssl.SSLContext, exchange: Exchange) -> ssl.SSLSocke
     """
     peer = sock.getpeername()
     host = exchange.target.host.rstrip(".")
-    detail = ""
     sock.exchange = None  # The socket's timeout is the deadline; OpenSSL limits the bytes.
     try:
         secure = context.wrap_socket(sock, server_hostname=host)
-    except TimeoutError:
-        reason = Reason.TIMEOUT_TOTAL
-    except ssl.SSLCertVerificationError as error:
-        der = sockets.fetch_certificate(sock.family, peer, host, exchange)
-        reason, detail = tls.reason_of(error, tls.Certificate.read(der))
-    except ssl.SSLError as error:
-        reason, detail = tls.reason_of(error)
-    except OSError:
-        reason = Reason.TLS_HANDSHAKE
-        detail = tls.HANDSHAKE_CLOSED
-    else:
-        exchange.record_stage(Stage.TLS, tls.describe(secure, exchange.started_at))
-        return secure
-    sock.close()
-    exchange.record_stage(Stage.TLS, "failed", ok=False)
-    raise ExchangeError(reason, detail)
+    except OSError as error:
+        certificate = None
+        if isinstance(error, ssl.SSLCertVerificationError):
+            der = sockets.fetch_certificate(sock.family, peer, host, exchange)
+            certificate = tls.Certificate.read(der)
+        sock.close()
+        exchange.record_stage(Stage.TLS, "failed", ok=False)
+        reason, detail = tls.reason_of(error, certificate)
+        raise ExchangeError(reason, detail) from None
+    exchange.record_stage(Stage.TLS, tls.describe(secure, exchange.started_at))
+    return secure

@@ -13,7 +13,6 @@ from cryptography.x509.oid import NameOID
 from delivery.outcome import Reason
 
 MAX_NAMES = 5
-HANDSHAKE_CLOSED = "the connection was closed"
 
 # OpenSSL's codes of X509_verify_cert (x509_vfy.h).
 _NOT_YET_VALID = 9
@@ -119,19 +118,21 @@ def describe(sock: ssl.SSLSocket, now: float) -> str:
     return ", ".join(parts)
 
 
-def reason_of(error: ssl.SSLError, certificate: Certificate | None = None) -> tuple[Reason, str]:
+def reason_of(error: OSError, certificate: Certificate | None = None) -> tuple[Reason, str]:
     """Return the reason of a failed handshake, and a detail for its sentence.
 
     The detail comes from the certificate, if that is known.
     """
+    if isinstance(error, TimeoutError):
+        return Reason.TIMEOUT_TOTAL, ""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _reason_of_distrust(error, certificate)
-    code = (error.reason or "").upper()
+    code = (getattr(error, "reason", None) or "").upper()
     if any(part in code for part in _NOT_TLS):
         return Reason.TLS_NOT_TLS, ""
     if any(part in code for part in _NO_COMMON_VERSION):
         return Reason.TLS_PROTOCOL, ""
-    return Reason.TLS_HANDSHAKE, code.replace("_", " ").lower() or HANDSHAKE_CLOSED
+    return Reason.TLS_HANDSHAKE, code.replace("_", " ").lower() or "the connection was closed"
 
 
 def _reason_of_distrust(
