@@ -1217,9 +1217,7 @@ def test_a_body_that_decides_but_was_not_read_to_its_end_is_tried_again(kind):
         kinds()[kind].judge(Response(200, (), b"", broken="timeout_total")).reason
         == "timeout_total"
     )
-    assert (
-        kinds()[kind].judge(Response(200, (), b"", broken="undecodable")).reason == "protocol_error"
-    )
+    assert kinds()[kind].judge(Response(200, (), b"", undecodable=True)).reason == "protocol_error"
 
 
 @pytest.mark.parametrize(
