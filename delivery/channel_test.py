@@ -67,14 +67,9 @@ class TestRunner:
                 (settings.kind, settings.url, settings.options), rate_limit, time.monotonic()
             ):
                 raise TestSlotsFull(wait, kinds()[settings.kind].label)
-            shown: list[Request] = []
-            outcome = send(
-                message,
-                settings,
-                self._policy,
-                seen=lambda prepared: shown.append(describe(message, settings, prepared)),
-            )
-            return TestResult(shown[0] if shown else None, outcome)
+            prepared, outcome = send(message, settings, self._policy)
+            request = describe(message, settings, prepared) if prepared else None
+            return TestResult(request, outcome)
         finally:
             self._slots.release()
 

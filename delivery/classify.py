@@ -47,7 +47,9 @@ def classify_response(
     outcome = _outcome(exchange, settings, judgement, response.status)
     wait = None
     if outcome.verdict == Verdict.RETRY:
-        wait = retry_after(response.values("Retry-After"), exchange.at, judgement.retry_after)
+        wait = retry_after(
+            response.values("Retry-After"), exchange.started_at, judgement.retry_after
+        )
     if judgement.reason == Reason.REDIRECT:
         suggested_fix = _moved_url(response, exchange, settings)
     else:
@@ -119,7 +121,7 @@ def _outcome(
         says=reason_text.says.format(**context),
         hint=hint.format(**context),
         receiver=receiver,
-        milliseconds=(exchange.lap_began - exchange.began) * 1000,
+        milliseconds=exchange.milliseconds,
         status=status,
         stages=tuple(
             replace(stage, detail=_masked(stage.detail, mask)) for stage in exchange.stages

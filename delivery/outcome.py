@@ -99,7 +99,7 @@ class StageResult:
     `name` is a `Stage`, except where an attempt was read back from a damaged row.
     """
 
-    name: str
+    name: Stage
     milliseconds: float
     detail: str = ""
     ok: bool = True
@@ -167,7 +167,6 @@ class Outcome:
 
 _TABLES = tomllib.loads(Path(__file__).with_name("outcomes.toml").read_text(encoding="utf-8"))
 _STATUS_HINTS: dict[str, str] = _TABLES["statuses"]
-WORDS: dict[str, str] = _TABLES["words"]
 PROXY_TEXT = ReasonText(Actor.PROXY, Verdict.FAILED, **_TABLES["proxy"])
 REASONS = {
     Reason(name): ReasonText(

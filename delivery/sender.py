@@ -1,75 +1,96 @@
-"""The one door out: sends every test and every delivery, and turns whatever happens into an Outcome."""
+"""Send every test and every delivery, and return its Outcome. Nothing else sends requests."""
 
 import http.client
 import logging
 import ssl
 import time
-import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import requests
 from requests import PreparedRequest
-from requests.exceptions import RequestException
+from requests.exceptions import ContentDecodingError, RequestException
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import DecodeError, HeaderParsingError
-from urllib3.response import MultiDecoder
 
 from config import VERSION
 from delivery.classify import classify_failure, classify_response
-from delivery.guard.adapter import Connection, connection_for
+from delivery.guard import tls
+from delivery.guard.adapter import GuardAdapter, GuardedRequest
+from delivery.guard.connection import Connection
 from delivery.guard.exchange import Exchange, ExchangeError, Policy
 from delivery.guard.pool import ConnectionPool
-from delivery.guard.tls import reason_of
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
 from delivery.message import Message, MessageError
-from delivery.outcome import WORDS, Outcome, Reason
+from delivery.outcome import Outcome, Reason
 from delivery.redaction import basic_token, format_traceback_without_message
 from delivery.response import Response
 from delivery.settings import Settings
 from delivery.signing import sign
 
 USER_AGENT = f"Tocsin/{VERSION}"
-BODY_BYTES = 16 * 1024
-NOWHERE = parse_url("http://nowhere.invalid/")
+MAX_BODY_BYTES = 16 * 1024
+_UNKNOWN_TARGET = parse_url("http://nowhere.invalid/")
 
 Clock = Callable[[], float]
 
 log = logging.getLogger("tocsin.sender")
 
 
-def prepare(message: Message, settings: Settings, attempt: int, now: float) -> PreparedRequest:
-    """The request with all its headers, as it goes over the wire at `now` (seconds since the epoch).
+class _Session(requests.Session):
+    """A session that sends through the guard and follows no redirect."""
 
-    Raises InvalidUrl when requests would send it to another host or port than was read and judged, and Unsendable when the
-    message cannot be signed.
+    def __init__(self):
+        super().__init__()
+        self.mount("http://", GuardAdapter())
+        self.mount("https://", GuardAdapter())
+
+    def resolve_redirects(self, *_args, **_kwargs):
+        """Return no redirect; a redirect is an outcome."""
+        return iter(())
+
+
+_session = _Session()
+
+
+class SendResult(NamedTuple):
+    """A request and its outcome. `request` is None if the message cannot be written as HTTP."""
+
+    request: PreparedRequest | None
+    outcome: Outcome
+
+
+def prepare(message: Message, settings: Settings, attempt: int, now: float) -> GuardedRequest:
+    """Return the request with all its headers, as sent at `now` (epoch seconds).
+
+    Raises: InvalidUrl if the URL is ambiguous; MessageError if the message cannot be signed.
     """
     timestamp = int(now)
-    headers = {
-        "Host": message.target.authority,
-        "User-Agent": USER_AGENT,
-        "Accept-Encoding": "gzip, deflate",
-        "webhook-id": message.id,
-        "webhook-timestamp": str(timestamp),
-        "X-Delivery-Attempt": str(attempt),
-        **({"Content-Type": message.content_type} if message.body else {}),
-        **(
-            {"Content-Length": str(len(message.body))}
-            if message.body or message.method != "GET"
-            else {}
-        ),
-    }
-    prepared = _blank(message.method, message.target).copy()
-    prepared.headers, prepared.body = CaseInsensitiveDict(headers), message.body or None
+    headers = [
+        ("Host", message.target.authority),
+        ("User-Agent", USER_AGENT),
+        ("Accept-Encoding", "gzip, deflate"),
+        ("webhook-id", message.id),
+        ("webhook-timestamp", str(timestamp)),
+        ("X-Delivery-Attempt", str(attempt)),
+    ]
+    if message.body:
+        headers.append(("Content-Type", message.content_type))
+    if message.body or message.method != "GET":
+        headers.append(("Content-Length", str(len(message.body))))
+    headers += message.headers
+    headers += _credentials(settings)
+    headers += [(row.name, row.value) for row in settings.headers]
     try:
-        signature = sign(settings, message.id, timestamp, message.body)
+        headers += sign(settings, message.id, timestamp, message.body)
     except ValueError:
-        raise MessageError(WORDS["unwritable"]) from None
-    own = ((row.name, row.value) for row in settings.headers)
-    for name, value in [*message.headers, *_credentials(settings), *own, *signature]:
-        prepared.headers[name] = value
-    return prepared
+        raise MessageError("The signing secret is not valid.") from None
+    request = GuardedRequest()
+    request.method = message.method
+    request.url = unambiguous_url(message.target)
+    request.headers = CaseInsensitiveDict(headers)
+    request.body = message.body or None
+    return request
 
 
 def send(
@@ -79,60 +100,68 @@ def send(
     *,
     attempt: int = 1,
     now: Clock = time.time,
-    seen: Callable[[PreparedRequest], None] = lambda _request: None,
-    kept: ConnectionPool | None = None,
-) -> Outcome:
-    """Sends the message once, within the channel's timeout. Never raises.
+    pool: ConnectionPool | None = None,
+) -> SendResult:
+    """Send the message once, within the channel's timeout. Never raises.
 
-    `seen` gets the request before it leaves. The connection is a fresh one, as for every test, unless `kept` has one for the
-    same place. Whatever happens is the Outcome's verdict; the last resort is `internal_error`.
+    The connection is a new one unless `pool` has an open one to the same place. An unexpected
+    exception becomes the reason `internal_error`.
     """
-    exchange = Exchange(message.target, policy, settings.timeout, now())
+    exchange = Exchange(
+        message.target, policy, settings.timeout, now(), settings.verify_tls, settings.ca_pem
+    )
+    request = None
     try:
-        request = prepare(message, settings, attempt, exchange.at)
-        seen(request)
+        request = prepare(message, settings, attempt, exchange.started_at)
+        request.exchange = exchange
+        request.pool = pool
         exchange.begin()
-        response = _exchanged(request, settings, exchange, kept)
-        return classify_response(exchange, settings, response, message)
-    except Exception as error:  # noqa: BLE001 (the promise of this module: no failure leaves it as an exception)
-        return classify_failure(exchange, settings, *_reason_of(error, exchange))
+        with _session.send(request, stream=True, proxies={}) as http_response:
+            response = _read(http_response, exchange)
+        outcome = classify_response(exchange, settings, response, message)
+    except MessageError as error:
+        return SendResult(None, classify_failure(exchange, settings, *_reason_of(error, exchange)))
+    except Exception as error:  # noqa: BLE001 (no failure leaves this function as an exception)
+        outcome = classify_failure(exchange, settings, *_reason_of(error, exchange))
+    return SendResult(request, outcome)
 
 
 def unsent(error: Exception, settings: Settings, policy: Policy, now: Clock = time.time) -> Outcome:
-    """The outcome of a message that could not even be made, because of this error."""
-    exchange = Exchange(settings.target or NOWHERE, policy, settings.timeout, now())
+    """Return the outcome of a message that could not be built because of `error`."""
+    exchange = Exchange(settings.target or _UNKNOWN_TARGET, policy, settings.timeout, now())
     return classify_failure(exchange, settings, *_reason_of(error, exchange))
 
 
-def wire_bytes(prepared: PreparedRequest, target: ParsedUrl) -> bytes:
-    """The exact bytes of the request, written by the code that sends it. Raises Unsendable."""
-    return Connection(target).written(prepared)
+def wire_bytes(request: PreparedRequest, target: ParsedUrl) -> bytes:
+    """Return the exact bytes of the request, written by the code that sends it.
 
-
-def refuse_ambiguous(target: ParsedUrl) -> None:
-    """Raises InvalidUrl when requests would read the URL otherwise than we did. Nothing is sent or looked up."""
-    _blank("POST", target)
+    Raises: MessageError
+    """
+    return Connection(target).serialize(request)
 
 
 @lru_cache(maxsize=1024)
-def _blank(method: str, target: ParsedUrl) -> PreparedRequest:
+def unambiguous_url(target: ParsedUrl) -> str:
+    """Return the URL as requests sends it.
+
+    Raises: InvalidUrl if requests would send it to another host or port than the target's.
+    """
     try:
-        prepared = requests.Request(method, target.url).prepare()
-        read_back = parse_url(prepared.url or "")
+        url = requests.Request("POST", target.url).prepare().url or ""
+        origin = parse_url(url).origin
     except (RequestException, ValueError):
         raise InvalidUrl(
-            "This URL cannot be requested as it stands: look for signs that do not belong there."
+            "This URL cannot be requested: check it for characters that do not belong there."
         ) from None
-    if read_back.origin != target.origin:
+    if origin != target.origin:
         raise InvalidUrl("This URL can be read in two ways, which lead to different hosts.")
-    return prepared
+    return url
 
 
 def _credentials(settings: Settings) -> list[tuple[str, str]]:
     if settings.auth == "basic":
-        return [
-            ("Authorization", "Basic " + basic_token(settings.auth_username, settings.auth_secret))
-        ]
+        token = basic_token(settings.auth_username, settings.auth_secret)
+        return [("Authorization", f"Basic {token}")]
     if settings.auth == "bearer":
         return [("Authorization", f"Bearer {settings.auth_secret}")]
     if settings.auth == "header" and settings.auth_username:
@@ -140,95 +169,42 @@ def _credentials(settings: Settings) -> list[tuple[str, str]]:
     return []
 
 
-def _exchanged(
-    prepared: PreparedRequest, settings: Settings, exchange: Exchange, kept: ConnectionPool | None
-) -> Response:
-    # What the policy allows to this path alone is part of the key: a connection to the lab is no way to what stands beside it.
-    allowed = exchange.policy.lab.permissions(exchange.target)
-    key = (
-        exchange.target.origin,
-        settings.verify_tls,
-        settings.ca_pem,
-        exchange.policy.ca_file,
-        allowed,
-    )
-    if kept and (connection := kept.take(key)):
-        exchange.connected = True
-        exchange.record_stage("tcp", WORDS["kept"])
-        try:
-            return _over(connection, prepared, exchange, kept, key)
-        except (OSError, http.client.HTTPException):
-            if exchange.received_any:
-                raise
-            exchange.record_stage("first byte", WORDS["kept_gone"], ok=False)
-            exchange.connected = False
-    return _over(
-        connection_for(exchange, settings.verify_tls, settings.ca_pem),
-        prepared,
-        exchange,
-        kept,
-        key,
-    )
-
-
-def _over(
-    connection: Connection,
-    prepared: PreparedRequest,
-    exchange: Exchange,
-    kept: ConnectionPool | None,
-    key: tuple,
-) -> Response:
-    """The answer over this connection, which is kept where it can be, and else closed."""
-    answer = None
-    try:
-        response = connection.exchange(prepared, exchange)
-        # A value that was folded is one line (RFC 9112 §5.2).
-        unfolded = [
-            (name, [line.strip(" \t") for line in value.split("\r\n")])
-            for name, value in response.getheaders()
-        ]
-        headers = tuple((name, " ".join(lines)) for name, lines in unfolded)
-        answer = _read(
-            response, Response(response.status, headers, host=exchange.target.host), exchange
-        )
-        return answer
-    finally:
-        if kept and answer and answer.whole and connection.sock is not None:
-            kept.give(key, connection)
-        else:
-            connection.close()
-
-
-def _read(response: http.client.HTTPResponse, answer: Response, exchange: Exchange) -> Response:
-    """The answer with its body, as much as came in; a body that could not be read to its end says why."""
+def _read(http_response: requests.Response, exchange: Exchange) -> Response:
+    """Return the response with its body, as far as it could be read."""
+    # A folded value is one line (RFC 9112 §5.2).
+    headers = [(name, _unfold(value)) for name, value in http_response.raw.headers.items()]
     body = bytearray()
     broken = None
     undecodable = False
     try:
-        decoder = _decoder(response)
-        while len(body) <= BODY_BYTES and (piece := response.read1(4096)):
-            body += decoder.decompress(piece, BODY_BYTES + 1) if decoder else piece
-    except (DecodeError, zlib.error):
+        for piece in http_response.iter_content(MAX_BODY_BYTES + 1):
+            body += piece
+            if len(body) > MAX_BODY_BYTES:
+                break
+    except ContentDecodingError:
         undecodable = True
     except (ExchangeError, http.client.HTTPException, OSError) as error:
         broken, _ = _reason_of(error, exchange)
-    cut = len(body) > BODY_BYTES
-    if response.length and not cut and not broken and not undecodable:
-        broken = Reason.CONNECTION_CLOSED
-    response.close()
-    return replace(
-        answer, body=bytes(body[:BODY_BYTES]), cut=cut, broken=broken, undecodable=undecodable
+    return Response(
+        http_response.status_code,
+        tuple(headers),
+        bytes(body[:MAX_BODY_BYTES]),
+        cut=len(body) > MAX_BODY_BYTES,
+        broken=broken,
+        undecodable=undecodable,
+        host=exchange.target.host,
     )
 
 
-def _decoder(response: http.client.HTTPResponse) -> MultiDecoder | None:
-    codings = response.getheader("Content-Encoding", "").lower()
-    known = {"gzip", "x-gzip", "deflate"}.intersection(one.strip() for one in codings.split(","))
-    return MultiDecoder(codings) if known else None
+def _unfold(value: str) -> str:
+    return " ".join(line.strip(" \t") for line in value.split("\r\n"))
 
 
 def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:
-    """The reason in the table, and a detail for its sentence; a fault of our own is logged without its text."""
+    """Return the reason, and a detail for its sentence.
+
+    An error of Tocsin itself is logged without its text, which may quote secrets.
+    """
     if isinstance(error, ExchangeError):
         return error.reason, error.detail
     if (
@@ -236,21 +212,26 @@ def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:
         and "ALERT" in (error.reason or "")
         and not exchange.received_any
     ):
-        reason, detail = reason_of(error)
-        return Reason(reason), detail
-    for listed, kinds in _REASONS:
-        if isinstance(error, kinds):
-            return listed, str(error) if isinstance(error, InvalidUrl | MessageError) else ""
+        # With TLS 1.3 the receiver may refuse a handshake that is complete for Tocsin.
+        return tls.reason_of(error)
+    for reason, classes in _REASONS:
+        if isinstance(error, classes):
+            is_sentence = isinstance(error, InvalidUrl | MessageError)
+            return reason, str(error) if is_sentence else ""
     log.error("internal error in the sender: %s", format_traceback_without_message(error))
     return Reason.INTERNAL_ERROR, type(error).__name__
 
 
-# The first row that fits counts.
+# The first matching row counts.
 _REASONS: list[tuple[Reason, tuple[type[Exception], ...]]] = [
-    (Reason.INVALID_URL, (InvalidUrl,)),
+    (Reason.INVALID_URL, (InvalidUrl, requests.exceptions.InvalidURL)),
     (Reason.TEMPLATE_ERROR, (MessageError,)),
-    (Reason.TIMEOUT_TOTAL, (TimeoutError,)),
+    (Reason.TIMEOUT_CONNECT, (requests.exceptions.ConnectTimeout,)),
+    (Reason.TIMEOUT_TOTAL, (TimeoutError, requests.exceptions.Timeout)),
     (Reason.CONNECTION_CLOSED, (ConnectionError, http.client.IncompleteRead, ssl.SSLEOFError)),
-    (Reason.PROTOCOL_ERROR, (ssl.SSLError, http.client.HTTPException, HeaderParsingError)),
+    (
+        Reason.PROTOCOL_ERROR,
+        (ssl.SSLError, requests.exceptions.SSLError, http.client.HTTPException),
+    ),
     (Reason.CONNECTION_CLOSED, (OSError,)),
 ]

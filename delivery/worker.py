@@ -324,15 +324,15 @@ class Worker:
 
     def _send(self, one: ClaimedDelivery, line: CachedChannel, message: Message) -> None:
         at = self._now()
-        outcome = send(
+        result = send(
             message,
             line.settings,
             self._policy,
             attempt=one.attempt,
             now=self._clock,
-            kept=self._kept,
+            pool=self._kept,
         )
-        self._inbox.put(Ended(one, line, outcome, at))
+        self._inbox.put(Ended(one, line, result.outcome, at))
 
     def _know(self, channels: set[int]) -> None:
         """Opens channels that are new or were changed; what is sealed is opened once, not for each delivery."""

@@ -1,4 +1,4 @@
-"""Certificates for receivers with TLS, good ones and bad ones, of an authority that lives as long as the tests."""
+"""Valid and invalid certificates for TLS receivers, of an authority created for the tests."""
 
 import ssl
 import warnings
@@ -9,7 +9,7 @@ import trustme
 
 
 def server_context(certificate, **changes) -> ssl.SSLContext:
-    """A context that shows this certificate; `changes` are set on it."""
+    """Return a server context with this certificate and these attributes."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     for name, value in changes.items():
@@ -18,7 +18,7 @@ def server_context(certificate, **changes) -> ssl.SSLContext:
 
 
 class Certificates:
-    """The server contexts that FAULTS names, each made when it is first asked for."""
+    """The server contexts that FAULTS names, each created at its first use."""
 
     def __init__(self):
         self.authority = trustme.CA()
@@ -26,7 +26,7 @@ class Certificates:
 
     @property
     def pem(self) -> str:
-        """The authority that a channel is told to trust."""
+        """The authority that a channel has to trust."""
         return self.authority.cert_pem.bytes().decode()
 
     @cached_property
@@ -34,16 +34,18 @@ class Certificates:
         return self.authority.issue_cert("127.0.0.1", "good.test", "xn--bcher-kva.test")
 
     def context(self, name: str) -> ssl.SSLContext:
-        """The context of this name."""
+        """Return the context with this name."""
         if name not in self._contexts:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 and 1.1 are meant.
-                self._contexts[name] = self._made(name)
+                warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 and 1.1 on purpose.
+                self._contexts[name] = self._create(name)
         return self._contexts[name]
 
-    def _made(self, name):
-        now, day = datetime.now(UTC), timedelta(days=1)
-        issue, version = self.authority.issue_cert, ssl.TLSVersion
+    def _create(self, name):
+        now = datetime.now(UTC)
+        day = timedelta(days=1)
+        issue = self.authority.issue_cert
+        version = ssl.TLSVersion
         match name:
             case "good":
                 return server_context(self._good)
@@ -62,10 +64,10 @@ class Certificates:
             case "unknown authority":
                 return server_context(trustme.CA().issue_cert("127.0.0.1"))
             case "unknown authority and its root":
-                anonymous = trustme.CA()
-                leaf = anonymous.issue_cert("127.0.0.1")
+                other = trustme.CA()
+                leaf = other.issue_cert("127.0.0.1")
                 return server_context(
-                    _leaf(leaf, leaf.cert_chain_pems[0].bytes(), anonymous.cert_pem.bytes())
+                    _leaf(leaf, leaf.cert_chain_pems[0].bytes(), other.cert_pem.bytes())
                 )
             case "intermediate":
                 return server_context(self.authority.create_child_ca().issue_cert("127.0.0.1"))
@@ -86,7 +88,7 @@ class Certificates:
 
     def _old(self, **changes):
         context = server_context(self._good, **changes)
-        context.set_ciphers("ALL:@SECLEVEL=0")  # Else OpenSSL itself refuses to be that old.
+        context.set_ciphers("ALL:@SECLEVEL=0")  # Otherwise OpenSSL refuses these versions.
         return context
 
     def _asking(self, **changes):

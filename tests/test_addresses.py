@@ -1,4 +1,4 @@
-"""The address policy: what is refused without a permission, what is refused always, and what a permission opens."""
+"""The address policy: refused addresses, permissions, and addresses that stay refused."""
 
 import ipaddress
 import re
@@ -8,26 +8,26 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config import Config
-from delivery.guard.addresses import why_literal_refused, why_refused
+from delivery.guard.addresses import literal_refusal_of, refusal_of
 from delivery.guard.url import parse_url
 
 
 def allowing(networks):
-    """The permissions that this value of TOCSIN_ALLOW_NETWORKS gives."""
+    """Return the permissions of this value of TOCSIN_ALLOW_NETWORKS."""
     return Config.from_env({"TOCSIN_ALLOW_NETWORKS": networks}).allow
 
 
 def refusal(address, networks="", host="hooks.example", port=443):
-    """Why an address is refused, when `networks` are allowed."""
-    return why_refused(ipaddress.ip_address(address), host, port, allowing(networks))
+    """Return why an address is refused when `networks` are allowed."""
+    return refusal_of(ipaddress.ip_address(address), host, port, allowing(networks))
 
 
 def literal_refusal(url, networks=""):
-    """What a form says of a URL, when `networks` are allowed."""
-    return why_literal_refused(parse_url(url), allowing(networks))
+    """Return why a form refuses a URL when `networks` are allowed."""
+    return literal_refusal_of(parse_url(url), allowing(networks))
 
 
-INSIDE = [
+PRIVATE = [
     *(
         "10.0.0.1",
         "10.255.255.255",
@@ -137,9 +137,9 @@ METADATA = [
 ]
 
 
-@pytest.mark.parametrize("address", INSIDE)
-def test_an_address_that_leads_inside_is_refused_without_a_permission(address):
-    assert "no public address" in refusal(address)
+@pytest.mark.parametrize("address", PRIVATE)
+def test_a_private_address_is_refused_without_a_permission(address):
+    assert "is not a public address" in refusal(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
@@ -147,8 +147,8 @@ def test_a_public_address_needs_no_permission(address):
     assert refusal(address) is None
 
 
-@pytest.mark.parametrize("address", INSIDE)
-def test_what_leads_inside_may_be_allowed_as_a_whole(address):
+@pytest.mark.parametrize("address", PRIVATE)
+def test_all_private_addresses_may_be_allowed_at_once(address):
     assert refusal(address, "0.0.0.0/0,::/0") is None
 
 
@@ -156,7 +156,7 @@ def test_what_leads_inside_may_be_allowed_as_a_whole(address):
 @pytest.mark.parametrize(
     "networks", ["", "0.0.0.0/0,::/0", "hooks.example", "hooks.example:443,169.254.0.0/16,fd00::/8"]
 )
-def test_the_machines_own_credentials_are_refused_whatever_is_allowed(address, networks):
+def test_metadata_addresses_are_refused_whatever_is_allowed(address, networks):
     sentence = refusal(address, networks)
     assert "credentials" in sentence
     assert "TOCSIN_ALLOW_NETWORKS" not in sentence
@@ -186,7 +186,7 @@ def test_the_machines_own_credentials_are_refused_whatever_is_allowed(address, n
         ("::ffff:0:0/96", "::ffff:10.0.0.1", "h", 443),
     ],
 )
-def test_a_permission_opens_what_it_names(networks, address, host, port):
+def test_a_permission_allows_what_it_names(networks, address, host, port):
     assert refusal(address, "", host, port)
     assert refusal(address, networks, host, port) is None
 
@@ -211,25 +211,24 @@ def test_a_permission_opens_what_it_names(networks, address, host, port):
         ("::/0", "10.1.2.3", "nas.lan", 443),
     ],
 )
-def test_a_permission_opens_nothing_beside_what_it_names(networks, address, host, port):
-    assert "no public address" in refusal(address, networks, host, port)
+def test_a_permission_allows_nothing_else(networks, address, host, port):
+    assert "is not a public address" in refusal(address, networks, host, port)
 
 
 @pytest.mark.parametrize(
     ("address", "host"), [("10.1.2.3", "nas.lan"), ("10.1.2.3", "10.1.2.3"), ("::1", "::1")]
 )
-def test_the_refusal_names_the_variable_and_what_to_set(address, host):
+def test_the_refusal_names_the_variable_and_its_value(address, host):
     sentence = refusal(address, host=host)
     assert f"TOCSIN_ALLOW_NETWORKS={host} " in sentence
     assert address in sentence
 
 
-def test_the_refusal_is_the_same_whatever_lies_behind_the_address(receiver):
-    listening, silent = receiver.port, 1
-    assert refusal("127.0.0.1", port=listening) == refusal("127.0.0.1", port=silent)
+def test_the_refusal_does_not_depend_on_what_answers_at_the_address(receiver):
+    assert refusal("127.0.0.1", port=receiver.port) == refusal("127.0.0.1", port=1)
     sentences = {
         refusal(address).replace(str(ipaddress.ip_address(address)), "ADDRESS")
-        for address in INSIDE
+        for address in PRIVATE
     }
     assert len(sentences) == 1
     assert receiver.connections == 0
@@ -265,7 +264,7 @@ def test_the_form_refuses_the_loopback_in_every_spelling(host):
 
 
 @pytest.mark.parametrize("host", [*LOOPBACKS, "localhost", "a.b.localhost"])
-def test_the_form_takes_the_loopback_in_every_spelling_once_it_is_allowed(host):
+def test_the_form_accepts_the_loopback_in_every_spelling_if_it_is_allowed(host):
     assert literal_refusal(f"http://{host}/x", "127.0.0.0/8") is None
 
 
@@ -273,8 +272,8 @@ def test_the_form_takes_the_loopback_in_every_spelling_once_it_is_allowed(host):
     "host",
     ["10.1.2.3", "10.1.515", "0xa010203", "[fd12::1]", "0", "192.168.1.1", "[64:ff9b::7f00:1]"],
 )
-def test_the_form_refuses_an_address_that_leads_inside(host):
-    assert "no public address" in literal_refusal(f"https://{host}/x")
+def test_the_form_refuses_a_private_address(host):
+    assert "is not a public address" in literal_refusal(f"https://{host}/x")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +286,7 @@ def test_the_form_refuses_an_address_that_leads_inside(host):
         "[fd00:ec2::254]",
     ],
 )
-def test_the_form_refuses_the_machines_credentials_whatever_is_allowed(host):
+def test_the_form_refuses_metadata_addresses_whatever_is_allowed(host):
     assert "credentials" in literal_refusal(f"http://{host}/latest/meta-data", "0.0.0.0/0,::/0")
 
 
@@ -295,16 +294,16 @@ def test_the_form_refuses_the_machines_credentials_whatever_is_allowed(host):
     "host",
     ["alertmanager", "notlocalhost", "localhost.example", "example.com", "a.localhosts", "8.8.8.8"],
 )
-def test_the_form_leaves_names_and_public_addresses_to_the_connect(host):
+def test_the_form_refuses_neither_names_nor_public_addresses(host):
     assert literal_refusal(f"https://{host}/x") is None
 
 
 @pytest.mark.parametrize("networks", ["127.0.0.0/8", "::1", "localhost"])
-def test_localhost_needs_only_one_of_its_two_addresses_to_be_allowed(networks):
+def test_localhost_is_allowed_if_one_of_its_addresses_is(networks):
     assert literal_refusal("http://localhost/x", networks) is None
 
 
-def test_localhost_stays_refused_on_another_port_than_the_allowed_one():
+def test_localhost_is_refused_on_a_port_that_is_not_allowed():
     assert literal_refusal("http://localhost:9000/x", "localhost:9000") is None
     assert literal_refusal("http://localhost:9001/x", "localhost:9000")
 
@@ -321,17 +320,17 @@ def test_localhost_stays_refused_on_another_port_than_the_allowed_one():
         "0xa010203",
     ],
 )
-def test_what_the_refusal_says_to_set_is_taken_and_helps(host):
+def test_the_value_that_the_refusal_suggests_allows_the_address(host):
     url = f"http://{host}/x"
-    advised = re.search(r"TOCSIN_ALLOW_NETWORKS=(\S+) ", literal_refusal(url))[1]
-    assert literal_refusal(url, advised) is None
+    suggested = re.search(r"TOCSIN_ALLOW_NETWORKS=(\S+) ", literal_refusal(url))[1]
+    assert literal_refusal(url, suggested) is None
 
 
 @settings(deadline=None)
 @given(st.ip_addresses())
 @example(ipaddress.ip_address("fe80::1%eth0"))
-def test_every_address_is_judged_and_everything_private_is_refused(address):
-    sentence = why_refused(address, "h.example", 443, ())
+def test_every_private_address_is_refused(address):
+    sentence = refusal_of(address, "h.example", 443, ())
     assert sentence is None or sentence.endswith((".", ")."))
     if (
         not address.is_global
@@ -345,19 +344,20 @@ def test_every_address_is_judged_and_everything_private_is_refused(address):
 
 @settings(deadline=None)
 @given(st.ip_addresses(v=4))
-def test_no_ipv4_address_passes_inside_an_ipv6_address(address):
+def test_an_ipv4_address_embedded_in_ipv6_is_refused(address):
     number = int(address)
-    mapped, compatible, nat64 = 0xFFFF << 32 | number, number, 0x64FF9B << 96 | number
-    sixtofour, teredo = 0x2002 << 112 | number << 80 | 1, 0x20010000 << 96 | number << 64
-    for one in (mapped, compatible, nat64, sixtofour, teredo):
-        assert why_refused(ipaddress.IPv6Address(one), "h.example", 443, ())
+    mapped = 0xFFFF << 32 | number
+    compatible = number
+    nat64 = 0x64FF9B << 96 | number
+    sixtofour = 0x2002 << 112 | number << 80 | 1
+    teredo = 0x20010000 << 96 | number << 64
+    for embedding in (mapped, compatible, nat64, sixtofour, teredo):
+        assert refusal_of(ipaddress.IPv6Address(embedding), "h.example", 443, ())
 
 
 @pytest.mark.parametrize(
     "address", ["169.254.42.42", "169.254.0.23", "fd00:42::42", "64:ff9b:1:a9fe:a9:fe00::"]
 )
-def test_the_metadata_of_smaller_clouds_and_of_a_wider_nat64_is_never_reached(address):
+def test_metadata_of_smaller_clouds_and_through_a_48_bit_nat64_is_refused(address):
     everything = Config.from_env({"TOCSIN_ALLOW_NETWORKS": "0.0.0.0/0,::/0"}).allow
-    assert "never sends there" in why_refused(
-        ipaddress.ip_address(address), address, 80, everything
-    )
+    assert "never sends there" in refusal_of(ipaddress.ip_address(address), address, 80, everything)

@@ -416,7 +416,7 @@ GOOD = {"name": "Made", "url": URL}
 REFUSED = [
     ({**GOOD, "name": ""}, "name", "Give the channel a name"),
     ({**GOOD, "name": "\ud83d\ude00\u202e"}, "name", "control character"),
-    ({"name": "Made"}, "url", "Enter the address"),
+    ({"name": "Made"}, "url", "Enter the URL"),
     ({**GOOD, "url": "http://10.0.0.1/"}, "url", "TOCSIN_ALLOW_NETWORKS"),
     ({**GOOD, "kind": "unheard", "options": {"x": "y"}}, "kind", "Choose one of the list"),
     ({**GOOD, "timeout": 31}, "timeout", "from 1 to 30"),

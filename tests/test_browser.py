@@ -53,7 +53,7 @@ def test_a_bad_url_is_named_while_it_is_typed_and_nothing_is_lost(visit):
     page = visit()
     page.evaluate("window.__same = true")
     page.locator("#url").press_sequentially("htp://x")
-    expect(page.locator("#url-error")).to_contain_text("http and https")
+    expect(page.locator("#url-error")).to_contain_text("https:// URLs only")
     expect(page.locator("#url")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#url")).to_have_value("htp://x")
     page.fill("#url", "https://hooks.example.com/x")

@@ -81,7 +81,7 @@ def test_an_invalid_form_is_drawn_again_with_everything_that_was_typed(client):
     assert response.status_code == 422
     assert 'value="htp://x"' in response.text
     assert 'value="99"' in response.text
-    assert "http and https" in message_at(response.text, "url")
+    assert "https:// URLs only" in message_at(response.text, "url")
     assert "from 1 to 30" in message_at(response.text, "timeout")
     assert Channel.select().count() == 0
 

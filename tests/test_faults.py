@@ -1,4 +1,4 @@
-"""The fault catalogue: whatever a receiver, or the network before it, does, the sender says what it was, in time."""
+"""The fault catalogue: the sender names every fault of a receiver or of the network, in time."""
 
 import contextlib
 import errno
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from certificates import Certificates
-from receiver import FAULTS, FAULTS_NOW, Receiver
+from faults import FAULTS, FAULTS_NOW
+from receiver import Receiver
 from test_sender import ALLOW, message_of, resolver, send
 
 from config import Config
@@ -24,7 +25,7 @@ from delivery.outcome import REASONS
 from delivery.settings import Settings
 
 ELSEWHERE = {"accepted", "body_says_error", "template_error", "internal_error", "invalid_url"}
-# A certificate that is not trusted is looked at again over a second connection; nothing is sent over either.
+# An untrusted certificate is fetched over a second connection; nothing is sent over either.
 DISTRUSTED = {
     "tls_expired",
     "tls_not_yet_valid",
@@ -43,7 +44,7 @@ def certificates():
 
 @pytest.fixture(autouse=True)
 def nothing_but_the_loopback(monkeypatch):
-    """Fails the test at a connection to anything else, and at every look-up that no test has answered."""
+    """Fail the test at any other connection, and at every lookup that is not mocked."""
     connect = socket.socket.connect
 
     def guarded(self, address):
@@ -54,13 +55,13 @@ def nothing_but_the_loopback(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
     monkeypatch.setattr(
-        dns.socket, "getaddrinfo", lambda *_args, **_kwargs: pytest.fail("a look-up")
+        dns.socket, "getaddrinfo", lambda *_args, **_kwargs: pytest.fail("a lookup")
     )
 
 
 @contextlib.contextmanager
 def full_socket(port):
-    """Listens on 127.0.0.2, with a queue that is full: the next one who knocks gets no answer."""
+    """Listen on 127.0.0.2 with a full queue, so that a connection attempt gets no response."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(socket.create_server(("127.0.0.2", port), backlog=0))
         for _ in range(4):
@@ -70,15 +71,15 @@ def full_socket(port):
         yield
 
 
-def answers_of(fault, receiver, asked):
-    """A `getaddrinfo` that says what the fault says, and to whom asks again, something else."""
+def resolver_of(fault, receiver, lookups):
+    """Return a `getaddrinfo` with the addresses of the fault; a second lookup gets another one."""
 
     def getaddrinfo(host, port, **_kwargs):
-        asked.append(host)
+        lookups.append(host)
         if isinstance(fault.names, Exception):
             raise fault.names
         names = fault.names(receiver) if callable(fault.names) else fault.names
-        names = names if len(asked) == 1 else ("192.0.2.1",)
+        names = names if len(lookups) == 1 else ("192.0.2.1",)
         return [
             (
                 socket.AF_INET6 if ":" in one else socket.AF_INET,
@@ -94,7 +95,7 @@ def answers_of(fault, receiver, asked):
 
 
 def open_sockets():
-    """The sockets that this process holds."""
+    """Return the open sockets of this process."""
     found = set()
     for entry in os.scandir("/proc/self/fd"):
         with contextlib.suppress(OSError):
@@ -102,12 +103,12 @@ def open_sockets():
     return {one for one in found if one.startswith("socket:")}
 
 
-def memory(what):
-    """Megabytes of memory in use (`VmRSS`), or the most since `forget_the_peak` (`VmHWM`)."""
-    return int(re.search(rf"{what}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+def memory(field):
+    """Return the memory in use (`VmRSS`) or its peak since `reset_peak` (`VmHWM`), in MB."""
+    return int(re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 
-def forget_the_peak():
+def reset_peak():
     with contextlib.suppress(
         OSError
     ):  # Where that is not allowed, only a new peak of the whole process is seen.
@@ -115,10 +116,10 @@ def forget_the_peak():
 
 
 def run(fault, receiver, certificates, monkeypatch):
-    """Sends once to the receiver of the fault: the outcome, the seconds it took, the names that were looked up."""
-    asked = []
+    """Send once to the receiver of the fault; return the outcome, its seconds and the lookups."""
+    lookups = []
     if fault.names is not None:
-        monkeypatch.setattr(dns.socket, "getaddrinfo", answers_of(fault, receiver, asked))
+        monkeypatch.setattr(dns.socket, "getaddrinfo", resolver_of(fault, receiver, lookups))
     url = fault.url.format(port=receiver.port) or receiver.url
     settings = Settings(
         url=url, timeout=SHORT if fault.slow else LONG, ca_pem=certificates.pem if fault.tls else ""
@@ -127,21 +128,21 @@ def run(fault, receiver, certificates, monkeypatch):
     message = replace(message, body=b"x" * fault.body) if fault.body else message
     policy = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": fault.allow}).allow)
     began = time.monotonic()
-    outcome = sender.send(message, settings, policy, now=lambda: FAULTS_NOW)
-    return outcome, time.monotonic() - began, asked
+    outcome = sender.send(message, settings, policy, now=lambda: FAULTS_NOW).outcome
+    return outcome, time.monotonic() - began, lookups
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_every_fault_is_told_in_time_and_leaves_nothing_behind(fault, certificates, monkeypatch):
+def test_every_fault_is_reported_in_time_and_leaks_no_resource(fault, certificates, monkeypatch):
     context = certificates.context(fault.tls) if fault.tls else None
     threads, open_before = set(threading.enumerate()), open_sockets()
     receiver = Receiver(tls=context, skips=fault.skips)
     receiver.script = fault.script
     with full_socket(receiver.port) if fault.full else contextlib.nullcontext():
-        forget_the_peak()
+        reset_peak()
         resident = memory("VmRSS")
         try:
-            outcome, seconds, asked = run(fault, receiver, certificates, monkeypatch)
+            outcome, seconds, lookups = run(fault, receiver, certificates, monkeypatch)
             peak = memory("VmHWM")
         finally:
             receiver.close()
@@ -158,11 +159,11 @@ def test_every_fault_is_told_in_time_and_leaves_nothing_behind(fault, certificat
     assert peak - resident < MEGABYTES
     left = set(threading.enumerate()) - threads
     for thread in left:
-        thread.join(5)  # A look-up whose answer came; nothing waits for the end of its thread.
+        thread.join(5)  # A finished lookup; nothing waits for the end of its thread.
     assert not any(thread.is_alive() for thread in left)
     assert open_sockets() <= open_before
 
-    assert len(asked) <= 1
+    assert len(lookups) <= 1
     assert receiver.connections <= (0 if verdict == "blocked" else 2 if reason in DISTRUSTED else 1)
     assert not (reason in DISTRUSTED and receiver.requests)
     if fault.host:
@@ -171,19 +172,17 @@ def test_every_fault_is_told_in_time_and_leaves_nothing_behind(fault, certificat
         ]
 
 
-def test_the_catalogue_is_large_and_its_names_are_unique():
+def test_the_catalogue_has_150_faults_with_unique_names():
     assert len(FAULTS) >= 150
     names = [fault.name for fault in FAULTS]
     assert sorted(set(names)) == sorted(names)
 
 
-def test_every_reason_that_comes_from_outside_is_reached():
+def test_the_faults_cover_every_external_reason():
     assert {fault.expected.split()[1] for fault in FAULTS} == set(REASONS) - ELSEWHERE
 
 
-def test_a_family_of_addresses_that_this_machine_does_not_have_is_passed_over(
-    receiver, monkeypatch
-):
+def test_an_address_family_that_this_machine_lacks_is_skipped(receiver, monkeypatch):
     resolver(monkeypatch, "::1", "127.0.0.1")
     made = sockets.DeadlineSocket
 

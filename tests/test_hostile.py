@@ -1,4 +1,4 @@
-"""Whatever a receiver sends back is hostile text: shown escaped, bounded and visible, and nothing of it becomes ours."""
+"""A response is hostile text: pages show it escaped, bounded and visible, and never use it."""
 
 import contextlib
 import socket
@@ -28,21 +28,23 @@ POLICY = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}).allow)
 
 
 class Page(HTMLParser):
-    """The structure of a page outside of `<pre>` (tags, ids, names of attributes), and the text of each labelled `<pre>`."""
+    """The structure of a page outside `<pre>` (tags, ids, attribute names), and each `<pre>`."""
 
     def __init__(self, html):
         super().__init__()
-        self.structure, self.texts, self.label = [], {}, None
+        self.structure = []
+        self.texts = {}
+        self.label = None
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
+        attributes = dict(attrs)
         if self.label is not None:
             self.structure.append(f"<{tag}> within a <pre>")
-        self.structure.append((tag, given.get("id"), *sorted(given)))
+        self.structure.append((tag, attributes.get("id"), *sorted(attributes)))
         if tag == "pre":
-            self.label = given.get("aria-label", "")
+            self.label = attributes.get("aria-label", "")
             self.texts[self.label] = ""
 
     def handle_endtag(self, tag):
@@ -57,24 +59,25 @@ class Page(HTMLParser):
         self.structure.append("a comment")
 
 
-def unseen(text) -> set[str]:
-    """The characters of a text that nobody sees or that turn its direction."""
+def invisible_in(text) -> set[str]:
+    """Return the invisible characters of a text, and those that change its direction."""
     hidden = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs")
     return {
-        one
-        for one in text
-        if one not in "\n\t " and (unicodedata.category(one) in hidden or one in BLANK_LETTERS)
+        letter
+        for letter in set(text) - set("\n\t ")
+        if unicodedata.category(letter) in hidden or letter in BLANK_LETTERS
     }
 
 
 class TestRunner:
-    """Sends tests of one channel, each both for htmx and as a whole page."""
+    """Send tests of one channel, for htmx and as a whole page."""
 
     def __init__(self, client, receiver):
-        self.client, self.receiver = client, receiver
+        self.client = client
+        self.receiver = receiver
         self.channel_id = create(client, receiver.url, timeout="2")
         self.form = stored_form(client, self.channel_id)
-        # So that the list of the latest tests has its full length on every page that is compared.
+        # The list of the latest tests has its full length on all compared pages.
         row = {
             "purpose": "test",
             "at": 1,
@@ -87,26 +90,35 @@ class TestRunner:
         Attempt.insert_many([row] * TESTS_SHOWN).execute()
 
     def test(self, script) -> list:
-        """The fragment and the page of a test of a receiver that does this."""
+        """Return the fragment and the page of a test with this receiver script."""
         self.receiver.script = script
         path = f"/channels/{self.channel_id}/test"
         return [self.client.post(path, self.form, htmx=htmx) for htmx in (True, False)]
 
     def compare(self, hostile, plain) -> list[Page]:
-        """The pages of a hostile answer, once they are found to be those of a plain one but for what stands in `<pre>`."""
-        expected, given = self.test(plain), self.test(hostile)
-        for ours, theirs in zip(expected, given, strict=True):
+        """Return the pages of a hostile response.
+
+        They must equal those of a plain response, except inside `<pre>`.
+        """
+        expected = self.test(plain)
+        actual = self.test(hostile)
+        for ours, theirs in zip(expected, actual, strict=True):
             assert theirs.status_code == ours.status_code == 200
             assert headers_of(theirs) == headers_of(ours)
             assert Page(theirs.text).structure == Page(ours.text).structure
-            assert unseen(theirs.text) <= unseen(ours.text)
+            assert invisible_in(theirs.text) <= invisible_in(ours.text)
             assert len(theirs.data) - len(ours.data) < 80_000
-        return [Page(one.text) for one in given]
+        return [Page(page.text) for page in actual]
 
 
 def headers_of(response) -> list:
-    """Names and values; the length alone may differ."""
+    """Return the headers of a response; only its length may differ."""
     return [(name, value) for name, value in response.headers if name != "Content-Length"]
+
+
+def tags_of(response) -> list:
+    """Return the first part of each entry of a page's structure."""
+    return [entry[0] for entry in Page(response.text).structure]
 
 
 @pytest.fixture
@@ -114,21 +126,33 @@ def bench(client, receiver):
     return TestRunner(client, receiver)
 
 
-BODY, HEADERS = "Body of the answer", "Headers of the answer"
+BODY = "Body of the answer"
+HEADERS = "Headers of the answer"
 
-# --- bodies -----------------------------------------------------------------------------------------------------------
+# --- bodies ---------------------------------------------------------------------------------------
 
 TEXTS = {
     "a script": "<script>alert(1)</script><img src=x onerror=alert(1)>",
-    "the end of our own tags": "</pre></details></section></main></body></html><h1>Pwned</h1>",
+    "closing tags of the page": "</pre></details></section></main></body></html><h1>Pwned</h1>",
     "quotes that break attributes": "\" autofocus onfocus=alert(1) x=\"' onclick='alert(1)' `",
     "comments and CDATA": "<!-- --><!--><![CDATA[x]]><?php ?><!doctype html>",
     "entities": "&lt;script&gt; &amp;lt; &#60;b&#62; &nbsp;",
-    "a template of ours": "{{ 7*7 }}{% raw %}{{ config }} %s %(x)s {0} {detail} ${x}",
-    "htmx attributes": '<div hx-get="/channels" hx-trigger="load" hx-swap-oob="true" data-hx-post="/channels/1/delete"></div>',
-    "elements of ours": '<section id="test-result" data-verdict="x"></section><p id="url-error" hx-swap-oob="true">x</p>',
-    "templates and parts of htmx": '<template><hx-partial hx-target="#channel-form">x</hx-partial></template><title>x</title>',
-    "a form of ours": '<form id="channel-form" action="//evil.example/"><input name="csrf_token"></form><base href=x>',
+    "template syntax of Tocsin": "{{ 7*7 }}{% raw %}{{ config }} %s %(x)s {0} {detail} ${x}",
+    "htmx attributes": (
+        '<div hx-get="/channels" hx-trigger="load" hx-swap-oob="true" '
+        'data-hx-post="/channels/1/delete"></div>'
+    ),
+    "elements of Tocsin's pages": (
+        '<section id="test-result" data-verdict="x"></section><p id="url-error" '
+        'hx-swap-oob="true">x</p>'
+    ),
+    "templates and parts of htmx": (
+        '<template><hx-partial hx-target="#channel-form">x</hx-partial></template><title>x</title>'
+    ),
+    "a form of Tocsin's pages": (
+        '<form id="channel-form" action="//evil.example/"><input name="csrf_token"></form>'
+        "<base href=x>"
+    ),
     "an escape of the terminal": "\x1b[31mred\x1b[0m\x1b]0;title\x07\x9b31m",
     "bidi": "\u202eevil\u202c \u2066x\u2069 \u200f\u200e\u061c",
     "zero width": "a\u200bb\u200cc\u200dd\u2060e\ufefff\u00adg\u180eh\u3164i\u115fj\u2800k",
@@ -137,7 +161,7 @@ TEXTS = {
     "blanks": "a\xa0b\u2003c\u2009d\u202fe\u205ff\u1680g",
     "NUL": "a\x00b\x00",
     "a byte order mark": "\ufefftext",
-    "what an error of ours looks like": "Answered by Tocsin itself, with status 500.",
+    "an error message of Tocsin": "Answered by Tocsin itself, with status 500.",
     "a long line": "<" * 300_000,
     "a thousand lines": "<br>\n" * 1000,
     "only blanks": " \t ",
@@ -145,7 +169,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_body_is_shown_as_text_and_changes_nothing_around_it(bench, name):
+def test_a_body_is_shown_as_text_and_leaves_the_page_unchanged(bench, name):
     text = TEXTS[name]
     plain = reply(500, b"a" * min(len(text.encode()), 300_000), Content_Type="text/plain")
     for page in bench.compare(reply(500, text.encode(), Content_Type="text/html"), plain):
@@ -159,8 +183,8 @@ def test_a_body_is_shown_as_text_and_changes_nothing_around_it(bench, name):
     ["a\u034fb", "a\u17b4b", "a\u2065b", "a\ufff0b", "a\U000e0100b"],
     ids=lambda text: f"U+{ord(text[1]):04X}",
 )
-def test_letters_that_unicode_says_to_draw_as_nothing_are_spelled_out(text):
-    # Default_Ignorable_Code_Point beyond the format characters, without the selector that emoji need.
+def test_default_ignorable_characters_are_escaped(text):
+    # Default_Ignorable_Code_Point without format characters and the selector of emoji.
     assert text[1] not in escape_invisible(text)
 
 
@@ -222,16 +246,19 @@ CHARSETS += [
     "utf-8\x00",
     "utf_8:x/../y",
 ]
-ESCAPES = b"+ADw-script+AD4- \\x3cscript\\x3e \\q \\ud800 \\N{BULLET} xn--80ak6aa92e.com bcher-kva \x00\xff<script>"
+ESCAPES = (
+    b"+ADw-script+AD4- \\x3cscript\\x3e \\q \\ud800 \\N{BULLET} xn--80ak6aa92e.com "
+    b"bcher-kva \x00\xff<script>"
+)
 
 
 @pytest.mark.parametrize("name", BYTES)
-def test_bytes_that_are_no_text_are_shown_as_far_as_they_can_be(bench, name):
-    for page in bench.compare(raw(answer(BYTES[name])), reply(500, b"plain", Content_Type="x")):
+def test_undecodable_bytes_are_replaced(bench, name):
+    for page in bench.compare(raw(response(BYTES[name])), reply(500, b"plain", Content_Type="x")):
         assert page.texts[BODY] == escape_invisible(BYTES[name].decode("utf-8", "replace"))
 
 
-def answer(body: bytes, charset: bytes = b"utf-8", status: bytes = b"500 Oops") -> bytes:
+def response(body: bytes, charset: bytes = b"utf-8", status: bytes = b"500 Oops") -> bytes:
     head = b"HTTP/1.1 %s\r\nContent-Type: text/html; charset=%s\r\nContent-Length: %d\r\n\r\n"
     return head % (status, charset, len(body)) + body
 
@@ -239,47 +266,67 @@ def answer(body: bytes, charset: bytes = b"utf-8", status: bytes = b"500 Oops") 
 def send(receiver):
     settings = Settings(url=receiver.url, timeout=1)
     event = Event(sample_alert(1_790_000_000_000, "http://tocsin.test/"), 1, 1_790_000_000_000)
-    return sender.send(build(settings, event), settings, POLICY)
+    return sender.send(build(settings, event), settings, POLICY).outcome
 
 
 @pytest.mark.parametrize("charset", CHARSETS, ids=ascii)
-def test_no_charset_turns_an_answer_into_anything_but_bounded_visible_text(receiver, charset):
-    receiver.script = raw(answer(ESCAPES * 100, charset.encode("latin-1")))
+def test_every_charset_gives_bounded_visible_text(receiver, charset):
+    receiver.script = raw(response(ESCAPES * 100, charset.encode("latin-1")))
     outcome = send(receiver)
     assert (outcome.reason, outcome.status) == ("http_status", 500)
     assert 0 < len(outcome.excerpt) <= 4000
-    assert unseen(outcome.excerpt) == set()
+    assert invisible_in(outcome.excerpt) == set()
 
 
 @pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "unicode_escape", "hz"])
 @pytest.mark.parametrize("unit", [b"a", b"xn--", b"-", b"\xff", b"\\N{", b"~{", b"+A"])
-def test_no_charset_costs_more_than_a_moment(receiver, charset, unit):
-    receiver.script = raw(answer(unit * (16_000 // len(unit)), charset.encode()))
+def test_no_charset_takes_longer_than_two_seconds(receiver, charset, unit):
+    receiver.script = raw(response(unit * (16_000 // len(unit)), charset.encode()))
     began = time.monotonic()
     assert send(receiver).reason == "http_status"
     assert time.monotonic() - began < 2
 
 
-def test_a_body_in_another_charset_is_read_and_then_escaped_like_any(bench):
+def test_a_body_in_another_charset_is_decoded_and_escaped(bench):
     text = "<b>é</b>\u202e"
     for page in bench.compare(
-        raw(answer(text.encode("utf-16"), b"utf-16")), reply(500, b"plain", Content_Type="x")
+        raw(response(text.encode("utf-16"), b"utf-16")), reply(500, b"plain", Content_Type="x")
     ):
         assert page.texts[BODY] == "<b>é</b>\\u202e"
 
 
-# --- heads ------------------------------------------------------------------------------------------------------------
+# --- heads ----------------------------------------------------------------------------------------
 
 HEAD = b"HTTP/1.1 500 Oops\r\nContent-Length: 5\r\n%s\r\n\r\nplain"
 HEADS = {
-    "htmx": b'HX-Redirect: http://evil.example/\r\nHX-Trigger: {"x": 1}\r\nHX-Refresh: true\r\nHX-Retarget: body',
-    "more of htmx": b"HX-Location: /x\r\nHX-Reswap: delete\r\nHX-Push-Url: /x\r\nHX-Replace-Url: /x\r\nHX-Reselect: #x",
+    "htmx": (
+        b'HX-Redirect: http://evil.example/\r\nHX-Trigger: {"x": 1}\r\nHX-Refresh: true\r\n'
+        b"HX-Retarget: body"
+    ),
+    "more of htmx": (
+        b"HX-Location: /x\r\nHX-Reswap: delete\r\nHX-Push-Url: /x\r\nHX-Replace-Url: /x\r\n"
+        b"HX-Reselect: #x"
+    ),
     "cookies": b"Set-Cookie: tocsin_8000=x; Path=/\r\nSet-Cookie: session=y\r\nClear-Site-Data: *",
-    "policies": b"Content-Security-Policy: default-src *\r\nX-Content-Type-Options: x\r\nReferrer-Policy: unsafe-url",
-    "a way elsewhere": b"Location: http://evil.example/\r\nRefresh: 0;url=http://evil.example/\r\nLink: <x>; rel=preload",
-    "caching": b"Cache-Control: public, max-age=99999\r\nVary: *\r\nETag: x\r\nExpires: 0\r\nAge: 1\r\nAllow: X",
-    "other types": b"Content-Type: text/html\r\nContent-Disposition: attachment\r\nContent-Language: x\r\nServer: x\r\nDate: x",
-    "cross-origin": b"Access-Control-Allow-Origin: *\r\nCross-Origin-Opener-Policy: unsafe-none\r\nAlt-Svc: h3",
+    "policies": (
+        b"Content-Security-Policy: default-src *\r\nX-Content-Type-Options: x\r\n"
+        b"Referrer-Policy: unsafe-url"
+    ),
+    "a way elsewhere": (
+        b"Location: http://evil.example/\r\nRefresh: 0;url=http://evil.example/\r\nLink: <x>; "
+        b"rel=preload"
+    ),
+    "caching": (
+        b"Cache-Control: public, max-age=99999\r\nVary: *\r\nETag: x\r\nExpires: 0\r\nAge: "
+        b"1\r\nAllow: X"
+    ),
+    "other types": (
+        b"Content-Type: text/html\r\nContent-Disposition: attachment\r\nContent-Language: "
+        b"x\r\nServer: x\r\nDate: x"
+    ),
+    "cross-origin": (
+        b"Access-Control-Allow-Origin: *\r\nCross-Origin-Opener-Policy: unsafe-none\r\nAlt-Svc: h3"
+    ),
     "a value that is markup": b"X: <script>alert(1)</script>\"'><img src=x>",
     "a value that is odd": b"X: \x01\x1b[31m\x7f\x9b\xa0\xad\xff",
     "a value in UTF-8": "X: \u202eé\u200b".encode(),
@@ -291,7 +338,7 @@ HEADS = {
     "a long value": b"X: " + b"<" * 40_000,
     "a long name": b"<" * 40_000 + b": x",
     "ninety headers": b"\r\n".join(b"X-%d: <b>%d</b>" % (number, number) for number in range(90)),
-    "a template of ours": b"X: {{ 7*7 }} {detail} %s %(x)s {0}",
+    "template syntax of Tocsin": b"X: {{ 7*7 }} {detail} %s %(x)s {0}",
 }
 STATUS_LINES = {
     "a phrase that is markup": b"500 <script>alert(1)</script>",
@@ -303,7 +350,7 @@ STATUS_LINES = {
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_headers_of_an_answer_are_shown_and_never_become_ours(bench, name):
+def test_response_headers_are_shown_and_never_copied(bench, name):
     for page in bench.compare(raw(HEAD % HEADS[name]), raw(HEAD % b"X: plain")):
         shown = page.texts[HEADERS]
         assert len(shown) <= 30 * (100 + 300 + 3)
@@ -312,8 +359,10 @@ def test_headers_of_an_answer_are_shown_and_never_become_ours(bench, name):
 
 
 @pytest.mark.parametrize("name", STATUS_LINES)
-def test_a_reason_phrase_is_not_repeated(bench, name):
-    pages = bench.compare(raw(answer(b"plain", status=STATUS_LINES[name])), raw(answer(b"plain")))
+def test_a_reason_phrase_is_not_shown(bench, name):
+    pages = bench.compare(
+        raw(response(b"plain", status=STATUS_LINES[name])), raw(response(b"plain"))
+    )
     assert [page.texts[BODY] for page in pages] == ["plain", "plain"]
 
 
@@ -333,9 +382,9 @@ LOCATIONS += [
 
 
 @pytest.mark.parametrize("location", LOCATIONS, ids=lambda location: ascii(location[:20]))
-def test_where_a_redirect_points_to_is_text_too(bench, location):
+def test_the_target_of_a_redirect_is_shown_as_text(bench, location):
     head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n"
-    # One that could stand in the URL field is offered there, any other is only shown.
+    # A valid URL is suggested for the URL field; anything else is only shown.
     plain = (
         b"http://other.example/"
         if location in (b"http://x/\"'>", b"http://x/\rHX-Redirect: y")
@@ -347,12 +396,12 @@ def test_where_a_redirect_points_to_is_text_too(bench, location):
 @pytest.mark.parametrize(
     "wait", [b"<script>", b"\xff", b"1\x00", b"9" * 5000, b"0.000000001", b"nan", b"-1"], ids=ascii
 )
-def test_a_wait_that_is_asked_for_is_a_number_or_nothing(bench, wait):
+def test_an_invalid_retry_after_leaves_the_page_unchanged(bench, wait):
     head = b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\nRetry-After: %s\r\n\r\n"
     bench.compare(raw(head % wait), raw(head % b"5"))
 
 
-def test_a_head_of_ninety_headers_of_four_kilobytes_is_too_large_and_nothing_of_it_is_shown(bench):
+def test_a_head_of_360_kb_is_too_large_and_not_shown(bench):
     many = b"".join(b"X-%d: %s\r\n" % (number, b"<script>" * 512) for number in range(90))
     hostile = raw(b"HTTP/1.1 200 OK\r\n" + many + b"Content-Length: 0\r\n\r\n")
     bench.compare(hostile, raw(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000))
@@ -368,7 +417,7 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("name", NONSENSE)
-def test_what_is_no_http_is_not_repeated(bench, name):
+def test_a_response_that_is_not_http_is_not_shown(bench, name):
     bench.compare(raw(NONSENSE[name]), raw(b"SSH-2.0-OpenSSH_9\r\n"))
 
 
@@ -377,19 +426,19 @@ def test_what_is_no_http_is_not_repeated(bench, name):
     [b"<script>", b"\xff\x1b", b"-5", b"9" * 9000, b"1;x=<b>"],
     ids=lambda line: ascii(line[:9]),
 )
-def test_a_broken_chunk_line_is_not_repeated(bench, line):
+def test_a_broken_chunk_line_is_not_shown(bench, line):
     head = b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nplain\r\n"
     hostile, plain = raw(head + line + b"\r\n"), raw(head + b"zz\r\n")
     for page in bench.compare(hostile, plain):
         assert page.texts[BODY] == "plain"
 
 
-# --- certificates -----------------------------------------------------------------------------------------------------
+# --- certificates ---------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def secure(certificate):
-    """The port of a receiver that answers 500 over TLS with this certificate."""
+    """Run a receiver that responds 500 over TLS with this certificate; yield its port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     server = socket.create_server(("127.0.0.1", 0))
@@ -422,7 +471,7 @@ ISSUER = '<script>\u202e\x1b[31m"\u200b</script>'
 @pytest.mark.parametrize("trust", ["trusted", "not trusted", "not checked"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "other.example"])
 @pytest.mark.parametrize("issuer", [ISSUER, "<" * 9000], ids=["odd", "long"])
-def test_names_in_a_certificate_are_hostile_text_too(client, trust, host, issuer):
+def test_names_in_a_certificate_are_shown_as_text(client, trust, host, issuer):
     def pages(issuer):
         authority = trustme.CA(organization_name=issuer, organization_unit_name=issuer)
         pem = authority.cert_pem.bytes().decode() if trust == "trusted" else ""
@@ -435,22 +484,25 @@ def test_names_in_a_certificate_are_hostile_text_too(client, trust, host, issuer
             )
             return [client.post("/channels/new/test", form, htmx=htmx) for htmx in (True, False)]
 
-    expected, given = pages("Plain"), pages(issuer)
-    assert (
-        len(given[0].text) - len(expected[0].text) < 5000
-    )  # of the fragments: a page holds the pasted authority too
-    for ours, theirs in zip(expected, given, strict=True):
+    expected = pages("Plain")
+    actual = pages(issuer)
+    # Only the fragments: a page also holds the authority of the channel.
+    assert len(actual[0].text) - len(expected[0].text) < 5000
+    for ours, theirs in zip(expected, actual, strict=True):
         assert marks(theirs.text)["reason"] == marks(ours.text)["reason"]
         assert Page(theirs.text).structure == Page(ours.text).structure
-        assert unseen(theirs.text) <= unseen(ours.text)
+        assert invisible_in(theirs.text) <= invisible_in(ours.text)
 
 
-# --- what was stored --------------------------------------------------------------------------------------------------
+# --- stored attempts ------------------------------------------------------------------------------
 
-MARKUP = "\"'></li></ul><script>alert(1)</script><p id=\"test-result\" hx-get='/x'>\u202e\x1b[31m{{ 7*7 }}"
+MARKUP = (
+    "\"'></li></ul><script>alert(1)</script><p id=\"test-result\" hx-get='/x'>"
+    "\u202e\x1b[31m{{ 7*7 }}"
+)
 
 
-def test_stored_attempts_of_hostile_answers_leave_the_edit_page_as_it_was(bench):
+def test_stored_hostile_responses_leave_the_edit_page_unchanged(bench):
     path = f"/channels/{bench.channel_id}/edit"
     bench.test(reply(500, b"plain"))
     before = bench.client.get(path)
@@ -467,7 +519,7 @@ def test_stored_attempts_of_hostile_answers_leave_the_edit_page_as_it_was(bench)
     assert Attempt.select().where(Attempt.excerpt.contains("<script>")).count() > 0
     assert Page(after.text).structure == Page(before.text).structure
     assert headers_of(after) == headers_of(before)
-    assert unseen(after.text) <= unseen(before.text)
+    assert invisible_in(after.text) <= invisible_in(before.text)
 
 
 @pytest.mark.parametrize(
@@ -475,17 +527,13 @@ def test_stored_attempts_of_hostile_answers_leave_the_edit_page_as_it_was(bench)
     ["verdict", "reason", "actor", "receiver", "stages", "excerpt", "config_hash", "purpose"],
 )
 @pytest.mark.parametrize("status", [500, None])
-def test_a_stored_attempt_that_is_damaged_or_hostile_leaves_the_edit_page_whole(
-    bench, column, status
-):
+def test_a_damaged_or_hostile_stored_attempt_leaves_the_edit_page_intact(bench, column, status):
     bench.test(reply(500, b"plain"))
     db.execute_sql("UPDATE attempt SET status = ?", (status,))
     before = bench.client.get(f"/channels/{bench.channel_id}/edit")
     db.execute_sql(f"UPDATE attempt SET {column} = ?", (MARKUP if column != "purpose" else "test",))
     after = bench.client.get(f"/channels/{bench.channel_id}/edit")
     assert after.status_code == 200
-    assert [one[0] for one in Page(after.text).structure] == [
-        one[0] for one in Page(before.text).structure
-    ]
+    assert tags_of(after) == tags_of(before)
     assert "<script>alert" not in after.text
     assert headers_of(after) == headers_of(before)

@@ -126,7 +126,7 @@ def message_of(settings):
 
 
 def send(settings):
-    return sender.send(message_of(settings), settings, POLICY)
+    return sender.send(message_of(settings), settings, POLICY).outcome
 
 
 # --- what is watched ------------------------------------------------------------------------------------------------
@@ -357,7 +357,8 @@ def quoting(*_args, **_kwargs):
 
 
 @pytest.mark.parametrize(
-    "place", ["sender.prepare", "sender._exchanged", "sender._read", "sender.classify_response"]
+    "place",
+    ["sender.prepare", "guard.adapter.connection_for", "sender._read", "sender.classify_response"],
 )
 def test_an_exception_inside_the_sender_shows_no_secret(watch, receiver, monkeypatch, place):
     monkeypatch.setattr(f"delivery.{place}", quoting)
@@ -393,7 +394,7 @@ def test_a_bug_of_our_own_shows_no_secret_on_the_500_page_nor_in_the_log(
     watch, monkeypatch, module, name, path
 ):
     monkeypatch.setattr(module, name, quoting)
-    monkeypatch.setattr(channel_test, "send", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(channel_test, "send", lambda *_args, **_kwargs: (None, None))
     for htmx in (True, False):
         response = watch.post(path, secret_form("http://127.0.0.1:9"), htmx=htmx)
         assert response.status_code == 500
@@ -736,7 +737,7 @@ def test_a_body_over_the_cap_that_is_cut_within_a_secret_shows_no_beginning_of_i
     # Whole secrets before it, which the mask shortens, bring the cut at 16 KB into the excerpt.
     spelled = SPELLED[spelling](CUT_SECRET)
     beginning = spelled[:shown]
-    room = sender.BODY_BYTES - len(beginning)
+    room = sender.MAX_BODY_BYTES - len(beginning)
     filled = (spelled + ",") * (room // (len(spelled) + 1))
     body = filled + "." * (room - len(filled)) + spelled
     receiver.script = cut_at_the_cap(body.encode())

@@ -6,7 +6,8 @@ import threading
 import pytest
 from channels import create, fields_in, form_of, marks, message_at, stored_form
 from conftest import Client
-from receiver import FAULTS, after, raw, reply
+from faults import FAULTS
+from receiver import after, raw, reply
 
 from models import Attempt, Channel
 

@@ -122,7 +122,7 @@ def test_a_url_gets_a_message_or_goes_out_to_the_host_and_port_that_were_read(ur
 def test_a_url_is_read_as_one_that_is_read_again_the_same_or_refused_as_invalid(url):
     try:
         target = parse_url(url)
-        sender.refuse_ambiguous(target)
+        sender.unambiguous_url(target)
     except InvalidUrl as refusal:
         assert str(refusal)
         return
@@ -337,7 +337,7 @@ def outcome_of():
         # The machine itself may stall once in many thousand exchanges; an answer that takes too long does so every time.
         for _ in range(3):
             began = time.monotonic()
-            outcome = sender.send(message_of(given), given, Policy(ALLOW))
+            outcome = sender.send(message_of(given), given, Policy(ALLOW)).outcome
             seconds = time.monotonic() - began
             if seconds < given.timeout + 0.5:
                 break

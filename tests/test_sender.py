@@ -1,4 +1,4 @@
-"""The sender against a real receiver: every way an exchange can end that needs no certificate."""
+"""The sender against a real receiver: requests, refusals, DNS, timeouts and responses."""
 
 import socket
 import threading
@@ -26,10 +26,10 @@ def message_of(settings):
 
 def send(url, policy=POLICY, **fields):
     settings = Settings(url=url, **{"timeout": 0.4, **fields})
-    return sender.send(message_of(settings), settings, policy)
+    return sender.send(message_of(settings), settings, policy).outcome
 
 
-def test_a_request_carries_our_headers_then_the_channels(receiver):
+def test_a_request_carries_the_headers_of_tocsin_then_the_channels(receiver):
     rows = (Header("X-Team", "db"), Header("X-Key", "s3cret-key", secret=True))
     send(
         receiver.url,
@@ -64,8 +64,9 @@ def test_neither_proxies_nor_netrc_of_the_environment_are_used(receiver, monkeyp
     assert "Authorization" not in receiver.requests[0].headers
 
 
-def test_what_the_preview_shows_is_what_goes_over_the_wire():
-    received_any, server = [], socket.create_server(("127.0.0.1", 0))
+def test_the_preview_shows_the_bytes_that_are_sent():
+    received = []
+    server = socket.create_server(("127.0.0.1", 0))
 
     def listen():
         connection, _ = server.accept()
@@ -73,7 +74,7 @@ def test_what_the_preview_shows_is_what_goes_over_the_wire():
             data = b""
             while not data.endswith(b"}"):
                 data += connection.recv(65536)
-            received_any.append(data)
+            received.append(data)
             connection.sendall(b"HTTP/1.1 204 Done\r\n\r\n")
 
     thread = threading.Thread(target=listen)
@@ -84,11 +85,11 @@ def test_what_the_preview_shows_is_what_goes_over_the_wire():
         headers=(Header("X-A", "ä"),),
     )
     message = message_of(settings)
-    outcome = sender.send(message, settings, POLICY, now=lambda: 1_790_000_000.0)
+    outcome = sender.send(message, settings, POLICY, now=lambda: 1_790_000_000.0).outcome
     thread.join()
     server.close()
     assert outcome.verdict == "delivered"
-    assert received_any == [
+    assert received == [
         sender.wire_bytes(sender.prepare(message, settings, 1, 1_790_000_000.0), message.target)
     ]
 
@@ -116,23 +117,23 @@ def test_a_name_that_resolves_to_a_refused_address_is_blocked(receiver, monkeypa
     resolver(monkeypatch, "127.0.0.1")
     outcome = send(f"http://rebound.example:{receiver.port}/", Policy())
     assert outcome.reason == "blocked_address"
-    assert "rebound.example leads to 127.0.0.1" in outcome.says
+    assert "rebound.example resolves to 127.0.0.1" in outcome.says
     assert receiver.connections == 0
 
 
-def test_only_the_judged_addresses_of_a_mixed_answer_are_connected_to(receiver, monkeypatch):
+def test_only_permitted_addresses_are_connected_to(receiver, monkeypatch):
     resolver(monkeypatch, "::1", "169.254.169.254", "127.0.0.1")
     outcome = send(f"http://mixed.example:{receiver.port}/")
     assert outcome.verdict == "delivered"
     assert receiver.requests[0].headers["Host"] == f"mixed.example:{receiver.port}"
 
 
-def test_a_second_address_is_tried_when_the_first_takes_no_connection(receiver, monkeypatch):
+def test_a_second_address_is_tried_if_the_first_refuses_the_connection(receiver, monkeypatch):
     resolver(monkeypatch, "127.0.0.2", "127.0.0.1")
     assert send(f"http://two.example:{receiver.port}/").verdict == "delivered"
 
 
-def test_a_name_that_a_person_allowed_may_lead_inside(receiver, monkeypatch):
+def test_an_allowed_name_may_resolve_to_a_private_address(receiver, monkeypatch):
     resolver(monkeypatch, "127.0.0.1")
     policy = Policy(
         Config.from_env({"TOCSIN_ALLOW_NETWORKS": f"inside.example:{receiver.port}"}).allow
@@ -141,7 +142,7 @@ def test_a_name_that_a_person_allowed_may_lead_inside(receiver, monkeypatch):
     assert send(f"http://other.example:{receiver.port}/", policy).verdict == "blocked"
 
 
-def test_a_name_that_nobody_knows_is_a_failure_of_the_network(monkeypatch):
+def test_an_unknown_name_is_a_network_failure(monkeypatch):
     def unknown(*_args, **_kwargs):
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
@@ -150,25 +151,25 @@ def test_a_name_that_nobody_knows_is_a_failure_of_the_network(monkeypatch):
     assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "dns_failure", "network")
 
 
-def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch):
+def test_a_hanging_resolver_delays_no_send(monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(
         sockets.socket, "getaddrinfo", lambda *_args, **_kwargs: release.wait() and []
     )
-    monkeypatch.setattr(dns, "RESOLVE_SECONDS", 0.1)
+    monkeypatch.setattr(dns, "MAX_RESOLVE_SECONDS", 0.1)
     try:
         assert [send(f"http://n{number}.example/").reason for number in range(10)] == [
             "dns_timeout"
         ] * 10
-        stuck = [thread for thread in threading.enumerate() if thread.name == "look-up"]
-        assert len(stuck) <= dns.MOST_LOOKUPS
+        stuck = [thread for thread in threading.enumerate() if thread.name == "dns-lookup"]
+        assert len(stuck) <= dns.MAX_LOOKUPS
     finally:
         release.set()
-        for thread in [thread for thread in threading.enumerate() if thread.name == "look-up"]:
+        for thread in [thread for thread in threading.enumerate() if thread.name == "dns-lookup"]:
             thread.join()
 
 
-def test_a_port_where_nothing_listens_refuses_the_connection():
+def test_a_closed_port_refuses_the_connection():
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     outcome = send(f"http://127.0.0.1:{port}/")
@@ -179,7 +180,7 @@ def test_a_port_where_nothing_listens_refuses_the_connection():
     )
 
 
-def test_a_plain_receiver_behind_https_is_told_from_one_with_tls(receiver):
+def test_a_receiver_without_tls_has_its_own_reason(receiver):
     receiver.script = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     server = socket.create_server(("127.0.0.1", 0))
 
@@ -197,7 +198,7 @@ def test_a_plain_receiver_behind_https_is_told_from_one_with_tls(receiver):
     assert outcome.reason == "tls_not_tls"
 
 
-def test_an_exception_of_our_own_becomes_an_internal_error_without_its_text(
+def test_an_unexpected_exception_is_an_internal_error_without_its_text(
     receiver, monkeypatch, caplog
 ):
     text = "http://secret.example/" + "t0ken"
@@ -211,7 +212,7 @@ def test_an_exception_of_our_own_becomes_an_internal_error_without_its_text(
     assert "t0ken" not in caplog.text + outcome.says + outcome.hint
 
 
-def test_no_thread_and_no_socket_is_left_behind(receiver):
+def test_a_send_leaves_no_thread(receiver):
     before = threading.active_count() - len(receiver._threads)
     for script in (silence, drip(), reply(200)):
         receiver.script = script
@@ -220,7 +221,7 @@ def test_no_thread_and_no_socket_is_left_behind(receiver):
     assert threading.active_count() <= before
 
 
-def test_what_a_receiver_echoes_is_masked_and_made_visible(receiver):
+def test_an_echoed_secret_is_masked_and_control_characters_are_escaped(receiver):
     receiver.script = reply(
         403, b"no t0ken-of-the-path for hunter2!\x00\x1b[31m\xe2\x80\xae", X_Echo="hunter2!"
     )
@@ -234,7 +235,7 @@ def test_what_a_receiver_echoes_is_masked_and_made_visible(receiver):
 @pytest.mark.parametrize(
     "charset", ["utf-8", "latin-1", "no-such-charset", "a\x00b", "utf-16", "idna", "rot13"]
 )
-def test_no_charset_of_an_answer_breaks_the_report(receiver, charset):
+def test_no_charset_breaks_the_outcome(receiver, charset):
     receiver.script = raw(
         b"HTTP/1.1 500 Oops\r\nContent-Length: 3\r\nContent-Type: text/plain; charset="
         + charset.encode("latin-1")
@@ -243,7 +244,7 @@ def test_no_charset_of_an_answer_breaks_the_report(receiver, charset):
     assert send(receiver.url).status == 500
 
 
-def test_the_stages_of_an_exchange_are_timed_in_their_order(receiver):
+def test_the_stages_are_timed_in_order(receiver):
     outcome = send(receiver.url)
     assert [stage.name for stage in outcome.stages] == [
         "policy",
@@ -259,14 +260,14 @@ def test_the_stages_of_an_exchange_are_timed_in_their_order(receiver):
     )
 
 
-def test_a_value_that_was_folded_over_lines_is_shown_as_one(receiver):
+def test_a_folded_header_is_shown_on_one_line(receiver):
     receiver.script = raw(
         b"HTTP/1.1 200 OK\r\nX-Folded: one\r\n  two\r\n\tthree\r\nContent-Length: 0\r\n\r\n"
     )
     assert ("X-Folded", "one two three") in send(receiver.url).headers
 
 
-def test_what_came_before_a_chunk_broke_off_is_shown(receiver):
+def test_the_body_before_a_broken_chunk_is_shown(receiver):
     receiver.script = raw(
         b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nthe beginning"
     )

@@ -1,4 +1,4 @@
-"""Signatures: the published vectors, rotation, and the receivers' own library as the judge."""
+"""Signatures: published vectors, rotation, and verification by the receivers' library."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ OTHER = "whsec_" + base64.b64encode(b"another secret of 24 byt").decode()
 
 
 def signed(style, secret, body=BODY, timestamp=TIMESTAMP, **settings):
-    """The signature headers of a channel that signs in this style."""
+    """Return the signature headers of a channel with this style."""
     return sign(Settings(signing=style, signing_secret=secret, **settings), ID, timestamp, body)
 
 
@@ -60,18 +60,18 @@ def test_during_a_rotation_there_is_a_signature_of_each_secret():
 
 
 @pytest.mark.parametrize("style", ["github", "grafana"])
-def test_an_outgoing_secret_changes_nothing_in_styles_that_know_no_rotation(style):
+def test_an_outgoing_secret_has_no_effect_in_styles_without_rotation(style):
     assert signed(style, "topsecret", signing_secret_old="older") == signed(style, "topsecret")
 
 
 def delivered(body=BODY, timestamp=None, **settings):
-    """The headers that a receiver gets, as its library wants them."""
+    """Return the headers of a delivery, as the receivers' library expects them."""
     timestamp = int(datetime.now(UTC).timestamp()) if timestamp is None else timestamp
     headers = signed("standard", settings.pop("secret", STANDARD), body, timestamp, **settings)
     return {"webhook-id": ID, "webhook-timestamp": str(timestamp), **dict(headers)}
 
 
-def test_the_receivers_own_library_verifies_a_message_of_this_moment():
+def test_the_receivers_library_verifies_a_current_message():
     assert Webhook(STANDARD).verify(BODY, delivered()) == json.loads(BODY)
 
 
@@ -91,12 +91,12 @@ def test_during_a_rotation_a_receiver_verifies_with_either_secret(secret):
         (BODY, {"webhook-signature": "v1,AAAA"}),
     ],
 )
-def test_the_receivers_own_library_refuses_what_was_changed_on_the_way(body, headers):
+def test_the_receivers_library_refuses_a_changed_message(body, headers):
     with pytest.raises(WebhookVerificationError):
         Webhook(STANDARD).verify(body, {**delivered(), **headers})
 
 
-def test_the_receivers_own_library_refuses_another_secret():
+def test_the_receivers_library_refuses_another_secret():
     with pytest.raises(WebhookVerificationError):
         Webhook(OTHER).verify(BODY, delivered())
 
@@ -108,7 +108,7 @@ def test_the_receivers_own_library_refuses_another_secret():
     ),
     st.binary(min_size=1, max_size=64),
 )
-def test_any_body_and_any_key_verify(text, key):
+def test_any_body_verifies_with_any_key(text, key):
     secret = "whsec_" + base64.b64encode(key).decode()
     assert Webhook(secret).verify(
         text.encode(), delivered(text.encode(), secret=secret)
@@ -121,7 +121,7 @@ def test_without_a_secret_there_is_no_header(style):
 
 
 @pytest.mark.parametrize("style", ["none", "", "sha1", "Standard"])
-def test_a_style_that_is_not_known_gives_no_header(style):
+def test_an_unknown_style_gives_no_header(style):
     assert signed(style, STANDARD) == []
 
 
@@ -131,7 +131,7 @@ def test_a_message_without_a_body_is_signed_too(style):
     assert signed(style, STANDARD, b"") != signed(style, STANDARD)
 
 
-def test_a_secret_of_letters_beyond_ascii_is_taken_as_utf_8():
+def test_a_secret_is_encoded_as_utf_8():
     assert signed("github", "geheimnis-ü") != signed("github", "geheimnis-u")
 
 
@@ -139,12 +139,12 @@ def test_a_secret_of_letters_beyond_ascii_is_taken_as_utf_8():
     "secret",
     ["", "whsec_", "whsec_no base64!", "whsec_abc", "whsec_é", "whsec_YWJj YWJj", "topsecret"],
 )
-def test_what_is_no_standard_secret_is_said_to_be_none(secret):
+def test_an_invalid_standard_secret_is_refused(secret):
     with pytest.raises(ValueError, match=r"base64|ASCII|empty"):
         standard_key(secret)
 
 
-def test_the_key_is_what_stands_in_base64_behind_the_prefix():
+def test_the_key_is_decoded_from_base64_after_the_prefix():
     assert (
         standard_key(STANDARD)
         == standard_key(STANDARD.removeprefix("whsec_"))

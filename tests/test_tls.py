@@ -1,4 +1,4 @@
-"""TLS of the sender, with real certificates: whom it trusts, and what it says when it does not."""
+"""TLS of the sender, with real certificates: trust, and the reasons of failed handshakes."""
 
 import re
 import ssl
@@ -10,7 +10,7 @@ from certificates import server_context
 from receiver import Receiver
 from test_sender import ALLOW, send
 
-from delivery.guard import adapter
+from delivery.guard import sockets
 from delivery.guard.exchange import Policy
 from delivery.guard.tls import Certificate
 
@@ -21,8 +21,8 @@ def authority():
 
 
 @pytest.fixture
-def secure(request):
-    """Starts a TLS receiver with a certificate; closed at the end."""
+def secure():
+    """Return a function that starts a TLS receiver with a certificate."""
     started = []
 
     def start(certificate, **changes):
@@ -30,8 +30,8 @@ def secure(request):
         return started[-1]
 
     yield start
-    for one in started:
-        one.close()
+    for receiver in started:
+        receiver.close()
 
 
 def pem_of(authority):
@@ -60,7 +60,7 @@ def test_an_authority_of_the_channel_is_trusted(secure, authority):
     assert tls.detail.startswith("TLSv1.3, issued by trustme")
 
 
-def test_an_authority_of_the_whole_app_is_trusted(secure, authority, tmp_path):
+def test_an_authority_of_the_installation_is_trusted(secure, authority, tmp_path):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     receiver = secure(authority.issue_cert("127.0.0.1"))
     outcome = send(
@@ -69,48 +69,49 @@ def test_an_authority_of_the_whole_app_is_trusted(secure, authority, tmp_path):
     assert outcome.verdict == "delivered"
 
 
-def test_a_person_may_switch_the_check_off(secure, authority):
+def test_verification_may_be_switched_off(secure, authority):
     assert (
         reach(secure(authority.issue_cert("other.example")), verify_tls=False).verdict
         == "delivered"
     )
 
 
-def test_a_certificate_for_another_name_is_told(secure, authority):
+def test_a_certificate_for_another_name_has_its_own_reason(secure, authority):
     outcome = reach(secure(authority.issue_cert("other.example")), ca_pem=pem_of(authority))
     assert outcome.reason == "tls_hostname"
 
 
-def test_an_expired_and_a_future_certificate_are_told_apart(secure, authority):
+def test_an_expired_and_a_future_certificate_have_their_own_reasons(secure, authority):
     now = datetime.now(UTC)
-    old = authority.issue_cert(
+    expired = authority.issue_cert(
         "127.0.0.1", not_before=now - timedelta(days=9), not_after=now - timedelta(days=2)
     )
-    young = authority.issue_cert("127.0.0.1", not_before=now + timedelta(days=2))
-    assert reach(secure(old), ca_pem=pem_of(authority)).reason == "tls_expired"
-    assert reach(secure(young), ca_pem=pem_of(authority)).reason == "tls_not_yet_valid"
+    future = authority.issue_cert("127.0.0.1", not_before=now + timedelta(days=2))
+    assert reach(secure(expired), ca_pem=pem_of(authority)).reason == "tls_expired"
+    assert reach(secure(future), ca_pem=pem_of(authority)).reason == "tls_not_yet_valid"
 
 
-def test_a_receiver_that_only_speaks_old_tls_is_told(secure, authority):
+def test_a_receiver_with_old_tls_versions_only_has_its_own_reason(secure, authority):
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         receiver = secure(authority.issue_cert("127.0.0.1"), maximum_version=ssl.TLSVersion.TLSv1_1)
     assert reach(receiver, ca_pem=pem_of(authority)).reason == "tls_protocol"
 
 
-def test_a_receiver_that_never_shakes_hands_is_not_waited_for_longer_than_the_timeout(receiver):
+def test_a_receiver_without_a_handshake_ends_at_the_timeout(receiver):
     outcome = send(f"https://127.0.0.1:{receiver.port}/")
     assert outcome.reason == "timeout_total"
 
 
-# --- the facts behind a refusal ---------------------------------------------------------------------------------------
+# --- details from the certificate -----------------------------------------------------------------
 
-OLD, YOUNG = datetime(2020, 3, 3, tzinfo=UTC), datetime(2100, 12, 24, tzinfo=UTC)
+PAST = datetime(2020, 3, 3, tzinfo=UTC)
+FUTURE = datetime(2100, 12, 24, tzinfo=UTC)
 
 
-def test_an_expired_certificate_says_when(secure, authority):
+def test_an_expired_certificate_shows_its_last_day(secure, authority):
     receiver = secure(
         authority.issue_cert(
-            "127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=OLD
+            "127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=PAST
         )
     )
     outcome = reach(receiver, ca_pem=pem_of(authority))
@@ -120,12 +121,12 @@ def test_an_expired_certificate_says_when(secure, authority):
     assert outcome.hint == "Renew the certificate of the receiver."
 
 
-def test_a_certificate_of_the_future_says_from_when(secure, authority):
-    receiver = secure(authority.issue_cert("127.0.0.1", not_before=YOUNG))
+def test_a_future_certificate_shows_its_first_day(secure, authority):
+    receiver = secure(authority.issue_cert("127.0.0.1", not_before=FUTURE))
     assert "is valid only from 24 December 2100." in reach(receiver, ca_pem=pem_of(authority)).says
 
 
-def test_a_certificate_for_other_names_says_which(secure, authority):
+def test_a_certificate_for_other_names_shows_them(secure, authority):
     receiver = secure(
         authority.issue_cert(
             "one.example", "*.two.example", "10.1.2.3", common_name="three.example"
@@ -142,9 +143,7 @@ def test_an_unknown_issuer_is_named(secure):
     assert "this machine does not know its issuer, Example Homelab." in reach(receiver).says
 
 
-def test_the_certificate_is_looked_at_on_a_second_connection_that_carries_nothing(
-    secure, authority
-):
+def test_the_certificate_is_fetched_over_a_second_connection_without_a_request(secure, authority):
     receiver = secure(authority.issue_cert("other.example"))
     outcome = reach(receiver, ca_pem=pem_of(authority))
     assert (receiver.connections, receiver.requests) == (2, [])
@@ -152,30 +151,28 @@ def test_the_certificate_is_looked_at_on_a_second_connection_that_carries_nothin
     assert not outcome.sent
 
 
-def test_without_a_second_look_there_is_a_reason_all_the_same(secure, authority, monkeypatch):
-    monkeypatch.setattr(adapter, "look_again", lambda *_args: None)
+def test_without_the_certificate_there_is_still_a_reason(secure, authority, monkeypatch):
+    monkeypatch.setattr(sockets, "fetch_certificate", lambda *_args: None)
     receiver = secure(
         authority.issue_cert(
-            "127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=OLD
+            "127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=PAST
         )
     )
     assert "expired some time ago" in reach(receiver, ca_pem=pem_of(authority)).says
-    receiver = secure(authority.issue_cert("127.0.0.1", not_before=YOUNG))
+    receiver = secure(authority.issue_cert("127.0.0.1", not_before=FUTURE))
     assert "valid only from a later day" in reach(receiver, ca_pem=pem_of(authority)).says
     assert (
         "is for another name and not for this host."
         in reach(secure(authority.issue_cert("other.example")), ca_pem=pem_of(authority)).says
     )
     assert (
-        "its issuer, which it does not name"
+        "its issuer, which the certificate does not name"
         in reach(secure(authority.issue_cert("127.0.0.1"))).says
     )
 
 
 @pytest.mark.parametrize("verify", [True, False])
-def test_the_stage_of_a_good_handshake_tells_version_issuer_and_days_left(
-    secure, authority, verify
-):
+def test_the_tls_stage_shows_version_issuer_and_days_left(secure, authority, verify):
     certificate = authority.issue_cert(
         "127.0.0.1", not_after=datetime.now(UTC) + timedelta(days=61, hours=1)
     )
@@ -185,5 +182,5 @@ def test_the_stage_of_a_good_handshake_tells_version_issuer_and_days_left(
 
 
 @pytest.mark.parametrize("der", [None, b"", b"nonsense", b"\x30\x82"])
-def test_a_certificate_that_cannot_be_read_is_none(der):
+def test_an_unreadable_certificate_is_none(der):
     assert Certificate.read(der) is None

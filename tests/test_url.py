@@ -1,4 +1,4 @@
-"""How a channel's URL is read: what is taken, what is refused in which words, and what of it may be shown."""
+"""Parsing a channel's URL: accepted and refused URLs, their messages, and masking."""
 
 import ipaddress
 import string
@@ -17,7 +17,7 @@ from delivery.guard.url import (
     literal_address,
     parse_url,
 )
-from delivery.sender import refuse_ambiguous
+from delivery.sender import unambiguous_url
 
 
 @pytest.mark.parametrize(
@@ -63,21 +63,21 @@ from delivery.sender import refuse_ambiguous
         ),
     ],
 )
-def test_a_url_that_works_is_read(text, target):
+def test_a_valid_url_is_parsed(text, target):
     assert parse_url(text) == target
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "sentence"),
     [
-        ("", "Enter the address"),
-        (" \r\n ", "Enter the address"),
+        ("", "Enter the URL"),
+        (" \r\n ", "Enter the URL"),
         ("hooks.example.com/x", "Begin the URL with https://"),
         ("//hooks.example.com/x", "Begin the URL with https://"),
         ("https:/hooks.example.com", "Begin the URL with https://"),
         ("javascript:alert(1)", "Begin the URL with https://"),
-        ("ftp://example.com/", "http and https, not ftp"),
-        ("FILE:///etc/passwd", "http and https, not file"),
+        ("ftp://example.com/", "http:// and https:// URLs only"),
+        ("FILE:///etc/passwd", "http:// and https:// URLs only"),
         ("http://", "no host"),
         ("http:///x", "no host"),
         ("http://:80/", "no host"),
@@ -94,28 +94,28 @@ def test_a_url_that_works_is_read(text, target):
         ("http://user:pass@example.com/", "user name and password"),
         ("http://user@example.com/", "user name and password"),
         ("http://@example.com/", "user name and password"),
-        ("http://exam ple.com/", "blank or an invisible character"),
-        ("http://example.com/a b", "blank or an invisible character"),
-        ("http://example.com/a\nb", "blank or an invisible character"),
-        ("http://example.com/a\tb", "blank or an invisible character"),
-        ("http://example.com/\x00", "blank or an invisible character"),
-        ("http://example.com/\x7f", "blank or an invisible character"),
-        ("http://example.com/\xa0", "blank or an invisible character"),
-        ("http://example.com/\u200b", "blank or an invisible character"),
-        ("http://example.com/\u202e", "blank or an invisible character"),
-        ("http://example.com/\u3000", "blank or an invisible character"),
-        ("\ufeffhttp://example.com/", "blank or an invisible character"),
-        ("http://example.com/\ud800", "broken character"),
+        ("http://exam ple.com/", "space or an invisible character"),
+        ("http://example.com/a b", "space or an invisible character"),
+        ("http://example.com/a\nb", "space or an invisible character"),
+        ("http://example.com/a\tb", "space or an invisible character"),
+        ("http://example.com/\x00", "space or an invisible character"),
+        ("http://example.com/\x7f", "space or an invisible character"),
+        ("http://example.com/\xa0", "space or an invisible character"),
+        ("http://example.com/\u200b", "space or an invisible character"),
+        ("http://example.com/\u202e", "space or an invisible character"),
+        ("http://example.com/\u3000", "space or an invisible character"),
+        ("\ufeffhttp://example.com/", "space or an invisible character"),
+        ("http://example.com/\ud800", "invalid character"),
         ("http://example.com\\@other.example/", "backslash"),
         ("http://example.com/a\\b", "backslash"),
         ("https://example.comhttps://other.example", "two URLs"),
-        ("http://*.example.com/", "not spelled right"),
-        ("http://a..b/", "not spelled right"),
-        ("http://.example.com/", "not spelled right"),
-        ("http://exam%70le.com/", "not spelled right"),
-        ("http://example.com;x/", "not spelled right"),
-        (f"http://{'a' * 64}.example/", "not spelled right"),
-        (f"http://{'a.' * 127}a/", "not spelled right"),
+        ("http://*.example.com/", "host is not valid"),
+        ("http://a..b/", "host is not valid"),
+        ("http://.example.com/", "host is not valid"),
+        ("http://exam%70le.com/", "host is not valid"),
+        ("http://example.com;x/", "host is not valid"),
+        (f"http://{'a' * 64}.example/", "host is not valid"),
+        (f"http://{'a.' * 127}a/", "host is not valid"),
         ("http://i❤.example/", "letters that no domain name can have"),
         ("http://256.1.1.1/", "looks like an IP address"),
         ("http://1.2.3.4.5/", "looks like an IP address"),
@@ -124,32 +124,32 @@ def test_a_url_that_works_is_read(text, target):
         ("http://4294967296/", "looks like an IP address"),
         ("http://example.0x7f/", "looks like an IP address"),
         ("http://2606:4700::7/", "not a number"),
-        ("http://[::1/", "stands in brackets"),
-        ("http://::1]/", "stands in brackets"),
-        ("http://[]/", "stands in brackets"),
-        ("http://[1.2.3.4]/", "stands in brackets"),
-        ("http://[::12345]/", "stands in brackets"),
-        ("http://[[::1]]/", "stands in brackets"),
+        ("http://[::1/", "needs brackets"),
+        ("http://::1]/", "needs brackets"),
+        ("http://[]/", "needs brackets"),
+        ("http://[1.2.3.4]/", "needs brackets"),
+        ("http://[::12345]/", "needs brackets"),
+        ("http://[[::1]]/", "needs brackets"),
         ("http://[fe80::1%eth0]/", "zone"),
         ("http://[fe80::1%25eth0]/", "zone"),
-        ("http://example.com℀other/", "not spelled right"),
+        ("http://example.com℀other/", "host is not valid"),
     ],
 )
-def test_a_url_that_cannot_work_is_refused_in_words(text, words):
-    with pytest.raises(InvalidUrl, match=words.replace("(", r"\(")):
+def test_an_invalid_url_is_refused_with_a_sentence(text, sentence):
+    with pytest.raises(InvalidUrl, match=sentence.replace("(", r"\(")):
         parse_url(text)
 
 
 @pytest.mark.parametrize(
     "text", ["http://[2606:4700::7]x/", "http://x[2606:4700::7]/", "http://[2606:4700::7]80/"]
 )
-def test_signs_beside_a_bracketed_address_are_refused_and_not_dropped(text):
-    with pytest.raises(InvalidUrl, match="not spelled right"):
+def test_characters_beside_a_bracketed_address_are_refused(text):
+    with pytest.raises(InvalidUrl, match="host is not valid"):
         parse_url(text)
 
 
-def test_brackets_around_something_that_is_no_ipv6_address_are_refused():
-    with pytest.raises(InvalidUrl, match="not spelled right"):
+def test_brackets_around_anything_but_an_ipv6_address_are_refused():
+    with pytest.raises(InvalidUrl, match="host is not valid"):
         parse_url("http://[v1.example]/")
 
 
@@ -160,7 +160,7 @@ def test_a_refusal_never_quotes_the_path():
     assert str(refusal.value).endswith(".")
 
 
-def test_a_url_of_the_greatest_length_is_taken_and_one_more_character_is_not():
+def test_a_url_of_the_maximum_length_is_accepted():
     longest = "http://example.com/".ljust(MAX_URL_LENGTH, "a")
     assert parse_url(f" {longest}\n").url == longest
     with pytest.raises(InvalidUrl, match="2049 characters; at most 2048"):
@@ -179,7 +179,7 @@ def test_a_url_of_the_greatest_length_is_taken_and_one_more_character_is_not():
         ("HTTP://EXAMPLE.com:9093/x?y", "http://example.com:9093"),
     ],
 )
-def test_the_origin_is_scheme_host_and_port_without_the_port_that_goes_without_saying(text, origin):
+def test_the_origin_omits_the_default_port(text, origin):
     assert parse_url(text).origin == origin
     assert origin == f"{parse_url(text).scheme}://{parse_url(text).authority}"
 
@@ -201,7 +201,7 @@ def test_the_origin_is_scheme_host_and_port_without_the_port_that_goes_without_s
         ("https://example.com/hook#abcdefghijklmnopqrstuvw", "https://example.com/…"),
     ],
 )
-def test_a_masked_url_shows_the_origin_and_at_most_four_characters_of_the_rest(text, masked):
+def test_a_masked_url_shows_the_origin_and_at_most_four_more_characters(text, masked):
     assert parse_url(text).masked == masked
 
 
@@ -227,23 +227,23 @@ def test_a_masked_url_shows_the_origin_and_at_most_four_characters_of_the_rest(t
         ("[0:0:0:0:0:FFFF:7F00:1]", "::ffff:127.0.0.1"),
     ],
 )
-def test_an_address_is_recognised_in_every_spelling(host, address):
+def test_an_address_is_recognized_in_every_spelling(host, address):
     assert parse_url(f"http://{host}/").address == ipaddress.ip_address(address)
 
 
 @pytest.mark.parametrize(
     "host", ["localhost", "alertmanager", "1.2.3.4x", "0x7g.example", "a1", "127.0.0.1.example"]
 )
-def test_a_name_is_no_address(host):
+def test_a_name_is_not_an_address(host):
     assert parse_url(f"http://{host}/").address is None
 
 
 @pytest.mark.parametrize("host", ["", ".", "::1%1x", "é", "1.2.3.4\x00"])
-def test_nonsense_is_no_ipv4_address(host):
+def test_invalid_text_is_not_an_ipv4_address(host):
     assert not isinstance(literal_address(host), ipaddress.IPv4Address)
 
 
-_signs = st.text(
+_characters = st.text(
     alphabet=st.sampled_from("htps:/@[]%?#\\.-_~0x1aé。ß\u200b\u00ad\x00 \t\n℀:９" + string.digits),
     max_size=40,
 )
@@ -251,9 +251,9 @@ _urls = st.builds(
     "".join,
     st.tuples(
         st.sampled_from(["http://", "https://", "HTTPS://", "http:", ""]),
-        _signs,
+        _characters,
         st.sampled_from(["", "/", "?", "#"]),
-        _signs,
+        _characters,
     ),
 )
 
@@ -263,7 +263,7 @@ _urls = st.builds(
 @example("http://[\ud800]/")
 @example("http://" + "é" * 2000)
 @example("http://[" + "1:" * 900 + "]")
-def test_no_text_raises_anything_but_invalid_url(text):
+def test_any_text_is_parsed_or_raises_invalid_url(text):
     try:
         target = parse_url(text)
     except InvalidUrl:
@@ -289,7 +289,7 @@ _hosts = st.one_of(
     st.ip_addresses(v=4).map(str),
     st.ip_addresses(v=6).map(lambda address: f"[{address}]"),
 )
-_rests = st.one_of(_signs, st.text(max_size=20))
+_rests = st.one_of(_characters, st.text(max_size=20))
 _likely = st.builds(
     "{}://{}{}{}{}".format,
     st.sampled_from(["http", "https", "HTTP"]),
@@ -307,10 +307,10 @@ _likely = st.builds(
 @example("http://example.com#@other.example/")
 @example("http://example.com//other.example/")
 @example("http://[::ffff:127.0.0.1]:1/%5b")
-def test_what_is_accepted_is_requested_from_the_same_host_and_port(text):
+def test_an_accepted_url_is_requested_from_the_same_host_and_port(text):
     try:
         target = parse_url(text)
-        refuse_ambiguous(target)
+        unambiguous_url(target)
     except InvalidUrl:
         return
     parts = urlsplit(requests.Request("POST", target.url).prepare().url)

@@ -19,7 +19,7 @@ def send(url, judge=judge_by_status, **fields):
     settings = Settings(url=url, timeout=2, **fields)
     return sender.send(
         replace(message_of(settings), judge=judge), settings, POLICY, now=lambda: NOW
-    )
+    ).outcome
 
 
 @pytest.mark.parametrize(

@@ -52,12 +52,13 @@ def duration(milliseconds: float) -> str:
 
 def waterfall(stages: Sequence[StageResult]) -> list[Bar]:
     """Return the bar of each stage; a bar begins where the previous stage ended."""
-    percent = 100 / (sum(stage.milliseconds for stage in stages) or 1)
+    # Each share is divided before it is multiplied: 100 / 5e-324 is infinite.
+    total = sum(stage.milliseconds for stage in stages) or 1
     elapsed = 0.0
     bars = []
     for stage in stages:
-        width = max(MIN_BAR_WIDTH, stage.milliseconds * percent)
-        start = min(elapsed * percent, 100 - width)
+        width = max(MIN_BAR_WIDTH, stage.milliseconds / total * 100)
+        start = min(elapsed / total * 100, 100 - width)
         bars.append(Bar(stage, round(start, 2), round(width, 2)))
         elapsed += stage.milliseconds
     return bars

@@ -1,4 +1,7 @@
-"""The address policy: where a channel may send. Pure; the same for the form, and at every connect."""
+"""The address policy: which addresses a channel may send to.
+
+The form and every connect apply the same rules. This module does no I/O.
+"""
 
 import ipaddress
 from collections.abc import Iterable
@@ -6,30 +9,32 @@ from dataclasses import dataclass, field
 
 from config_values import AllowedTarget
 from delivery.guard.url import Address, ParsedUrl, literal_address
-from delivery.outcome import WORDS
 
-# A machine's own credentials lie behind these (AWS with its ECS and EKS agents, GCP, Azure, DigitalOcean, Oracle, Alibaba,
-# Tencent, Scaleway): never.
+# The metadata services of clouds, which serve a machine's credentials (AWS with its ECS and EKS
+# agents, GCP, Azure, DigitalOcean, Oracle, Alibaba, Tencent, Scaleway): never allowed.
 _METADATA_TEXTS = """
-    169.254.169.254 169.254.170.2 169.254.170.23 169.254.0.23 169.254.42.42 100.100.100.200 192.0.0.192
-    fd00:ec2::254 fd00:ec2::23 fd20:ce::254 fd00:42::42"""
+    169.254.169.254 169.254.170.2 169.254.170.23 169.254.0.23 169.254.42.42 100.100.100.200
+    192.0.0.192 fd00:ec2::254 fd00:ec2::23 fd20:ce::254 fd00:42::42"""
 _METADATA = frozenset(map(ipaddress.ip_address, _METADATA_TEXTS.split()))
 
-# What `is_global` passes in one Python release or another although it leads inside. Of IPv6 only 2000::/3 is given out as
-# global unicast (IANA's registry), so whatever lies outside it (mapped, compatible, NAT64, site-local, multicast) is not;
-# and of that not Teredo, ORCHID and benchmarking, documentation, 6to4, and documentation again.
+# Networks that `is_global` accepts in some Python release although they are not public. IANA has
+# assigned only 2000::/3 of IPv6 as global unicast, so everything outside (mapped, compatible,
+# NAT64, site-local, multicast) is refused; and inside it Teredo, ORCHID and benchmarking,
+# documentation, 6to4, and documentation again.
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
-_INSIDE_TEXTS = """
+_NOT_PUBLIC_TEXTS = """
     192.0.0.0/24 192.88.99.0/24 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4 168.63.129.16/32
     2001::/23 2001:db8::/32 2002::/16 3fff::/20"""
-_INSIDE = list(map(ipaddress.ip_network, _INSIDE_TEXTS.split()))
+_NOT_PUBLIC = list(map(ipaddress.ip_network, _NOT_PUBLIC_TEXTS.split()))
+_LOOPBACKS = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 
 
 @dataclass(frozen=True)
 class LabEndpoint:
-    """Where the lab receives: the one target inside that needs no permission. Without a host it is nowhere.
+    """The address at which the lab receives: the only private target that needs no permission.
 
-    `url` is the address to copy; `hosts` are the ways to spell it, `allows` what it comes down to at a connect.
+    `url` is the address to copy, `hosts` are its possible spellings, and `allows` are the
+    addresses that a connection may then go to. Without hosts, it matches no target.
     """
 
     url: str = field(default="", repr=False)
@@ -39,47 +44,53 @@ class LabEndpoint:
     allows: tuple[AllowedTarget, ...] = ()
 
     def permissions(self, target: ParsedUrl) -> tuple[AllowedTarget, ...]:
-        """What this target may reach without being allowed: our address if it is exactly that, with any query; else nothing."""
+        """Return the addresses this target may reach if it is the lab, with any query."""
         same = (target.scheme, target.port, target.path) == ("http", self.port, self.path)
         return self.allows if same and target.host in self.hosts else ()
 
 
-NOWHERE = LabEndpoint()
+NO_LAB = LabEndpoint()
 
 
-def why_refused(
+def refusal_of(
     address: Address, host: str, port: int, allowed: Iterable[AllowedTarget]
 ) -> str | None:
-    """Why `address`, reached as `host`, must not be connected to on `port`, and what would allow it; None when it may be.
+    """Return why `address`, reached as `host`, must not be connected to, or None.
 
-    The sentence is the same for whatever lies behind the address, so that it tells nothing about it.
+    The sentence is the same whatever answers at the address, so that it reveals nothing about it.
     """
-    if _METADATA.intersection(_meanings(address)):
-        return WORDS["metadata"].format(address)
+    if not _METADATA.isdisjoint(_embedded_addresses(address)):
+        return f"{address} serves the credentials of cloud machines. Tocsin never sends there."
     if _is_public(address) or any(_permits(entry, address, host, port) for entry in allowed):
         return None
-    which = WORDS["not_public" if host == str(address) else "leads_inside"].format(host, address)
-    return f"{which} {WORDS['how_to_allow'].format(host if literal_address(host) is None else address)}"
+    sentence = f"{host} resolves to {address}, which is not a public address."
+    if host == str(address):
+        sentence = f"{address} is not a public address."
+    network = host if literal_address(host) is None else address
+    return (
+        f"{sentence} To allow it, start Tocsin with TOCSIN_ALLOW_NETWORKS={network}"
+        " (or name its network)."
+    )
 
 
-def why_literal_refused(target: ParsedUrl, allowed: Iterable[AllowedTarget]) -> str | None:
-    """What a form can say without any look-up: judges a host that is itself an address, or `localhost`; else None."""
+def literal_refusal_of(target: ParsedUrl, allowed: Iterable[AllowedTarget]) -> str | None:
+    """Return why a literal address or `localhost` is refused, or None.
+
+    Any other host needs a lookup and is never refused here.
+    """
     host = target.host.rstrip(".")
     if target.address is not None:
-        return why_refused(target.address, host, target.port, allowed)
-    if host == "localhost" or host.endswith(".localhost"):
-        loopbacks = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
-        verdicts = [why_refused(address, host, target.port, allowed) for address in loopbacks]
-        return verdicts[0] if all(verdicts) else None
-    return None
+        return refusal_of(target.address, host, target.port, allowed)
+    if host != "localhost" and not host.endswith(".localhost"):
+        return None
+    refusals = [refusal_of(address, host, target.port, allowed) for address in _LOOPBACKS]
+    return refusals[0] if all(refusals) else None
 
 
 def _is_public(address: Address) -> bool:
-    if (
-        not address.is_global
-        or address.is_multicast
-        or any(address in network for network in _INSIDE)
-    ):
+    if not address.is_global or address.is_multicast:
+        return False
+    if any(address in network for network in _NOT_PUBLIC):
         return False
     return address.version == 4 or address in _GLOBAL_V6
 
@@ -92,14 +103,16 @@ def _permits(entry: AllowedTarget, address: Address, host: str, port: int) -> bo
     return entry.host == host.lower().rstrip(".")
 
 
-def _meanings(address: Address) -> set[Address]:
-    """The address and every IPv4 address that it may carry (mapped, compatible, 6to4, NAT64, Teredo)."""
-    found = {address}
-    if isinstance(address, ipaddress.IPv6Address):
-        teredo = address.teredo or ()
-        found.update(part for part in (address.ipv4_mapped, address.sixtofour, *teredo) if part)
-        number = int(address)
-        found.add(ipaddress.IPv4Address(number & 0xFFFFFFFF))
-        # RFC 6052 §2.2: under a prefix of 48 bits the IPv4 address stands on both sides of a byte that is zero.
-        found.add(ipaddress.IPv4Address((number >> 64 & 0xFFFF) << 16 | (number >> 40 & 0xFFFF)))
-    return found
+def _embedded_addresses(address: Address) -> set[Address]:
+    """Return the address and every IPv4 address that it may embed.
+
+    An IPv6 address may be mapped, compatible, 6to4, NAT64 or Teredo.
+    """
+    if isinstance(address, ipaddress.IPv4Address):
+        return {address}
+    embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    number = int(address)
+    # RFC 6052 §2.2: with a 48-bit prefix, the IPv4 address surrounds a zero byte.
+    around_zero = (number >> 64 & 0xFFFF) << 16 | (number >> 40 & 0xFFFF)
+    last_bits = (number & 0xFFFFFFFF, around_zero)
+    return {address, *filter(None, embedded), *map(ipaddress.IPv4Address, last_bits)}

@@ -7,51 +7,54 @@ import threading
 
 from delivery.guard.exchange import Exchange, ExchangeError
 from delivery.guard.url import Address, ParsedUrl
-from delivery.outcome import WORDS, Reason
+from delivery.outcome import Reason, Stage
 
-RESOLVE_SECONDS = 3.0
+MAX_RESOLVE_SECONDS = 3.0
+MAX_LOOKUPS = 8
 
-MOST_LOOKUPS = 8
-
-_lookups = threading.BoundedSemaphore(MOST_LOOKUPS)
+_lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
 
 
 def resolve(exchange: Exchange) -> list[Address]:
-    """All addresses of the host, in the system's order, each once. Raises GuardError.
+    """Return the distinct addresses of the host, in the order of the system's resolver.
 
-    `getaddrinfo` cannot be interrupted, so it runs in a thread of its own; at most eight may be stuck at a time.
+    `getaddrinfo` cannot be interrupted, so it runs in a thread; at most `MAX_LOOKUPS` threads
+    may hang at a time.
+
+    Raises: ExchangeError
     """
     if not _lookups.acquire(blocking=False):
-        exchange.record_stage("dns", WORDS["stuck_look_ups"], ok=False)
-        raise ExchangeError(Reason.DNS_TIMEOUT)
-    answers: queue.SimpleQueue = queue.SimpleQueue()
+        raise _failure(exchange, Reason.DNS_TIMEOUT, "too many DNS lookups are pending")
+    results: queue.SimpleQueue = queue.SimpleQueue()
     try:
         threading.Thread(
-            target=_look_up, args=(exchange.target, answers), daemon=True, name="look-up"
+            target=_look_up, args=(exchange.target, results), daemon=True, name="dns-lookup"
         ).start()
     except RuntimeError:
         _lookups.release()
         raise
     try:
-        answer = answers.get(timeout=min(RESOLVE_SECONDS, exchange.left()))
+        result = results.get(timeout=min(MAX_RESOLVE_SECONDS, exchange.seconds_left()))
     except queue.Empty:
-        exchange.record_stage("dns", WORDS["no_answer"], ok=False)
-        raise ExchangeError(Reason.DNS_TIMEOUT) from None
-    if isinstance(answer, Exception) or not answer:
-        silent = isinstance(answer, socket.gaierror) and answer.errno == socket.EAI_AGAIN
-        why = WORDS["silent_name_server" if silent else "unknown_name"]
-        exchange.record_stage("dns", why, ok=False)
-        raise ExchangeError(Reason.DNS_FAILURE, why)
-    return answer
+        raise _failure(exchange, Reason.DNS_TIMEOUT, "no response in time") from None
+    if isinstance(result, socket.gaierror) and result.errno == socket.EAI_AGAIN:
+        raise _failure(exchange, Reason.DNS_FAILURE, "the name server did not respond")
+    if isinstance(result, Exception) or not result:
+        raise _failure(exchange, Reason.DNS_FAILURE, "the name does not exist")
+    return result
 
 
-def _look_up(target: ParsedUrl, answers: queue.SimpleQueue) -> None:
+def _failure(exchange: Exchange, reason: Reason, detail: str) -> ExchangeError:
+    exchange.record_stage(Stage.DNS, detail, ok=False)
+    return ExchangeError(reason, detail)
+
+
+def _look_up(target: ParsedUrl, results: queue.SimpleQueue) -> None:
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-        answers.put(
-            list(dict.fromkeys(ipaddress.ip_address(str(one[4][0]).split("%")[0]) for one in found))
-        )
+        rows = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        texts = [str(row[4][0]).split("%")[0] for row in rows]
+        results.put(list(dict.fromkeys(map(ipaddress.ip_address, texts))))
     except (OSError, UnicodeError, ValueError) as error:
-        answers.put(error)
+        results.put(error)
     finally:
         _lookups.release()

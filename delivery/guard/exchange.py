@@ -1,77 +1,116 @@
-"""One HTTP exchange: its deadline, byte budget and stages."""
+"""One HTTP exchange: its deadline, its size limit and its stages."""
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from config_values import AllowedTarget
-from delivery.guard.addresses import NOWHERE, LabEndpoint
+from config import AllowedTarget
+from delivery.guard.addresses import NO_LAB, LabEndpoint
 from delivery.guard.url import ParsedUrl
-from delivery.outcome import Reason, StageResult
+from delivery.outcome import Reason, Stage, StageResult
 
-HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 
 
 class ExchangeError(Exception):
-    """An exchange that ended before there was an answer: `reason` is one of the outcome table's, `detail` words for it."""
+    """An exchange ended early.
 
-    def __init__(self, reason: str, detail: str = ""):
+    `detail` completes the sentence of the reason. The class is no OSError, so that neither ssl
+    nor http.client wraps it.
+    """
+
+    def __init__(self, reason: Reason, detail: str = ""):
         super().__init__(reason)
-        self.reason = Reason(reason)
+        self.reason = reason
         self.detail = detail
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What this installation allows: private networks, extra certificate authorities, and the lab's address."""
+    """The networks, certificate authorities and lab address that this installation allows."""
 
     allow: tuple[AllowedTarget, ...] = ()
     ca_file: Path | None = None
-    lab: LabEndpoint = NOWHERE
+    lab: LabEndpoint = NO_LAB
+
+    def permissions(self, target: ParsedUrl) -> tuple[AllowedTarget, ...]:
+        """Return what a target may reach beside public addresses."""
+        return (*self.allow, *self.lab.permissions(target))
 
 
 @dataclass
 class Exchange:
-    """One exchange on its way: its target, the seconds it has, its budget of bytes, and its stages so far.
+    """An exchange in progress.
 
-    `at` is the wall clock's time (epoch seconds), `began` the monotonic one from which its seconds count; `heard` says
-    whether any byte of an answer came.
+    `timeout` is in seconds and counts from `began` (monotonic); `started_at` is wall-clock time in
+    epoch seconds. `max_bytes` is how much may still be received. `received_any` is set with the
+    first byte of a response.
     """
 
     target: ParsedUrl
     policy: Policy
-    seconds: float
-    at: float = field(default_factory=time.time)
+    timeout: float
+    started_at: float = field(default_factory=time.time)
+    verify_tls: bool = True
+    ca_pem: str = ""
     stages: list[StageResult] = field(default_factory=list)
     connected: bool = False
-    budget: int = HEAD_BYTES
+    max_bytes: int = MAX_HEAD_BYTES
     listening: bool = False
     received_any: bool = False
     began: float = field(default_factory=time.monotonic)
-    lap_began: float = field(default_factory=time.monotonic)
+    stage_began: float = field(default_factory=time.monotonic)
+
+    @cached_property
+    def pool_key(self) -> tuple:
+        """A key that is equal for exchanges that may share a connection.
+
+        It holds the permissions of the target's path: a connection to the lab must not serve
+        another path of the same server.
+        """
+        return (
+            self.target.origin,
+            self.verify_tls,
+            self.ca_pem,
+            self.policy.ca_file,
+            self.policy.lab.permissions(self.target),
+        )
+
+    @property
+    def milliseconds(self) -> float:
+        """The time from the beginning to the end of the last stage."""
+        return (self.stage_began - self.began) * 1000
 
     def begin(self) -> None:
-        """Lets the seconds count from now on: what went before was no part of the exchange."""
-        self.began = self.lap_began = time.monotonic()
+        """Start the clock; preparing the request does not count."""
+        self.began = time.monotonic()
+        self.stage_began = self.began
 
-    def left(self) -> float:
-        """The seconds until the deadline. Raises GuardError when there are none."""
-        seconds = self.began + self.seconds - time.monotonic()
+    def seconds_left(self) -> float:
+        """Return the seconds until the deadline.
+
+        Raises: ExchangeError if the deadline has passed.
+        """
+        seconds = self.began + self.timeout - time.monotonic()
         if seconds <= 0:
             raise ExchangeError(Reason.TIMEOUT_TOTAL if self.connected else Reason.TIMEOUT_CONNECT)
         return seconds
 
-    def record_stage(self, name: str, detail: str = "", ok: bool = True) -> None:
-        """Ends the stage that has run since the last call."""
+    def record_stage(self, name: Stage, detail: str = "", ok: bool = True) -> None:
+        """End the current stage and record it under this name."""
         now = time.monotonic()
-        self.stages.append(StageResult(name, (now - self.lap_began) * 1000, detail, ok))
-        self.lap_began = now
+        self.stages.append(StageResult(name, (now - self.stage_began) * 1000, detail, ok))
+        self.stage_began = now
 
-    def received(self, count: int) -> None:
-        """Counts what came in. Raises GuardError beyond the budget."""
+    def count_received(self, count: int) -> None:
+        """Count received bytes.
+
+        Raises: ExchangeError if they exceed the limit.
+        """
         if self.listening and count and not self.received_any:
             self.received_any = True
-            self.record_stage("first byte")
-        self.budget -= count
-        if self.budget < 0:
+            self.record_stage(Stage.FIRST_BYTE)
+        self.max_bytes -= count
+        if self.max_bytes < 0:
             raise ExchangeError(Reason.TOO_LARGE)

@@ -1,4 +1,4 @@
-"""The lab's receiving address: made once, kept, and told to every process that judges where a channel may send."""
+"""The address of the lab: created once, and stored for every process that checks targets."""
 
 import ipaddress
 import secrets
@@ -8,36 +8,41 @@ from config_values import AllowedTarget
 from delivery.guard.addresses import LabEndpoint
 from models import Fact, db
 
-IN = "/lab/in/"
+PATH_PREFIX = "/lab/in/"
 
 
 def address(config: Config) -> LabEndpoint:
-    """Where the lab receives, as this installation is bound; its random part is made at the first call, 128 bits long.
+    """Return the address at which the lab of this installation receives.
 
-    Needs the database.
+    The first call creates its random part (128 bits). Needs the database.
     """
-    host, path = config.host.lower(), IN + _random()
-    everywhere = host.strip("0.:") == ""  # bound to every address of this machine, its loopback too
-    # gunicorn binds a name to IPv4 alone, and [::] to both.
-    loopbacks = {"127.0.0.1", "::1"} if host == "::" else {"127.0.0.1"}
-    hosts = {host, "localhost", *loopbacks} if everywhere else {host}
-    reached = loopbacks if host == "localhost" else hosts - {"localhost"}
-    permissions = tuple(_permission(one, config.port) for one in sorted(reached))
-    return LabEndpoint(
-        config.address.rstrip("/") + path, frozenset(hosts), config.port, path, permissions
-    )
+    host = config.host.lower()
+    path = PATH_PREFIX + _random_part()
+    # gunicorn binds a name to IPv4 only, and [::] to both families.
+    loopbacks = {"127.0.0.1"}
+    if host == "::":
+        loopbacks.add("::1")
+    hosts = {host}
+    if host.strip("0.:") == "":  # bound to every address of this machine, loopback included
+        hosts |= {"localhost", *loopbacks}
+    reachable = loopbacks if host == "localhost" else hosts - {"localhost"}
+    permissions = tuple(_permission(name, config.port) for name in sorted(reachable))
+    url = config.address.rstrip("/") + path
+    return LabEndpoint(url, frozenset(hosts), config.port, path, permissions)
 
 
-def _random() -> str:
+def _random_part() -> str:
     with db.atomic():
-        fact = Fact.get_or_none(Fact.name == "lab") or Fact.create(
-            name="lab", value=secrets.token_hex(16)
-        )
-    return fact.value
+        fact = Fact.get_or_none(Fact.name == "lab")
+        return (fact or Fact.create(name="lab", value=secrets.token_hex(16))).value
 
 
 def _permission(host: str, port: int) -> AllowedTarget:
-    """An address is allowed as such, so that a name which leads elsewhere too opens nothing; a name of the bind as a name."""
+    """Return a permission for an address, or for the name that the server is bound to.
+
+    An address is permitted as a network, so that a name which also resolves elsewhere opens
+    nothing else.
+    """
     try:
         return AllowedTarget(network=ipaddress.ip_network(host), port=port)
     except ValueError:

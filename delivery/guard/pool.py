@@ -2,48 +2,61 @@
 
 import threading
 import time
+from typing import NamedTuple
 
-from delivery.guard.adapter import Connection
+from delivery.guard.connection import Connection
 
-KEPT_SECONDS = 5.0
+MAX_IDLE_SECONDS = 5.0
+MAX_IDLE_CONNECTIONS = 64
 
-MOST_KEPT = 64
+
+class _Idle(NamedTuple):
+    key: tuple
+    since: float
+    connection: Connection
 
 
 class ConnectionPool:
-    """Connections that stay open for a few seconds after an exchange, for a next one to the same place. For many threads."""
+    """Connections that stay open for a few seconds, for the next exchange with the same key.
 
-    def __init__(self, seconds: float = KEPT_SECONDS, most: int = MOST_KEPT):
-        self._seconds, self._most = seconds, most
+    The pool is thread-safe.
+    """
+
+    def __init__(self, seconds: float = MAX_IDLE_SECONDS, size: int = MAX_IDLE_CONNECTIONS):
+        self._seconds = seconds
+        self._size = size
         self._lock = threading.Lock()
-        self._idle: list[tuple[tuple, float, Connection]] = []
+        self._idle: list[_Idle] = []
 
     def take(self, key: tuple) -> Connection | None:
-        """One that was given under this key, is young enough, and that the receiver has not closed; else None."""
+        """Return the newest connection with this key if it is still open, else None."""
         with self._lock:
-            self._close_old()
-            found = next((entry for entry in reversed(self._idle) if entry[0] == key), None)
-            if found:
-                self._idle.remove(found)
-        if found and not found[2].is_connected:
-            found[2].close()
-            return None
-        return found[2] if found else None
+            self._close_expired()
+            entry = next((entry for entry in reversed(self._idle) if entry.key == key), None)
+            if entry is None:
+                return None
+            self._idle.remove(entry)
+        if entry.connection.is_connected:
+            return entry.connection
+        entry.connection.close()
+        return None
 
     def give(self, key: tuple, connection: Connection) -> None:
-        """Keeps a connection whose last answer was read to its end; the oldest goes when there are too many."""
+        """Keep a connection whose last response was read to its end.
+
+        The oldest connection is closed when there are too many.
+        """
         with self._lock:
-            self._idle.append((key, time.monotonic(), connection))
-            self._close_old()
+            self._idle.append(_Idle(key, time.monotonic(), connection))
+            self._close_expired()
 
     def close(self) -> None:
-        """Closes all that are idle."""
+        """Close all idle connections."""
         with self._lock:
-            self._close_old(everything=True)
+            while self._idle:
+                self._idle.pop().connection.close()
 
-    def _close_old(self, everything: bool = False) -> None:
-        latest = time.monotonic() - self._seconds
-        while self._idle and (
-            everything or self._idle[0][1] < latest or len(self._idle) > self._most
-        ):
-            self._idle.pop(0)[2].close()
+    def _close_expired(self) -> None:
+        oldest = time.monotonic() - self._seconds
+        while self._idle and (self._idle[0].since < oldest or len(self._idle) > self._size):
+            self._idle.pop(0).connection.close()

@@ -1,7 +1,4 @@
-"""Dials a receiver: resolves its name, judges every address at the connect, and bounds the time and bytes of what follows.
-
-Failures are `GuardError`, which is no OSError, so that no library in between wraps it.
-"""
+"""Connect to a receiver: check every address, and limit the time and bytes that follow."""
 
 import errno
 import socket
@@ -9,61 +6,73 @@ import ssl
 import time
 from typing import Any
 
-from delivery.guard.addresses import why_literal_refused, why_refused
+from delivery.guard.addresses import literal_refusal_of, refusal_of
 from delivery.guard.dns import resolve
 from delivery.guard.exchange import Exchange, ExchangeError
 from delivery.guard.url import Address
-from delivery.outcome import WORDS, Reason
+from delivery.outcome import Reason, Stage
 
-CONNECT_SECONDS = 3.0
-MOST_ADDRESSES = 6
-SECOND_LOOK_SECONDS = 2.0
+MAX_CONNECT_SECONDS = 3.0
+MIN_CONNECT_SECONDS = 0.05
+MAX_ADDRESSES = 6
+MAX_CERTIFICATE_SECONDS = 2.0
+NO_RESPONSE = "it did not respond in time"
 
 
 def connect(exchange: Exchange) -> "DeadlineSocket":
-    """A connected socket to the first judged address that takes it, at most six, in the order of the resolver."""
-    addresses = _judged(exchange)
-    began, detail = time.monotonic(), ""
-    for tried, (family, address) in enumerate(addresses):
-        left = min(CONNECT_SECONDS - (time.monotonic() - began), exchange.left())
+    """Return a socket connected to the first permitted address that accepts.
+
+    At most `MAX_ADDRESSES` are tried, in the order of the resolver.
+
+    Raises: ExchangeError
+    """
+    addresses = _permitted_addresses(exchange)
+    port = exchange.target.port
+    deadline = time.monotonic() + MAX_CONNECT_SECONDS
+    detail = ""
+    for tried, address in enumerate(addresses):
+        seconds = min(deadline - time.monotonic(), exchange.seconds_left())
+        share = max(MIN_CONNECT_SECONDS, seconds / (len(addresses) - tried))
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         try:
-            sock = _connected(
-                family,
-                (str(address), exchange.target.port),
-                max(0.05, left / (len(addresses) - tried)),
-            )
+            sock = _open_socket(family, (str(address), port), share)
         except OSError as error:
-            detail = _why_not_connected(error)
+            detail = _describe_error(error)
             continue
         exchange.connected = True
-        exchange.record_stage("tcp", WORDS["connected"].format(address, exchange.target.port))
-        sock.settimeout(exchange.left())
+        exchange.record_stage(Stage.TCP, f"connected to {address}, port {port}")
+        sock.settimeout(exchange.seconds_left())
         return sock
-    exchange.record_stage("tcp", detail, ok=False)
-    raise ExchangeError(
-        Reason.TIMEOUT_CONNECT if detail == WORDS["no_answer"] else Reason.CONNECT_REFUSED, detail
-    )
+    exchange.record_stage(Stage.TCP, detail, ok=False)
+    if detail == NO_RESPONSE:
+        raise ExchangeError(Reason.TIMEOUT_CONNECT, detail)
+    raise ExchangeError(Reason.CONNECT_REFUSED, detail)
 
 
-def look_again(family: int, peer: tuple, host: str, exchange: Exchange) -> bytes | None:
-    """The certificate of a receiver that was not trusted (DER), seen on a second connection over which nothing is sent.
+def fetch_certificate(family: int, peer: tuple, host: str, exchange: Exchange) -> bytes | None:
+    """Return the certificate (DER) of a receiver that is not trusted, or None.
 
-    Python's `ssl` does not give it after a failed handshake. `peer` was judged and connected to before. None when it
-    cannot be had in the time that is left.
+    Python's `ssl` does not provide it after a failed handshake, so a second connection fetches
+    it from the same checked address and sends nothing.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     try:
-        with _connected(family, peer, min(SECOND_LOOK_SECONDS, exchange.left())) as sock:
-            sock.settimeout(min(SECOND_LOOK_SECONDS, exchange.left()))
+        seconds = min(MAX_CERTIFICATE_SECONDS, exchange.seconds_left())
+        with _open_socket(family, peer, seconds) as sock:
+            sock.settimeout(min(MAX_CERTIFICATE_SECONDS, exchange.seconds_left()))
             with context.wrap_socket(sock, server_hostname=host) as secure:
                 return secure.getpeercert(binary_form=True)
     except (OSError, ExchangeError):
         return None
 
 
-def _connected(family: int, peer: tuple, seconds: float) -> "DeadlineSocket":
-    """A socket connected within `seconds`, which stay its timeout. Raises OSError."""
+def _open_socket(family: int, peer: tuple, seconds: float) -> "DeadlineSocket":
+    """Return a connected socket with this timeout.
+
+    Raises: OSError; ExchangeError if this process has no more resources.
+    """
     try:
         sock = DeadlineSocket(family, socket.SOCK_STREAM)
     except OSError as error:
@@ -80,74 +89,78 @@ def _connected(family: int, peer: tuple, seconds: float) -> "DeadlineSocket":
     return sock
 
 
-def _judged(exchange: Exchange) -> list[tuple[int, Address]]:
-    """The addresses that may be connected to; the stages `policy` and `dns` are over afterwards. Raises GuardError."""
-    target, policy = exchange.target, exchange.policy
-    allow = (*policy.allow, *policy.lab.permissions(target))
-    refusal = why_literal_refused(target, allow)
-    exchange.record_stage("policy", refusal or WORDS["may_be_used"], ok=refusal is None)
+def _permitted_addresses(exchange: Exchange) -> list[Address]:
+    """Check the target, and return the addresses to connect to.
+
+    Raises: ExchangeError if there is none.
+    """
+    target = exchange.target
+    allowed = exchange.policy.permissions(target)
+    refusal = literal_refusal_of(target, allowed)
+    exchange.record_stage(Stage.POLICY, refusal or "the address is allowed", ok=not refusal)
     if refusal:
         raise ExchangeError(Reason.BLOCKED_ADDRESS, refusal)
-    found = [target.address] if target.address else resolve(exchange)
-    refusals = [
-        why_refused(address, target.host.rstrip("."), target.port, allow) for address in found
-    ]
-    allowed = [address for address, why in zip(found, refusals, strict=True) if why is None]
-    names = ", ".join(str(address) for address in found[:MOST_ADDRESSES])
-    exchange.record_stage(
-        "dns", names if target.address is None else WORDS["no_look_up"], ok=bool(allowed)
-    )
-    if not allowed:
-        raise ExchangeError(Reason.BLOCKED_ADDRESS, refusals[0] or "")
-    return [
-        (socket.AF_INET if a.version == 4 else socket.AF_INET6, a) for a in allowed[:MOST_ADDRESSES]
-    ]
+    if target.address:
+        exchange.record_stage(Stage.DNS, "no lookup needed")
+        return [target.address]
+    permitted = []
+    addresses = resolve(exchange)
+    for address in addresses:
+        problem = refusal_of(address, target.host.rstrip("."), target.port, allowed)
+        refusal = refusal or problem
+        if problem is None:
+            permitted.append(address)
+    names = ", ".join(map(str, addresses[:MAX_ADDRESSES]))
+    exchange.record_stage(Stage.DNS, names, ok=bool(permitted))
+    if not permitted:
+        raise ExchangeError(Reason.BLOCKED_ADDRESS, refusal or "")
+    return permitted[:MAX_ADDRESSES]
 
 
-def _why_not_connected(error: OSError) -> str:
+def _describe_error(error: OSError) -> str:
     if isinstance(error, TimeoutError):
-        return WORDS["no_answer"]
+        return NO_RESPONSE
     if isinstance(error, ConnectionRefusedError):
-        return WORDS["refused"]
-    return (error.strerror or WORDS["no_way"]).lower()
+        return "nothing listens there (connection refused)"
+    return (error.strerror or "no route").lower()
 
 
-_Base: Any = object
+_Socket: Any = object
 
 
-class _Deadlined(_Base):
-    """What both kinds of socket do: each wait ends at the deadline of the exchange, and what comes in is counted."""
+class _Deadlined(_Socket):
+    """A socket whose waits end at the deadline of its exchange, and whose bytes are counted."""
 
     exchange: Exchange | None = None
 
     def _within_deadline(self, call, *args):
         if self.exchange is None:
             return call(*args)
-        self.settimeout(self.exchange.left())
+        self.settimeout(self.exchange.seconds_left())
         try:
             return call(*args)
         except TimeoutError:
             raise ExchangeError(Reason.TIMEOUT_TOTAL) from None
 
     def recv_into(self, *args):
-        """As the socket's; the way that every byte of an answer comes in."""
+        """Receive as a socket does; every byte of a response arrives here."""
         count = self._within_deadline(super().recv_into, *args)
         if self.exchange is not None:
-            self.exchange.received(count)
+            self.exchange.count_received(count)
         return count
 
     def send(self, *args):
-        """As the socket's; TLS sends piece by piece through it."""
+        """Send as a socket does; TLS sends its pieces through this method."""
         return self._within_deadline(super().send, *args)
 
 
 class DeadlineSocket(_Deadlined, socket.socket):
-    """A plain socket within a deadline."""
+    """A plain socket with a deadline."""
 
     def sendall(self, *args):
-        """As the socket's, whole within the deadline."""
+        """Send everything before the deadline, as a socket does."""
         return self._within_deadline(super().sendall, *args)
 
 
 class DeadlineTlsSocket(_Deadlined, ssl.SSLSocket):
-    """A TLS socket within a deadline."""
+    """A TLS socket with a deadline."""

@@ -1,4 +1,4 @@
-"""TLS of the sender: whom to trust, what to tell of a connection, and which reason a failure has."""
+"""TLS of the sender: trust, the description of a connection, and the reason of a failure."""
 
 import ssl
 from dataclasses import dataclass
@@ -10,12 +10,14 @@ import certifi
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from delivery.outcome import WORDS
+from delivery.outcome import Reason
 
-MOST_NAMES = 5
+MAX_NAMES = 5
 
 # OpenSSL's codes of X509_verify_cert (x509_vfy.h).
-_NOT_YET_VALID, _EXPIRED, _SELF_SIGNED = 9, 10, 18
+_NOT_YET_VALID = 9
+_EXPIRED = 10
+_SELF_SIGNED = 18
 _OTHER_NAME = (62, 64)
 _UNKNOWN_ISSUER = (2, 19, 20, 21)
 _NOT_TLS = (
@@ -35,7 +37,7 @@ _NO_COMMON_VERSION = (
 
 @dataclass(frozen=True)
 class Certificate:
-    """What a page tells of a receiver's certificate. The texts are the receiver's."""
+    """The parts of a receiver's certificate that pages show. The texts come from the receiver."""
 
     issuer: str
     names: tuple[str, ...]
@@ -44,30 +46,40 @@ class Certificate:
 
     @classmethod
     def read(cls, der: bytes | None) -> "Certificate | None":
-        """The certificate in DER, or None when there is none that can be read."""
+        """Return the certificate in DER form, or None if it cannot be read."""
         try:
-            given = x509.load_der_x509_certificate(der or b"")
+            parsed = x509.load_der_x509_certificate(der or b"")
             return cls(
-                _issuer(given), _names(given), given.not_valid_before_utc, given.not_valid_after_utc
+                _issuer(parsed),
+                _names(parsed),
+                parsed.not_valid_before_utc,
+                parsed.not_valid_after_utc,
             )
         except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
             return None
+
+
+_UNKNOWN = Certificate("", (), datetime.min, datetime.max)
 
 
 @lru_cache(maxsize=64)
 def context_for(
     verify: bool, ca_pem: str, ca_file: Path | None, socket_class: type
 ) -> ssl.SSLContext:
-    """A client context: this system's authorities, Mozilla's, those of TOCSIN_CA_FILE and of the channel.
+    """Return a client context.
 
-    Kept, because loading the authorities takes longer than a whole exchange. Raises ssl.SSLError on a broken PEM.
+    It trusts the authorities of this system, of Mozilla, of TOCSIN_CA_FILE and of the channel.
+    Contexts are cached, because loading the authorities takes longer than an exchange.
+
+    Raises: ssl.SSLError if a PEM text is invalid.
     """
     context = ssl.create_default_context()
     context.sslsocket_class = socket_class
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if not verify:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
         return context
     context.load_verify_locations(certifi.where())
     if ca_file:
@@ -78,85 +90,87 @@ def context_for(
 
 
 def refuse_broken_pem(text: str) -> None:
-    """Raises ValueError with a sentence when `text` is not one or several certificates in PEM form."""
+    """Check that `text` consists of certificates in PEM form.
+
+    Raises: ValueError with a sentence for the user.
+    """
     try:
         ssl.create_default_context(cadata=text)
     except (ssl.SSLError, ValueError):
         raise ValueError(
-            "This is no certificate in PEM form (-----BEGIN CERTIFICATE----- …)."
+            "This is not a certificate in PEM form (-----BEGIN CERTIFICATE----- …)."
         ) from None
 
 
 def describe(sock: ssl.SSLSocket, now: float) -> str:
-    """What a page tells of a connection at `now` (epoch seconds): `TLSv1.3, issued by R11, 61 days left`."""
-    version, certificate = (
-        sock.version() or "TLS",
-        Certificate.read(sock.getpeercert(binary_form=True)),
-    )
+    """Return a connection in words: `TLSv1.3, issued by R11, 61 days left`.
+
+    `now` is in epoch seconds.
+    """
+    parts = [sock.version() or "TLS"]
+    certificate = Certificate.read(sock.getpeercert(binary_form=True))
     if certificate is None:
-        return version
-    issuer = [WORDS["issued_by"].format(certificate.issuer)] if certificate.issuer else []
+        return parts[0]
+    if certificate.issuer:
+        parts.append(f"issued by {certificate.issuer}")
     days = (certificate.not_after - datetime.fromtimestamp(now, UTC)).days
-    return ", ".join(
-        [version, *issuer, WORDS["day_left" if days == 1 else "days_left"].format(days)]
-    )
+    parts.append(f"{days} day left" if days == 1 else f"{days} days left")
+    return ", ".join(parts)
 
 
-def reason_of(error: ssl.SSLError, certificate: Certificate | None = None) -> tuple[str, str]:
-    """The reason of a failed handshake, and a detail for its sentence, from the certificate where that could be seen."""
+def reason_of(error: OSError, certificate: Certificate | None = None) -> tuple[Reason, str]:
+    """Return the reason of a failed handshake, and a detail for its sentence.
+
+    The detail comes from the certificate, if that is known.
+    """
+    if isinstance(error, TimeoutError):
+        return Reason.TIMEOUT_TOTAL, ""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _distrusted(error, certificate)
-    code = (error.reason or "").upper()
+        return _reason_of_distrust(error, certificate)
+    code = (getattr(error, "reason", None) or "").upper()
     if any(part in code for part in _NOT_TLS):
-        return "tls_not_tls", ""
+        return Reason.TLS_NOT_TLS, ""
     if any(part in code for part in _NO_COMMON_VERSION):
-        return "tls_protocol", ""
-    return "tls_handshake", code.replace("_", " ").lower() or WORDS["handshake_closed"]
+        return Reason.TLS_PROTOCOL, ""
+    return Reason.TLS_HANDSHAKE, code.replace("_", " ").lower() or "the connection was closed"
 
 
-def _distrusted(
+def _reason_of_distrust(
     error: ssl.SSLCertVerificationError, certificate: Certificate | None
-) -> tuple[str, str]:
+) -> tuple[Reason, str]:
     code = error.verify_code
+    known = certificate or _UNKNOWN
     if code == _EXPIRED:
-        return "tls_expired", WORDS["on"].format(
-            _day(certificate.not_after)
-        ) if certificate else WORDS["some_time_ago"]
+        return Reason.TLS_EXPIRED, f"on {_day(known.not_after)}" if certificate else "some time ago"
     if code == _NOT_YET_VALID:
-        return "tls_not_yet_valid", _day(certificate.not_before) if certificate else WORDS[
-            "some_later_day"
-        ]
+        return Reason.TLS_NOT_YET_VALID, _day(known.not_before) if certificate else "a later day"
     if code == _SELF_SIGNED:
-        return "tls_self_signed", ""
+        return Reason.TLS_SELF_SIGNED, ""
     if code in _OTHER_NAME:
-        return "tls_hostname", (certificate and ", ".join(certificate.names[:MOST_NAMES])) or WORDS[
-            "other_names"
-        ]
+        return Reason.TLS_HOSTNAME, ", ".join(known.names[:MAX_NAMES]) or "another name"
     if code in _UNKNOWN_ISSUER:
-        return "tls_untrusted", WORDS["unknown_issuer"].format(
-            (certificate and certificate.issuer) or WORDS["somebody"]
-        )
-    return "tls_untrusted", (error.verify_message or "").rstrip(".").lower()
+        issuer = known.issuer or "which the certificate does not name"
+        return Reason.TLS_UNTRUSTED, f"this machine does not know its issuer, {issuer}"
+    return Reason.TLS_UNTRUSTED, error.verify_message.rstrip(".").lower()
 
 
 def _day(moment: datetime) -> str:
-    return f"{moment.day} {WORDS['months'].split()[moment.month - 1]} {moment.year}"
+    return f"{moment.day} {moment:%B %Y}"
 
 
-def _issuer(given: x509.Certificate) -> str:
-    oids = (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME)
-    return next(
-        (str(one.value) for oid in oids for one in given.issuer.get_attributes_for_oid(oid)), ""
-    )
+def _issuer(certificate: x509.Certificate) -> str:
+    for oid in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME):
+        for attribute in certificate.issuer.get_attributes_for_oid(oid):
+            return str(attribute.value)
+    return ""
 
 
-def _names(given: x509.Certificate) -> tuple[str, ...]:
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
-        names = given.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return tuple(
-            str(one.value) for one in given.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        )
+        attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return tuple(str(attribute.value) for attribute in attributes)
     return (
         *names.get_values_for_type(x509.DNSName),
         *map(str, names.get_values_for_type(x509.IPAddress)),

@@ -4,13 +4,13 @@ from wtforms import FormField, HiddenField, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
 from delivery.alerts.matchers import parse as parse_matchers
-from delivery.guard.addresses import why_literal_refused
+from delivery.guard.addresses import literal_refusal_of
 from delivery.guard.tls import refuse_broken_pem
 from delivery.guard.url import parse_url
 from delivery.json_text import check
 from delivery.kinds import kinds
 from delivery.retry import parse_steps
-from delivery.sender import refuse_ambiguous
+from delivery.sender import unambiguous_url
 from delivery.settings import (
     DEFAULT_TIMEOUT,
     MAX_TIMEOUT,
@@ -138,8 +138,8 @@ class ChannelForm(KindFields):
     def validate_url(self, url):
         with said_as_message():
             target = parse_url(self.address)
-            refuse_ambiguous(target)
-        refusal = why_literal_refused(
+            unambiguous_url(target)
+        refusal = literal_refusal_of(
             target, (*self.context.allow, *self.context.lab.permissions(target))
         )
         if refusal:

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 from wtforms import Form
 
 from config_values import AllowedTarget
-from delivery.guard.addresses import NOWHERE, LabEndpoint
+from delivery.guard.addresses import NO_LAB, LabEndpoint
 from delivery.secrets.encryption import DecryptionError, Keyring
 from delivery.settings import Settings
 
@@ -29,7 +29,7 @@ class Context:
     keyring: Keyring
     posted: MultiDict = field(default_factory=MultiDict)
     fingerprint_key: str = field(default="", repr=False)
-    lab: LabEndpoint = NOWHERE
+    lab: LabEndpoint = NO_LAB
 
 
 class SecretFields(Form):
