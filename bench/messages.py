@@ -182,7 +182,7 @@ def random_alert(rng: random.Random) -> Alert:
     if choice < 0.02:
         return rng.choice(list(samples(NOW, "https://tocsin.example/alerts/1").values()))
     if choice < 0.03:
-        return Alert.read(rng.choice(VALUES))
+        return Alert.from_json(rng.choice(VALUES))
     parts = {
         "name": random_text(rng),
         "url": rng.choice(PIECES),
@@ -197,7 +197,7 @@ def random_alert(rng: random.Random) -> Alert:
     for part in ALERT_PARTS:
         if rng.random() < 0.1:
             parts[part] = rng.choice(VALUES)
-    return Alert.read(parts)
+    return Alert.from_json(parts)
 
 
 def random_pairs(rng: random.Random) -> dict:

@@ -16,7 +16,7 @@ import peewee
 
 from clock import MINUTE, SECOND
 from delivery.alerts.alert import Alert, AlertStatus
-from delivery.alerts.matchers import Matcher, MatcherError, parse
+from delivery.alerts.matchers import Matcher, MatcherError, parse_matchers
 from delivery.alerts.routing import (
     DELIVERY_LIFETIME,
     PROBE_INTERVAL,
@@ -138,7 +138,7 @@ def _silences(now: int) -> list[tuple[tuple[Matcher, ...], str]]:
 def _matchers(text: str) -> tuple[Matcher, ...]:
     """A damaged row's matchers match everything: better an alert too many than one that nobody hears of."""
     try:
-        return parse(text)
+        return parse_matchers(text)
     except MatcherError:
         return ()
 

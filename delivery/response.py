@@ -1,6 +1,5 @@
 """The response of a receiver, and helpers with which a kind judges it."""
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -8,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from delivery.alerts.alert import to_text
+from delivery.json_text import parse_or_none
 from delivery.outcome import Actor, Reason, Verdict
 from delivery.retry import verdict_of_status
 
@@ -77,10 +77,7 @@ class Response:
     @cached_property
     def json(self) -> dict[str, Any]:
         """The JSON object in the body, empty when there is none."""
-        try:
-            return _object(json.loads(self.text.lstrip("\ufeff")))
-        except (ValueError, RecursionError):
-            return {}
+        return _object(parse_or_none(self.text.lstrip("\ufeff")))
 
     def json_object(self, name: str) -> dict[str, Any]:
         """Return the member of the JSON object that is an object itself, empty without one."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
+from delivery.json_text import parse_or_none
 from delivery.secrets.encryption import DecryptionError, Keyring, channel_purpose
 from models import Channel
 
@@ -123,10 +124,7 @@ def read_settings(channel: Channel, keyring: Keyring) -> StoredSettings:
     Values that cannot be read are at their defaults, so that a damaged row can be edited.
     """
     problem = ""
-    try:
-        public = json.loads(channel.settings)
-    except (ValueError, RecursionError):
-        public = None
+    public = parse_or_none(channel.settings)
     if not isinstance(public, dict):
         public = {}
         problem = "Its stored settings are damaged."

@@ -105,7 +105,7 @@ def parse(text: str, strict: bool = True) -> Template:
         TemplateError: If the text is not a valid template.
     """
     try:
-        json_text.check(text)
+        json_text.check_json(text)
     except json_text.JsonError as error:
         raise TemplateError(str(error)) from None
     return Template(tuple(_Parser(text, strict).parts()))
@@ -196,7 +196,7 @@ class _Parser:
         return Part(default if whole else _unquote(default), name, whole)
 
     def _error(self, position: int, message: str) -> TemplateError:
-        return TemplateError(f"{json_text.place(self.text, position)}: {message}")
+        return TemplateError(f"{json_text.line_and_column(self.text, position)}: {message}")
 
 
 def _is_known(name: str) -> bool:

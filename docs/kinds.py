@@ -89,7 +89,7 @@ def _example(kind: Kind, status: AlertStatus, at: int) -> str:
         options=tuple(Header(name, name.upper()) for name in names),
         body=starters[0].changes["body"] if starters else "",
     )
-    alert = Alert.read({**ALERT, "status": status})
+    alert = Alert.from_json({**ALERT, "status": status})
     message = build(settings, Event(alert, AT * 1_000_000, at))
     lines = [f"{message.method} {message.target.url}"]
     lines += [f"{name}: {value}" for name, value in message.headers]

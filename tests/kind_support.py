@@ -81,7 +81,7 @@ def message_of(kind, parts=LATENCY, url="", at=AT, closed=False, **options):
         body="{}",
         options=tuple(Header(name, text, True) for name, text in values.items()),
     )
-    return build(settings, Event(Alert.read(parts), 1, at))
+    return build(settings, Event(Alert.from_json(parts), 1, at))
 
 
 def body_of(kind, parts=LATENCY, **options):
@@ -92,7 +92,7 @@ def body_of(kind, parts=LATENCY, **options):
 
 def text_of(**parts):
     """Return the texts of the alert with these parts."""
-    return AlertText(Event(Alert.read(parts), 1, AT))
+    return AlertText(Event(Alert.from_json(parts), 1, AT))
 
 
 def texts_of(value, name=""):

@@ -75,8 +75,8 @@ def checked(client, field, text):
 JUDGED = [
     ("matchers", "", ""),
     ("matchers", FIELDS["matchers"], ""),
-    ("matchers", "severity: x", "Line 1, column 9: write = != =~ or !~ here"),
-    ("matchers", "a=b\r\nteam=~(", "Line 2, column 7: this is no regular expression"),
+    ("matchers", "severity: x", "Line 1, column 9: write = != =~ or !~ and then"),
+    ("matchers", "a=b\r\nteam=~(", "Line 2, column 7: this is not a valid RE2"),
     ("retries", "", ""),
     ("retries", "none", ""),
     ("retries", "soon", "“soon” is not a step"),
@@ -176,20 +176,20 @@ def test_what_two_people_say_otherwise_is_compared(client):
 
 def test_a_script_reads_and_writes_them(app):
     script = Script(app, "channels:read", "channels:write")
-    made = script.make(**{**FIELDS, "repeat": 240})
+    made = script.create(**{**FIELDS, "repeat": 240})
     assert {name: made[name] for name in FIELDS} == {**FIELDS, "repeat": 240}
-    again = script.ask("PUT", f"/{made['id']}", made).json
+    again = script.request("PUT", f"/{made['id']}", made).json
     assert {name: again[name] for name in FIELDS} == {**FIELDS, "repeat": 240}
-    bare = script.ask("PUT", f"/{made['id']}", {"name": "Made"}).json
+    bare = script.request("PUT", f"/{made['id']}", {"name": "Made"}).json
     assert {name: bare[name] for name in FIELDS} == {"matchers": "", "retries": "", "repeat": None}
-    assert script.ask("PUT", f"/{made['id']}", bare).status_code == 200
+    assert script.request("PUT", f"/{made['id']}", bare).status_code == 200
     errors = script.errors(
         {"name": "x", "url": "https://h.example/", "matchers": "a", "retries": "soon", "repeat": 0}
     )
     assert set(errors) == set(FIELDS)
     assert script.errors({"name": "x", "repeat": "5", "matchers": 5}) == {
         "repeat": ["This must be a number."],
-        "matchers": ["This must be a text."],
+        "matchers": ["This must be a string."],
     }
 
 
@@ -205,7 +205,7 @@ def store_alerts(count, **labels):
             "instance": f"db-{number}:9100",
             **labels,
         }
-        alert = Seen.read(
+        alert = Seen.from_json(
             {"name": "Disk full", "labels": some, "annotations": {"summary": "Nearly full. " * 10}}
         )
         rows.append(

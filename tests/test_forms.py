@@ -92,7 +92,7 @@ REFUSED = [
     ("url", {"url": "http://0xa000005/"}, "TOCSIN_ALLOW_NETWORKS"),
     ("url", {"url": "http://169.254.169.254/"}, "never sends there"),
     ("payload", {"payload": '{"a": 1,}'}, "Line 1, column 9: remove the comma"),
-    ("payload", {"payload": "{\n  'a': 1}"}, "Line 2, column 3: strings stand in double quotes"),
+    ("payload", {"payload": "{\n  'a': 1}"}, "Line 2, column 3: use double quotes for a string"),
     ("payload", {"payload": "{"}, "Line 1, column 2"),
     ("payload", {"payload": "[" * 100_000}, "100,000 bytes"),
     ("payload", {"payload": "NaN"}, "NaN is not JSON"),

@@ -1,4 +1,4 @@
-"""Alerts come in: every sender's own post, who may post, what is answered when, and that an answer comes after the commit."""
+"""Tests of ingest: the formats of all senders, authentication, errors, commits and idempotency."""
 
 import base64
 import itertools
@@ -20,7 +20,7 @@ from peewee import (
 from clock import now_ms
 from delivery import batch_writer, outbox
 from delivery.alerts.alert import rfc3339
-from delivery.alerts.parsers import native
+from delivery.alerts.parsers import parse_native
 from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.batch_writer import BatchWriter
 from models import Alert, Channel, Delivery, Receipt, Token, db
@@ -110,15 +110,16 @@ POSTS = {
 
 
 class Sender:
-    """A sender of alerts with a token."""
+    """A monitoring system with a token."""
 
     def __init__(self, app, *scopes):
         with app.app_context():
             _row, self.token = create_token("-".join(scopes), list(scopes), None, "", now_ms())
-        self.client, self.headers = app.test_client(), {"Authorization": f"Bearer {self.token}"}
+        self.client = app.test_client()
+        self.headers = {"Authorization": f"Bearer {self.token}"}
 
     def post(self, path, sent, headers=None, method="POST"):
-        """Posts JSON, or bytes as they are."""
+        """Post a value as JSON, or bytes unchanged."""
         body = sent if isinstance(sent, bytes) else json.dumps(sent)
         kind = {"Content-Type": "application/json"}
         return self.client.open(
@@ -138,7 +139,7 @@ def channel(app):
 
 @pytest.fixture
 def in_march(monkeypatch):
-    """It is the moment of the examples."""
+    """Set the clock to the time of the examples."""
     now = itertools.count(NOW)
     monkeypatch.setattr(alerts, "now_ms", lambda: next(now))
 
@@ -147,10 +148,10 @@ def stored():
     return [(alert.name, alert.status) for alert in Alert.select().order_by(Alert.id)]
 
 
-# --- every sender's own post ------------------------------------------------------------------------------------------
+# --- formats ---
 
 
-def test_our_own_shape_is_answered_with_what_was_stored(sender, channel):
+def test_the_native_format_returns_the_stored_alerts_and_deliveries(sender, channel):
     answer = sender.post(
         "/api/v1/alerts", [{"name": "Disk full"}, {"name": "Load"}, {"name": "Disk full"}]
     )
@@ -171,7 +172,7 @@ def test_our_own_shape_is_answered_with_what_was_stored(sender, channel):
     assert sender.post("/api/v1/alerts", []).json == {"alerts": []}
 
 
-def test_uptrace_may_post_as_to_an_alertmanager(sender, in_march):
+def test_uptrace_can_post_as_to_an_alertmanager(sender, in_march):
     answer = sender.post("/api/v2/alerts", [FIRING])
     assert (answer.status_code, answer.data, rfc3339(Alert.get().closes_at)) == (
         200,
@@ -182,7 +183,7 @@ def test_uptrace_may_post_as_to_an_alertmanager(sender, in_march):
     assert (stored(), Alert.get().closes_at) == ([(LABELS["alertname"], "closed")], None)
 
 
-def test_alertmanagers_good_alerts_are_stored_beside_bad_ones(sender):
+def test_alertmanager_stores_valid_alerts_beside_invalid_ones(sender):
     answer = sender.post(
         "/api/v2/alerts", [{"labels": LABELS}, {"labels": {"": "x"}}, {"labels": {"a": ""}}]
     )
@@ -194,7 +195,7 @@ def test_alertmanagers_good_alerts_are_stored_beside_bad_ones(sender):
 @pytest.mark.parametrize(
     ("path", "method"), [("alertmanager", "POST"), ("grafana", "POST"), ("grafana", "PUT")]
 )
-def test_webhooks_open_and_close(sender, path, method):
+def test_a_webhook_opens_and_closes_an_alert(sender, path, method):
     sent = GRAFANA if path == "grafana" else WEBHOOK
     answer = sender.post(f"/ingest/{path}", sent, method=method)
     assert (answer.status_code, answer.json, stored()) == (200, {}, [("DiskAlmostFull", "open")])
@@ -206,16 +207,16 @@ def test_webhooks_open_and_close(sender, path, method):
     assert stored() == [("DiskAlmostFull", "closed")]
 
 
-def test_a_webhooks_good_alerts_are_stored_beside_bad_ones(sender):
+def test_a_webhook_stores_valid_alerts_beside_invalid_ones(sender):
     answer = sender.post("/ingest/grafana", {"alerts": [{"labels": DISK}, {"labels": {}}]})
     assert (answer.status_code, answer.content_type) == (422, "application/problem+json")
     assert answer.json["detail"].startswith(
-        "Some alerts cannot be taken; the others are stored. alerts[1]: it has no labels"
+        "Some alerts are invalid; the others are stored. alerts[1]: it has no labels"
     )
     assert stored() == [("DiskAlmostFull", "open")]
 
 
-def test_uptraces_webhook_opens_and_closes(sender):
+def test_the_webhook_of_uptrace_opens_and_closes_an_alert(sender):
     assert sender.post("/ingest/uptrace", UPTRACE).json == {}
     alert = {**UPTRACE["alert"], "status": "closed"}
     assert (
@@ -227,12 +228,12 @@ def test_uptraces_webhook_opens_and_closes(sender):
     assert stored() == [("p99 latency above 800 ms", "closed")]
 
 
-def test_curls_own_content_type_is_as_good_as_any(sender):
+def test_the_default_content_type_of_curl_is_accepted(sender):
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert sender.post("/api/v1/alerts", {"name": "Disk full"}, form).status_code == 202
 
 
-def test_who_takes_us_for_an_alertmanager_is_answered(sender):
+def test_clients_of_alertmanager_get_its_health_and_status(sender):
     for path, words in (("/-/healthy", "Tocsin is Healthy.\n"), ("/-/ready", "Tocsin is Ready.\n")):
         answer = sender.client.get(path)
         assert (answer.status_code, answer.text, answer.mimetype) == (200, words, "text/plain")
@@ -252,7 +253,7 @@ def test_who_takes_us_for_an_alertmanager_is_answered(sender):
     assert status["uptime"].endswith("Z")
 
 
-def test_it_is_not_ready_without_its_database(sender, monkeypatch):
+def test_readiness_needs_the_database(sender, monkeypatch):
     monkeypatch.setattr(
         "web.api.health.Channel.select", failing(OperationalError("disk I/O error"))
     )
@@ -262,11 +263,11 @@ def test_it_is_not_ready_without_its_database(sender, monkeypatch):
     ) == (503, 200)
 
 
-# --- who may post -----------------------------------------------------------------------------------------------------
+# --- authentication ---
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_a_token_may_stand_in_the_header_the_password_or_the_path(sender, path, caplog):
+def test_a_token_is_accepted_in_the_header_the_password_and_the_path(sender, path, caplog):
     caplog.set_level(logging.DEBUG)
     basic = base64.b64encode(f"anybody:{sender.token}".encode()).decode()
     ways = [
@@ -280,12 +281,12 @@ def test_a_token_may_stand_in_the_header_the_password_or_the_path(sender, path, 
     assert sender.token not in caplog.text
 
 
-def test_the_status_is_there_by_the_path_too(sender):
+def test_the_status_accepts_a_token_in_the_path(sender):
     assert sender.client.get(f"/t/{sender.token}/api/v2/status").status_code == 200
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_without_a_good_token_nothing_is_stored(app, sender, path):
+def test_without_a_valid_token_nothing_is_stored(app, sender, path):
     other = Sender(app, "metrics")
     for where, token, status in (
         (path, other.token, 403),
@@ -301,13 +302,13 @@ def test_without_a_good_token_nothing_is_stored(app, sender, path):
     assert stored() == []
 
 
-def test_a_token_that_is_revoked_is_refused_at_once(sender):
+def test_a_revoked_token_is_refused_at_once(sender):
     assert sender.post("/api/v1/alerts", {"name": "n"}).status_code == 202
     Token.delete().execute()
     assert sender.post("/api/v1/alerts", {"name": "m"}).status_code == 401
 
 
-def test_a_busy_database_does_not_keep_a_good_token_out(app, config, sender):
+def test_a_busy_database_does_not_refuse_a_valid_token(app, config, sender):
     with_lock(
         config, lambda: sender.client.get("/api/v2/status", headers=sender.headers), status=200
     )
@@ -318,7 +319,7 @@ def test_a_busy_database_does_not_keep_a_good_token_out(app, config, sender):
 
 
 def with_lock(config, request, status):
-    """What a request is answered while another process writes; it may not wait for it."""
+    """Send a request while another process writes, and check that it does not wait."""
     other = SqliteDatabase(str(config.database))
     other.execute_sql("BEGIN IMMEDIATE")
     began = time.monotonic()
@@ -330,7 +331,7 @@ def with_lock(config, request, status):
     return answer
 
 
-# --- what is no good --------------------------------------------------------------------------------------------------
+# --- invalid requests ---
 
 NO_JSON = [
     b"",
@@ -345,7 +346,7 @@ NO_JSON = [
 
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("body", NO_JSON)
-def test_no_json_is_said_to_be_none(sender, path, body):
+def test_a_body_that_is_not_json_is_refused(sender, path, body):
     answer = sender.post(path, body)
     v2 = path == "/api/v2/alerts"
     assert (answer.status_code, answer.mimetype) == (
@@ -362,7 +363,7 @@ def test_no_json_is_said_to_be_none(sender, path, body):
     "sent",
     [3, None, "text", True, [3], [[]], {"alerts": 3}, {"alert": []}, [None], {"alerts": [None]}],
 )
-def test_json_of_another_shape_is_refused_in_words(sender, path, sent):
+def test_json_of_another_type_is_refused_with_a_message(sender, path, sent):
     answer = sender.post(path, sent)
     words = answer.json if path == "/api/v2/alerts" else answer.json["detail"]
     assert answer.status_code == (400 if path == "/api/v2/alerts" else 422)
@@ -370,9 +371,9 @@ def test_json_of_another_shape_is_refused_in_words(sender, path, sent):
     assert stored() == []
 
 
-def test_a_member_that_stands_twice_is_refused_by_ours_and_the_last_counts_elsewhere(sender):
+def test_a_duplicate_member_is_refused_by_the_native_format_only(sender):
     answer = sender.post("/api/v1/alerts", b'{"name": "a", "name": "b"}')
-    assert (answer.status_code, "'name' stands twice" in answer.json["detail"]) == (400, True)
+    assert (answer.status_code, "'name' appears twice" in answer.json["detail"]) == (400, True)
     assert (
         sender.post(
             "/api/v2/alerts", b'[{"labels": {"a": "b"}, "labels": {"alertname": "c"}}]'
@@ -382,7 +383,7 @@ def test_a_member_that_stands_twice_is_refused_by_ours_and_the_last_counts_elsew
     assert stored() == [("c", "open")]
 
 
-def test_half_a_character_is_refused_by_ours_and_replaced_elsewhere(sender):
+def test_invalid_unicode_is_refused_by_the_native_format_and_replaced_by_others(sender):
     assert sender.post("/api/v1/alerts", b'{"name": "\\ud800"}').status_code == 400
     assert sender.post("/api/v1/alerts", b'{"name": "\xff"}').status_code == 400
     assert (
@@ -393,7 +394,7 @@ def test_half_a_character_is_refused_by_ours_and_replaced_elsewhere(sender):
     assert stored() == [("a?é", "open"), ("b\ufffd", "open")]
 
 
-def test_ours_is_all_or_nothing(sender):
+def test_the_native_format_is_all_or_nothing(sender):
     answer = sender.post(
         "/api/v1/alerts", [{"name": "good"}, {"name": "bad", "starts_at": "10000-01-01T00:00:00Z"}]
     )
@@ -402,7 +403,7 @@ def test_ours_is_all_or_nothing(sender):
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_too_large_a_body_is_refused_without_a_look(sender, path):
+def test_a_body_over_16_mb_is_refused(sender, path):
     assert sender.post(path, b" " * (10 << 20) + json.dumps(POSTS[path]).encode()).status_code in (
         200,
         202,
@@ -421,14 +422,14 @@ def test_a_hundred_thousand_alerts_are_refused_quickly(sender, path):
     assert time.monotonic() - began < 5
 
 
-def test_a_wrong_method_is_told(sender):
+def test_an_unsupported_method_is_refused(sender):
     assert sender.client.get("/api/v1/alerts", headers=sender.headers).status_code == 405
 
 
-# --- once, however often it is sent -----------------------------------------------------------------------------------
+# --- idempotency ---
 
 
-def test_the_same_key_gets_the_same_answer_and_nothing_more_is_stored(sender, channel):
+def test_a_repeated_idempotency_key_gets_the_first_response(sender, channel):
     key = {"Idempotency-Key": "k" * 255}
     first = sender.post("/api/v1/alerts", [{"name": "a"}], key)
     again = sender.post("/api/v1/alerts", [{"name": "a"}], key)
@@ -442,12 +443,12 @@ def test_the_same_key_gets_the_same_answer_and_nothing_more_is_stored(sender, ch
     )
 
 
-def test_another_token_or_key_is_another_request(app, sender):
+def test_an_idempotency_key_belongs_to_its_token(app, sender):
     second = Sender(app, "ingest", "metrics")
-    for who, key in ((sender, "1"), (second, "1"), (sender, "2")):
+    for client, key in ((sender, "1"), (second, "1"), (sender, "2")):
         assert (
-            who.post(
-                "/api/v1/alerts", {"name": key + who.token}, {"Idempotency-Key": key}
+            client.post(
+                "/api/v1/alerts", {"name": key + client.token}, {"Idempotency-Key": key}
             ).status_code
             == 202
         )
@@ -455,7 +456,7 @@ def test_another_token_or_key_is_another_request(app, sender):
     assert not [row for row in Receipt.select() if row.key in ("1", "2")]
 
 
-def test_a_key_is_forgotten_after_a_day(sender):
+def test_an_idempotency_key_expires_after_a_day(sender):
     key = {"Idempotency-Key": "k"}
     sender.post("/api/v1/alerts", {"name": "a"}, key)
     Receipt.update(at=Receipt.at - DELIVERY_LIFETIME - 1).execute()
@@ -464,19 +465,20 @@ def test_a_key_is_forgotten_after_a_day(sender):
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
-def test_a_key_of_another_length_is_refused(sender, key):
+def test_an_idempotency_key_of_invalid_length_is_refused(sender, key):
     assert sender.post("/api/v1/alerts", {"name": "a"}, {"Idempotency-Key": key}).status_code == 400
     assert stored() == []
 
 
-def test_a_request_that_failed_leaves_no_receipt(sender):
+def test_a_failed_request_does_not_use_its_idempotency_key(sender):
     key = {"Idempotency-Key": "k"}
     assert sender.post("/api/v1/alerts", {"name": 3}, key).status_code == 422
     assert sender.post("/api/v1/alerts", {"name": "a"}, key).status_code == 202
 
 
-def test_the_same_twice_at_once_is_stored_once(app, sender, channel):
-    answers, begin = [], threading.Barrier(4)
+def test_concurrent_requests_with_one_idempotency_key_are_stored_once(app, sender, channel):
+    answers = []
+    begin = threading.Barrier(4)
 
     def send():
         client = app.test_client()
@@ -487,13 +489,13 @@ def test_the_same_twice_at_once_is_stored_once(app, sender, channel):
         )
         db.close()
 
-    together(send, 4)
+    run_threads(send, 4)
     assert [answer.status_code for answer in answers] == [202] * 4
     assert len({answer.data for answer in answers}) == 1
     assert (Delivery.select().count(), Receipt.select().count()) == (2, 1)
 
 
-def together(work, count):
+def run_threads(work, count):
     threads = [threading.Thread(target=work) for _ in range(count)]
     for thread in threads:
         thread.start()
@@ -502,11 +504,11 @@ def together(work, count):
     assert not any(thread.is_alive() for thread in threads)
 
 
-# --- committed, or said not to be -------------------------------------------------------------------------------------
+# --- commits ---
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_it_is_committed_before_it_is_answered(app, config, sender, path, monkeypatch):
+def test_the_response_follows_the_commit(app, config, sender, path, monkeypatch):
     other = SqliteDatabase(str(config.database))
     seen = []
     true = alerts.bp.after_request_funcs[None][0]
@@ -540,13 +542,13 @@ FAILURES = [
     (OperationalError("database or disk is full"), "The disk that holds tocsin.db is full"),
     (sqlite3.OperationalError("database or disk is full"), "The disk that holds tocsin.db is full"),
     (DatabaseError("database disk image is malformed"), "The database tocsin.db is damaged"),
-    (outbox.OutboxFull(), "Too many deliveries wait already."),
+    (outbox.OutboxFull(), "Too many deliveries are waiting."),
 ]
 
 
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize(("error", "words"), FAILURES)
-def test_what_cannot_be_committed_is_to_be_sent_again(
+def test_a_failed_commit_asks_the_sender_to_try_again(
     sender, config, monkeypatch, path, error, words
 ):
     monkeypatch.setattr(outbox, "store", failing(error))
@@ -562,7 +564,7 @@ def test_what_cannot_be_committed_is_to_be_sent_again(
     assert sender.post(path, POSTS[path]).status_code in (200, 202)
 
 
-def test_a_locked_database_is_told_and_nothing_is_lost(sender, config):
+def test_a_locked_database_is_reported_and_nothing_is_lost(sender, config):
     sender.post("/api/v1/alerts", {"name": "first"})
     db.execute_sql("PRAGMA busy_timeout = 0")
     answer = with_lock(
@@ -572,11 +574,9 @@ def test_a_locked_database_is_told_and_nothing_is_lost(sender, config):
     assert sender.post("/api/v1/alerts", {"name": "second"}).status_code == 202
 
 
-def test_a_full_queue_is_told_and_takes_alerts_again_when_there_is_room(
-    sender, channel, monkeypatch
-):
+def test_a_full_outbox_refuses_alerts_until_there_is_room(sender, channel, monkeypatch):
     monkeypatch.setattr(outbox, "MOST_WAITING", 2)
-    monkeypatch.setattr(outbox, "SECOND", 0)  # counts anew each time
+    monkeypatch.setattr(outbox, "SECOND", 0)  # counts every time
     statuses = [
         sender.post("/api/v1/alerts", {"name": str(number)}).status_code for number in range(4)
     ]
@@ -585,7 +585,7 @@ def test_a_full_queue_is_told_and_takes_alerts_again_when_there_is_room(
     assert sender.post("/api/v1/alerts", {"name": "3"}).status_code == 202
 
 
-def test_a_bug_is_no_success(sender, monkeypatch):
+def test_an_internal_error_is_not_a_success(sender, monkeypatch):
     monkeypatch.setattr(outbox, "store", failing(ValueError("s3cret")))
     answer = sender.post("/api/v2/alerts", POSTS["/api/v2/alerts"])
     assert (answer.status_code, answer.mimetype, "s3cret" in answer.text) == (
@@ -595,11 +595,14 @@ def test_a_bug_is_no_success(sender, monkeypatch):
     )
 
 
-# --- many in one commit -----------------------------------------------------------------------------------------------
+# --- batches ---
 
 
-def hand_in(group, alerts, also=None):
-    """Each from a thread of its own, all before the first is written; what each got, or the exception that it was raised."""
+def store_together(group, alerts, also=None):
+    """Store each list of alerts from its own thread, all in one batch.
+
+    Return the result or the exception of each.
+    """
     results = [None] * len(alerts)
     numbers = itertools.count()
 
@@ -607,7 +610,7 @@ def hand_in(group, alerts, also=None):
         number = next(numbers)
         try:
             results[number] = group.store(
-                native(alerts[number], NOW)[0], NOW, also and also[number]
+                parse_native(alerts[number], NOW)[0], NOW, also and also[number]
             )
         except (Exception, SystemExit) as error:  # noqa: BLE001
             results[number] = error
@@ -634,16 +637,17 @@ def group(app):
 
 @pytest.fixture
 def sizes(monkeypatch):
-    """How many posts each transaction tried to write."""
-    sizes, true = [], batch_writer._commit
+    """Collect the number of requests in each transaction."""
+    sizes = []
+    true = batch_writer._commit
     monkeypatch.setattr(
         batch_writer, "_commit", lambda posts: (sizes.append(len(posts)), true(posts))
     )
     return sizes
 
 
-def test_who_comes_while_another_writes_shares_the_next_commit(group, sizes):
-    results = hand_in(
+def test_requests_that_arrive_during_a_commit_share_the_next_one(group, sizes):
+    results = store_together(
         group, [[{"name": f"{number}-{part}"} for part in range(number)] for number in range(1, 9)]
     )
     assert sizes == [8]
@@ -652,70 +656,71 @@ def test_who_comes_while_another_writes_shares_the_next_commit(group, sizes):
         assert [names[one.id] for one in result] == [f"{number}-{part}" for part in range(number)]
 
 
-def test_the_fault_of_one_is_not_that_of_the_others(group, sizes):
+def test_the_error_of_one_request_does_not_fail_the_others(group, sizes):
     fault = [failing(IntegrityError("UNIQUE")) if number == 2 else None for number in range(4)]
-    results = hand_in(group, [{"name": str(number)} for number in range(4)], fault)
+    results = store_together(group, [{"name": str(number)} for number in range(4)], fault)
     assert [isinstance(result, IntegrityError) for result in results] == [False, False, True, False]
     assert {alert.name for alert in Alert.select()} == {"0", "1", "3"}
     assert sizes == [4, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("error", [outbox.OutboxFull(), OperationalError("database is locked")])
-def test_a_database_that_is_busy_or_full_is_asked_once_for_all(group, sizes, monkeypatch, error):
+def test_a_busy_or_full_database_is_tried_once_for_a_batch(group, sizes, monkeypatch, error):
     monkeypatch.setattr(outbox, "store", failing(error))
-    assert hand_in(group, [{"name": str(number)} for number in range(4)]) == [error] * 4
+    assert store_together(group, [{"name": str(number)} for number in range(4)]) == [error] * 4
     assert sizes == [4]
 
 
-def test_a_commit_takes_only_so_much_and_one_post_always(group, sizes, monkeypatch):
+def test_a_batch_is_bounded_but_takes_any_single_request(group, sizes, monkeypatch):
     monkeypatch.setattr(batch_writer, "MOST_TOGETHER", 10)
-    results = hand_in(
+    results = store_together(
         group, [[{"name": f"{number}-{part}"} for part in range(5)] for number in range(5)]
     )
     assert (sizes, [len(result) for result in results]) == ([2, 2, 1], [5] * 5)
     assert (
-        len(group.store(native([{"name": str(number)} for number in range(11)], NOW)[0], NOW)) == 11
+        len(group.store(parse_native([{"name": str(number)} for number in range(11)], NOW)[0], NOW))
+        == 11
     )
 
 
-def test_nobody_waits_for_ever_when_who_writes_is_ended(group, monkeypatch):
+def test_no_request_waits_forever_when_the_writing_thread_ends(group, monkeypatch):
     monkeypatch.setattr(batch_writer, "_commit", failing(SystemExit()))
-    results = hand_in(group, [{"name": "a"}, {"name": "b"}])
+    results = store_together(group, [{"name": "a"}, {"name": "b"}])
     assert {type(result) for result in results} == {SystemExit, InterfaceError}
     monkeypatch.undo()
-    assert len(group.store(native({"name": "c"}, NOW)[0], NOW)) == 1
+    assert len(group.store(parse_native({"name": "c"}, NOW)[0], NOW)) == 1
 
 
-def test_one_who_is_ended_while_it_waits_for_its_turn_is_in_nobodys_way(group, monkeypatch):
+def test_a_thread_that_ends_while_it_waits_for_the_lock_blocks_no_other(group, monkeypatch):
     monkeypatch.setattr(batch_writer, "flock", failing(SystemExit()))
-    results = hand_in(group, [{"name": "a"}, {"name": "b"}])
+    results = store_together(group, [{"name": "a"}, {"name": "b"}])
     assert {type(result) for result in results} == {SystemExit}
     monkeypatch.undo()
-    assert len(group.store(native({"name": "c"}, NOW)[0], NOW)) == 1
+    assert len(group.store(parse_native({"name": "c"}, NOW)[0], NOW)) == 1
     assert stored() == [("c", "open")]
 
 
-def test_many_threads_get_what_is_theirs(app, group):
+def test_concurrent_threads_get_their_own_results(app, group):
     results = {}
 
     def post_ten():
         for number in range(10):
             name = f"{threading.current_thread().name}-{number}"  # an ident is used again
-            results[name] = group.store(native({"name": name}, NOW)[0], NOW)[0].id
+            results[name] = group.store(parse_native({"name": name}, NOW)[0], NOW)[0].id
         db.close()
 
-    together(post_ten, 12)
+    run_threads(post_ten, 12)
     assert results == {alert.name: alert.id for alert in Alert.select()}
     assert len(results) == 120
 
 
-def test_the_worker_is_rung_after_each_commit_and_not_before(app, tmp_path):
+def test_the_worker_is_notified_after_each_commit(app, tmp_path):
     seen = []
     group = BatchWriter(tmp_path, lambda: seen.append(Alert.select().count()))
-    group.store(native({"name": "a"}, NOW)[0], NOW)
+    group.store(parse_native({"name": "a"}, NOW)[0], NOW)
     assert seen == [1]
 
 
-def test_a_folder_without_room_for_the_lock_is_no_obstacle(app, tmp_path):
+def test_alerts_are_stored_where_no_lock_file_can_be_created(app, tmp_path):
     group = BatchWriter(tmp_path / "nowhere")
-    assert len(group.store(native({"name": "a"}, NOW)[0], NOW)) == 1
+    assert len(group.store(parse_native({"name": "a"}, NOW)[0], NOW)) == 1

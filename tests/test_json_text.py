@@ -1,4 +1,4 @@
-"""The check of JSON that a person typed: what passes, what does not, and where a message says the problem is."""
+"""Tests of the JSON readers: what each accepts, and the position of an error."""
 
 import json
 
@@ -6,13 +6,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from delivery.json_text import DEEPEST, LARGEST_BYTES, JsonError, check
+from delivery.json_text import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    JsonError,
+    check_json,
+    parse_lenient,
+    parse_or_none,
+    parse_strict,
+)
 
 
 def problem(text):
-    """The sentence of a refusal."""
+    """Return the message of a refusal."""
     with pytest.raises(JsonError) as refusal:
-        check(text)
+        check_json(text)
     return str(refusal.value)
 
 
@@ -42,14 +50,14 @@ def problem(text):
         '"\\ud800"',
         '"\ud800"',
         '"NaN Infinity -Infinity"',
-        "[" * DEEPEST + "]" * DEEPEST,
-        '{"a":' * DEEPEST + "1" + "}" * DEEPEST,
+        "[" * MAX_DEPTH + "]" * MAX_DEPTH,
+        '{"a":' * MAX_DEPTH + "1" + "}" * MAX_DEPTH,
         "[" + "[[]]," * 1000 + "[]]",
     ],
     ids=lambda text: ascii(text[:20]),
 )
-def test_any_json_value_passes(text):
-    check(text)
+def test_any_json_value_is_accepted(text):
+    check_json(text)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +70,7 @@ def test_any_json_value_passes(text):
     ],
 )
 def test_brackets_inside_strings_are_not_counted(text):
-    check(text)
+    check_json(text)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +81,7 @@ def test_more_than_64_levels_are_refused(text):
     assert "nested deeper than 64 levels" in problem(text)
 
 
-def test_the_level_that_is_one_too_many_is_pointed_at():
+def test_the_message_points_at_the_first_level_that_is_too_deep():
     assert problem("[" * 65 + "]" * 65).startswith("Line 1, column 65:")
     assert problem("[\n" * 65).startswith("Line 65, column 1:")
 
@@ -94,7 +102,7 @@ def test_a_hundred_thousand_levels_are_refused_by_their_size(text):
 
 @pytest.mark.parametrize("name", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("around", ["{}", "[1, {}]", ' {{"a": {}}}'])
-def test_not_a_number_and_infinity_are_refused_by_name(name, around):
+def test_nan_and_infinity_are_refused_by_name(name, around):
     text = around.format(name)
     assert problem(text).startswith(f"Line 1, column {text.index(name) + 1}: {name} is not JSON")
 
@@ -118,18 +126,18 @@ def test_not_a_number_and_infinity_are_refused_by_name(name, around):
         "٣",
     ],
 )
-def test_what_only_looks_like_a_value_is_refused(text):
+def test_a_text_that_resembles_a_value_is_refused(text):
     assert problem(text).startswith("Line 1, column ")
 
 
 @pytest.mark.parametrize("character", ["a", "é", "€", "🔔"])
-def test_exactly_64_kilobytes_pass_and_one_byte_more_does_not(character):
+def test_64_kilobytes_are_accepted_and_one_more_byte_is_refused(character):
     width = len(character.encode())
-    text = '"' + character * ((LARGEST_BYTES - 2) // width)
-    text += "x" * (LARGEST_BYTES - 1 - len(text.encode())) + '"'
-    assert len(text.encode()) == LARGEST_BYTES
-    check(text)
-    assert problem(f"{text} ") == "The JSON has 65,537 bytes; at most 65,536 are possible."
+    text = '"' + character * ((MAX_BYTES - 2) // width)
+    text += "x" * (MAX_BYTES - 1 - len(text.encode())) + '"'
+    assert len(text.encode()) == MAX_BYTES
+    check_json(text)
+    assert problem(f"{text} ") == "The JSON has 65,537 bytes; at most 65,536 are allowed."
 
 
 @pytest.mark.parametrize(
@@ -143,8 +151,8 @@ def test_exactly_64_kilobytes_pass_and_one_byte_more_does_not(character):
         ("[,]", "Line 1, column 2", "a value is missing"),
         ('{"a" 1}', "Line 1, column 6", "a colon is missing"),
         ("{a: 1}", "Line 1, column 2", "a name in double quotes"),
-        ("{'a': 1}", "Line 1, column 2", "double quotes, not in single ones"),
-        ("['a']", "Line 1, column 2", "double quotes, not in single ones"),
+        ("{'a': 1}", "Line 1, column 2", "use double quotes for a string"),
+        ("['a']", "Line 1, column 2", "use double quotes for a string"),
         ("[1 2]", "Line 1, column 4", "a comma or a closing bracket"),
         ("[\r\n  1\r\n  2\r\n]", "Line 3, column 3", "a comma or a closing bracket"),
         ("[1,]", "Line 1, column 4", "remove the comma before the closing bracket"),
@@ -160,7 +168,7 @@ def test_exactly_64_kilobytes_pass_and_one_byte_more_does_not(character):
         ("\ufeff{}", "Line 1, column 1", ""),
     ],
 )
-def test_a_message_says_where_and_why(text, place, words):
+def test_a_message_has_position_and_reason(text, place, words):
     sentence = problem(text)
     assert sentence.startswith(f"{place}: ")
     assert words in sentence
@@ -199,9 +207,9 @@ _shards = st.lists(
 @example("[" * 65_536)
 @example('"\\' * 30_000)
 @example("9" * 65_536)
-def test_no_text_raises_anything_but_json_problem(text):
+def test_no_text_raises_another_exception(text):
     try:
-        check(text)
+        check_json(text)
     except JsonError:
         return
     json.loads(text, parse_int=str, parse_float=str, parse_constant=pytest.fail)
@@ -224,8 +232,8 @@ _values = st.recursive(
 
 @settings(deadline=None)
 @given(_values, st.booleans(), st.sampled_from([None, 2]))
-def test_whatever_a_json_library_writes_passes(value, plain, indent):
-    check(json.dumps(value, ensure_ascii=plain, indent=indent))
+def test_the_output_of_a_json_library_is_accepted(value, plain, indent):
+    check_json(json.dumps(value, ensure_ascii=plain, indent=indent))
 
 
 @pytest.mark.parametrize(
@@ -236,6 +244,61 @@ def test_whatever_a_json_library_writes_passes(value, plain, indent):
         ('{"a": Infinity}', "Line 1, column 7"),
     ],
 )
-def test_a_number_that_json_does_not_have_is_named_with_its_place(text, place):
+def test_a_constant_that_is_not_json_is_named_with_its_position(text, place):
     with pytest.raises(JsonError, match=f"^{place}: "):
-        check(text)
+        check_json(text)
+
+
+@pytest.mark.parametrize("parse", [parse_strict, parse_lenient])
+def test_the_parsers_return_ordinary_values(parse):
+    text = '\ufeff{"a": [1, 1.5, true, null, "é", "\\ud83d\\ude00"]}'
+    assert parse(text.encode()) == {"a": [1, 1.5, True, None, "é", "😀"]}
+    assert parse(b"9" * 4000) == int("9" * 4000)
+    assert parse(b"9" * 5000) == float("inf")
+
+
+@pytest.mark.parametrize("parse", [parse_strict, parse_lenient])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "Line 1, column 1: the JSON ends too early"),
+        (b'{"a": NaN}', "Line 1, column 7: NaN is not JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"[1,]", "Line 1, column 4: remove the comma"),
+    ],
+)
+def test_the_parsers_refuse_what_is_not_json(parse, data, message):
+    with pytest.raises(JsonError) as refusal:
+        parse(data)
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "lenient"),
+    [
+        (b'{"a": 1, "b": 2, "a": 3}', "The member 'a' appears twice", {"a": 3, "b": 2}),
+        (b'["\xff"]', "not valid UTF-8", ["\ufffd"]),
+        (b'["\\ud800"]', "half of a surrogate pair", ["?"]),
+        (b'{"\\uDC00": 1}', "half of a surrogate pair", {"?": 1}),
+    ],
+)
+def test_only_the_lenient_parser_accepts_an_ambiguous_text(data, message, lenient):
+    with pytest.raises(JsonError) as refusal:
+        parse_strict(data)
+    assert message in str(refusal.value)
+    assert parse_lenient(data) == lenient
+
+
+@pytest.mark.parametrize("parse", [parse_strict, parse_lenient])
+def test_the_parsers_raise_no_other_error_at_any_depth(parse):
+    for depth in range(900, 1100):
+        try:
+            parse(b'["\\ud83d\\ude00",' * depth + b"1" + b"]" * depth)
+        except JsonError as error:
+            assert "nested too deeply" in str(error)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "9" * 5000])
+def test_an_invalid_stored_text_is_none(text):
+    assert parse_or_none(text) is None
+    assert parse_or_none('{"a": 1}') == {"a": 1}

@@ -113,7 +113,7 @@ def test_no_stored_setting_breaks_a_kind(url, text, options):
     for kind in VENDOR_KINDS:
         known = kinds()[kind]
         channel = Settings(kind=kind, url=url, auth=text, payload=text, body=text, options=rows)
-        event = Event(Alert.read(LATENCY), 1, AT)
+        event = Event(Alert.from_json(LATENCY), 1, AT)
         assert json.loads(body_text(channel, event).encode("utf-8", "replace"))
         assert isinstance(known.headers(channel), list)
         known.suggest_fix(response_of(200, "{}"), channel)

@@ -1,4 +1,4 @@
-"""Which alerts are meant: what a text of matchers says, what it is refused with, and that judging takes hardly any time."""
+"""Tests of matchers: parsing as in Alertmanager, error messages, matching and its speed."""
 
 import time
 
@@ -7,18 +7,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from delivery.alerts.alert import Alert
-from delivery.alerts.matchers import MOST_MATCHERS, MatcherError, labels_of, matches, parse
+from delivery.alerts.matchers import MAX_MATCHERS, MatcherError, labels_of, matches, parse_matchers
 from delivery.alerts.samples import samples
 
 
-def said(text):
-    """The matchers of a text as (name, operator, value)."""
-    return [(one.name, one.operator, one.value) for one in parse(text)]
+def triples(text):
+    """Return the matchers of a text as (name, operator, value)."""
+    return [(one.name, one.operator, one.value) for one in parse_matchers(text)]
 
 
 FOO, BAZ = ("foo", "=", "bar"), ("baz", "!=", "quux")
-# The first part is what Alertmanager's own tests say of its two parsers (matcher/parse and pkg/labels).
-MEANS = [
+# The first part is from Alertmanager's tests of its two parsers (matcher/parse and pkg/labels).
+PARSED = [
     ("", []),
     ("{}", []),
     ("{foo=bar}", [FOO]),
@@ -40,7 +40,7 @@ MEANS = [
     ('{foo="bar,quux", job="job1"}', [("foo", "=", "bar,quux"), ("job", "=", "job1")]),
     ('statuscode=~"5.."', [("statuscode", "=~", "5..")]),
     ('q != "\\"" , c !~ "foo,bar" , ', [("q", "!=", '"'), ("c", "!~", "foo,bar")]),
-    # And what is ours, or stands in the way of a person who types.
+    # Tocsin adds line breaks, and is lenient with blanks.
     (" \r\n\t", []),
     ("{ }", []),
     ("foo=bar\r\nbaz!=quux\r\n", [FOO, BAZ]),
@@ -58,9 +58,9 @@ MEANS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "means"), MEANS)
-def test_a_text_means_what_alertmanager_takes_it_for(text, means):
-    assert said(text) == means
+@pytest.mark.parametrize(("text", "expected"), PARSED)
+def test_a_text_is_parsed_as_in_alertmanager(text, expected):
+    assert triples(text) == expected
 
 
 REFUSED = [
@@ -74,53 +74,54 @@ REFUSED = [
     ("foo=bar}", "Line 1, column 8: put braces"),
     ("{foo=bar", "Line 1, column 9: put braces"),
     ("{{foo=bar}}", "Line 1, column 2: write the name of a label"),
-    ("severity", "Line 1, column 9: write = != =~ or !~ here"),
-    ("severity: critical", "Line 1, column 9: write = != =~ or !~ here"),
-    ("foo=bar\nteam is db", "Line 2, column 6: write = != =~ or !~ here"),
+    ("severity", "Line 1, column 9: write = != =~ or !~ and then"),
+    ("severity: critical", "Line 1, column 9: write = != =~ or !~ and then"),
+    ("foo=bar\nteam is db", "Line 2, column 6: write = != =~ or !~ and then"),
     (
         "app.kubernetes.io/name=db",
-        "column 18: write = != =~ or !~ here, and then a value; a name with other signs",
+        "column 18: write = != =~ or !~ and then a value; put a name with other characters",
     ),
     ("job=", "Line 1, column 5: write a value"),
     ("job=\n", "Line 1, column 5: write a value"),
     ("job==x", "Line 1, column 5: write a value"),
-    ('job="value', 'Line 1, column 5: write a value here: one word, or a text between two "'),
+    ('job="value', 'Line 1, column 5: write a value: one word, or text between two "'),
     ('job="two\nlines"', "Line 1, column 5: write a value"),
     ("job=“x”", "Line 1, column 5: write a value"),
     ("job='x'", "Line 1, column 5: write a value"),
     ('job=value"', "Line 1, column 10: write a comma"),
     ("job=two words", "Line 1, column 9: write a comma"),
     ("foo=bar\\n", "Line 1, column 8: write a comma"),
-    ('a="b" c="d"', "Line 1, column 7: write a comma or begin a line"),
+    ('a="b" c="d"', "Line 1, column 7: write a comma or start a new line"),
     ("a=b}{c=d", "Line 1, column 4: write a comma"),
     (
         'foo=~"invalid[regexp"',
-        "Line 1, column 6: this is no regular expression of RE2 (missing ]: [regexp).",
+        "Line 1, column 6: this is not a valid RE2 regular expression (missing ]: [regexp).",
     ),
     (
         'a=b\nfoo!~"(?=x)"',
-        "Line 2, column 6: this is no regular expression of RE2 (invalid perl operator: (?=).",
+        "Line 2, column 6: this is not a valid RE2 regular expression "
+        "(invalid perl operator: (?=).",
     ),
     ('foo=~"' + ".{0,900}" * 40 + '"', "(pattern too large - compile failed)"),
     (r'foo=~"(a)\\1"', r"(invalid escape sequence: \1)"),
-    ("a=b," * (MOST_MATCHERS + 1), "These are 21 matchers; at most 20 are possible"),
+    ("a=b," * (MAX_MATCHERS + 1), "These are 21 matchers; at most 20 are allowed"),
     ("a=" + "ä" * 2048, "at most 4,096 bytes"),
-    ('a="\ud800"', "whole characters"),
+    ('a="\ud800"', "valid Unicode"),
 ]
 
 
 @pytest.mark.parametrize(("text", "words"), REFUSED)
-def test_what_means_nothing_is_refused_with_the_place_and_what_to_write(text, words, capfd):
+def test_an_invalid_text_is_refused_with_position_and_advice(text, words, capfd):
     with pytest.raises(MatcherError) as refused:
-        parse(text)
+        parse_matchers(text)
     assert words in str(refused.value)
     assert str(refused.value).endswith(".")
-    assert capfd.readouterr() == ("", "")  # RE2 would say it on the error output too
+    assert capfd.readouterr() == ("", "")  # RE2 must not write to standard error
 
 
-def test_as_much_as_is_possible_is_taken():
-    assert len(parse("a=b," * MOST_MATCHERS)) == MOST_MATCHERS
-    assert parse("a=" + "b" * 4094)
+def test_the_maximum_is_accepted():
+    assert len(parse_matchers("a=b," * MAX_MATCHERS)) == MAX_MATCHERS
+    assert parse_matchers("a=" + "b" * 4094)
 
 
 LABELS = {
@@ -131,8 +132,8 @@ LABELS = {
     "lines": "one\ntwo",
     "city": "Köln",
 }
-JUDGED = [
-    # `=` and `!=` compare all of the value; an absent label is as good as an empty one (Alertmanager: "matchers").
+MATCHING = [
+    # `=` and `!=` compare the whole value; an absent label is empty (as in Alertmanager).
     ("", True),
     ('severity="critical"', True),
     ('severity="Critical"', False),
@@ -144,7 +145,7 @@ JUDGED = [
     ('absent!="x"', True),
     ('absent="x"', False),
     ('empty=""', True),
-    # Expressions match from the first letter to the last.
+    # Expressions match the whole value.
     ('team=~"db|web"', True),
     ('team=~"d"', False),
     ('team=~"d.*"', True),
@@ -161,36 +162,36 @@ JUDGED = [
     ('absent=~"x|"', True),
     ('city=~"K.ln"', True),
     ('city=~"K\\\\pLln"', True),
-    # Go's `.` stops at a line end too, unless (?s) is said.
+    # Go's `.` does not match a line break either without (?s).
     ('lines=~"one.two"', False),
     ('lines=~"(?s)one.two"', True),
     ('lines="one\\ntwo"', True),
     ('lines=~"one"', False),
     ('instance=~"db-\\d:9100"', True),
-    # Every matcher has to be met.
+    # Every matcher must match.
     ('severity="critical", team="db"', True),
     ('severity="critical", team="web"', False),
     ('team="db", team!="db"', False),
 ]
 
 
-@pytest.mark.parametrize(("text", "meant"), JUDGED)
-def test_alerts_are_judged_as_alertmanager_judges_them(text, meant):
-    assert matches(parse(text), LABELS) is meant
+@pytest.mark.parametrize(("text", "expected"), MATCHING)
+def test_alerts_match_as_in_alertmanager(text, expected):
+    assert matches(parse_matchers(text), LABELS) is expected
 
 
-def test_the_name_of_an_alert_is_a_label_unless_there_is_one():
-    assert labels_of(Alert.read({"name": "Disk full", "labels": {"a": "b"}})) == {
+def test_the_name_of_an_alert_is_the_default_of_alertname():
+    assert labels_of(Alert.from_json({"name": "Disk full", "labels": {"a": "b"}})) == {
         "alertname": "Disk full",
         "a": "b",
     }
-    assert labels_of(Alert.read({"name": "Disk full", "labels": {"alertname": "DiskFull"}})) == {
-        "alertname": "DiskFull"
-    }
-    assert labels_of(Alert.read(None)) == {"alertname": "Unnamed alert"}
+    assert labels_of(
+        Alert.from_json({"name": "Disk full", "labels": {"alertname": "DiskFull"}})
+    ) == {"alertname": "DiskFull"}
+    assert labels_of(Alert.from_json(None)) == {"alertname": "Unnamed alert"}
 
 
-# --- whatever is thrown at it -------------------------------------------------------------------------------------------
+# --- any input ---
 
 SIGNS = st.text("abäx=~!{}\",\\\n\r \t'“.*+?()[]|^$0\x00", max_size=60)
 
@@ -199,9 +200,9 @@ SIGNS = st.text("abäx=~!{}\",\\\n\r \t'“.*+?()[]|^$0\x00", max_size=60)
 @example("\ud800=x")
 @example('a=~"\x00"')
 @settings(max_examples=400, deadline=None)
-def test_any_text_is_matchers_or_is_refused_in_words(text):
+def test_any_text_is_parsed_or_refused_with_a_message(text):
     try:
-        matchers = parse(text)
+        matchers = parse_matchers(text)
     except MatcherError as refused:
         assert str(refused)
     else:
@@ -215,55 +216,54 @@ def test_any_text_is_matchers_or_is_refused_in_words(text):
     )
 )
 @settings(max_examples=150, deadline=None)
-def test_what_is_quoted_comes_back_to_the_letter_and_matches_itself(labels):
+def test_a_quoted_text_is_unchanged_and_matches_itself(labels):
     def quoted(text):
         escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'"{escaped}"'
 
-    some = dict(list(labels.items())[:MOST_MATCHERS])
+    some = dict(list(labels.items())[:MAX_MATCHERS])
     text = ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in some.items())
-    assert said(text) == [(name, "=", value) for name, value in some.items()]
-    assert matches(parse(text), some)
+    assert triples(text) == [(name, "=", value) for name, value in some.items()]
+    assert matches(parse_matchers(text), some)
     for name, value in some.items():
-        assert not matches(parse(f"{quoted(name)}!={quoted(value)}"), some)
+        assert not matches(parse_matchers(f"{quoted(name)}!={quoted(value)}"), some)
 
 
-ANY_VALUE = parse('a=~"(?s).*", b!~"x+", c="", d!="y"')
+ANY_VALUE = parse_matchers('a=~"(?s).*", b!~"x+", c="", d!="y"')
 
 
 @given(st.dictionaries(st.sampled_from("abcd"), st.text(st.characters(), max_size=40)))
 @example({"a": "\ud800", "b": "\udfff\x00"})
 @settings(max_examples=200, deadline=None)
-def test_no_value_of_a_label_raises(labels):
+def test_no_value_of_a_label_raises_an_error(labels):
     assert matches(ANY_VALUE, labels) is (
         set(labels.get("b", "")) != {"x"} and not labels.get("c") and labels.get("d") != "y"
     )
 
 
-def test_hostile_and_huge_alerts_are_judged_too():
+def test_hostile_and_huge_alerts_are_matched():
     for alert in samples(0, "").values():
-        assert matches(parse('alertname=~"(?s).+", none=""'), labels_of(alert))
-    assert not matches(parse('alertname=~"(?s).*z"'), {"alertname": "\x00" * 5_000_000})
+        assert matches(parse_matchers('alertname=~"(?s).+", none=""'), labels_of(alert))
+    assert not matches(parse_matchers('alertname=~"(?s).*z"'), {"alertname": "\x00" * 5_000_000})
 
 
 @pytest.mark.parametrize(
     "expression",
     ["(a|a)*b", "(a*)*b", "(a+)+b", "(.*)(.*)(.*)(.*)[^a]", "(a?){60}a{60}b", "(?:a|aa)+$b"],
 )
-def test_no_expression_takes_for_ever(expression):
-    matchers, labels = parse(f'a=~"{expression}"'), {"a": "a" * 100_000}
+def test_no_expression_needs_exponential_time(expression):
+    matchers = parse_matchers(f'a=~"{expression}"')
+    labels = {"a": "a" * 100_000}
     began = time.process_time()
     assert not matches(matchers, labels)
     assert time.process_time() - began < 0.1
 
 
-def test_many_alerts_are_judged_in_no_time():
-    matchers, text = (
-        parse('severity=~"critical|warning", team!="x", instance=~"db.*"'),
-        "a=b," * MOST_MATCHERS,
-    )
+def test_many_alerts_are_matched_quickly():
+    matchers = parse_matchers('severity=~"critical|warning", team!="x", instance=~"db.*"')
+    text = "a=b," * MAX_MATCHERS
     began = time.process_time()
     for _ in range(1000):
         assert matches(matchers, LABELS)
-        parse(text)
+        parse_matchers(text)
     assert time.process_time() - began < 0.2

@@ -41,7 +41,7 @@ RESOLVED = {**LATENCY, "status": "closed", "ends_at": "2026-03-02T09:41:30.004Z"
 def message_of(parts, kind="webhook", at=OPENED, number=NUMBER, repeated=False, **settings):
     """Return the message of a channel of this kind for the alert that `parts` describes."""
     channel = Settings(**{"kind": kind, "url": URL, **settings})
-    return build(channel, Event(Alert.read(parts), number, at, repeated))
+    return build(channel, Event(Alert.from_json(parts), number, at, repeated))
 
 
 def body_of(parts, kind="webhook", **options):

@@ -1,4 +1,4 @@
-"""What Prometheus reads: every known series from the beginning, counted from the database at each visit."""
+"""Tests of the metrics: every known series exists, with counts from the database."""
 
 import re
 
@@ -15,27 +15,27 @@ from web.accounts.api_tokens import create_token
 
 @pytest.fixture
 def scrape(app):
-    """The answer to a visit of Prometheus."""
+    """Return a function that scrapes the metrics."""
     with app.app_context():
         _token, secret = create_token("prometheus", ["metrics"], None, "ada", now_ms())
     return lambda: app.test_client().get("/metrics", headers={"Authorization": f"Bearer {secret}"})
 
 
 def families(response):
-    """The metrics of an answer by their names, as Prometheus itself reads them."""
+    """Return the metrics of a response by name, as Prometheus parses them."""
     assert response.status_code == 200, response.text
     return {family.name: family for family in text_string_to_metric_families(response.text)}
 
 
 def samples(response, name):
-    """The values of a metric by their labels' values, in the order of the labels' names."""
+    """Return the values of a metric by its label values, sorted by label name."""
     return {
         tuple(value for _name, value in sorted(sample.labels.items())): sample.value
         for sample in families(response)[name].samples
     }
 
 
-def test_metrics_are_the_text_that_prometheus_reads(scrape):
+def test_metrics_have_the_format_of_prometheus(scrape):
     response = scrape()
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert "Set-Cookie" not in response.headers
@@ -49,17 +49,17 @@ def test_metrics_are_the_text_that_prometheus_reads(scrape):
     assert all(re.fullmatch(r"[A-Z].+\.", family.documentation) for family in found.values())
 
 
-def test_the_version_stands_in_build_info(scrape):
+def test_build_info_has_the_version(scrape):
     assert samples(scrape(), "tocsin_build_info") == {(VERSION,): 1}
 
 
-def test_what_does_not_exist_yet_counts_zero(scrape):
+def test_a_series_without_rows_is_zero(scrape):
     channels, tests = samples(scrape(), "tocsin_channels"), samples(scrape(), "tocsin_recent_tests")
     assert (len(channels), len(tests)) == (9, 6)
     assert set(channels.values()) | set(tests.values()) == {0}
 
 
-def test_channels_are_counted_by_state_and_proof_as_they_are_now(scrape, client, receiver):
+def test_channels_are_counted_by_state_and_proof(scrape, client, receiver):
     first, second = create(client, receiver.url, name="One"), create(client, name="Two")
     client.post(f"/channels/{second}/pause")
     client.post(
@@ -87,7 +87,7 @@ def test_tests_are_counted_by_verdict_for_a_day(scrape, client, receiver):
     assert not any(samples(scrape(), "tocsin_recent_tests").values())
 
 
-def test_a_state_that_no_version_knows_breaks_nothing(scrape, client):
+def test_an_unknown_state_is_counted_too(scrape, client):
     Channel.update(state='b"r\\o\nken').where(Channel.id == create(client)).execute()
     assert samples(scrape(), "tocsin_channels")["unproven", 'b"r\\o\nken'] == 1
 

@@ -30,7 +30,7 @@ def channel(**fields) -> int:
 
 def alert(key="k", status="open", closes_at=None, **parts) -> ReceivedAlert:
     given = {"name": "Disk full", "labels": {"severity": "critical"}, "status": status, **parts}
-    return ReceivedAlert(key, Alert.read(given), closes_at)
+    return ReceivedAlert(key, Alert.from_json(given), closes_at)
 
 
 def deliveries(**where) -> list[tuple]:
@@ -140,7 +140,7 @@ def test_a_closing_carries_both_times_and_what_the_opening_said():
         ],
         NOW,
     )
-    store([ReceivedAlert("k", Alert.read({"status": "closed", "ends_at": NOW}))], NOW)
+    store([ReceivedAlert("k", Alert.from_json({"status": "closed", "ends_at": NOW}))], NOW)
     [claimed] = taken()
     told = claimed.alert
     assert (told.status, told.starts_at, told.ends_at) == ("closed", NOW - HOUR, NOW)

@@ -1,4 +1,4 @@
-"""Alerts as their senders write them: what is read of each shape, what names the same thing, what is refused and how."""
+"""Tests of the parsers: what each format yields, which alerts are the same, what is refused."""
 
 import json
 
@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 
 from delivery.alerts.alert import rfc3339
 from delivery.alerts.parsers import (
-    MOST_ALERTS,
+    MAX_ALERTS,
     RESOLVE_TIMEOUT,
     InvalidPayload,
-    native,
-    posted,
-    uptrace,
-    webhook,
+    TooManyAlerts,
+    parse_alertmanager,
+    parse_native,
+    parse_uptrace,
+    parse_webhook,
 )
 from delivery.alerts.routing import alert_from_json, alert_to_json
-from web.api.json_body import parsed
+from delivery.json_text import parse_strict
 
 NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
 LABELS = {"alertname": "DiskFull", "instance": "db-2"}
@@ -34,19 +35,19 @@ def one(read, value):
 
 
 def v2(**parts):
-    return one(posted, [{"labels": LABELS, **parts}])
+    return one(parse_alertmanager, [{"labels": LABELS, **parts}])
 
 
 def refused(read, value):
-    with pytest.raises(InvalidPayload) as unfit:
+    with pytest.raises(InvalidPayload) as error:
         read(value, NOW)
-    return unfit.value
+    return error.value
 
 
-# --- ours ---------------------------------------------------------------------------------------------------------------
+# --- native format ---
 
 
-def test_our_own_shape_keeps_every_part():
+def test_the_native_format_keeps_every_member():
     given = {
         "key": "k",
         "name": " Disk full ",
@@ -55,7 +56,7 @@ def test_our_own_shape_keeps_every_part():
         "annotations": {"summary": "s"},
     }
     found = one(
-        native,
+        parse_native,
         {
             **given,
             "type": "error",
@@ -79,13 +80,13 @@ def test_our_own_shape_keeps_every_part():
     )
 
 
-def test_little_is_enough():
-    found = one(native, {"name": "Disk full"})
+def test_only_a_name_is_required():
+    found = one(parse_native, {"name": "Disk full"})
     assert (found.alert.status, found.alert.labels, found.closes_at) == ("open", {}, None)
     nothing = dict.fromkeys(
         ("key", "status", "labels", "annotations", "starts_at", "ends_at", "url")
     )
-    assert one(native, {"name": "Disk full", **nothing, "unknown": 1}) == found
+    assert one(parse_native, {"name": "Disk full", **nothing, "unknown": 1}) == found
 
 
 @pytest.mark.parametrize(
@@ -98,21 +99,26 @@ def test_little_is_enough():
         ("resolved", "closed"),
     ],
 )
-def test_a_status_has_two_spellings(status, expected):
-    assert one(native, {"name": "n", "status": status}).alert.status == expected
+def test_a_status_has_two_names(status, expected):
+    assert one(parse_native, {"name": "n", "status": status}).alert.status == expected
 
 
 @pytest.mark.parametrize(
     "time",
-    [NOW, "2026-03-02T09:41:30.004Z", "2026-03-02t10:41:30.004123456+01:00", parsed(str(NOW))],
+    [
+        NOW,
+        "2026-03-02T09:41:30.004Z",
+        "2026-03-02t10:41:30.004123456+01:00",
+        parse_strict(str(NOW).encode()),
+    ],
 )
 def test_a_time_is_rfc_3339_or_milliseconds(time):
-    assert one(native, {"name": "n", "starts_at": time}).alert.starts_at == NOW
+    assert one(parse_native, {"name": "n", "starts_at": time}).alert.starts_at == NOW
 
 
 @pytest.mark.parametrize("time", [None, "", "0001-01-01T00:00:00Z"])
-def test_an_unset_time_is_none(time):
-    assert one(native, {"name": "n", "ends_at": time}).closes_at is None
+def test_an_empty_or_zero_time_is_none(time):
+    assert one(parse_native, {"name": "n", "ends_at": time}).closes_at is None
 
 
 TIMES = [
@@ -137,11 +143,13 @@ TIMES += [
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_a_time_that_is_none_is_refused_by_all_who_are_strict(time):
-    assert "of the years 1 to 9999" in str(refused(native, {"name": "n", "starts_at": time}))
-    found, problems = posted([{"labels": LABELS, "endsAt": time}, {"labels": LABELS}], NOW)
+def test_an_invalid_time_is_refused_by_strict_formats(time):
+    assert "in the years 1 to 9999" in str(refused(parse_native, {"name": "n", "starts_at": time}))
+    found, problems = parse_alertmanager(
+        [{"labels": LABELS, "endsAt": time}, {"labels": LABELS}], NOW
+    )
     assert (len(found), len(problems)) == (1, 1)
-    assert problems[0].startswith("endsAt must be a time as in RFC 3339")
+    assert problems[0].startswith("endsAt must be an RFC 3339 time")
 
 
 WRONG = [
@@ -149,15 +157,15 @@ WRONG = [
     (None, "", "an alert is a JSON object"),
     ({}, "name", "an alert needs a name"),
     ({"name": " \n"}, "name", "an alert needs a name"),
-    ({"name": 3}, "name", "name must be a text"),
-    ({"name": parsed("3")}, "name", "name must be a text"),
-    ({"name": "n", "key": ["k"]}, "key", "key must be a text"),
-    ({"name": "n", "url": {}}, "url", "url must be a text"),
+    ({"name": 3}, "name", "name must be a string"),
+    ({"name": parse_strict(b"3")}, "name", "name must be a string"),
+    ({"name": "n", "key": ["k"]}, "key", "key must be a string"),
+    ({"name": "n", "url": {}}, "url", "url must be a string"),
     ({"name": "n", "status": "pending"}, "status", "this must be open or closed"),
-    ({"name": "n", "status": True}, "status", "status must be a text"),
+    ({"name": "n", "status": True}, "status", "status must be a string"),
     ({"name": "n", "labels": []}, "labels", "labels must be an object"),
-    ({"name": "n", "labels": {"a": 1}}, "labels", "the value of 'a' must be a text"),
-    ({"name": "n", "labels": {"a": None}}, "labels", "the value of 'a' must be a text"),
+    ({"name": "n", "labels": {"a": 1}}, "labels", "the value of 'a' must be a string"),
+    ({"name": "n", "labels": {"a": None}}, "labels", "the value of 'a' must be a string"),
     ({"name": "n", "annotations": {"": "x"}}, "annotations", 'invalid name ""'),
     ({"name": "n", "starts_at": NOW, "ends_at": NOW - 1}, "ends_at", "this is before starts_at"),
     (
@@ -171,35 +179,39 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("given", "member", "words"), WRONG)
-def test_what_is_wrong_is_said_by_number_and_member_and_nothing_is_taken(given, member, words):
-    alone = refused(native, given)
+def test_an_invalid_member_refuses_all_alerts_with_index_and_member(given, member, words):
+    alone = refused(parse_native, given)
     assert alone.errors == {member: [words]}
     assert str(alone) == f"Nothing was stored. {member or 'the alert'}: {words}."
-    assert refused(native, [{"name": "good"}, given]).errors == {f"1.{member}".rstrip("."): [words]}
+    assert refused(parse_native, [{"name": "good"}, given]).errors == {
+        f"1.{member}".rstrip("."): [words]
+    }
 
 
-def test_of_very_many_wrong_ones_only_some_are_told():
-    many = refused(native, [{}] * 1000)
+def test_only_the_first_problems_are_listed():
+    many = refused(parse_native, [{}] * 1000)
     assert (len(many.errors), "and 980 more" in str(many)) == (20, True)
-    assert posted([{}] * 1000, NOW)[1][-1] == "and 980 more"
-    assert webhook({"alerts": [{}] * 1000}, NOW)[1][-1] == "and 980 more"
+    assert parse_alertmanager([{}] * 1000, NOW)[1][-1] == "and 980 more"
+    assert parse_webhook({"alerts": [{}] * 1000}, NOW)[1][-1] == "and 980 more"
 
 
 @pytest.mark.parametrize(
-    "read", [native, posted, lambda alerts, now: webhook({"alerts": alerts}, now)]
+    "read",
+    [parse_native, parse_alertmanager, lambda alerts, now: parse_webhook({"alerts": alerts}, now)],
 )
-def test_more_than_ten_thousand_are_too_many(read):
-    many = refused(read, [{"name": "n", "labels": LABELS}] * (MOST_ALERTS + 1))
-    assert (many.too_many, "at most 10,000" in str(many)) == (True, True)
-    assert len(read([{"name": "n", "labels": LABELS}] * MOST_ALERTS, NOW)[0]) == MOST_ALERTS
+def test_more_than_ten_thousand_alerts_are_refused(read):
+    error = refused(read, [{"name": "n", "labels": LABELS}] * (MAX_ALERTS + 1))
+    assert isinstance(error, TooManyAlerts)
+    assert "at most 10,000" in str(error)
+    assert len(read([{"name": "n", "labels": LABELS}] * MAX_ALERTS, NOW)[0]) == MAX_ALERTS
 
 
-# --- who is who -----------------------------------------------------------------------------------------------------------
+# --- identity ---
 
 
-def test_a_key_names_the_thing_else_name_and_labels_do():
+def test_the_key_identifies_an_alert_or_else_name_and_labels_do():
     def key(**parts):
-        return one(native, {"name": "n", **parts}).key
+        return one(parse_native, {"name": "n", **parts}).key
 
     assert key(key="k") == key(key="k", name="other", labels={"a": "b"}, status="closed")
     assert key(labels={"a": "b", "c": "d"}) == key(
@@ -217,26 +229,30 @@ def test_a_key_names_the_thing_else_name_and_labels_do():
     assert all(len(one) == 64 for one in different)
 
 
-def test_the_same_labels_are_the_same_thing_by_every_way_but_ours():
+def test_labels_identify_an_alert_in_every_other_format():
     ways = [
         v2(),
-        one(webhook, {"alerts": [{"labels": LABELS}]}),
+        one(parse_webhook, {"alerts": [{"labels": LABELS}]}),
         v2(labels=dict(reversed(LABELS.items())), endsAt=at(-1)),
     ]
     assert len({found.key for found in ways}) == 1
     empty = {**LABELS, "team": ""}
-    assert v2(labels=empty).key == ways[0].key == one(webhook, {"alerts": [{"labels": empty}]}).key
-    assert one(native, {"name": "DiskFull", "labels": LABELS}).key != ways[0].key
+    assert (
+        v2(labels=empty).key
+        == ways[0].key
+        == one(parse_webhook, {"alerts": [{"labels": empty}]}).key
+    )
+    assert one(parse_native, {"name": "DiskFull", "labels": LABELS}).key != ways[0].key
     assert v2(labels={**LABELS, "team": "db"}).key != ways[0].key
 
 
-def test_no_key_of_ours_can_be_that_of_another_family():
+def test_a_native_key_never_equals_the_key_of_another_format():
     labels = json.dumps(sorted(LABELS.items()))
     for key in (labels, f'"labels", {labels}', v2().key, 'uptrace", "4711'):
-        assert one(native, {"name": "n", "key": key}).key != v2().key
+        assert one(parse_native, {"name": "n", "key": key}).key != v2().key
 
 
-# --- Alertmanager's API -----------------------------------------------------------------------------------------------------
+# --- Alertmanager's API ---
 
 
 def test_alertmanager_without_times_is_open_and_closes_after_five_minutes():
@@ -261,7 +277,7 @@ def test_alertmanager_without_times_is_open_and_closes_after_five_minutes():
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", "open", NOW + RESOLVE_TIMEOUT),
     ],
 )
-def test_alertmanagers_end_decides(starts, ends, status, closes_at):
+def test_the_end_of_an_alertmanager_alert_decides_its_status(starts, ends, status, closes_at):
     found = v2(startsAt=starts, endsAt=ends)
     assert (found.alert.status, found.closes_at) == (status, closes_at)
 
@@ -280,45 +296,45 @@ PARTIAL = [
         {"labels": {"a": "b"}, "startsAt": at(RESOLVE_TIMEOUT + 1)},
         "start time must be before end time",
     ),
-    ({"labels": {"a": 1}}, "invalid label set: the value of 'a' must be a text"),
+    ({"labels": {"a": 1}}, "invalid label set: the value of 'a' must be a string"),
     ({"labels": "a"}, "invalid label set: labels must be an object"),
-    ({"labels": {"a": "b"}, "generatorURL": 1}, "generatorURL must be a text"),
+    ({"labels": {"a": "b"}, "generatorURL": 1}, "generatorURL must be a string"),
     ([], "an alert is a JSON object"),
 ]
 
 
 @pytest.mark.parametrize(("given", "words"), PARTIAL)
-def test_alertmanagers_good_alerts_are_taken_and_the_bad_one_is_told(given, words):
-    found, problems = posted([{"labels": LABELS}, given, {"labels": {"a": "z"}}], NOW)
+def test_alertmanager_accepts_valid_alerts_and_reports_the_invalid_one(given, words):
+    found, problems = parse_alertmanager([{"labels": LABELS}, given, {"labels": {"a": "z"}}], NOW)
     assert [one.alert.labels for one in found] == [LABELS, {"a": "z"}]
     assert problems == [words]
 
 
-def test_a_label_may_have_any_name_and_an_empty_one_with_an_empty_value_is_nothing():
+def test_a_label_has_any_name_and_empty_labels_are_dropped():
     labels = {"service.name": "x", "größe": "y", " ": "z"}
     assert v2(labels={**labels, "": ""}).alert.labels == labels
 
 
 @pytest.mark.parametrize("value", [{}, None, "x", 3])
-def test_alertmanager_takes_a_list_only(value):
-    assert str(refused(posted, value)) == "Nothing was stored. Send a list of alerts."
-    assert posted([], NOW) == ([], [])
+def test_alertmanager_accepts_only_a_list(value):
+    assert str(refused(parse_alertmanager, value)) == "Nothing was stored. Send a list of alerts."
+    assert parse_alertmanager([], NOW) == ([], [])
 
 
-# --- webhooks -----------------------------------------------------------------------------------------------------------------
+# --- webhooks ---
 
 
-def test_a_webhook_needs_nothing_but_its_alerts():
+def test_a_webhook_needs_only_its_alerts():
     alert = {
         "labels": LABELS,
         "annotations": {"summary": "s"},
         "startsAt": at(-9),
         "endsAt": "0001-01-01T00:00:00Z",
     }
-    found = one(webhook, {"alerts": [alert]})
+    found = one(parse_webhook, {"alerts": [alert]})
     assert (found.alert.name, found.alert.status, found.closes_at) == ("DiskFull", "open", None)
     assert (found.alert.starts_at, found.alert.ends_at) == (NOW - 9, None)
-    assert webhook({"alerts": []}, NOW) == ([], [])
+    assert parse_webhook({"alerts": []}, NOW) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -332,12 +348,15 @@ def test_a_webhook_needs_nothing_but_its_alerts():
         ({"state": ["ok"], "status": {}}, {"status": 7}, "open"),
     ],
 )
-def test_the_alerts_status_counts_before_the_groups(group, own, expected):
-    assert one(webhook, {**group, "alerts": [{"labels": LABELS, **own}]}).alert.status == expected
+def test_the_status_of_an_alert_precedes_that_of_its_group(group, own, expected):
+    assert (
+        one(parse_webhook, {**group, "alerts": [{"labels": LABELS, **own}]}).alert.status
+        == expected
+    )
 
 
 @pytest.mark.parametrize("member", ["generatorURL", "panelURL", "dashboardURL"])
-def test_the_first_link_that_there_is_leads_to_the_alert(member):
+def test_the_first_link_is_the_url_of_the_alert(member):
     links = {
         "generatorURL": "",
         "panelURL": None,
@@ -345,17 +364,17 @@ def test_the_first_link_that_there_is_leads_to_the_alert(member):
         member: "https://grafana.example/1",
     }
     assert (
-        one(webhook, {"alerts": [{"labels": LABELS, **links}]}).alert.url
+        one(parse_webhook, {"alerts": [{"labels": LABELS, **links}]}).alert.url
         == "https://grafana.example/1"
     )
 
 
-def test_a_webhooks_good_alerts_are_taken_beside_bad_ones():
-    found, problems = webhook(
+def test_a_webhook_accepts_valid_alerts_beside_invalid_ones():
+    found, problems = parse_webhook(
         {"alerts": [{"labels": {}}, {"labels": LABELS}, "x", {"labels": 3}]}, NOW
     )
     assert [one.alert.labels for one in found] == [LABELS]
-    words = "it has no labels, so nothing says which alert it is"
+    words = "it has no labels, so it cannot be identified"
     assert problems == [
         f"alerts[0]: {words}",
         "alerts[2]: an alert is a JSON object",
@@ -365,7 +384,7 @@ def test_a_webhooks_good_alerts_are_taken_beside_bad_ones():
 
 @pytest.mark.parametrize("value", [{}, [], None, {"alerts": {}}, {"title": "custom"}])
 def test_a_webhook_without_alerts_is_refused(value):
-    assert "There is no list “alerts” in it." in str(refused(webhook, value))
+    assert "The list “alerts” is missing." in str(refused(parse_webhook, value))
 
 
 UPTRACE = {
@@ -384,12 +403,12 @@ UPTRACE = {
 }
 
 
-def told_by_uptrace(alert=None, **parts):
-    return one(uptrace, {**UPTRACE, **parts, "alert": {**UPTRACE["alert"], **(alert or {})}})
+def from_uptrace(alert=None, **parts):
+    return one(parse_uptrace, {**UPTRACE, **parts, "alert": {**UPTRACE["alert"], **(alert or {})}})
 
 
-def test_uptraces_alert_keeps_every_part():
-    found = told_by_uptrace()
+def test_uptrace_keeps_every_member():
+    found = from_uptrace()
     alert = found.alert
     assert (alert.name, alert.type, alert.status) == ("p99 latency above 800 ms", "error", "open")
     assert alert.url == "https://alerts.example.test/alerts/4711"
@@ -402,47 +421,45 @@ def test_uptraces_alert_keeps_every_part():
 
 @pytest.mark.parametrize("alert", [{"status": "closed"}, {"status": None, "state": "closed"}])
 @pytest.mark.parametrize("event", ["status-changed", "state-changed", "recurring"])
-def test_uptraces_closing_closes_the_same_alert(alert, event):
-    found = told_by_uptrace(
-        alert, eventName=event, createdAt="2026-03-02T09:41:30.004Z", payload=None
-    )
+def test_uptrace_closes_the_same_alert(alert, event):
+    found = from_uptrace(alert, eventName=event, createdAt="2026-03-02T09:41:30.004Z", payload=None)
     assert (found.key, found.alert.status, found.alert.ends_at) == (
-        told_by_uptrace().key,
+        from_uptrace().key,
         "closed",
         NOW,
     )
     assert found.alert.annotations == {}
 
 
-def test_two_uptraces_are_told_apart_by_where_they_are():
+def test_two_uptrace_installations_are_distinguished_by_host():
     keys = {
-        told_by_uptrace({"url": url}).key
+        from_uptrace({"url": url}).key
         for url in ("https://a.example/1", "https://b.example/1", "", "https://a.example/2")
     }
     assert len(keys) == 3
-    assert told_by_uptrace({"id": 4711}).key == told_by_uptrace().key
+    assert from_uptrace({"id": 4711}).key == from_uptrace().key
 
 
 @pytest.mark.parametrize(
     ("payload", "text"),
     [("words", '"words"'), (0, "0"), (False, "false"), ([1, None], "[1, null]")],
 )
-def test_uptraces_payload_is_any_json(payload, text):
-    assert told_by_uptrace(payload=payload).alert.annotations == {"payload": text}
+def test_the_payload_of_uptrace_is_any_json(payload, text):
+    assert from_uptrace(payload=payload).alert.annotations == {"payload": text}
 
 
 @pytest.mark.parametrize(
     "value", [{}, [], None, {"alert": None}, {"alert": {}}, {"alert": {"status": "open"}}]
 )
 def test_uptrace_without_an_alert_is_refused(value):
-    assert "There is no “alert”" in str(refused(uptrace, value))
+    assert "The object “alert” with an “id” is missing" in str(refused(parse_uptrace, value))
 
 
-def test_uptraces_payload_may_be_too_long():
-    assert "longer than" in str(refused(uptrace, {**UPTRACE, "payload": "x" * 70_000}))
+def test_a_too_long_payload_of_uptrace_is_refused():
+    assert "longer than" in str(refused(parse_uptrace, {**UPTRACE, "payload": "x" * 70_000}))
 
 
-# --- whatever comes -----------------------------------------------------------------------------------------------------------
+# --- any input ---
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 LEAVES = (
@@ -489,12 +506,12 @@ GROUPS = st.fixed_dictionaries(
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ANY | ALERTS | st.lists(ALERTS, max_size=4) | GROUPS)
-def test_whatever_comes_is_read_or_refused_and_what_is_read_can_be_stored(value):
-    for read in (native, posted, webhook, uptrace):
+def test_any_json_is_refused_or_yields_alerts_that_can_be_stored(value):
+    for read in (parse_native, parse_alertmanager, parse_webhook, parse_uptrace):
         try:
             found, problems = read(value, NOW)
-        except InvalidPayload as unfit:
-            assert str(unfit).startswith("Nothing was stored.")
+        except InvalidPayload as error:
+            assert str(error).startswith("Nothing was stored.")
             continue
         assert all(isinstance(words, str) and words for words in problems)
         for one in found:

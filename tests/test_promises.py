@@ -26,7 +26,7 @@ NOTHING = [
 @pytest.mark.parametrize("kind", list(kinds()))
 def test_1_an_optional_thing_that_is_absent_never_breaks_a_message(kind, parts):
     settings = Settings(kind=kind, url="https://h.example/", body='{"name": "{{ alert.name }}"}')
-    message = build(settings, Event(Alert.read(parts), 1, 0))
+    message = build(settings, Event(Alert.from_json(parts), 1, 0))
     assert json.loads(message.body)
 
 

@@ -300,7 +300,7 @@ def test_a_message_is_whole_json_or_one_of_two_declared_refusals(
     given, parts, number, at, repeated
 ):
     try:
-        message = build(given, Event(Alert.read(parts), number, at, repeated))
+        message = build(given, Event(Alert.from_json(parts), number, at, repeated))
     except (InvalidUrl, MessageError) as refusal:
         assert str(refusal)
         return

@@ -64,7 +64,7 @@ REFUSED = [
     ("matchers", "", 'To silence every alert, enter alertname=~".*"'),
     ("matchers", " {} ", "To silence every alert"),
     ("matchers", "severity", "Line 1, column 9"),
-    ("matchers", 'a=~"("', "no regular expression"),
+    ("matchers", 'a=~"("', "not a valid RE2 regular expression"),
     ("hours", "0", "from 0.1 to 8760"),
     ("hours", "0.09", "from 0.1 to 8760"),
     ("hours", "8760.1", "from 0.1 to 8760"),

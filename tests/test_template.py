@@ -17,7 +17,7 @@ from delivery import template
 from delivery.alerts.alert import Alert, to_text
 from delivery.alerts.samples import samples
 from delivery.event import Event
-from delivery.json_text import DEEPEST
+from delivery.json_text import MAX_DEPTH
 from delivery.kinds import kinds
 from delivery.kinds.custom import STARTERS
 from delivery.settings import Header, Settings
@@ -26,7 +26,7 @@ from delivery.text import AlertText
 
 NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
 SAMPLES = samples(NOW, "https://tocsin.example/alerts/4711")
-LATENCY = Alert.read(
+LATENCY = Alert.from_json(
     {
         "id": "4711",
         "name": 'p99 "latency"',
@@ -284,14 +284,14 @@ def test_an_invalid_default_is_refused(default):
             "  \n ",
             "Line 2, column 2: the JSON ends too early; a value or a closing bracket is missing.",
         ),
-        ("{{ alert.name }}", 'Line 1, column 2: a name in double quotes ("name") must stand here.'),
+        ("{{ alert.name }}", 'Line 1, column 2: a name in double quotes ("name") is missing here.'),
         (
             '{"a": {{ alert.name }}}',
-            'Line 1, column 8: a name in double quotes ("name") must stand here.',
+            'Line 1, column 8: a name in double quotes ("name") is missing here.',
         ),
         ('{"a": NaN}', "Line 1, column 7: NaN is not JSON; use a number, null or a string."),
-        ("[" * 65, f"Line 1, column 65: the JSON is nested deeper than {DEEPEST} levels."),
-        ('"' + "x" * 65_535 + '"', "The JSON has 65,537 bytes; at most 65,536 are possible."),
+        ("[" * 65, f"Line 1, column 65: the JSON is nested deeper than {MAX_DEPTH} levels."),
+        ('"' + "x" * 65_535 + '"', "The JSON has 65,537 bytes; at most 65,536 are allowed."),
         (
             '{"a":\n 1,\n "text": "so {{ alert.nmae }}"}',
             "Line 3, column 14: alert.nmae is not known; did you mean alert.name?",
@@ -383,13 +383,13 @@ def test_a_very_long_name_is_quoted_only_in_part():
 def test_one_megabyte_is_refused():
     assert (
         error_of('["' + "{{ alert.id }}" * 75_000 + '"]')
-        == "The JSON has 1,050,004 bytes; at most 65,536 are possible."
+        == "The JSON has 1,050,004 bytes; at most 65,536 are allowed."
     )
 
 
 def test_sixty_four_levels_are_accepted():
-    deep = "[" * DEEPEST + '"{{ alert.labels }}"' + "]" * DEEPEST
-    assert rendered(deep).startswith("[" * DEEPEST + "{")
+    deep = "[" * MAX_DEPTH + '"{{ alert.labels }}"' + "]" * MAX_DEPTH
+    assert rendered(deep).startswith("[" * MAX_DEPTH + "{")
 
 
 def test_an_unknown_name_is_empty_at_delivery():
@@ -505,7 +505,7 @@ def test_every_name_has_a_value_in_every_sample(name):
 
 
 def test_the_editors_list_has_a_meaning_and_an_example_for_each_name():
-    alert = Alert.read(
+    alert = Alert.from_json(
         {
             "id": "4711",
             "name": "p99 latency above 800 ms",
@@ -540,7 +540,7 @@ def test_the_values_are_those_of_the_alert():
 
 
 def test_a_label_cannot_replace_another_name():
-    odd = Alert.read(
+    odd = Alert.from_json(
         {"id": "1", "labels": {"NAME": "x", "severity": "page"}, "annotations": {"": "x"}}
     )
     assert set(values_of(odd)) - set(NAMES) == {"alert.labels.NAME"}
@@ -731,7 +731,7 @@ def compare(document, message):
 @example(("list", [("leaf", ["{{ alert.name  }}"])] * 40), {"name": "x" * 200_000}, True, False)
 def test_any_document_with_any_alert_is_json_of_the_same_shape(document, parts, plain, repeated):
     text = written(document, plain)
-    message = parse(text).render(values_of(Alert.read(parts), repeated))
+    message = parse(text).render(values_of(Alert.from_json(parts), repeated))
     compare(document, strict_json(message))
     assert len(message.encode()) <= MAX_BYTES
 

@@ -83,7 +83,7 @@ def channel(app, config, clocks, receiver):
 
 def owe(clocks, key="k", status="open", **parts):
     return store(
-        [ReceivedAlert(key, Alert.read({"name": "Disk full", "status": status, **parts}))],
+        [ReceivedAlert(key, Alert.from_json({"name": "Disk full", "status": status, **parts}))],
         clocks.now,
     )
 

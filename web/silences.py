@@ -10,7 +10,7 @@ from wtforms import Form, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
 from clock import HOUR, now_ms
-from delivery.alerts.matchers import parse
+from delivery.alerts.matchers import parse_matchers
 from delivery.redaction import BLANK_LETTERS
 from models import LARGEST_ID, Delivery, DeliveryState, Silence
 from web.channels.fields import said_as_message
@@ -39,7 +39,7 @@ class SilenceForm(Form):
 
     def validate_matchers(self, matchers):
         with said_as_message():
-            if not parse(matchers.data):
+            if not parse_matchers(matchers.data):
                 raise ValidationError(
                     'Enter matchers such as severity="info". '
                     'To silence every alert, enter alertname=~".*".'

@@ -1,4 +1,7 @@
-"""An alert as messages see it. Reading one is total: any part may be missing, null, empty or of the wrong type."""
+"""An alert as messages see it.
+
+Reading an alert never raises: any part may be missing, null, empty or of the wrong type.
+"""
 
 import json
 from collections.abc import Mapping
@@ -15,12 +18,23 @@ class AlertStatus(StrEnum):
 
 
 UNNAMED = "Unnamed alert"
+STATUS_NAMES = {
+    "": AlertStatus.OPEN,
+    "open": AlertStatus.OPEN,
+    "firing": AlertStatus.OPEN,
+    "closed": AlertStatus.CLOSED,
+    "resolved": AlertStatus.CLOSED,
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
 class Alert:
-    """One event of a monitored thing. Times are milliseconds since the epoch; every text is valid UTF-8."""
+    """One event of a monitored condition.
+
+    Times are milliseconds since the epoch; every string is valid UTF-8.
+    """
 
     id: str = ""
     name: str = UNNAMED
@@ -33,43 +47,61 @@ class Alert:
     url: str = ""
 
     @classmethod
-    def read(cls, parts: object) -> "Alert":
-        """The alert that `parts` describes (the shape of `POST /api/v1/alerts`). Never raises, whatever it is given."""
-        given = parts if isinstance(parts, Mapping) else {}
-        labels = _texts(given.get("labels"))
+    def from_json(cls, value: object) -> "Alert":
+        """Return the alert of a JSON value in the format of `POST /api/v1/alerts`."""
+        members = value if isinstance(value, Mapping) else {}
+        labels = _string_map(members.get("labels"))
         return cls(
-            id=to_text(given.get("id")),
-            name=to_text(given.get("name")).strip()
-            or labels.get("alertname", "").strip()
-            or UNNAMED,
-            status=AlertStatus.CLOSED
-            if to_text(given.get("status")).lower() in ("closed", "resolved")
-            else AlertStatus.OPEN,
-            type="error" if to_text(given.get("type")).lower() == "error" else "metric",
+            id=to_text(members.get("id")),
+            name=name_or_label(to_text(members.get("name")), labels) or UNNAMED,
+            status=to_status(members.get("status")),
+            type=to_type(to_text(members.get("type")).lower()),
             labels=labels,
-            annotations=_texts(given.get("annotations")),
-            starts_at=milliseconds(given.get("starts_at")),
-            ends_at=milliseconds(given.get("ends_at")),
-            url=to_text(given.get("url")),
+            annotations=_string_map(members.get("annotations")),
+            starts_at=milliseconds(members.get("starts_at")),
+            ends_at=milliseconds(members.get("ends_at")),
+            url=to_text(members.get("url")),
         )
+
+
+def name_or_label(name: str, labels: Mapping[str, str]) -> str:
+    """Return the name, or the label `alertname` without one; empty without both."""
+    return name.strip() or labels.get("alertname", "").strip()
+
+
+def to_status(value: object) -> AlertStatus:
+    """Return the status that a value names; open for any other value."""
+    return STATUS_NAMES.get(to_text(value).lower(), AlertStatus.OPEN)
+
+
+def to_type(text: str) -> str:
+    """Return the type of an alert: `error`, or `metric` for any other text."""
+    return "error" if text == "error" else "metric"
 
 
 def to_text(value: object) -> str:
-    """The value as text: None is empty, true and numbers are spelled as in JSON, other things are their JSON."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+    """Return a string unchanged, nothing for None, and the JSON of any other value."""
     if value is None:
         return ""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return to_json(value)
+
+
+def to_json(value: object) -> str:
+    """Return the JSON of a value; empty if it has none."""
     try:
-        return to_text(
-            json.dumps(value, ensure_ascii=False, default=lambda other: type(other).__name__)
-        )
+        text = json.dumps(value, ensure_ascii=False, default=lambda other: type(other).__name__)
     except (ValueError, TypeError, RecursionError):
         return ""
+    return text.encode("utf-8", "replace").decode()
 
 
 def milliseconds(value: object) -> int | None:
-    """The time in milliseconds since the epoch, from a whole number of them or from RFC 3339; None for anything else."""
+    """Return a time in milliseconds from a number of them or from RFC 3339.
+
+    Anything else, and a time outside the years 1 to 9999, is None.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -80,7 +112,10 @@ def milliseconds(value: object) -> int | None:
 
 
 def rfc3339(time: float | None) -> str:
-    """`2026-03-02T09:15:00.120Z` of a time in milliseconds; empty for None and for times outside the years 1 to 9999."""
+    """Return a time in milliseconds as `2026-03-02T09:15:00.120Z`.
+
+    None and a time outside the years 1 to 9999 are empty.
+    """
     if time is None:
         return ""
     try:
@@ -93,14 +128,16 @@ def rfc3339(time: float | None) -> str:
 def _from_rfc3339(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text.strip().upper())
-        return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(
-            milliseconds=1
-        )
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         return None
 
 
-def _texts(value: object) -> dict[str, str]:
+def _string_map(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         return {}
-    return {to_text(name): to_text(one) for name, one in value.items() if to_text(name)}
+    pairs = {to_text(name): to_text(text) for name, text in value.items()}
+    pairs.pop("", None)
+    return pairs

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from clock import DAY, MINUTE
 from delivery.alerts.alert import Alert, AlertStatus
 from delivery.alerts.matchers import Matcher, labels_of, matches
+from delivery.json_text import parse_or_none
 from models import ChannelState, DeliveryState
 
 DELIVERY_LIFETIME = DAY
@@ -167,7 +168,4 @@ def alert_to_json(alert: Alert) -> str:
 
 def alert_from_json(body: str) -> Alert:
     """The alert of a stored JSON; a damaged row is an alert of which nothing is known."""
-    try:
-        return Alert.read(json.loads(body))
-    except (ValueError, RecursionError):
-        return Alert()
+    return Alert.from_json(parse_or_none(body))

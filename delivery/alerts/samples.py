@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 
+from clock import MINUTE
 from delivery.alerts.alert import Alert, AlertStatus
 
 _HOSTILE = "\"'\\ </script><b>&amp; {{ alert.name }} \r\n\t\x00\x1b[31m \u202egnp\u202c \u2028 🔔"
 
 
 def sample_alert(now: int, url: str) -> Alert:
-    """The alert of a test and of a preview: open, at `now`, and saying that it is only a test."""
-    return Alert.read(
+    """Return the alert of a test: open since `now`, and marked as a test."""
+    return Alert.from_json(
         {
             "id": str(now),
             "name": "Test alert from Tocsin",
@@ -22,22 +23,29 @@ def sample_alert(now: int, url: str) -> Alert:
 
 
 def samples(now: int, url: str) -> dict[str, Alert]:
-    """The alerts that previews show: the one of a test, the same closed, one with traps in every part, and a huge one."""
-    opened, text = sample_alert(now, url), _HOSTILE
-    hostile = dict.fromkeys(("id", "name", "url"), text) | {
-        "labels": {text: text},
-        "annotations": {"summary": text},
+    """Return the alerts of a preview by name: `open`, `closed`, `hostile` and `huge`."""
+    opened = sample_alert(now, url)
+    closed = replace(opened, status=AlertStatus.CLOSED, starts_at=now - 26 * MINUTE, ends_at=now)
+    hostile = {
+        "id": _HOSTILE,
+        "name": _HOSTILE,
+        "labels": {_HOSTILE: _HOSTILE},
+        "annotations": {"summary": _HOSTILE},
+        "starts_at": now,
+        "url": _HOSTILE,
     }
+    sentences = "One of many sentences. " * 1000
     huge = {
+        "id": opened.id,
         "name": "Huge alert. " * 833 + "Huge",
         "labels": {f"label_{number}": "long value " * 45 + "value" for number in range(1, 201)},
-        "annotations": dict.fromkeys(("summary", "description"), "One of many sentences. " * 1000),
+        "annotations": {"summary": sentences, "description": sentences},
+        "starts_at": now,
+        "url": url,
     }
     return {
         "open": opened,
-        "closed": replace(
-            opened, status=AlertStatus.CLOSED, starts_at=now - 26 * 60_000, ends_at=now
-        ),
-        "hostile": Alert.read({**hostile, "starts_at": now}),
-        "huge": Alert.read({**huge, "id": opened.id, "url": url, "starts_at": now}),
+        "closed": closed,
+        "hostile": Alert.from_json(hostile),
+        "huge": Alert.from_json(huge),
     }

@@ -1,7 +1,7 @@
 """Uptrace's JSON: one event with its alert, and the user's own JSON as its `payload`."""
 
 from delivery.alerts.alert import rfc3339
-from delivery.json_text import JsonError, check, dumps
+from delivery.json_text import JsonError, check_json, dumps
 from delivery.kinds.spec import Kind
 from delivery.settings import Settings
 from delivery.text import AlertText
@@ -31,7 +31,7 @@ def _payload(text: str) -> str:
     if not text.strip():
         return "null"
     try:
-        check(text)
+        check_json(text)
     except JsonError:
         return dumps(text)
     return text.strip()

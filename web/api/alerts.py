@@ -1,29 +1,43 @@
-"""Alerts come in here, in the shapes of their senders. What is answered with success is committed; the rest can be sent again.
+"""Incoming alerts, in the formats of their senders.
 
-Every address also stands under `/t/<token>`, for senders that have only a URL.
+A success is sent after the commit; anything else can be sent again. Every address also exists under
+`/t/<token>`, for senders that support only a URL.
 """
 
 import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
-from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Blueprint, Response, g, request
-from peewee import DatabaseError, IntegrityError, InterfaceError, sqlite3  # type: ignore[attr-defined]
+from peewee import (  # type: ignore[attr-defined]
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    sqlite3,
+)
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from clock import now_ms
 from config import VERSION
 from database import describe_error
-from delivery.alerts import parsers
 from delivery.alerts.alert import rfc3339
+from delivery.alerts.parsers import (
+    InvalidPayload,
+    ParsedAlerts,
+    Parser,
+    TooManyAlerts,
+    parse_alertmanager,
+    parse_native,
+    parse_uptrace,
+    parse_webhook,
+)
 from delivery.alerts.routing import DELIVERY_LIFETIME, IngestResult, ReceivedAlert
+from delivery.json_text import JsonError, parse_lenient, parse_strict
 from delivery.outbox import OutboxFull
-from models import db
-from web.api.json_body import decoded, parsed
+from models import Receipt
 from web.auth.access import require_scope
 from web.problems import ApiError
 from web.services import services
@@ -31,230 +45,211 @@ from web.services import services
 bp = Blueprint("ingest", __name__)
 log = logging.getLogger("tocsin.web")
 
-MOST_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
+MAX_KEY_LENGTH = 255
 RETRY_AFTER = 5
-LONGEST_KEY = 255
 STARTED = now_ms()
 
 
-def _door(path: str, *methods: str) -> Callable:
-    """Both addresses of a view."""
+def ingest_route(path: str, *methods: str) -> Callable:
+    """Register a view for a path and for `/t/<token>` with this path."""
 
-    def mark(view: Callable[[], Any]) -> Callable:
-        @require_scope("ingest")
-        @wraps(view)
-        def enter(**_token):  # web.tokens has looked at it
-            request.max_content_length = MOST_BYTES
-            return view()
+    def register(view: Callable) -> Callable:
+        require_scope("ingest")(view)
+        bp.add_url_rule(path, view_func=view, methods=methods)
+        bp.add_url_rule(f"/t/<token>{path}", view_func=view, methods=methods)
+        return view
 
-        for where in (path, f"/t/<token>{path}"):
-            bp.add_url_rule(where, view.__name__, enter, methods=methods)
-        return enter
-
-    return mark
+    return register
 
 
-# --- our own shape ---------------------------------------------------------------------------------------------------------
+@ingest_route("/api/v1/alerts", "POST")
+def native(**_token) -> Response:
+    """Store one alert or a list, all or nothing.
 
-
-@_door("/api/v1/alerts", "POST")
-def native() -> Response:
-    """Stores one alert or many, all or nothing; with an `Idempotency-Key` once, however often it is sent."""
-    body = _body()
-    receipt = _Receipt.of(body) if "Idempotency-Key" in request.headers else None
-    answer = receipt.answer() if receipt else None
-    if answer is None:
-        found, _problems = _read(parsers.native, parsed(decoded(body)))
-        try:
-            answer = _answer(_stored(found, receipt.keep if receipt else None))
-        except IntegrityError:  # the same has come twice at once, and the other was first
-            answer = (receipt and receipt.answer()) or ""
+    A request that repeats an `Idempotency-Key` gets the first response and stores nothing.
+    """
+    body = _read_body()
+    if "Idempotency-Key" in request.headers:
+        record = IdempotencyRecord(request.headers["Idempotency-Key"], body)
+        answer = record.find() or _store_once(body, record)
+    else:
+        answer = _native_answer(_store(_parse(parse_native, parse_strict, body).alerts))
     return Response(answer, 202, content_type="application/json")
 
 
-def _answer(stored: Sequence[IngestResult]) -> str:
-    return json.dumps({"alerts": [{"id": one.id, "deliveries": one.deliveries} for one in stored]})
+def _store_once(body: bytes, record: "IdempotencyRecord") -> str:
+    """Store alerts with the record of their response, unless a concurrent request did."""
+    alerts = _parse(parse_native, parse_strict, body).alerts
+    try:
+        return _native_answer(_store(alerts, record.save))
+    except IntegrityError:
+        answer = record.find()
+        if answer is None:
+            raise
+        return answer
 
 
-class _Receipt:
-    """What was answered to a token's `Idempotency-Key`, and the hash of what it had sent."""
+def _native_answer(results: Sequence[IngestResult]) -> str:
+    alerts = [{"id": result.id, "deliveries": result.deliveries} for result in results]
+    return json.dumps({"alerts": alerts})
+
+
+class IdempotencyRecord:
+    """The stored response to a token's `Idempotency-Key`, with the hash of the request's body."""
 
     def __init__(self, key: str, body: bytes):
-        self._key = hashlib.sha256(f"{g.token.id}\0{key}".encode("utf-8", "replace")).hexdigest()
-        self._seen = hashlib.sha256(body).hexdigest()
+        if not 1 <= len(key) <= MAX_KEY_LENGTH:
+            message = f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters."
+            raise ApiError(400, f"{message} Nothing was stored.")
+        self.key = _sha256(f"{g.token.id}\0{key}".encode("utf-8", "replace"))
+        self.body_hash = _sha256(body)
 
-    @classmethod
-    def of(cls, body: bytes) -> "_Receipt":
-        """That of the current request."""
-        key = request.headers["Idempotency-Key"]
-        if not 1 <= len(key) <= LONGEST_KEY:
-            raise ApiError(
-                400, f"An Idempotency-Key has 1 to {LONGEST_KEY} characters. Nothing was stored."
-            )
-        return cls(key, body)
+    def find(self) -> str | None:
+        """Return the stored response; None if the key is new.
 
-    def answer(self) -> str | None:
-        """What was answered already; None when this is new."""
-        now = now_ms()
-        row = db.execute_sql(
-            _FIND, (self._key, now - DELIVERY_LIFETIME, now + DELIVERY_LIFETIME)
-        ).fetchone()
-        if row and not row[0].startswith(self._seen):
+        Raises:
+            ApiError: The key was used with another body.
+        """
+        receipt = Receipt.get_or_none(Receipt.key == self.key, _is_current())
+        if receipt is None:
+            return None
+        if not receipt.answer.startswith(self.body_hash):
             raise ApiError(
                 422,
-                "This Idempotency-Key came with another body before. Nothing was stored: choose another key.",
+                "This Idempotency-Key was used with another body. "
+                "Nothing was stored: choose another key.",
             )
-        return row[0][len(self._seen) :] if row else None
+        return receipt.answer.removeprefix(self.body_hash)
 
-    def keep(self, stored: Sequence[IngestResult]) -> None:
-        """Keeps the answer, in the transaction that stores the alerts."""
-        now = now_ms()
-        db.execute_sql(_FORGET, (self._key, now - DELIVERY_LIFETIME, now + DELIVERY_LIFETIME))
-        db.execute_sql(_KEEP, (self._key, self._seen + _answer(stored), now))
-
-
-_FIND = "SELECT answer FROM receipt WHERE key = ? AND at BETWEEN ? AND ?"
-_FORGET = "DELETE FROM receipt WHERE key = ? AND at NOT BETWEEN ? AND ?"
-_KEEP = "INSERT INTO receipt (key, answer, at) VALUES (?, ?, ?)"
+    def save(self, results: Sequence[IngestResult]) -> None:
+        """Store the response, in the transaction that stores the alerts."""
+        Receipt.delete().where(Receipt.key == self.key, ~_is_current()).execute()
+        answer = self.body_hash + _native_answer(results)
+        Receipt.create(key=self.key, answer=answer, at=now_ms())
 
 
-# --- the shapes of others ----------------------------------------------------------------------------------------------------
+def _is_current() -> Any:
+    now = now_ms()
+    return Receipt.at.between(now - DELIVERY_LIFETIME, now + DELIVERY_LIFETIME)
 
 
-@_door("/api/v2/alerts", "POST")
-def alertmanager() -> Response:
-    """Alertmanager's own: 200 without a body; 400 with a text when some were no good, and the others are stored."""
-    problems = _take(parsers.posted)
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@ingest_route("/api/v2/alerts", "POST")
+def alertmanager(**_token) -> Response:
+    """Store alerts as Alertmanager does: 400 if some are invalid, and the others are stored."""
+    problems = _store_valid(parse_alertmanager)
     if problems:
         raise ApiError(400, "; ".join(problems))
     return Response("", 200, content_type="text/plain; charset=utf-8")
 
 
-@_door("/api/v2/status", "GET")
-def status() -> Response:
-    """What Alertmanager's clients ask to know whom they talk to."""
-    version = {
-        "version": VERSION,
-        **dict.fromkeys(("revision", "branch", "buildUser", "buildDate", "goVersion"), ""),
-    }
-    cluster = {"status": "disabled", "peers": []}
+@ingest_route("/api/v2/status", "GET")
+def status(**_token) -> Response:
+    """Return the status that clients of Alertmanager read."""
+    unknown = dict.fromkeys(("revision", "branch", "buildUser", "buildDate", "goVersion"), "")
     body = {
-        "cluster": cluster,
-        "versionInfo": version,
+        "cluster": {"status": "disabled", "peers": []},
+        "versionInfo": {"version": VERSION, **unknown},
         "config": {"original": ""},
         "uptime": rfc3339(STARTED),
     }
     return Response(json.dumps(body), content_type="application/json")
 
 
-@_door("/ingest/alertmanager", "POST")
-def from_alertmanager() -> Response:
-    """Alertmanager's webhook (version 4)."""
-    return _webhook(parsers.webhook)
+@ingest_route("/ingest/alertmanager", "POST")
+def from_alertmanager(**_token) -> Response:
+    """Receive Alertmanager's webhook (version 4)."""
+    return _receive_webhook(parse_webhook)
 
 
-@_door("/ingest/grafana", "POST", "PUT")
-def from_grafana() -> Response:
-    """Grafana's webhook."""
-    return _webhook(parsers.webhook)
+@ingest_route("/ingest/grafana", "POST", "PUT")
+def from_grafana(**_token) -> Response:
+    """Receive Grafana's webhook."""
+    return _receive_webhook(parse_webhook)
 
 
-@_door("/ingest/uptrace", "POST")
-def from_uptrace() -> Response:
-    """Uptrace's webhook."""
-    return _webhook(parsers.uptrace)
+@ingest_route("/ingest/uptrace", "POST")
+def from_uptrace(**_token) -> Response:
+    """Receive Uptrace's webhook."""
+    return _receive_webhook(parse_uptrace)
 
 
-def _webhook(read: Callable[[Any, int], parsers.Read]) -> Response:
-    problems = _take(read)
+def _receive_webhook(parser: Parser) -> Response:
+    problems = _store_valid(parser)
     if problems:
-        raise ApiError(
-            422, f"Some alerts cannot be taken; the others are stored. {'; '.join(problems)}."
-        )
+        details = "; ".join(problems)
+        raise ApiError(422, f"Some alerts are invalid; the others are stored. {details}.")
     return Response("{}", 200, content_type="application/json")
 
 
 @bp.after_request
-def in_alertmanagers_words(response: Response) -> Response:
-    """Alertmanager says what is wrong in one JSON text; who may not post at all is told so as everywhere."""
-    if (
-        request.endpoint == "ingest.alertmanager"
-        and response.status_code >= 400
-        and response.status_code not in (401, 403)
-    ):
-        response.set_data(json.dumps(json.loads(response.get_data())["detail"]))
+def as_alertmanager_error(response: Response) -> Response:
+    """Return an error of `/api/v2/alerts` as a JSON string, as Alertmanager does.
+
+    A missing permission stays a problem document.
+    """
+    failed = response.status_code >= 400 and response.status_code not in (401, 403)
+    if request.endpoint == "ingest.alertmanager" and failed:
+        response.set_data(json.dumps(response.get_json()["detail"]))
         response.content_type = "application/json"
+        if response.status_code == 422:
+            response.status_code = 400
     return response
 
 
-# --- what they share ---------------------------------------------------------------------------------------------------------
+def _store_valid(parser: Parser) -> list[str]:
+    """Store the valid alerts of the request, and return what is wrong with the others."""
+    parsed = _parse(parser, parse_lenient, _read_body())
+    _store(parsed.alerts)
+    return parsed.problems
 
 
-def _take(read: Callable[[Any, int], parsers.Read]) -> list[str]:
-    """Stores what can be taken of a body that is not ours to be strict about; the words on the rest."""
-    found, problems = _read(read, _lenient(_body()))
-    _stored(found)
-    return problems
-
-
-def _body() -> bytes:
+def _read_body() -> bytes:
+    request.max_content_length = MAX_BYTES
     try:
         return request.get_data(cache=False)
     except RequestEntityTooLarge:
         raise RequestEntityTooLarge(
-            f"Send at most {MOST_BYTES >> 20} MB at a time. Nothing was stored."
+            f"Send at most {MAX_BYTES >> 20} MB at a time. Nothing was stored."
         ) from None
 
 
-def _read(read: Callable[[Any, int], parsers.Read], value: Any) -> parsers.Read:
+def _parse(parser: Parser, read_json: Callable[[bytes], Any], body: bytes) -> ParsedAlerts:
     try:
-        return read(value, now_ms())
-    except parsers.InvalidPayload as unfit:
-        status = 413 if unfit.too_many else 400 if read is parsers.posted else 422
-        more: dict[str, Any] = {"errors": unfit.errors} if unfit.errors else {}
-        raise ApiError(status, str(unfit), **more) from None
+        return parser(read_json(body), now_ms())
+    except JsonError as error:
+        message = f"The body could not be read as JSON. {error} Nothing was stored."
+        raise ApiError(400, message) from None
+    except TooManyAlerts as error:
+        raise ApiError(413, str(error)) from None
+    except InvalidPayload as error:
+        members: dict[str, Any] = {"errors": error.errors} if error.errors else {}
+        raise ApiError(422, str(error), **members) from None
 
 
-def _lenient(octets: bytes) -> Any:
-    """The value of a JSON text as Go reads it: the last of two members counts, and a broken character is replaced."""
-    text = octets.decode("utf-8-sig", "replace")
-    try:
-        value = json.loads(text, parse_constant=_no_number)
-        halves = "\\ud" in text.lower()
-        return (
-            json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-            if halves
-            else value
-        )
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, f"The body is not JSON: {error}. Nothing was stored.") from None
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
-def _stored(
-    found: list[ReceivedAlert], also: Callable[[list[IngestResult]], None] | None = None
+def _store(
+    alerts: list[ReceivedAlert], also: Callable[[list[IngestResult]], None] | None = None
 ) -> list[IngestResult]:
-    """What was stored, and is committed. Who hears that it was not has to send it again."""
+    """Return what was stored and committed.
+
+    Raises:
+        ApiError: Nothing was stored; the sender must send it again.
+        IntegrityError: `also` stored what another request had stored.
+    """
+    if not alerts and also is None:
+        return []
     try:
-        return services().batch_writer.store(found, now_ms(), also) if found or also else []
-    except OutboxFull:
-        raise ApiError(
-            503,
-            "Too many deliveries wait already. Nothing was stored: send it again later.",
-            RETRY_AFTER,
-        ) from None
+        return services().batch_writer.store(alerts, now_ms(), also)
     except IntegrityError:
         raise
-    except (
-        DatabaseError,
-        InterfaceError,
-        sqlite3.Error,
-    ) as error:  # the last from executemany, which peewee does not wrap
+    except OutboxFull:
+        message = "Too many deliveries are waiting."
+    # peewee does not wrap the errors of `executemany`.
+    except (DatabaseError, InterfaceError, sqlite3.Error) as error:
         log.error("database: %s", error)
-        words = describe_error(error, Path(services().config.database.name))
-        raise ApiError(
-            503, f"{words} Nothing was stored: send it again later.", RETRY_AFTER
-        ) from None
+        message = describe_error(error, Path(services().config.database.name))
+    raise ApiError(503, f"{message} Nothing was stored: send it again later.", RETRY_AFTER)

@@ -1,23 +1,32 @@
-"""Channels for scripts: JSON in and out, under the names of the form's fields. The pages' own form judges what is written."""
+"""Channels for scripts: JSON in and out, with the names of the form's fields.
 
-import json
-import re
-from collections.abc import Mapping
-from types import NoneType
+The schema judges members and types; the form judges values, as it does for a page.
+"""
+
+import codecs
 from typing import Any
 
+import msgspec
 from flask import Blueprint, request, url_for
+from msgspec import Raw
 from peewee import IntegrityError
 from werkzeug.datastructures import MultiDict
 
 from delivery.alerts.alert import rfc3339
 from delivery.channel_test import TestSlotsFull
 from delivery.guard.url import InvalidUrl
+from delivery.json_text import JsonError, parse_strict
 from delivery.kinds import kinds
 from delivery.message import MessageError
 from delivery.settings import SECRET_FIELDS, Settings, read_settings
 from models import Channel
-from web.api.json_body import Number, decoded, parsed
+from web.api.channel_schema import (
+    CHANNEL_MEMBERS,
+    ChannelBody,
+    decode_channel,
+    decode_members,
+    invalid_channel,
+)
 from web.auth.access import require_scope
 from web.channels.editor import Edit, VersionConflict, get_channel_or_404, open_edit, save
 from web.channels.forms import values_of
@@ -28,43 +37,6 @@ from web.services import services
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
-
-_OF_ALERTS = ("matchers", "retries")
-_TEXTS = (
-    "name",
-    "kind",
-    "url",
-    "method",
-    "auth",
-    "auth_username",
-    "signing",
-    "signing_timestamp_header",
-    "ca_pem",
-)
-_ANY_JSON = ("payload", "body")
-_READ_ONLY = ("id", "state", "proof", "origin", "created_at", "updated_at", "secrets", "problem")
-_MEMBERS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys((*_TEXTS, *_OF_ALERTS, *SECRET_FIELDS, *_ANY_JSON), (str, NoneType)),
-    **dict.fromkeys(("timeout", "repeat", "version"), (Number, NoneType)),
-    "verify_tls": (bool, NoneType),
-    "headers": (list, NoneType),
-    "options": (dict, NoneType),
-}
-_ROW = {
-    "headers-N": (dict,),
-    "headers-N-name": (str,),
-    "headers-N-value": (str,),
-    "headers-N-secret": (bool,),
-}
-_WRONG = "Nothing was saved. What is wrong stands under errors, by the names of members."
-_SPELLED = {
-    str: "a text",
-    Number: "a number",
-    bool: "true or false",
-    list: "a list",
-    dict: "an object",
-}
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]', re.DOTALL)
 _OUTCOME = (
     "verdict",
     "reason",
@@ -82,36 +54,36 @@ _OUTCOME = (
 @bp.get("/channels")
 @require_scope("channels:read")
 def index():
-    """Every channel."""
-    return {"channels": [_shown(channel) for channel in Channel.listed()]}
+    """List every channel."""
+    return {"channels": [_to_json(channel) for channel in Channel.listed()]}
 
 
 @bp.get("/channels/<int:channel_id>")
 @require_scope("channels:read")
 def one(channel_id: int):
-    """One channel."""
-    return _shown(get_channel_or_404(channel_id))
+    """Return a channel."""
+    return _to_json(get_channel_or_404(channel_id))
 
 
 @bp.post("/channels")
 @require_scope("channels:write")
 def create():
-    """Makes a channel."""
-    channel = _saved(None)
-    return _shown(channel), 201, {"Location": url_for("api.one", channel_id=channel.id)}
+    """Create a channel."""
+    channel = _save(None)
+    return _to_json(channel), 201, {"Location": url_for("api.one", channel_id=channel.id)}
 
 
 @bp.put("/channels/<int:channel_id>")
 @require_scope("channels:write")
 def replace(channel_id: int):
-    """Replaces a channel; of what is left out, the URL and secrets stay."""
-    return _shown(_saved(channel_id))
+    """Replace a channel; the URL and secrets stay unless the body has them."""
+    return _to_json(_save(channel_id))
 
 
 @bp.delete("/channels/<int:channel_id>")
 @require_scope("channels:write")
 def delete(channel_id: int):
-    """Deletes a channel and its attempts."""
+    """Delete a channel and its attempts."""
     Channel.delete().where(Channel.id == get_channel_or_404(channel_id).id).execute()
     return "", 204
 
@@ -119,141 +91,137 @@ def delete(channel_id: int):
 @bp.post("/channels/<int:channel_id>/test")
 @require_scope("channels:write")
 def test(channel_id: int):
-    """Sends a test of the channel as it is stored, and answers 200 however the receiver behaved."""
+    """Send a test of a stored channel; return 200 for every response of the receiver."""
     edit = open_edit(channel_id)
-    if edit.stored is None or edit.problem or request.get_data().strip() not in (b"", b"{}"):
-        raise ApiError(
-            422,
-            f"Nothing was sent. {edit.problem or 'A test has no body: it sends what is stored.'}",
-        )
+    refusal = edit.problem
+    if request.get_data().strip() not in (b"", b"{}"):
+        refusal = "A test has no body: it sends the stored channel."
+    if refusal or edit.stored is None:
+        raise ApiError(422, f"Nothing was sent. {refusal}")
     try:
-        trial = services().test_runner.run(edit.stored, edit.link)
-    except TestSlotsFull as busy:
-        raise ApiError(
-            429,
-            f"Nothing was sent: {busy.vendor or 'Tocsin'} takes no more just now.",
-            busy.seconds,
-        ) from None
+        result = services().test_runner.run(edit.stored, edit.link)
+    except TestSlotsFull as error:
+        server = error.vendor or "Tocsin"
+        message = f"Nothing was sent: {server} accepts no more tests at the moment."
+        raise ApiError(429, message, error.seconds) from None
     except (InvalidUrl, MessageError) as error:
         raise ApiError(422, f"Nothing was sent. {error}") from None
-    shown = {name: getattr(trial.outcome, name) for name in _OUTCOME}
-    stages = [vars(stage) for stage in trial.outcome.stages]
-    return {**shown, "stages": stages, "unstored": recorded(edit, trial, edit.stored)}
+    outcome = {name: getattr(result.outcome, name) for name in _OUTCOME}
+    stages = [vars(stage) for stage in result.outcome.stages]
+    return {**outcome, "stages": stages, "unstored": recorded(edit, result, edit.stored)}
 
 
-def _shown(channel: Channel) -> dict[str, Any]:
-    settings, broken = read_settings(channel, services().keyring)
-    broken = broken or unusable(channel, settings)
+def _to_json(channel: Channel) -> dict[str, Any]:
+    settings, problem = read_settings(channel, services().keyring)
     values = values_of(channel, settings)
-    secret = [f"options-{option.name}" for option in settings.options if option.secret]
-    return {
-        **{name: value for name, value in values.items() if not name.startswith("options-")},
-        **{name: getattr(channel, name) for name in ("id", "state", "origin", "version")},
-        **{name: rfc3339(getattr(channel, name)) for name in ("created_at", "updated_at")},
+    secrets = [name for name in SECRET_FIELDS if getattr(settings, name)]
+    options = {}
+    for option in settings.options:
+        if option.secret:
+            secrets.append(f"options-{option.name}")
+        else:
+            options[option.name] = option.value
+    members = {
+        **{name: values[name] for name in CHANNEL_MEMBERS if name in values},
+        "id": channel.id,
         "url": settings.target.masked if settings.target else "",
-        "options": {option.name: option.value for option in settings.options if not option.secret},
+        "options": options,
         "timeout": settings.timeout,
         "repeat": channel.repeat_minutes or None,
-        "secrets": [name for name in SECRET_FIELDS if getattr(settings, name)] + secret,
+        "version": channel.version,
+        "secrets": secrets,
+        "state": channel.state,
         "proof": channel.proven,
-        **({"problem": broken} if broken else {}),
+        "origin": channel.origin,
+        "created_at": rfc3339(channel.created_at),
+        "updated_at": rfc3339(channel.updated_at),
     }
+    problem = problem or unusable(channel, settings)
+    if problem:
+        members["problem"] = problem
+    return members
 
 
-def _saved(channel_id: int | None) -> Channel:
-    stored, given = open_edit(channel_id), _given()
+def _save(channel_id: int | None) -> Channel:
+    stored = open_edit(channel_id)
+    body = _read_channel()
     try:
-        edit = open_edit(channel_id, _posted(given, stored))
+        if channel_id and body.get("version") not in (None, stored.channel.version):
+            raise VersionConflict
+        edit = open_edit(channel_id, _form_data(body, stored))
         if not edit.form.validate():
-            raise ApiError(
-                422, _WRONG, errors={name: [words] for name, _label, words in edit.form.problems()}
-            )
+            problems = edit.form.problems()
+            raise invalid_channel({name: message for name, _label, message in problems})
         return get_channel_or_404(save(edit).id)
     except VersionConflict:
-        raise ApiError(
-            409, "Nothing was saved. Somebody else has saved this channel meanwhile: read it again."
-        ) from None
+        message = "Nothing was saved. Another user has changed this channel: read it again."
+        raise ApiError(409, message) from None
     except IntegrityError:
-        raise ApiError(
-            422,
-            _WRONG,
-            errors={"name": ["Another channel has got this name just now: choose another."]},
-        ) from None
+        message = "Another channel has just taken this name: choose another."
+        raise invalid_channel({"name": message}) from None
 
 
-def _given() -> dict[str, Any]:
-    """The object that was sent, without what is only read. `payload` and `body` are texts."""
-    text = decoded(request.get_data())
-    given = parsed(text)
-    if not isinstance(given, dict):
-        raise ApiError(422, "Send a channel as one JSON object.")
-    given |= {
-        name: value
-        for name, value in _as_written(text).items()
-        if type(given[name]) not in (str, NoneType)
-    }
-    return {name: value for name, value in given.items() if name not in _READ_ONLY}
+def _read_channel() -> ChannelBody:
+    data = request.get_data().removeprefix(codecs.BOM_UTF8)
+    try:
+        parse_strict(data)
+    except JsonError as error:
+        message = f"The body could not be read as JSON. {error} Nothing was saved."
+        raise ApiError(400, message) from None
+    return decode_channel(data)
 
 
-def _as_written(text: str) -> dict[str, str]:
-    """The members of an object that may be any JSON, to the letter: no digit is lost, and no escape undone."""
-    found, depth, begin, name = {}, 0, 0, ""
-    for token in _TOKEN.finditer(text):
-        depth += (token[0] in "[{") - (token[0] in "]}")
-        if depth == 1 and token[0] == ":":
-            name, begin = json.loads(text[begin : token.start()]), token.end()
-        elif depth == 0 or (depth == 1 and token[0] in "{,"):
-            found[name], begin = text[begin : token.start()].strip(), token.end()
-    return {name: found[name] for name in _ANY_JSON if name in found}
+def _form_data(body: ChannelBody, edit: Edit) -> MultiDict:
+    """Return what a page would post for this body."""
+    values: dict[str, Any] = {**body, "headers": None, "options": None}
+    values["url"] = _full_url(body, edit.stored or Settings())
+    for number, row in enumerate(body.get("headers") or []):
+        for name, value in msgspec.structs.asdict(row).items():
+            values[f"headers-{number}-{name}"] = value
+    values["version"] = edit.channel.version
+    data = MultiDict(_option_data(body))
+    for name, value in values.items():
+        if isinstance(value, Raw):
+            value = _json_text(bytes(value))
+        if value is not None:
+            data[name] = str(value)
+        else:
+            data[f"{name}-remove"] = "1"
+    return data
 
 
-def _posted(given: dict[str, Any], stored: Edit) -> MultiDict:
-    """What a page would post for it."""
-    _check(given, _MEMBERS)
-    flat = {name: value for name, value in given.items() if name not in ("headers", "options")}
-    for number, row in enumerate(given.get("headers") or []):
-        parts = row.items() if isinstance(row, dict) else ()
-        flat |= {f"headers-{number}-{part}": value for part, value in parts} or {
-            f"headers-{number}": row
-        }
-    sent, kind = given.get("options") or {}, kinds().get(given.get("kind") or "webhook")
-    # Of a kind that is not known, the message of the kind says all there is to say.
-    known = dict.fromkeys([option.name for option in kind.options] if kind else sent, "")
-    flat |= {f"options-{name}": value for name, value in {**known, **sent}.items()}
-    _check(flat, _MEMBERS | _ROW | {f"options-{name}": (str, NoneType) for name in known})
-    if flat.get("version") is None or not stored.channel.id:
-        flat["version"] = str(stored.channel.version)
-    if flat["version"] != str(stored.channel.version):
-        raise VersionConflict
-    posted = {name: str(value) for name, value in flat.items() if value is not None}
-    return MultiDict(
-        posted
-        | {f"{name}-remove": "1" for name, value in flat.items() if value is None}
-        | _url(flat, stored)
-    )
+def _json_text(data: bytes) -> str | None:
+    """Return the value of a string, None for null, and any other JSON unchanged."""
+    if data == b"null":
+        return None
+    if data.startswith(b'"'):
+        return msgspec.json.decode(data, type=str)
+    return data.decode()
 
 
-def _check(given: dict[str, Any], members: Mapping[str, tuple[type, ...]]) -> None:
-    """Whether these are members, and of their types to the letter: a true is no number, and a number no text."""
-    wrong = {}
-    for name, value in given.items():
-        types = members.get(re.sub("^headers-[0-9]+", "headers-N", name))
-        if types is None:
-            wrong[name] = ["There is no such member."]
-        elif type(value) not in types:
-            wrong[name] = [f"This must be {_SPELLED[types[0]]}."]
-    if wrong:
-        raise ApiError(422, _WRONG, errors=wrong)
+def _option_data(body: ChannelBody) -> dict[str, str]:
+    """Return the form's fields of the options; null and an absent option are blank."""
+    sent = body.get("options") or {}
+    kind = kinds().get(body.get("kind") or "webhook")
+    names = [option.name for option in kind.options] if kind else list(sent)
+    options = decode_members(sent, dict.fromkeys(names, str | None), "options-")
+    data = {}
+    for name in names:
+        data[f"options-{name}"] = options.get(name) or ""
+        if name in sent and options[name] is None:
+            data[f"options-{name}-remove"] = "1"
+    return data
 
 
-def _url(flat: dict[str, Any], stored: Edit) -> dict[str, str]:
-    """Left out, empty or as it is shown, the stored URL stays; null is none, for a kind that knows its vendor's server."""
-    sent, kept = flat.get("url", ""), stored.stored or Settings()
-    if sent is None:
-        return {}
-    if not sent.strip() or (kept.target and sent.strip() == kept.target.masked):
-        return {"url": kept.url}
-    if "/…" in sent:
-        words = "The URL is shortened where it is shown: leave it out to keep the stored one, or give all of it."
-        raise ApiError(422, _WRONG, errors={"url": [words]})
-    return {"url": sent}
+def _full_url(body: ChannelBody, stored: Settings) -> str | None:
+    """Return the stored URL for none, an empty or the shortened one; null is no URL."""
+    url = body.get("url", "")
+    if url is None:
+        return None
+    shown = stored.target.masked if stored.target else ""
+    if url.strip() in ("", shown):
+        return stored.url
+    if "/…" in url:
+        message = "This URL is shortened: leave it out to keep the stored one, or send all of it."
+        raise invalid_channel({"url": message})
+    return url

@@ -1,6 +1,6 @@
-"""For machines that ask whether Tocsin lives: `/healthz` says that it answers, `/readyz` that its database does too.
+"""Health checks: `/healthz` for the process, `/readyz` for its database.
 
-`/-/healthy` and `/-/ready` say the same to who takes Tocsin for an Alertmanager.
+`/-/healthy` and `/-/ready` are the same under Alertmanager's addresses.
 """
 
 from flask import Blueprint, Response
@@ -12,25 +12,25 @@ bp = Blueprint("health", __name__)
 
 @bp.get("/healthz")
 def healthz():
-    """The process answers."""
+    """Return 200 while the process answers."""
     return {"status": "ok"}
 
 
 @bp.get("/readyz")
 def readyz():
-    """The database answers; a failure is the 503 of `web.errors`."""
+    """Return 200 while the database answers; `web.errors` turns a failure into a 503."""
     Channel.select(Channel.id).limit(1).execute()
     return {"status": "ok"}
 
 
 @bp.get("/-/healthy")
 def healthy():
-    """The process answers."""
+    """Return 200 while the process answers."""
     return Response("Tocsin is Healthy.\n", content_type="text/plain; charset=utf-8")
 
 
 @bp.get("/-/ready")
 def ready():
-    """The database answers, as in `readyz`."""
+    """Return 200 while the database answers."""
     readyz()
     return Response("Tocsin is Ready.\n", content_type="text/plain; charset=utf-8")

@@ -1,83 +1,57 @@
-"""For Prometheus: what the database knows, counted when it is asked, so that all web processes say the same."""
+"""Metrics for Prometheus, counted in the database so that all web processes agree."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
 from flask import Blueprint, Response
 from peewee import fn
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client import CollectorRegistry, Gauge, Info, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.registry import Collector
 
 from clock import DAY, now_ms
 from config import VERSION
+from delivery.outcome import Verdict
 from models import Attempt, Channel, ChannelState, Delivery, DeliveryState, Proof
 from web.auth.access import require_scope
 
 bp = Blueprint("metrics", __name__)
-# What is known stands there from the beginning, at 0: a query over a series that is not there finds nothing at all.
-CHANNELS = dict.fromkeys(
-    product(
-        (ChannelState.DELIVERING, ChannelState.PAUSED, ChannelState.FAILING),
-        (Proof.UNPROVEN, Proof.BY_TEST, Proof.BY_DELIVERY),
-    ),
-    0,
-)
-DELIVERIES = {(state,): 0 for state in DeliveryState}
-TESTS = {
-    (verdict,): 0 for verdict in ("delivered", "accepted", "retry", "failed", "gone", "blocked")
-}
-
-
-class TocsinCollector(Collector):
-    """What is counted; a metric more is a line more in `collect`."""
-
-    def collect(self):
-        yield InfoMetricFamily(
-            "tocsin_build", "The version of Tocsin that answers.", {"version": VERSION}
-        )
-        channels = Counter((channel.state, channel.proven) for channel in Channel.select())
-        yield _gauge(
-            "tocsin_channels",
-            "Channels, by state and by what proves them.",
-            ("state", "proof"),
-            CHANNELS | channels,
-        )
-        words = "Tests of the last 24 hours, by verdict; the latest 50 of each channel are kept."
-        recent = Attempt.select(Attempt.verdict).where(
-            Attempt.purpose == "test", Attempt.at > now_ms() - DAY
-        )
-        yield _gauge(
-            "tocsin_recent_tests",
-            words,
-            ("verdict",),
-            TESTS | Counter((test.verdict,) for test in recent),
-        )
-        counts: Any = (
-            Delivery.select(Delivery.state, fn.COUNT(Delivery.id)).group_by(Delivery.state).tuples()
-        )
-        states = {(state,): count for state, count in counts}
-        yield _gauge(
-            "tocsin_deliveries",
-            "Deliveries that are kept, by state.",
-            ("state",),
-            DELIVERIES | states,
-        )
-
-
-def _gauge(name: str, words: str, labels: tuple[str, ...], values: dict) -> GaugeMetricFamily:
-    gauge = GaugeMetricFamily(name, words, labels=labels)
-    for of, value in values.items():
-        gauge.add_metric(of, value)
-    return gauge
 
 
 @bp.get("/metrics")
 @require_scope("metrics")
 def metrics():
-    """The text that Prometheus reads."""
+    """Return all metrics in Prometheus's text format."""
     registry = CollectorRegistry()
-    registry.register(TocsinCollector())
+    Info("tocsin_build", "The running version.", registry=registry).info({"version": VERSION})
+    gauge = Gauge(
+        "tocsin_channels", "Channels by state and proof.", ["state", "proof"], registry=registry
+    )
+    channels = Counter((channel.state, channel.proven) for channel in Channel.select())
+    _set(gauge, product(ChannelState, Proof), channels)
+    gauge = Gauge(
+        "tocsin_recent_tests",
+        "Tests of the last 24 hours by verdict; the latest 50 of each channel are kept.",
+        ["verdict"],
+        registry=registry,
+    )
+    recent = (Attempt.purpose == "test") & (Attempt.at > now_ms() - DAY)
+    _set(gauge, product(Verdict), _count(Attempt.select().where(recent), Attempt.verdict))
+    gauge = Gauge("tocsin_deliveries", "Stored deliveries by state.", ["state"], registry=registry)
+    _set(gauge, product(DeliveryState), _count(Delivery.select(), Delivery.state))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _count(query: Any, column: Any) -> dict[tuple, int]:
+    rows = query.select(column, fn.COUNT(column)).group_by(column).tuples()
+    return {(value,): count for value, count in rows}
+
+
+def _set(gauge: Gauge, known: Iterable[tuple], counts: Mapping[tuple, int]) -> None:
+    """Set the counts; every known combination of labels without one is 0.
+
+    A query over a series that does not exist finds nothing at all.
+    """
+    for labels, count in {**dict.fromkeys(known, 0), **counts}.items():
+        gauge.labels(*labels).set(count)

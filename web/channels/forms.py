@@ -3,11 +3,11 @@
 from wtforms import FormField, HiddenField, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
-from delivery.alerts.matchers import parse as parse_matchers
+from delivery.alerts.matchers import parse_matchers
 from delivery.guard.addresses import literal_refusal_of
 from delivery.guard.tls import refuse_broken_pem
 from delivery.guard.url import parse_url
-from delivery.json_text import check
+from delivery.json_text import check_json
 from delivery.kinds import kinds
 from delivery.retry import parse_steps
 from delivery.sender import unambiguous_url
@@ -186,7 +186,7 @@ class ChannelForm(KindFields):
     def validate_payload(self, payload):
         if payload.data.strip() and self.uses("payload"):
             with said_as_message():
-                check(payload.data)
+                check_json(payload.data)
 
     def validate_body(self, body):
         if self.uses("body"):

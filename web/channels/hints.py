@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from delivery.alerts.matchers import labels_of, matches, parse
+from delivery.alerts.matchers import labels_of, matches, parse_matchers
 from delivery.alerts.routing import alert_from_json
 from delivery.kinds import kinds, match_url
 from delivery.kinds.spec import RecognizedUrl
@@ -38,7 +38,7 @@ def notes(form: ChannelForm, name: str) -> list[Hint]:
 
 def _how_many(text: str) -> str:
     """How many of the latest alerts these matchers choose."""
-    matchers, rows = parse(text), Alert.latest(ALERTS_COUNTED).select(Alert.body).tuples()
+    matchers, rows = parse_matchers(text), Alert.latest(ALERTS_COUNTED).select(Alert.body).tuples()
     hits = [matches(matchers, labels_of(alert_from_json(body))) for (body,) in rows]
     if not hits:
         return "No alert has come in yet."

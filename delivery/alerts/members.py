@@ -1,0 +1,66 @@
+"""Strict readers for the members of an alert's JSON object."""
+
+import re
+
+from delivery.alerts.alert import milliseconds
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]"
+    r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,30})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_GO_ZERO_TIME = milliseconds("0001-01-01T00:00:00Z")  # how Go writes a time that is not set
+
+
+class InvalidMember(ValueError):
+    """A member of an alert is invalid, or (without a name) the alert as a whole."""
+
+    def __init__(self, member: str, message: str):
+        super().__init__(message)
+        self.member = member
+
+
+def read_string(members: dict, name: str) -> str:
+    """Return a string; empty if it is absent or null."""
+    value = members.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidMember(name, f"{name} must be a string")
+    return value
+
+
+def read_string_map(members: dict, name: str, without_empty: bool = False) -> dict[str, str]:
+    """Return an object of strings, optionally without its empty values."""
+    value = members.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidMember(name, f"{name} must be an object")
+    for key, text in value.items():
+        if not isinstance(text, str):
+            raise InvalidMember(name, f"the value of {key[:80]!r} must be a string")
+    if without_empty:
+        value = {key: text for key, text in value.items() if text}
+    if "" in value:
+        raise InvalidMember(name, 'invalid name ""')
+    return value
+
+
+def read_time(members: dict, name: str) -> int | None:
+    """Return a time in milliseconds; None if it is absent, empty or Go's zero time."""
+    value = members.get(name)
+    if value is None or value == "":
+        return None
+    is_time = _RFC3339.fullmatch(value) if isinstance(value, str) else isinstance(value, int)
+    if not is_time or milliseconds(value) is None:
+        raise InvalidMember(
+            name,
+            f"{name} must be an RFC 3339 time (2026-03-02T09:15:00Z) in the years 1 to 9999",
+        )
+    return set_time(value)
+
+
+def set_time(value: object) -> int | None:
+    """Return a time in milliseconds; None if it is invalid or Go's zero time."""
+    time = milliseconds(value)
+    return None if time == _GO_ZERO_TIME else time

@@ -1,0 +1,123 @@
+"""The JSON schema of a channel, and its errors as problem documents."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypedDict, cast
+
+import msgspec
+from msgspec import Raw, Struct
+
+from web.problems import ApiError
+
+
+class HeaderBody(Struct, forbid_unknown_fields=True):
+    """One header row."""
+
+    name: str = ""
+    value: str = ""
+    secret: bool = False
+
+
+class ChannelBody(TypedDict, total=False):
+    """A channel as scripts write it; `payload` and `body` keep every byte."""
+
+    name: str | None
+    kind: str | None
+    url: str | None
+    method: str | None
+    headers: list[HeaderBody] | None
+    auth: str | None
+    auth_username: str | None
+    auth_secret: str | None
+    signing: str | None
+    signing_secret: str | None
+    signing_secret_old: str | None
+    signing_timestamp_header: str | None
+    payload: Raw
+    body: Raw
+    options: dict[str, Raw] | None
+    timeout: int | float | None
+    verify_tls: bool | None
+    ca_pem: str | None
+    matchers: str | None
+    retries: str | None
+    repeat: int | float | None
+    version: int | float | None
+
+
+# Members of a response that a request may repeat; their values are ignored.
+READ_ONLY = (
+    "id",
+    "state",
+    "proof",
+    "origin",
+    "created_at",
+    "updated_at",
+    "secrets",
+    "problem",
+)
+CHANNEL_MEMBERS = ChannelBody.__annotations__
+_TYPE_NAMES = {
+    "str": "a string",
+    "int": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+_UNKNOWN = "There is no such member."
+
+
+def decode_channel(data: bytes) -> ChannelBody:
+    """Return the channel of a JSON object.
+
+    Raises:
+        ApiError: The data is not an object, or a member is unknown or of another type.
+    """
+    try:
+        members = msgspec.json.decode(data, type=dict[str, Raw])
+    except msgspec.ValidationError:
+        raise ApiError(422, "Send a channel as one JSON object.") from None
+    for name in READ_ONLY:
+        members.pop(name, None)
+    return cast(ChannelBody, decode_members(members, CHANNEL_MEMBERS))
+
+
+def decode_members(
+    members: Mapping[str, Raw], types: Mapping[str, Any], prefix: str = ""
+) -> dict[str, Any]:
+    """Return the values of members by name.
+
+    Raises:
+        ApiError: A member is unknown or of another type; a prefix precedes its name.
+    """
+    values = {}
+    errors = {}
+    for name, raw in members.items():
+        try:
+            values[name] = msgspec.json.decode(raw, type=types[name])
+        except KeyError:
+            errors[prefix + name] = _UNKNOWN
+        except msgspec.ValidationError as error:
+            path, message = _explain(str(error))
+            errors[prefix + name + path] = message
+    if errors:
+        raise invalid_channel(errors)
+    return values
+
+
+def _explain(error: str) -> tuple[str, str]:
+    """Return the path and the message of an error of msgspec, in the words of the API."""
+    message, _, path = error.partition(" - at `$")
+    names = ["", *re.findall(r"\w+", path)]
+    _, _, subject = message.partition("`")
+    if message.startswith("Object contains unknown field"):
+        return "-".join([*names, subject.removesuffix("`")]), _UNKNOWN
+    type_name = _TYPE_NAMES.get(re.split(r"\W", subject)[0], "a smaller number")
+    return "-".join(names), f"This must be {type_name}."
+
+
+def invalid_channel(messages: dict[str, str]) -> ApiError:
+    """Return the error for a channel that is not saved, with messages by member."""
+    errors = {name: [message] for name, message in messages.items()}
+    detail = "Nothing was saved. “errors” has the messages by member."
+    return ApiError(422, detail, errors=errors)
