@@ -13,7 +13,7 @@ from clock import HOUR, now_ms
 from delivery.alerts.matchers import parse
 from delivery.redaction import BLANK_LETTERS
 from models import LARGEST_ID, Delivery, DeliveryState, Silence
-from web.channels.fields import said_as_message
+from web.validation import as_validation_error
 
 bp = Blueprint("silences", __name__, url_prefix="/silences")
 
@@ -38,7 +38,7 @@ class SilenceForm(Form):
         return round(float(self.hours.data.strip() or DEFAULT_HOURS) * HOUR)
 
     def validate_matchers(self, matchers):
-        with said_as_message():
+        with as_validation_error():
             if not parse(matchers.data):
                 raise ValidationError(
                     'Enter matchers such as severity="info". '

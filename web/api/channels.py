@@ -21,8 +21,8 @@ from web.api.json_body import Number, decoded, parsed
 from web.auth.access import require_scope
 from web.channels.editor import Edit, VersionConflict, get_channel_or_404, open_edit, save
 from web.channels.forms import values_of
-from web.channels.live import recorded
-from web.channels.views import unusable
+from web.channels.live import store_result
+from web.channels.views import why_unusable
 from web.problems import ApiError
 from web.services import services
 
@@ -127,7 +127,7 @@ def test(channel_id: int):
             f"Nothing was sent. {edit.problem or 'A test has no body: it sends what is stored.'}",
         )
     try:
-        trial = services().test_runner.run(edit.stored, edit.link)
+        trial = services().test_runner.run(edit.stored, edit.alert_url)
     except TestSlotsFull as busy:
         raise ApiError(
             429,
@@ -138,12 +138,12 @@ def test(channel_id: int):
         raise ApiError(422, f"Nothing was sent. {error}") from None
     shown = {name: getattr(trial.outcome, name) for name in _OUTCOME}
     stages = [vars(stage) for stage in trial.outcome.stages]
-    return {**shown, "stages": stages, "unstored": recorded(edit, trial, edit.stored)}
+    return {**shown, "stages": stages, "unstored": store_result(edit, trial, edit.stored)}
 
 
 def _shown(channel: Channel) -> dict[str, Any]:
     settings, broken = read_settings(channel, services().keyring)
-    broken = broken or unusable(channel, settings)
+    broken = broken or why_unusable(channel, settings)
     values = values_of(channel, settings)
     secret = [f"options-{option.name}" for option in settings.options if option.secret]
     return {
