@@ -40,7 +40,7 @@ def create_app(config: Config | None = None) -> Flask:
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
     app.extensions["tocsin"] = Services.of(config)
-    app.jinja_env.globals.update(config=config, ago=filters.ago, notes=hints.notes)
+    app.jinja_env.globals.update(config=config, ago=filters.ago, hints_for=hints.hints_for)
     app.jinja_env.filters.update(
         moment=filters.moment,
         second=filters.second,

@@ -78,6 +78,11 @@ class Settings:
             return ""
         return target.origin
 
+    @property
+    def masked_url(self) -> str:
+        """The URL as pages show it; empty when it cannot be read."""
+        return self.target.masked if self.target else ""
+
     def option(self, name: str) -> str:
         """Return the value of an option, empty if it is not set."""
         return next((option.value for option in self.options if option.name == name), "")

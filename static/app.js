@@ -1,8 +1,8 @@
-// Only what HTML cannot do. Without this file every form still works.
+// Behavior that HTML cannot express. Every form works without this file.
 "use strict";
 
-// A field is invalid while its message says something. The message is swapped, the input never is.
-const mark = (message) => {
+// A field is invalid while its message is not empty. htmx swaps the message, never the input.
+const markField = (message) => {
   const field = document.getElementById(message.id.replace(/-error$/, ""));
   if (!field || !field.matches("input, select, textarea")) return;
   if (message.textContent.trim()) field.setAttribute("aria-invalid", "true");
@@ -12,58 +12,58 @@ new MutationObserver((changes) => {
   for (const change of changes) {
     const node = change.target.nodeType === Node.TEXT_NODE ? change.target.parentElement : change.target;
     const message = node && node.closest(".error");
-    if (message) mark(message);
-    // A removed header row takes the focus with it; the keyboard goes on at the button below the rows.
-    const rowWent = change.target.id === "header-rows" && change.removedNodes.length > 0;
-    if (rowWent && document.activeElement === document.body) document.getElementById("add-header").focus();
+    if (message) markField(message);
+    // A removed header row loses the focus: move it to the button below the rows.
+    const rowRemoved = change.target.id === "header-rows" && change.removedNodes.length > 0;
+    if (rowRemoved && document.activeElement === document.body) document.getElementById("add-header").focus();
   }
 }).observe(document.body, { childList: true, characterData: true, subtree: true });
 
-// htmx says nothing when the server cannot be reached.
+// htmx shows nothing when the server cannot be reached.
 const notice = document.getElementById("notice");
-const say = (words) => {
+const showNotice = (text) => {
   const line = document.createElement("p");
   line.className = "notice bad";
-  line.textContent = words;
+  line.textContent = text;
   notice.replaceChildren(line);
 };
 document.addEventListener("htmx:error", (event) => {
   const slow = event.detail && event.detail.error && /time/i.test(String(event.detail.error.name));
-  say(slow ? "Tocsin has not answered in time. What you typed is still here."
-           : "Tocsin cannot be reached from this browser just now. What you typed is still here; try again in a moment.");
+  showNotice(slow ? "Tocsin did not respond in time. Your changes are still here."
+                  : "This browser cannot reach Tocsin. Your changes are still here; try again in a moment.");
 });
 
 document.addEventListener("htmx:after:swap", (event) => {
-  const target = event.detail && event.detail.ctx && event.detail.ctx.target;  // a selector when the answer named it
+  const target = event.detail && event.detail.ctx && event.detail.ctx.target;  // a selector if the response named it
   if (target && (target.id === "test-result" || target.id === "preview")) {
-    const shown = document.getElementById(target.id);
-    if (document.activeElement.id !== "body") shown.scrollIntoView({ block: "nearest" });
-    notice.querySelectorAll(".bad").forEach((old) => old.remove());  // what could not be done before was done now
+    const section = document.getElementById(target.id);
+    if (document.activeElement.id !== "body") section.scrollIntoView({ block: "nearest" });
+    notice.querySelectorAll(".bad").forEach((old) => old.remove());  // an earlier failure is outdated now
   }
   if (target && target.id === "header-rows") target.querySelector(".row:last-child input").focus();
 });
 
-// A button that is disabled while it waits loses the focus; whoever works with the keyboard gets it back.
+// A button loses the focus while it is disabled: give it back for keyboard users.
 document.addEventListener("htmx:finally:request", (event) => {
   const button = event.target;
   if (!button.matches || !button.matches("button[hx-disable]")) return;
   queueMicrotask(() => { if (document.activeElement === document.body) button.focus({ preventScroll: true }); });
 });
 
-// What is shown only once is selected as a whole, and copied where the browser lets a page do so.
+// A value that is shown only once is selected, and copied where the browser allows it.
 for (const copy of document.querySelectorAll("button[data-copy]")) {
-  const shown = document.getElementById(copy.dataset.copy);
-  shown.addEventListener("focus", () => shown.select());
-  if (document.activeElement === shown) shown.select();
+  const input = document.getElementById(copy.dataset.copy);
+  input.addEventListener("focus", () => input.select());
+  if (document.activeElement === input) input.select();
   copy.hidden = !navigator.clipboard;
   copy.addEventListener("click", () => {
-    navigator.clipboard.writeText(shown.value).then(() => { copy.textContent = "Copied"; }, () => shown.focus());
+    navigator.clipboard.writeText(input.value).then(() => { copy.textContent = "Copied"; }, () => input.focus());
   });
 }
 
 const form = document.getElementById("channel-form");
 if (form) {
-  // Each kind has its own help; without this the page shows that of the kind it was drawn with.
+  // Each kind has its own help text; the page was drawn with that of one kind.
   const kind = document.getElementById("kind");
   kind.addEventListener("change", () => {
     const chosen = kind.selectedOptions[0].dataset;
@@ -71,11 +71,11 @@ if (form) {
     document.getElementById("url-help").textContent = chosen.urlHelp || "";
   });
 
-  // Without htmx the fields of another kind come with a whole page; with it they come by themselves.
+  // With htmx the fields of another kind load when it is chosen; without it a button loads the page.
   const useKind = document.getElementById("use-kind");
   window.addEventListener("load", () => { useKind.hidden = Boolean(window.htmx); });
 
-  // A name is typed in as a person would, so that Ctrl+Z takes it back.
+  // Insert a name as if it were typed, so that Ctrl+Z undoes it.
   const body = document.getElementById("body");
   form.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-insert]");
@@ -84,10 +84,10 @@ if (form) {
     document.execCommand("insertText", false, button.dataset.insert);
   });
 
-  // Advice is of what stood in the field; what is typed now gets its own.
+  // The hints belong to the previous value: remove them while the field changes.
   form.addEventListener("input", (event) => {
-    const note = document.getElementById(`${event.target.name}-note`) || document.getElementById("url-note");
-    if (note) note.replaceChildren();
+    const hints = document.getElementById(`${event.target.name}-note`) || document.getElementById("url-note");
+    if (hints) hints.replaceChildren();
   });
 
   // A second click on Save must not save twice.
@@ -100,7 +100,7 @@ if (form) {
   });
   window.addEventListener("pageshow", () => { sent = false; });
 
-  // Leaving with something typed and not saved is asked about once.
+  // Ask before the page is left with unsaved changes.
   let typed = false;
   form.addEventListener("input", () => { typed = true; });
   window.addEventListener("beforeunload", (event) => {

@@ -1,4 +1,4 @@
-"""A channel's columns beside its settings: which alerts it wants, when it tries again, and how often it tells."""
+"""The fields for matchers, retry schedule and repeat interval."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from delivery.alerts.alert import Alert as Seen
 from delivery.alerts.routing import alert_to_json
 from delivery.retry import MAX_STEP, MAX_STEPS, SCHEDULE, parse_steps
 from models import Alert, Channel
-from web.channels.hints import _how_many
+from web.channels.hints import count_matches
 
 FIELDS = {
     "matchers": 'severity="critical",\r\nteam=~"db|web"',
@@ -49,21 +49,21 @@ NO_STEPS = [
 
 
 @pytest.mark.parametrize(("text", "seconds"), STEPS)
-def test_the_steps_of_a_text(text, seconds):
+def test_a_retry_schedule_is_parsed(text, seconds):
     assert parse_steps(text) == seconds
 
 
 @pytest.mark.parametrize(("text", "words"), NO_STEPS)
-def test_a_text_that_holds_no_steps_is_refused_in_words(text, words):
+def test_an_invalid_retry_schedule_is_refused_with_a_message(text, words):
     with pytest.raises(ValueError, match=words):
         parse_steps(text)
 
 
-# --- the form ---------------------------------------------------------------------------------------------------------
+# --- the form -------------------------------------------------------------------------------------
 
 
 def checked(client, field, text):
-    """What the check of one field answers: its message, and the advice beside it."""
+    """Return the message of a field check, and the hints beside it."""
     response = client.post(f"/channels/new/validate/{field}", form_of(**{field: text}), htmx=True)
     assert response.status_code == 200
     message, _mark, note = response.text.partition(
@@ -92,13 +92,13 @@ JUDGED = [
 
 
 @pytest.mark.parametrize(("field", "text", "words"), JUDGED)
-def test_each_field_is_judged_while_it_is_typed(client, field, text, words):
+def test_each_field_is_checked_while_it_is_typed(client, field, text, words):
     message, _note = checked(client, field, text)
     assert words in message
     assert bool(words) == bool(message)
 
 
-def test_what_is_saved_stands_in_the_form_again_to_the_letter(client):
+def test_saved_values_come_back_unchanged(client):
     channel_id = create(client, **FIELDS)
     channel = Channel.get()
     assert (channel.matchers, channel.retries, channel.repeat_minutes) == (
@@ -119,7 +119,7 @@ def test_what_is_saved_stands_in_the_form_again_to_the_letter(client):
     ) == ("", 0, "")
 
 
-def test_they_change_nothing_of_the_exchange_and_keep_its_proof(client, receiver):
+def test_changes_of_these_fields_keep_the_proof(client, receiver):
     channel_id = create(client, receiver.url)
     client.post(f"/channels/{channel_id}/test", stored_form(client, channel_id))
     before = Channel.get()
@@ -133,7 +133,7 @@ def test_they_change_nothing_of_the_exchange_and_keep_its_proof(client, receiver
     assert (after.version, after.repeat_minutes) == (before.version + 1, 240)
 
 
-def test_an_invalid_save_keeps_what_was_typed_and_says_so_at_each_field(client):
+def test_an_invalid_save_keeps_the_typed_values_and_shows_a_message_at_each_field(client):
     wrong = {"matchers": "a=“b”", "retries": "soon", "repeat": "never"}
     response = client.post("/channels", form_of(timeout="", **wrong))
     assert response.status_code == 422
@@ -144,7 +144,7 @@ def test_an_invalid_save_keeps_what_was_typed_and_says_so_at_each_field(client):
     assert Channel.select().count() == 0
 
 
-def test_a_copy_wants_the_same_alerts_at_the_same_times(client):
+def test_a_copy_has_the_same_matchers_and_schedule(client):
     channel_id = create(client, **FIELDS)
     client.post(f"/channels/{channel_id}/duplicate")
     copy = Channel.get(Channel.id != channel_id)
@@ -155,7 +155,7 @@ def test_a_copy_wants_the_same_alerts_at_the_same_times(client):
     )
 
 
-def test_what_two_people_say_otherwise_is_compared(client):
+def test_a_conflict_page_compares_these_fields(client):
     channel_id = create(client, **FIELDS)
     mine = stored_form(client, channel_id)
     client.post(f"/channels/{channel_id}", {**mine, "matchers": "team=db", "repeat": ""})
@@ -163,8 +163,8 @@ def test_what_two_people_say_otherwise_is_compared(client):
     assert response.status_code == 409
     for label, theirs, yours in (
         ("Matchers", "team=db", FIELDS["matchers"]),
-        ("Retries after", "10s, 2m", "none"),
-        ("Tell again after minutes", "(empty)", "240"),
+        ("Retry schedule", "10s, 2m", "none"),
+        ("Repeat interval (minutes)", "(empty)", "240"),
     ):
         row = str(
             Markup(
@@ -174,7 +174,7 @@ def test_what_two_people_say_otherwise_is_compared(client):
         assert f"<td><pre>{theirs}</pre></td><td><pre>{yours}</pre></td>" in row
 
 
-def test_a_script_reads_and_writes_them(app):
+def test_the_api_reads_and_writes_these_fields(app):
     script = Script(app, "channels:read", "channels:write")
     made = script.create(**{**FIELDS, "repeat": 240})
     assert {name: made[name] for name in FIELDS} == {**FIELDS, "repeat": 240}
@@ -193,11 +193,11 @@ def test_a_script_reads_and_writes_them(app):
     }
 
 
-# --- how many alerts match --------------------------------------------------------------------------------------------
+# --- how many alerts match ------------------------------------------------------------------------
 
 
 def store_alerts(count, **labels):
-    """Stores alerts of every shape that people have, a third of them critical."""
+    """Store typical alerts, a third of them critical."""
     rows = []
     for number in range(count):
         some = {
@@ -219,12 +219,12 @@ def store_alerts(count, **labels):
     Alert.insert_many([{**row, "changed_at": 1, "seen_at": 1} for row in rows]).execute()
 
 
-def test_beside_the_matchers_stands_how_many_of_the_latest_alerts_they_choose(client):
-    assert checked(client, "matchers", "a=b") == ("", "No alert has come in yet.")
+def test_a_hint_says_how_many_of_the_latest_alerts_match(client):
+    assert checked(client, "matchers", "a=b") == ("", "No alert has been received yet.")
     store_alerts(1)
     assert checked(client, "matchers", "severity=critical") == (
         "",
-        "Of the one alert so far, 1 matches.",
+        "Of the only alert so far, 1 matches.",
     )
     Alert.delete().execute()
     store_alerts(12)
@@ -241,25 +241,25 @@ def test_beside_the_matchers_stands_how_many_of_the_latest_alerts_they_choose(cl
     assert checked(client, "matchers", "team!=web")[1] == "Of the last 100 alerts, 5 match."
 
 
-def test_matchers_that_say_nothing_get_a_message_and_no_advice(client):
+def test_invalid_matchers_get_a_message_and_no_hint(client):
     store_alerts(3)
     message, note = checked(client, "matchers", "severity")
     assert "write = != =~" in message
     assert note == ""
 
 
-def test_a_damaged_alert_is_one_that_matches_nothing_in_particular(client):
+def test_a_damaged_alert_is_counted_as_one_without_labels(client):
     store_alerts(2)
     Alert.update(body="{").where(Alert.id == 1).execute()
     Alert.update(body=json.dumps({"labels": ["severity"]})).where(Alert.id == 2).execute()
     assert checked(client, "matchers", "severity!=x")[1] == "Of the last 2 alerts, 2 match."
 
 
-def test_counting_a_hundred_alerts_takes_some_milliseconds_at_most(client):
+def test_counting_a_hundred_alerts_takes_a_few_milliseconds(client):
     store_alerts(100)
     spent = []
     for _ in range(10):
         began = time.process_time()
-        assert _how_many(FIELDS["matchers"]) == "Of the last 100 alerts, 0 match."
+        assert count_matches(FIELDS["matchers"]) == "Of the last 100 alerts, 0 match."
         spent.append(time.process_time() - began)
     assert min(spent) < 0.006, spent

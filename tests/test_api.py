@@ -420,7 +420,7 @@ def test_saving_sends_nothing(script, receiver):
 
 GOOD = {"name": "Made", "url": URL}
 REFUSED = [
-    ({**GOOD, "name": ""}, "name", "Give the channel a name"),
+    ({**GOOD, "name": ""}, "name", "Enter a name for the channel"),
     ({**GOOD, "name": "\ud83d\ude00\u202e"}, "name", "control character"),
     ({"name": "Made"}, "url", "Enter the URL"),
     ({**GOOD, "url": "http://10.0.0.1/"}, "url", "TOCSIN_ALLOW_NETWORKS"),
@@ -442,15 +442,19 @@ REFUSED = [
     (
         {**GOOD, "headers": [ROWS[1], {"name": "Host", "value": "x"}]},
         "headers-1-name",
-        "set by Tocsin itself",
+        "Tocsin sets",
     ),
     (
         {**GOOD, "headers": [{"name": f"X-{number}", "value": "x"} for number in range(5000)]},
         "headers",
-        "at most 20",
+        "the maximum is 20",
     ),
-    ({**GOOD, "kind": "telegram", "options": {"chat_id": "7"}}, "options-bot_token", "Enter this"),
-    # unknown members
+    (
+        {**GOOD, "kind": "telegram", "options": {"chat_id": "7"}},
+        "options-bot_token",
+        "This field is required",
+    ),
+    # members that do not exist
     ({**GOOD, "naem": "x"}, "naem", "no such member"),
     ({**GOOD, "headers-0-name": "X"}, "headers-0-name", "no such member"),
     ({**GOOD, "auth_secret-remove": "1"}, "auth_secret-remove", "no such member"),
@@ -683,6 +687,6 @@ def test_the_rate_limit_of_a_vendor_names_the_vendor(app, script, monkeypatch):
 
 def test_a_test_that_cannot_be_recorded_still_returns_its_result(script, receiver, monkeypatch):
     script.create(url=receiver.url)
-    monkeypatch.setattr(channels, "recorded", lambda *_args: "The disk is full.")
+    monkeypatch.setattr(channels, "store_result", lambda *_args: "The disk is full.")
     result = script.request("POST", "/1/test").json
     assert (result["verdict"], result["unstored"]) == ("delivered", "The disk is full.")

@@ -1,4 +1,4 @@
-"""What a person does, in real Chromium."""
+"""The editor in Chromium."""
 
 import re
 import threading
@@ -13,7 +13,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 @pytest.fixture
 def visit(chromium, live):
-    """Opens pages; at the end none of them may have complained or asked a anonymous."""
+    """Open pages that must log no error and send no request to another host."""
     pages = []
 
     def visit(path="/channels/new", **options):
@@ -37,7 +37,7 @@ def save(page):
 
 
 def result(page, **marks):
-    """Waits for a test result with these marks."""
+    """Wait for a test result with these marks."""
     shown = page.locator(
         "#test-result[data-verdict]"
         + "".join(f'[data-{name}="{value}"]' for name, value in marks.items())
@@ -46,10 +46,10 @@ def result(page, **marks):
     return shown
 
 
-# --- typing ------------------------------------------------------------------------------------------------------------
+# --- typing ---------------------------------------------------------------------------------------
 
 
-def test_a_bad_url_is_named_while_it_is_typed_and_nothing_is_lost(visit):
+def test_an_invalid_url_gets_a_message_while_typing_and_nothing_is_lost(visit):
     page = visit()
     page.evaluate("window.__same = true")
     page.locator("#url").press_sequentially("htp://x")
@@ -62,7 +62,7 @@ def test_a_bad_url_is_named_while_it_is_typed_and_nothing_is_lost(visit):
     assert page.evaluate("window.__same")
 
 
-def test_a_mistake_in_the_json_is_named_with_line_and_column(visit):
+def test_a_json_error_is_shown_with_line_and_column(visit):
     page = visit()
     page.fill("#payload", '{\n  "a": 1,\n}')
     expect(page.locator("#payload-error")).to_have_text(
@@ -72,8 +72,8 @@ def test_a_mistake_in_the_json_is_named_with_line_and_column(visit):
     expect(page.locator("#payload-error")).to_be_empty()
 
 
-def test_a_mistake_that_is_made_again_is_named_again(visit):
-    # htmx's `changed` compares with the value of the last delayed check, and forgets those that leaving a field set off.
+def test_a_repeated_error_gets_its_message_again(visit):
+    # htmx's `changed` compares with the value of the last delayed check only.
     page = visit()
     page.fill("#payload", "{")
     expect(page.locator("#payload-error")).to_contain_text("Line 1")
@@ -84,7 +84,7 @@ def test_a_mistake_that_is_made_again_is_named_again(visit):
     expect(page.locator("#payload-error")).to_contain_text("Line 1")
 
 
-def test_a_name_that_is_taken_is_told_while_typing(visit):
+def test_a_name_of_another_channel_gets_a_message_while_typing(visit):
     page = visit()
     name = fill(page, "https://hooks.example.com/x")
     save(page)
@@ -93,7 +93,7 @@ def test_a_name_that_is_taken_is_told_while_typing(visit):
     expect(page.locator("#name-error")).to_contain_text("already")
 
 
-def test_fields_appear_with_the_choice_that_needs_them(visit):
+def test_a_choice_shows_the_fields_that_it_needs(visit):
     page = visit()
     expect(page.locator("#auth_secret")).to_be_hidden()
     page.select_option("#auth", "bearer")
@@ -104,7 +104,7 @@ def test_fields_appear_with_the_choice_that_needs_them(visit):
     expect(page.locator("#url-help")).to_contain_text("/api/v2/alerts")
 
 
-def test_header_rows_come_and_go_and_keep_what_was_typed(visit):
+def test_header_rows_can_be_added_and_removed_without_losing_text(visit):
     page = visit()
     add = page.get_by_role("button", name="Add a header")
     add.click()
@@ -120,7 +120,7 @@ def test_header_rows_come_and_go_and_keep_what_was_typed(visit):
     expect(add).to_be_focused()
 
 
-# --- tests and previews --------------------------------------------------------------------------------------------------
+# --- tests and previews ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_test_of_the_unsaved_form_shows_what_the_receiver_did(visit, receiver,
     assert len(receiver.requests) == 1
 
 
-def test_a_slow_receiver_shows_that_it_is_waited_for_and_two_clicks_send_once(visit, receiver):
+def test_a_slow_receiver_shows_a_waiting_text_and_two_clicks_send_once(visit, receiver):
     gate = threading.Event()
     receiver.script = after(gate, reply(200))
     page = visit()
@@ -154,12 +154,12 @@ def test_a_slow_receiver_shows_that_it_is_waited_for_and_two_clicks_send_once(vi
     assert len(receiver.requests) == 1
 
 
-def test_an_invalid_form_is_not_sent_and_the_messages_stand_at_the_fields(visit, receiver):
+def test_an_invalid_form_is_not_sent_and_shows_messages_at_the_fields(visit, receiver):
     page = visit()
     fill(page, receiver.url, name=" ")
     page.get_by_role("button", name="Send test").click()
     expect(page.locator("#test-result")).to_contain_text("The test was not sent")
-    expect(page.locator("#name-error")).to_contain_text("Give the channel a name")
+    expect(page.locator("#name-error")).to_contain_text("Enter a name for the channel")
     expect(page.locator("#name")).to_have_attribute("aria-invalid", "true")
     assert receiver.connections == 0
 
@@ -173,19 +173,19 @@ def test_a_preview_shows_the_request_and_sends_nothing(visit, receiver):
     assert receiver.connections == 0
 
 
-def test_when_tocsin_cannot_be_reached_the_page_says_so_and_keeps_everything(visit, receiver):
+def test_an_unreachable_server_is_reported_and_the_form_is_kept(visit, receiver):
     page = visit()
     name = fill(page, receiver.url)
     page.route("**/test", lambda route: route.abort())
     page.get_by_role("button", name="Send test").click()
-    expect(page.locator("#notice")).to_contain_text("cannot be reached")
+    expect(page.locator("#notice")).to_contain_text("cannot reach Tocsin")
     expect(page.locator("#name")).to_have_value(name)
     page.complaints = [
         one for one in page.complaints if "ERR_FAILED" not in one and "htmx" not in one.lower()
     ]
 
 
-# --- saving --------------------------------------------------------------------------------------------------------------
+# --- saving ---------------------------------------------------------------------------------------
 
 
 def test_enter_saves_and_does_not_test(visit, receiver):
@@ -197,7 +197,7 @@ def test_enter_saves_and_does_not_test(visit, receiver):
     assert receiver.connections == 0
 
 
-def test_two_clicks_on_save_make_one_channel(visit):
+def test_two_clicks_on_save_create_one_channel(visit):
     page = visit()
     name = fill(page, "https://hooks.example.com/x")
     page.locator(".actions").get_by_role("button", name="Save").dblclick()
@@ -207,14 +207,14 @@ def test_two_clicks_on_save_make_one_channel(visit):
 
 
 @pytest.mark.parametrize("payload", ['\n\n{"a": 1}\n', '"</textarea><b>&amp;"', '{"ü": "監視 ✓"}'])
-def test_the_payload_comes_back_to_the_letter(visit, payload):
+def test_the_payload_comes_back_unchanged(visit, payload):
     page = visit()
     fill(page, "https://hooks.example.com/x", payload=payload)
     save(page)
     expect(page.locator("#payload")).to_have_value(payload)
 
 
-def test_the_second_of_two_people_sees_both_and_decides(visit):
+def test_a_conflict_shows_both_versions_and_a_second_save_wins(visit):
     first = visit()
     name = fill(first, "https://hooks.example.com/x", payload="[1]")
     save(first)
@@ -233,10 +233,10 @@ def test_the_second_of_two_people_sees_both_and_decides(visit):
     expect(second.locator("#payload")).to_have_value("[3]")
 
 
-def test_a_channel_is_made_tested_and_saved_with_the_keyboard_alone(visit, receiver):
+def test_a_channel_can_be_created_tested_and_saved_with_the_keyboard(visit, receiver):
     page = visit("/channels")
     page.get_by_role("link", name="New channel").or_(
-        page.get_by_role("link", name="Make the first channel")
+        page.get_by_role("link", name="Create the first channel")
     ).first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/new")
@@ -260,12 +260,15 @@ def test_a_channel_is_made_tested_and_saved_with_the_keyboard_alone(visit, recei
     expect(page.locator("h1 + .facts")).to_contain_text("proven by test")
 
 
-# --- kinds and bodies of one's own -----------------------------------------------------------------------------------------
+# --- kinds and custom bodies ----------------------------------------------------------------------
 
-TELEGRAM = "https://api.telegram.org/bot123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr/sendMessage?chat_id=-1001234"
+TELEGRAM = (
+    "https://api.telegram.org/bot123456789:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr"
+    "/sendMessage?chat_id=-1001234"
+)
 
 
-def test_the_fields_of_a_kind_come_with_its_choice_without_a_reload(visit):
+def test_choosing_a_kind_loads_its_options_without_a_reload(visit):
     page = visit()
     page.evaluate("window.__same = true")
     page.fill("#name", "Ops")
@@ -278,7 +281,7 @@ def test_the_fields_of_a_kind_come_with_its_choice_without_a_reload(visit):
     assert page.evaluate("window.__same")
 
 
-def test_a_pasted_url_becomes_a_channel_of_its_kind_by_the_keyboard_alone(visit):
+def test_a_pasted_url_becomes_a_channel_of_its_kind_with_the_keyboard(visit):
     page = visit()
     page.fill("#name", fresh_name())
     page.locator("#url").focus()
@@ -295,7 +298,7 @@ def test_a_pasted_url_becomes_a_channel_of_its_kind_by_the_keyboard_alone(visit)
     save(page)
 
 
-def test_leaving_the_field_does_not_take_the_offer_away_from_under_the_pointer(visit):
+def test_a_suggestion_stays_clickable_when_the_field_loses_the_focus(visit):
     page = visit()
     page.fill("#url", TELEGRAM)
     use = page.get_by_role("button", name="Use Telegram")
@@ -316,7 +319,7 @@ def test_leaving_the_field_does_not_take_the_offer_away_from_under_the_pointer(v
     expect(page.locator("#kind")).to_have_value("telegram")
 
 
-def test_advice_goes_when_what_it_was_of_has_gone(visit):
+def test_a_hint_disappears_when_the_value_changes(visit):
     page = visit()
     page.fill("#url", TELEGRAM)
     expect(page.locator("#url-note")).to_contain_text("Telegram")
@@ -325,11 +328,11 @@ def test_advice_goes_when_what_it_was_of_has_gone(visit):
     expect(page.locator("#url-error")).to_be_empty()
 
 
-def test_a_body_is_written_with_clicks_checked_and_previewed_while_it_is_typed(visit):
+def test_names_are_inserted_by_clicks_and_the_body_is_previewed_while_typing(visit):
     page = visit("/channels/new?kind=custom")
     page.fill("#body", '{"text": ""}')
     page.evaluate("document.getElementById('body').setSelectionRange(10, 10)")
-    page.get_by_text("Names and what they stand for").click()
+    page.get_by_text("Available names").click()
     page.get_by_role("button", name="alert.name", exact=True).click()
     expect(page.locator("#body")).to_have_value('{"text": "{{ alert.name }}"}')
     expect(page.locator("#preview")).to_contain_text('{"text":"Test alert from Tocsin"}')
@@ -342,7 +345,7 @@ def test_a_body_is_written_with_clicks_checked_and_previewed_while_it_is_typed(v
     expect(page.locator("#name-error")).to_be_empty()
 
 
-def test_a_body_to_begin_with_fills_the_empty_field(visit):
+def test_a_starter_body_fills_an_empty_body(visit):
     page = visit("/channels/new?kind=custom")
     page.get_by_role("button", name="Plain text").click()
     expect(page.locator("#body")).to_have_value(re.compile("alert.name"))
@@ -352,7 +355,7 @@ def test_a_body_to_begin_with_fills_the_empty_field(visit):
 @pytest.mark.parametrize(
     "options", [{"javascript": False}, {"cdn": False}], ids=["no scripts", "no htmx"]
 )
-def test_the_fields_of_a_kind_come_without_htmx_too(visit, options):
+def test_the_options_of_a_kind_can_be_loaded_without_htmx(visit, options):
     page = visit(**options)
     page.fill("#name", "Ops")
     page.select_option("#kind", "gotify")
@@ -361,11 +364,11 @@ def test_the_fields_of_a_kind_come_without_htmx_too(visit, options):
     expect(page.locator("#name")).to_have_value("Ops")
 
 
-# --- without scripts -------------------------------------------------------------------------------------------------------
+# --- without scripts ------------------------------------------------------------------------------
 
 
-def everything_by_buttons(page, receiver):
-    """Creates, tests, saves, pauses, copies and deletes a channel by whole pages."""
+def use_every_button(page, receiver):
+    """Create, test, save, pause, copy and delete a channel with whole pages."""
     page.get_by_role("button", name="Add a header").click()
     name = fill(page, receiver.url, payload="{")
     page.fill("#headers-0-name", "X-Team")
@@ -395,16 +398,16 @@ def everything_by_buttons(page, receiver):
 
 
 def test_everything_works_with_javascript_off(visit, receiver):
-    everything_by_buttons(visit(javascript=False), receiver)
+    use_every_button(visit(javascript=False), receiver)
     assert len(receiver.requests) == 1
 
 
 def test_everything_works_with_the_cdn_blocked(visit, receiver):
-    everything_by_buttons(visit(cdn=False), receiver)
+    use_every_button(visit(cdn=False), receiver)
     assert len(receiver.requests) == 1
 
 
-# --- looks -----------------------------------------------------------------------------------------------------------------
+# --- accessibility and layout ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
@@ -430,7 +433,7 @@ def test_every_page_is_accessible_and_fits_its_screen(visit, receiver, live, sch
     page.select_option("#signing", "none")
     page.get_by_role("button", name="Send test").click()
     result(page, verdict="failed")
-    page.get_by_text("What was sent").click()
+    page.get_by_text("Sent request").click()
     page.get_by_role("button", name="Preview").click()
     expect(page.locator("#preview")).to_contain_text("curl")
     check()
@@ -445,7 +448,7 @@ def test_every_page_is_accessible_and_fits_its_screen(visit, receiver, live, sch
     page.goto(f"{live.url}/channels/new?kind=custom")
     page.fill("#url", TELEGRAM)
     expect(page.locator("#url-note")).to_contain_text("Telegram")
-    page.get_by_text("Names and what they stand for").click()
+    page.get_by_text("Available names").click()
     page.fill("#body", '{"a": "{{ alert.name }}"}')
     expect(page.locator("#preview")).to_contain_text("A huge alert")
     check()

@@ -1,4 +1,4 @@
-"""The pages of channels: list, create, edit, duplicate, pause, resume, delete, proofs, and two people at once."""
+"""The pages of channels: list, create, edit, duplicate, pause, resume, delete, proof, conflict."""
 
 import pytest
 from channels import create, fields_in, form_of, message_at, row_marks, stored_form
@@ -7,21 +7,21 @@ from receiver import reply
 from models import Channel
 
 
-def test_the_front_page_leads_to_the_channels(client):
+def test_the_front_page_redirects_to_the_channels(client):
     response = client.get("/")
     assert (response.status_code, response.headers["Location"]) == (302, "/channels")
 
 
-def test_an_empty_list_says_how_to_begin(client):
-    assert "Make the first channel" in client.get("/channels").text
+def test_an_empty_list_offers_to_create_the_first_channel(client):
+    assert "Create the first channel" in client.get("/channels").text
 
 
-def test_a_new_form_has_the_kind_that_the_address_names(client):
+def test_a_new_form_has_the_kind_in_the_query(client):
     assert fields_in(client.get("/channels/new?kind=alertmanager").text)["kind"] == "alertmanager"
     assert client.get("/channels/new?kind=nonsense").status_code == 200
 
 
-def test_a_created_channel_is_listed_and_comes_back_as_it_was_typed(client):
+def test_a_created_channel_is_listed_and_its_form_is_unchanged(client):
     typed = {
         "url": "https://[2606:4700::7]:8443/h?x=1",
         "name": "  Ünïcode ✓ <b> ",
@@ -50,7 +50,7 @@ def test_a_created_channel_is_listed_and_comes_back_as_it_was_typed(client):
     assert (back["auth"], back["auth_username"], back["auth_secret"]) == ("basic", "me", "")
 
 
-def test_saving_an_unchanged_form_changes_nothing_but_the_version(client):
+def test_saving_an_unchanged_form_changes_only_the_version(client):
     channel_id = create(
         client, auth="bearer", auth_secret="s3cret-token", payload="[1]", timeout="", name="Same"
     )
@@ -61,7 +61,7 @@ def test_saving_an_unchanged_form_changes_nothing_but_the_version(client):
     assert after["version"] == "2"
 
 
-def test_a_name_that_is_taken_is_refused_and_ones_own_is_not(client):
+def test_a_name_of_another_channel_is_refused(client):
     first = create(client, name="Ops")
     response = client.post("/channels", form_of(name=" Ops "))
     assert response.status_code == 422
@@ -74,7 +74,7 @@ def test_a_name_that_is_taken_is_refused_and_ones_own_is_not(client):
     )
 
 
-def test_an_invalid_form_is_drawn_again_with_everything_that_was_typed(client):
+def test_an_invalid_form_comes_back_with_all_typed_values(client):
     response = client.post(
         "/channels", form_of(name="Ops", url="htp://x", payload="{", timeout="99")
     )
@@ -86,7 +86,7 @@ def test_an_invalid_form_is_drawn_again_with_everything_that_was_typed(client):
     assert Channel.select().count() == 0
 
 
-def test_pause_and_resume_change_the_state_alone(client):
+def test_pause_and_resume_change_only_the_state(client):
     channel_id = create(client)
     assert client.post(f"/channels/{channel_id}/pause").status_code == 303
     assert row_marks(client.get("/channels").text, channel_id)["state"] == "paused"
@@ -95,7 +95,7 @@ def test_pause_and_resume_change_the_state_alone(client):
     assert stored_form(client, channel_id)["version"] == "1"
 
 
-def test_a_copy_is_paused_bears_a_free_name_and_keeps_its_secrets(client, receiver):
+def test_a_copy_is_paused_has_an_unused_name_and_keeps_its_secrets(client, receiver):
     channel_id = create(client, receiver.url, name="Ops", auth="bearer", auth_secret="s3cret-token")
     copies = [
         client.post(f"/channels/{channel_id}/duplicate").headers["Location"] for _ in range(2)
@@ -110,7 +110,7 @@ def test_a_copy_is_paused_bears_a_free_name_and_keeps_its_secrets(client, receiv
     assert receiver.requests[0].headers["Authorization"] == "Bearer s3cret-token"
 
 
-def test_deleting_asks_first_and_then_deletes(client):
+def test_delete_asks_for_confirmation(client):
     channel_id = create(client, name="Ops")
     assert "Delete “Ops”?" in client.get(f"/channels/{channel_id}/delete").text
     assert Channel.select().count() == 1
@@ -118,20 +118,20 @@ def test_deleting_asks_first_and_then_deletes(client):
     assert client.get(f"/channels/{channel_id}/edit").status_code == 404
 
 
-def test_a_deleted_channels_id_is_never_given_to_another(client):
+def test_the_id_of_a_deleted_channel_is_never_reused(client):
     first = create(client)
     client.post(f"/channels/{first}/delete")
     assert create(client) > first
 
 
-# --- proofs ---------------------------------------------------------------------------------------------------------
+# --- proofs ---------------------------------------------------------------------------------------
 
 
 def proof(client, channel_id):
     return row_marks(client.get("/channels").text, channel_id)["proof"]
 
 
-def test_a_test_of_exactly_what_is_saved_proves_the_channel(client, receiver):
+def test_a_test_of_the_saved_configuration_proves_the_channel(client, receiver):
     channel_id = create(client, receiver.url)
     assert proof(client, channel_id) == "unproven"
     client.post(f"/channels/{channel_id}/test", stored_form(client, channel_id))
@@ -139,7 +139,7 @@ def test_a_test_of_exactly_what_is_saved_proves_the_channel(client, receiver):
     assert "UTC" in client.get("/channels").text
 
 
-def test_a_test_of_an_unsaved_edit_proves_nothing_until_it_is_saved(client, receiver):
+def test_a_test_of_an_unsaved_edit_proves_the_channel_once_it_is_saved(client, receiver):
     channel_id = create(client, receiver.url)
     edited = {**stored_form(client, channel_id), "payload": "[7]"}
     client.post(f"/channels/{channel_id}/test", edited)
@@ -155,7 +155,7 @@ def test_a_new_channel_that_was_tested_before_it_was_saved_is_proven(client, rec
     assert proof(client, Channel.get().id) == "proven by test"
 
 
-def test_a_changed_configuration_is_unproven_again_and_a_new_name_changes_nothing(client, receiver):
+def test_a_changed_configuration_is_unproven_but_a_new_name_is_not(client, receiver):
     channel_id = create(client, receiver.url)
     client.post(f"/channels/{channel_id}/test", stored_form(client, channel_id))
     client.post(f"/channels/{channel_id}", {**stored_form(client, channel_id), "name": "Renamed"})
@@ -165,17 +165,17 @@ def test_a_changed_configuration_is_unproven_again_and_a_new_name_changes_nothin
 
 
 @pytest.mark.parametrize("status", [404, 500, 302])
-def test_a_test_that_fails_proves_nothing(client, receiver, status):
+def test_a_failed_test_proves_nothing(client, receiver, status):
     receiver.script = reply(status)
     channel_id = create(client, receiver.url)
     client.post(f"/channels/{channel_id}/test", stored_form(client, channel_id))
     assert proof(client, channel_id) == "unproven"
 
 
-# --- two people at once ------------------------------------------------------------------------------------------------
+# --- conflicts ------------------------------------------------------------------------------------
 
 
-def test_the_second_of_two_people_sees_both_versions_and_loses_nothing(client):
+def test_a_conflicting_save_shows_both_versions_and_loses_nothing(client):
     channel_id = create(client, name="Ops", payload="[1]")
     mine = theirs = stored_form(client, channel_id)
     client.post(f"/channels/{channel_id}", {**theirs, "name": "Theirs", "timeout": "7"})
@@ -197,7 +197,7 @@ def test_the_second_of_two_people_sees_both_versions_and_loses_nothing(client):
     assert Channel.get().name == "Yours"
 
 
-def test_the_409_page_shows_a_url_in_full_in_its_own_field_alone(client):
+def test_the_conflict_page_shows_a_full_url_only_in_its_own_field(client):
     channel_id = create(client, "https://hooks.example.com/services/t0ken-of-theirs")
     mine = {
         **stored_form(client, channel_id),
@@ -210,7 +210,7 @@ def test_the_409_page_shows_a_url_in_full_in_its_own_field_alone(client):
     assert "https://hooks.example.com/…" in page
 
 
-def test_what_was_typed_as_a_secret_survives_the_409_without_being_shown(client, receiver):
+def test_a_typed_secret_survives_a_conflict_without_being_shown(client, receiver):
     channel_id = create(client, receiver.url)
     mine = {**stored_form(client, channel_id), "auth": "bearer", "auth_secret": "typed-secret"}
     client.post(f"/channels/{channel_id}", stored_form(client, channel_id))
@@ -221,7 +221,7 @@ def test_what_was_typed_as_a_secret_survives_the_409_without_being_shown(client,
 
 
 @pytest.mark.parametrize("version", ["", "0", "2", "abc", "9" * 5000])
-def test_a_save_over_another_version_than_the_stored_one_is_refused(client, version):
+def test_a_save_of_another_version_than_the_stored_one_is_refused(client, version):
     channel_id = create(client)
     assert (
         client.post(
@@ -231,7 +231,7 @@ def test_a_save_over_another_version_than_the_stored_one_is_refused(client, vers
     )
 
 
-def test_a_channel_that_was_deleted_meanwhile_can_be_saved_anew(client):
+def test_a_channel_that_was_deleted_while_edited_can_be_saved_as_a_new_one(client):
     channel_id = create(client, name="Ops")
     mine = stored_form(client, channel_id)
     client.post(f"/channels/{channel_id}/delete")

@@ -604,7 +604,7 @@ def test_channel_list_explains_failing_and_links_to_deliveries(client, viewer):
     assert "one of them is tried every ten minutes" in page
     assert (f"/channels/{to}/resume" in page, f"/channels/{to}/pause" in page) == (True, False)
     for html in (page, viewer.get("/channels").text):
-        assert f'href="/deliveries?channel={to}" aria-label="Log of Ops"' in html
+        assert f'href="/deliveries?channel={to}" aria-label="Deliveries of Ops"' in html
 
 
 # --- accessibility --------------------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def test_every_failure_is_a_page_with_a_message(client, method, path, status):
     assert response.status_code == status
     assert (
         f"Answered by Tocsin itself, with status {status}" in response.text
-        or "deleted meanwhile" in response.text
+        or "deleted in the meantime" in response.text
     )
     assert "Traceback" not in response.text
 
@@ -189,4 +189,4 @@ def test_a_test_result_is_shown_even_if_it_cannot_be_stored(client, receiver):
     response = client.post(f"/channels/{channel_id}/test", form, htmx=True)
     assert response.status_code == 200
     assert 'data-verdict="delivered"' in response.text
-    assert "could not be recorded" in response.text
+    assert "could not be stored" in response.text

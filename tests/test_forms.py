@@ -1,13 +1,13 @@
-"""The rules of the form as tables: what is accepted, and what is refused with which words, at which field."""
+"""The rules of the channel form as tables of accepted and refused values."""
 
 import pytest
 from channels import create, fields_in, form_of, stored_form
 
-from web.channels.fields import MOST_HEADERS
+from web.channels.header_rows import MAX_HEADERS
 
 
 def message(client, field, path="/channels/new", **fields):
-    """What the check of one field says."""
+    """Return the message of a field check."""
     response = client.post(f"{path}/validate/{field}", form_of(**fields), htmx=True)
     assert response.status_code == 200, response.text
     return response.text
@@ -62,17 +62,17 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(("field", "fields"), ACCEPTED)
-def test_what_is_fine_gets_no_message(client, field, fields):
+def test_a_valid_value_gets_no_message(client, field, fields):
     assert message(client, field, **fields) == ""
 
 
 REFUSED = [
-    ("name", {"name": ""}, "Give the channel a name"),
+    ("name", {"name": ""}, "Enter a name for the channel"),
     ("name", {"name": " \u200b\u3164 "}, "no visible character"),
     ("name", {"name": "n" * 101}, "101 characters"),
     ("name", {"name": "a\x00b"}, "control character"),
     ("name", {"name": "a\nb"}, "control character"),
-    ("name", {"name": "a\u202eb"}, "direction of reading"),
+    ("name", {"name": "a\u202eb"}, "text direction"),
     ("kind", {"kind": "nonsense"}, "Choose one"),
     ("method", {"method": "DELETE"}, "Choose one"),
     ("auth", {"auth": "x"}, "Choose one"),
@@ -103,25 +103,33 @@ REFUSED = [
     ("timeout", {"timeout": "abc"}, "from 1 to 30"),
     ("timeout", {"timeout": "1.5"}, "from 1 to 30"),
     ("timeout", {"timeout": "٣"}, "from 1 to 30"),
-    ("headers-0-name", {"headers_0_name": "", "headers_0_value": "x"}, "Give the header a name"),
+    (
+        "headers-0-name",
+        {"headers_0_name": "", "headers_0_value": "x"},
+        "Enter a name for the header",
+    ),
     ("headers-0-name", {"headers_0_name": "X Team"}, "letters, digits and hyphens"),
     ("headers-0-name", {"headers_0_name": "X:"}, "letters, digits and hyphens"),
-    ("headers-0-name", {"headers_0_name": "Host"}, "set by Tocsin itself"),
-    ("headers-0-name", {"headers_0_name": "content-length"}, "set by Tocsin itself"),
-    ("headers-0-name", {"headers_0_name": "Webhook-Id"}, "set by Tocsin itself"),
+    ("headers-0-name", {"headers_0_name": "Host"}, "Tocsin sets"),
+    ("headers-0-name", {"headers_0_name": "content-length"}, "Tocsin sets"),
+    ("headers-0-name", {"headers_0_name": "Webhook-Id"}, "Tocsin sets"),
     (
         "headers-0-name",
         {"headers_0_name": "Authorization", "auth": "bearer", "auth_secret": "x"},
-        "sets this header already",
+        "already sets this header",
     ),
     ("headers-4-name", {"headers_1_name": "X-A", "headers_4_name": "x-a"}, "twice"),
     ("headers-0-value", {"headers_0_name": "X-A", "headers_0_value": "a\r\nX-B: c"}, "line break"),
     ("headers-0-value", {"headers_0_name": "X-A", "headers_0_value": "監"}, "latin-1"),
-    ("headers-0-value", {"headers_0_name": "X-A", "headers_0_value": "a" * 4097}, "at most 4096"),
+    (
+        "headers-0-value",
+        {"headers_0_name": "X-A", "headers_0_value": "a" * 4097},
+        "the maximum is 4096",
+    ),
     ("auth_username", {"auth": "basic", "auth_username": ""}, "Enter the user name"),
     ("auth_username", {"auth": "basic", "auth_username": "a:b"}, "colon"),
-    ("auth_username", {"auth": "header", "auth_username": ""}, "Give the header a name"),
-    ("auth_username", {"auth": "header", "auth_username": "Host"}, "set by Tocsin itself"),
+    ("auth_username", {"auth": "header", "auth_username": ""}, "Enter a name for the header"),
+    ("auth_username", {"auth": "header", "auth_username": "Host"}, "Tocsin sets"),
     ("auth_secret", {"auth": "bearer"}, "Enter the secret"),
     ("auth_secret", {"auth": "bearer", "auth_secret": "a\nb"}, "line break"),
     ("signing_secret", {"signing": "github"}, "Enter the secret"),
@@ -141,32 +149,32 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("field", "fields", "words"), REFUSED)
-def test_what_cannot_work_is_refused_in_words_at_its_own_field(client, field, fields, words):
+def test_an_invalid_value_gets_a_message_at_its_own_field(client, field, fields, words):
     assert words in message(client, field, **fields)
 
 
-def test_more_headers_than_can_be_sent_are_refused_and_kept(client):
-    rows = {f"headers_{number}_name": f"X-{number}" for number in range(MOST_HEADERS + 5)}
-    assert "25 headers; at most 20" in message(client, "headers", **rows)
+def test_too_many_headers_are_refused_and_stay_in_the_form(client):
+    rows = {f"headers_{number}_name": f"X-{number}" for number in range(MAX_HEADERS + 5)}
+    assert "25 headers; the maximum is 20" in message(client, "headers", **rows)
     assert client.post("/channels", form_of(**rows)).text.count('value="X-') == 25
 
 
 @pytest.mark.parametrize("index", ["²", "99999999999999999999", "-1", "x", "0" * 5000])
-def test_a_row_number_that_is_no_number_is_no_row(client, index):
+def test_an_invalid_row_number_is_ignored(client, index):
     assert client.post("/channels", form_of(**{f"headers-{index}-name": "X-A"})).status_code == 303
 
 
-def test_a_form_that_does_not_name_the_check_of_certificates_keeps_it_on(client):
+def test_certificates_are_verified_when_the_form_omits_the_field(client):
     channel_id = create(client)
     assert stored_form(client, channel_id)["verify_tls"] == "1"
 
 
-def test_a_box_that_a_person_unticked_is_off(client):
+def test_an_unticked_box_is_off(client):
     channel_id = create(client, verify_tls="0")
     assert stored_form(client, channel_id)["verify_tls"] == "0"
 
 
-# --- secrets ---------------------------------------------------------------------------------------------------------
+# --- secrets --------------------------------------------------------------------------------------
 
 
 def stored_with_secrets(client, url):
@@ -182,7 +190,7 @@ def stored_with_secrets(client, url):
     )
 
 
-def test_blank_secrets_keep_what_is_stored_header_rows_by_their_name(client, receiver):
+def test_a_blank_secret_keeps_the_stored_one_and_header_rows_match_by_name(client, receiver):
     channel_id = stored_with_secrets(client, receiver.url)
     form = stored_form(client, channel_id)
     assert "s3cret" not in str({name: value for name, value in form.items() if name != "url"})
@@ -194,7 +202,7 @@ def test_blank_secrets_keep_what_is_stored_header_rows_by_their_name(client, rec
     assert "X-Hub-Signature-256" in headers
 
 
-def test_a_secret_is_removed_only_by_saying_so(client):
+def test_a_secret_is_removed_only_by_the_remove_box(client):
     channel_id = stored_with_secrets(client, "https://h.example/x")
     form = {**stored_form(client, channel_id), "auth_secret-remove": "1"}
     assert (
@@ -209,13 +217,13 @@ def test_a_secret_is_removed_only_by_saying_so(client):
     "url", ["http://h.example/x", "https://other.example/x", "https://h.example:444/x"]
 )
 @pytest.mark.parametrize("action", ["", "/test"])
-def test_a_kept_secret_never_goes_to_another_origin(client, url, action):
+def test_a_stored_secret_is_never_sent_to_another_origin(client, url, action):
     channel_id = stored_with_secrets(client, "https://h.example/x")
     response = client.post(
         f"/channels/{channel_id}{action}", {**stored_form(client, channel_id), "url": url}
     )
     assert response.status_code == 422
-    assert response.text.count("type it again") >= 3
+    assert response.text.count("enter it again") >= 3
 
 
 def test_another_path_of_the_same_origin_keeps_the_secrets(client):
@@ -224,7 +232,7 @@ def test_another_path_of_the_same_origin_keeps_the_secrets(client):
     assert client.post(f"/channels/{channel_id}", changed).status_code == 303
 
 
-def test_a_hidden_value_cannot_be_made_readable_by_unticking_secret(client):
+def test_unticking_secret_does_not_reveal_a_stored_value(client):
     channel_id = stored_with_secrets(client, "https://h.example/x")
     form = {
         name: value
@@ -233,7 +241,7 @@ def test_a_hidden_value_cannot_be_made_readable_by_unticking_secret(client):
     }
     response = client.post(f"/channels/{channel_id}", form)
     assert response.status_code == 422
-    assert "type it again to make it readable" in response.text
+    assert "enter it again to make it readable" in response.text
 
 
 def test_a_typed_secret_survives_an_invalid_save_without_being_shown(client, receiver):
@@ -249,6 +257,6 @@ def test_a_typed_secret_survives_an_invalid_save_without_being_shown(client, rec
     assert receiver.requests[0].headers["X-Key"] == "typed-row"
 
 
-def test_a_forged_carried_secret_counts_for_nothing(client):
+def test_a_forged_resubmission_token_is_ignored(client):
     response = client.post("/channels", form_of(auth="bearer", **{"auth_secret-carried": "forged"}))
     assert response.status_code == 422

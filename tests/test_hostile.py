@@ -22,7 +22,7 @@ from delivery.message import build
 from delivery.redaction import BLANK_LETTERS, escape_invisible
 from delivery.settings import Settings
 from models import Attempt, db
-from web.channels.editor import TESTS_SHOWN
+from web.channels.editor import MAX_TESTS_SHOWN
 
 POLICY = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}).allow)
 
@@ -87,7 +87,7 @@ class TestRunner:
             "actor": "receiver",
         }
         row |= {"channel": self.channel_id, "milliseconds": 1, "receiver": "x"}
-        Attempt.insert_many([row] * TESTS_SHOWN).execute()
+        Attempt.insert_many([row] * MAX_TESTS_SHOWN).execute()
 
     def test(self, script) -> list:
         """Return the fragment and the page of a test with this receiver script."""
@@ -126,8 +126,8 @@ def bench(client, receiver):
     return TestRunner(client, receiver)
 
 
-BODY = "Body of the answer"
-HEADERS = "Headers of the answer"
+BODY = "Body of the response"
+HEADERS = "Headers of the response"
 
 # --- bodies ---------------------------------------------------------------------------------------
 

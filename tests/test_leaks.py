@@ -1,4 +1,4 @@
-"""Secrets never leak: not into a page, a header, a log, a stored row, a file, nor what an object says of itself."""
+"""Secrets never leak into a page, a header, a log, a stored row, a file or a `repr`."""
 
 import base64
 import contextlib
@@ -50,7 +50,10 @@ AUTHS = [
 
 
 def spellings(secret: str) -> set[str]:
-    """The secret as a text may repeat it; within a longer base64 it has one of three cores, by what stands before it."""
+    """Return the spellings of a secret in a text.
+
+    Inside a longer base64 text it has one of three forms, depending on its offset.
+    """
     data = secret.encode()
     cores = [
         base64.b64encode(b"-" * before + data).decode()[4 if before else 0 :].rstrip("=")[:-2]
@@ -71,7 +74,7 @@ SPELLINGS = {name: spellings(secret) for name, secret in MARKERS.items()}
 
 
 def leaks(text) -> list[str]:
-    """The names of the secrets that stand in a text or in bytes, in whatever spelling."""
+    """Return the names of the secrets that a text or bytes contain in any spelling."""
     shown = text.decode("latin-1") if isinstance(text, bytes) else text
     shown = shown.lower()
     return [
@@ -93,12 +96,12 @@ def test_the_search_of_these_tests_finds_a_secret(name, before):
 
 
 def url_of(origin: str) -> str:
-    """A URL whose path, query and fragment are secrets."""
+    """Return a URL with secrets in its path, query and fragment."""
     return f"{origin}/hooks/{MARKERS['path']}?key={MARKERS['query']}#{MARKERS['fragment']}"
 
 
 def secret_form(origin: str, **fields) -> dict:
-    """A valid form with every secret in it."""
+    """Return a valid form with every secret."""
     secrets = {
         "headers_0_name": "X-Key",
         "headers_0_value": MARKERS["header row"],
@@ -110,7 +113,7 @@ def secret_form(origin: str, **fields) -> dict:
 
 
 def secret_settings(origin: str, **fields) -> Settings:
-    """The same as settings."""
+    """Return the settings with every secret."""
     given = {
         "headers": (Header("X-Key", MARKERS["header row"], secret=True),),
         "auth": "bearer",
@@ -129,11 +132,11 @@ def send(settings):
     return sender.send(message_of(settings), settings, POLICY).outcome
 
 
-# --- what is watched ------------------------------------------------------------------------------------------------
+# --- watched places -------------------------------------------------------------------------------
 
 
 class Watch:
-    """The client, every response of which is kept, and every place where a secret could come to light."""
+    """A client that keeps every response, and every place where a secret could appear."""
 
     def __init__(self, client, config, caplog, capfd):
         self.client, self.config, self.caplog, self.capfd = client, config, caplog, capfd
@@ -154,7 +157,7 @@ class Watch:
         return self.responses[-1][1]
 
     def found(self) -> dict:
-        """Every place that shows a secret, and which ones."""
+        """Return every place that shows a secret, with the names of the secrets."""
         places = [
             (f"{what}: {part}", text)
             for what, one in self.responses
@@ -176,19 +179,23 @@ class Watch:
 
 
 def parts_of(response):
-    """Headers and text of a response, without the one place that shows a URL in full: the value of the editor's input."""
+    """Return headers and text of a response, without the value of the editor's URL input.
+
+    Only that input shows a URL in full.
+    """
     text, inputs = re.subn(r'(<input id="url" [^>]*?\bvalue=")[^"]*"', r'\1"', response.text)
     assert inputs <= 1
     return [("headers", str(response.headers)), ("text", html.unescape(text))]
 
 
 def to_text(record) -> str:
-    """All that a handler could write of a record."""
-    return f"{logging.Formatter().format(record)} {record.msg!r} {record.args!r} {record.__dict__.get('stack_info')}"
+    """Return everything that a handler could write of a record."""
+    text = logging.Formatter().format(record)
+    return f"{text} {record.msg!r} {record.args!r} {record.stack_info}"
 
 
 def listen(caplog, *, except_for=()):
-    """Every logger at DEBUG."""
+    """Set every logger to DEBUG."""
     caplog.set_level(logging.DEBUG)
     for name in [
         name for name in logging.root.manager.loggerDict if name.split(".")[0] not in except_for
@@ -198,7 +205,7 @@ def listen(caplog, *, except_for=()):
 
 @pytest.fixture
 def watch(client, config, caplog, capfd, monkeypatch):
-    """A watched client; the outcomes of its tests are kept too."""
+    """A watched client that also keeps the outcomes of its tests."""
     watch = Watch(client, config, caplog, capfd)
     send_ = channel_test.send
     monkeypatch.setattr(
@@ -211,7 +218,7 @@ def watch(client, config, caplog, capfd, monkeypatch):
     caplog.clear()
 
 
-# --- the whole flow -------------------------------------------------------------------------------------------------
+# --- the whole flow -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("auth", AUTHS, ids=lambda auth: auth["auth"])
@@ -240,7 +247,7 @@ def test_no_step_of_a_channels_life_shows_a_secret(watch, receiver, auth):
     assert watch.found() == {}
 
 
-def test_a_form_that_is_refused_shows_no_secret(watch):
+def test_an_invalid_form_shows_no_secret(watch):
     form = secret_form("http://127.0.0.1:9")
     wrong = [
         {"name": ""},
@@ -294,7 +301,7 @@ FIELDS += [
 ]
 
 
-def test_no_check_of_a_field_quotes_a_secret(watch):
+def test_no_field_check_shows_a_secret(watch):
     broken = {name: f"{name}\x00\n監{secret}" for name, secret in MARKERS.items()}
     form = secret_form(
         "http://10.0.0.5", auth_secret=broken["auth"], signing_secret=broken["signing"]
@@ -309,7 +316,7 @@ def test_no_check_of_a_field_quotes_a_secret(watch):
 @pytest.mark.parametrize(
     "url", ["http://other.example", "https://127.0.0.1:9", "http://127.0.0.1:10"]
 )
-def test_a_changed_origin_asks_for_the_secrets_without_showing_them(watch, url):
+def test_a_changed_origin_requires_the_secrets_without_showing_them(watch, url):
     channel_id = create(watch, **secret_form("http://127.0.0.1:9"))
     stored = {**stored_form(watch, channel_id), "url": url_of(url)}
     for path in ("", "/test", "/preview"):
@@ -317,7 +324,7 @@ def test_a_changed_origin_asks_for_the_secrets_without_showing_them(watch, url):
     assert watch.found() == {}
 
 
-def test_an_outdated_page_and_a_deleted_channel_come_back_without_secrets(watch):
+def test_an_outdated_page_and_a_deleted_channel_show_no_secret(watch):
     form = secret_form("http://127.0.0.1:9")
     channel_id = create(watch, **form)
     stored = stored_form(watch, channel_id)
@@ -335,7 +342,7 @@ def test_an_outdated_page_and_a_deleted_channel_come_back_without_secrets(watch)
     assert watch.found() == {}
 
 
-def test_a_database_that_takes_nothing_is_told_without_secrets(watch, receiver):
+def test_a_read_only_database_is_reported_without_secrets(watch, receiver):
     form = secret_form(f"http://127.0.0.1:{receiver.port}")
     receiver.script = echo_in_body()
     channel_id = create(watch, **form)
@@ -348,7 +355,7 @@ def test_a_database_that_takes_nothing_is_told_without_secrets(watch, receiver):
 
 
 def quoting(*_args, **_kwargs):
-    """An exception that quotes every secret in its text, as those of requests and http.client do, with another behind it."""
+    """Raise a chained exception with every secret in its text, as requests and http.client do."""
     everything = " ".join(MARKERS.values())
     try:
         raise KeyError(everything)
@@ -369,7 +376,7 @@ def test_an_exception_inside_the_sender_shows_no_secret(watch, receiver, monkeyp
     assert watch.found() == {}
 
 
-def test_an_exception_in_preparing_a_test_is_an_outcome_too(client, receiver, monkeypatch):
+def test_an_exception_while_a_test_is_prepared_is_an_outcome(client, receiver, monkeypatch):
     monkeypatch.setattr(sender, "prepare", quoting)
     response = client.post(
         "/channels/new/test", secret_form(f"http://127.0.0.1:{receiver.port}"), htmx=True
@@ -383,14 +390,14 @@ def test_an_exception_in_preparing_a_test_is_an_outcome_too(client, receiver, mo
     [
         (views, "_save", "/channels"),
         (views, "save", "/channels"),
-        (live, "sample_message", "/channels/new/preview"),
-        (live, "describe", "/channels/new/preview"),
-        (live, "_errors_by_field", "/channels/new/validate/url"),
-        (live, "recorded", "/channels/new/test"),
+        (live, "sample_bodies", "/channels/new/preview"),
+        (live, "sample_request", "/channels/new/preview"),
+        (live, "hints_for", "/channels/new/validate/url"),
+        (live, "store_result", "/channels/new/test"),
     ],
     ids=lambda given: given if isinstance(given, str) else "",
 )
-def test_a_bug_of_our_own_shows_no_secret_on_the_500_page_nor_in_the_log(
+def test_an_internal_error_shows_no_secret_on_the_500_page_or_in_the_log(
     watch, monkeypatch, module, name, path
 ):
     monkeypatch.setattr(module, name, quoting)
@@ -403,11 +410,11 @@ def test_a_bug_of_our_own_shows_no_secret_on_the_500_page_nor_in_the_log(
     assert watch.found() == {}
 
 
-# --- what a receiver does with what it was told -----------------------------------------------------------------------
+# --- receivers that echo the request --------------------------------------------------------------
 
 
-def told(request) -> bytes:
-    """The request as a receiver may quote it."""
+def received(request) -> bytes:
+    """Return the request as a receiver may quote it."""
     lines = [
         f"{request.method} {request.path} HTTP/1.1",
         *(f"{name}: {value}" for name, value in request.headers.items()),
@@ -416,7 +423,7 @@ def told(request) -> bytes:
 
 
 def answering(make):
-    """A script that answers with what `make` makes of the request."""
+    """Return a script that sends the response that `make` builds from the request."""
 
     def script(receiver, connection):
         connection.sendall(make(receiver.requests[-1]))
@@ -425,10 +432,10 @@ def answering(make):
 
 
 def echo_in_body(spell=lambda data: data, status=200, head=b""):
-    """A script that gives the whole request back as its body, spelled otherwise."""
+    """Return a script that sends the whole request back as its body, in another spelling."""
 
     def make(request):
-        body = spell(told(request))
+        body = spell(received(request))
         return b"HTTP/1.1 %d Echo\r\n%sContent-Length: %d\r\n\r\n%s" % (
             status,
             head,
@@ -440,13 +447,13 @@ def echo_in_body(spell=lambda data: data, status=200, head=b""):
 
 
 def echo_in_charset(charset):
-    """As `echo_in_body`, in a charset that it names."""
+    """Return the script of `echo_in_body` in another charset."""
     head = f"Content-Type: text/plain; charset={charset}\r\n".encode()
     return echo_in_body(lambda data: data.decode("latin-1").encode(charset), 500, head)
 
 
 def echo_in_headers(name=b"X-Echo-%d", status=200):
-    """A script that gives every value back in a header of this name."""
+    """Return a script that sends every value back in a header with this name."""
 
     def make(request):
         values = [request.path, *request.headers.values()]
@@ -463,7 +470,7 @@ def echo_in_headers(name=b"X-Echo-%d", status=200):
 
 
 def with_secrets(template: bytes):
-    """A script that answers with the template, every secret of the request in the place of %s."""
+    """Return a script that sends the template, with the secrets of the request for %s."""
 
     def make(request):
         values = [request.path, *request.headers.values()]
@@ -473,7 +480,7 @@ def with_secrets(template: bytes):
 
 
 def names_of_secrets(request) -> bytes:
-    """Every secret as the name of a header; those that are no token lose the signs that no name may hold."""
+    """Return a response with every secret as a header name, without invalid characters."""
     values = [*request.path.split("/"), MARKERS["query"], *request.headers.values()]
     names = [re.sub(r"[^A-Za-z0-9_.-]", "", value) for value in values]
     return (
@@ -528,7 +535,7 @@ ECHOES = {
     "a chunk extension": with_secrets(CHUNKED + b"1;x=%s\r\na\r\n0\r\n\r\n"),
     "a chunk longer than it says": with_secrets(CHUNKED + b"1\r\n%s\r\n0\r\n\r\n"),
     "a trailer": with_secrets(CHUNKED + b"1\r\na\r\n0\r\nX: %s\r\n\r\n"),
-    "no HTTP at all": answering(told),
+    "no HTTP at all": answering(received),
 }
 DEAD_ENDS = {
     "a receiver that says nothing": raw(b""),
@@ -537,7 +544,7 @@ DEAD_ENDS = {
 }
 
 
-def test_a_receiver_may_give_back_every_secret_anywhere_and_none_is_shown(watch, receiver):
+def test_no_secret_is_shown_wherever_a_receiver_echoes_it(watch, receiver):
     channel_id = create(watch, **secret_form(f"http://127.0.0.1:{receiver.port}"))
     stored = stored_form(watch, channel_id)
     for script in {**ECHOES, **DEAD_ENDS}.values():
@@ -550,7 +557,7 @@ def test_a_receiver_may_give_back_every_secret_anywhere_and_none_is_shown(watch,
 
 @pytest.mark.parametrize("auth", AUTHS, ids=lambda auth: auth["auth"])
 @pytest.mark.parametrize("place", ECHOES)
-def test_an_outcome_holds_no_secret_wherever_the_receiver_put_it(receiver, place, auth):
+def test_an_outcome_contains_no_secret_wherever_a_receiver_echoes_it(receiver, place, auth):
     receiver.script = ECHOES[place]
     outcome = send(secret_settings(f"http://127.0.0.1:{receiver.port}", **auth))
     assert leaks(f"{outcome!s} {outcome!r}") == []
@@ -567,7 +574,7 @@ def test_an_echo_of_another_method_shows_no_secret(receiver, method):
 
 @contextlib.contextmanager
 def listening(serve):
-    """The port of a server that does `serve` with each connection."""
+    """Yield the port of a server that calls `serve` with each connection."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def run():
@@ -593,7 +600,7 @@ def speak_plainly(connection):
 
 
 def speak_tls(connection):
-    """TLS with a certificate that nobody trusts, and whose name is another."""
+    """Speak TLS with an untrusted certificate for another name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("other.example").configure_cert(context)
     with context.wrap_socket(connection, server_side=True) as secure:
@@ -621,7 +628,7 @@ def inside(*_args, **_kwargs):
 @pytest.mark.parametrize(
     ("resolve", "reason"), [(unknown, "dns_failure"), (inside, "blocked_address")]
 )
-def test_a_name_that_leads_nowhere_shows_no_secret(watch, monkeypatch, resolve, reason):
+def test_an_unresolvable_or_blocked_name_shows_no_secret(watch, monkeypatch, resolve, reason):
     monkeypatch.setattr(sockets.socket, "getaddrinfo", resolve)
     response = watch.post("/channels/new/test", secret_form("http://hooks.example"))
     assert marks(response.text)["reason"] == reason
@@ -644,9 +651,7 @@ def test_a_refused_connection_and_a_receiver_that_hangs_show_no_secret(watch, re
 
 
 @pytest.mark.parametrize("place", ["the body", "a header that is none", "a broken chunk line"])
-def test_urllib3s_own_records_hold_no_secret_even_where_somebody_switches_them_on(
-    receiver, caplog, place
-):
+def test_debug_records_of_urllib3_contain_no_secret(receiver, caplog, place):
     listen(caplog)
     receiver.script = ECHOES[place]
     send(secret_settings(f"http://127.0.0.1:{receiver.port}"))
@@ -655,21 +660,21 @@ def test_urllib3s_own_records_hold_no_secret_even_where_somebody_switches_them_o
     assert {name: found for name, found in shown.items() if found} == {}
 
 
-# --- an answer that is cut in the middle of a secret ------------------------------------------------------------------
+# --- responses that are truncated inside a secret -------------------------------------------------
 
 
 def cut_at_the_cap(body: bytes, head: bytes = b""):
-    """A script whose body goes on beyond what is kept."""
+    """Return a script with a body over the size limit."""
     return raw(b"HTTP/1.1 200 OK\r\n%sContent-Length: 99999\r\n\r\n%s" % (head, body + b"x" * 9000))
 
 
 def closed(body: bytes, head: bytes = b""):
-    """A script that closes before the declared end."""
+    """Return a script that closes before the declared end."""
     return raw(b"HTTP/1.1 500 Oops\r\n%sContent-Length: 99999\r\n\r\n%s" % (head, body))
 
 
 def closed_between_chunks(body: bytes, head: bytes = b""):
-    """A script that closes before the last chunk."""
+    """Return a script that closes before the last chunk."""
     return raw(
         b"HTTP/1.1 500 Oops\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
         % (head, len(body), body)
@@ -677,7 +682,7 @@ def closed_between_chunks(body: bytes, head: bytes = b""):
 
 
 def timed_out(body: bytes, head: bytes = b""):
-    """A script that sends no more after the beginning."""
+    """Return a script that stops sending after the beginning."""
 
     def script(receiver, connection):
         raw(b"HTTP/1.1 500 Oops\r\n%sContent-Length: 99999\r\n\r\n%s" % (head, body))(
@@ -701,9 +706,7 @@ CUT_SECRET = 'm4rk&"er/cut-off-in-the-middle'
 @pytest.mark.parametrize("shown", [4, 5, 12, -1])
 @pytest.mark.parametrize("spelling", SPELLED)
 @pytest.mark.parametrize("cut", [closed, closed_between_chunks])
-def test_a_body_that_breaks_off_within_a_secret_shows_no_beginning_of_it(
-    receiver, cut, spelling, shown
-):
+def test_a_body_that_ends_inside_a_secret_shows_no_part_of_it(receiver, cut, spelling, shown):
     spelled = SPELLED[spelling](CUT_SECRET)
     receiver.script = cut(b"You sent " + spelled[:shown].encode())
     outcome = send(Settings(url=receiver.url, auth="bearer", auth_secret=CUT_SECRET, timeout=3))
@@ -712,7 +715,7 @@ def test_a_body_that_breaks_off_within_a_secret_shows_no_beginning_of_it(
 
 
 @pytest.mark.parametrize("cut", [closed, timed_out])
-def test_a_compressed_body_that_breaks_off_within_a_secret_shows_no_beginning_of_it(receiver, cut):
+def test_a_compressed_body_that_ends_inside_a_secret_shows_no_part_of_it(receiver, cut):
     body = gzip.compress(b"You sent " + CUT_SECRET.encode(), 0)[:-20]
     receiver.script = cut(body, b"Content-Encoding: gzip\r\n")
     outcome = send(Settings(url=receiver.url, auth="bearer", auth_secret=CUT_SECRET, timeout=0.3))
@@ -720,9 +723,7 @@ def test_a_compressed_body_that_breaks_off_within_a_secret_shows_no_beginning_of
 
 
 @pytest.mark.parametrize("shown", [4, 20])
-def test_a_body_that_stops_within_a_secret_until_the_deadline_shows_no_beginning_of_it(
-    receiver, shown
-):
+def test_a_body_that_stalls_inside_a_secret_shows_no_part_of_it(receiver, shown):
     receiver.script = timed_out(b"You sent " + CUT_SECRET[:shown].encode())
     outcome = send(Settings(url=receiver.url, auth="bearer", auth_secret=CUT_SECRET, timeout=0.6))
     assert outcome.excerpt.startswith("You sent")
@@ -731,10 +732,10 @@ def test_a_body_that_stops_within_a_secret_until_the_deadline_shows_no_beginning
 
 @pytest.mark.parametrize("spelling", SPELLED)
 @pytest.mark.parametrize("shown", [4, 15, -1])
-def test_a_body_over_the_cap_that_is_cut_within_a_secret_shows_no_beginning_of_it(
+def test_a_body_over_the_limit_that_is_truncated_inside_a_secret_shows_no_part_of_it(
     receiver, spelling, shown
 ):
-    # Whole secrets before it, which the mask shortens, bring the cut at 16 KB into the excerpt.
+    # Masked secrets before it are shorter, so that the end of the 16 KB is in the excerpt.
     spelled = SPELLED[spelling](CUT_SECRET)
     beginning = spelled[:shown]
     room = sender.MAX_BODY_BYTES - len(beginning)
@@ -755,7 +756,7 @@ def test_a_body_over_the_cap_that_is_cut_within_a_secret_shows_no_beginning_of_i
     ],
     ids=["after one byte of two", "after two bytes of three", "half a letter of utf-16"],
 )
-def test_a_cut_within_one_letter_of_a_secret_shows_no_beginning_of_it(
+def test_a_body_that_ends_inside_a_character_of_a_secret_shows_no_part_of_it(
     receiver, secret, charset, body
 ):
     receiver.script = closed(body, f"Content-Type: text/plain; charset={charset}\r\n".encode())
@@ -763,7 +764,7 @@ def test_a_cut_within_one_letter_of_a_secret_shows_no_beginning_of_it(
     assert "m4rk" not in outcome.excerpt
 
 
-def test_a_cut_secret_that_begins_with_another_one_shows_nothing_of_what_follows(receiver):
+def test_a_truncated_secret_that_begins_with_another_one_shows_no_part_of_its_rest(receiver):
     receiver.script = closed(b"You sent m4rk-one-and-mo")
     secrets = {
         "auth": "bearer",
@@ -777,7 +778,7 @@ def test_a_cut_secret_that_begins_with_another_one_shows_nothing_of_what_follows
 
 
 @pytest.mark.parametrize("name", ["path", "query", "header row", "auth", "signing", "old signing"])
-def test_a_cut_hides_the_beginning_of_every_kind_of_secret(receiver, name):
+def test_truncation_hides_the_beginning_of_every_kind_of_secret(receiver, name):
     beginning = MARKERS[name][:10]
     receiver.script = closed(b"You sent " + beginning.encode())
     outcome = send(secret_settings(f"http://127.0.0.1:{receiver.port}"))
@@ -786,16 +787,16 @@ def test_a_cut_hides_the_beginning_of_every_kind_of_secret(receiver, name):
 
 
 @pytest.mark.parametrize("cut", [closed, timed_out])
-def test_what_a_cut_answer_says_in_plain_words_stays(receiver, cut):
+def test_a_truncated_response_without_secrets_is_shown(receiver, cut):
     receiver.script = cut(b"No such hook: ask the team that owns it, and then")
     outcome = send(Settings(url=receiver.url, auth="bearer", auth_secret=CUT_SECRET, timeout=3))
     assert outcome.excerpt.startswith("No such hook: ask the team that owns it")
 
 
-# --- other spellings --------------------------------------------------------------------------------------------------
+# --- other spellings ------------------------------------------------------------------------------
 
 ODD = "m4rk'e\"r&<se>/c+r=e~t!(1)*ä"
-# What the common frameworks write; where one escapes less than Python does, the signs between are the same.
+# How common frameworks escape a text.
 FRAMEWORKS = {
     "Flask and Jinja, HTML": lambda text: str(markupsafe.escape(text)),
     "Django, HTML": html.escape,
@@ -820,27 +821,27 @@ FRAMEWORKS = {
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_a_secret_is_hidden_as_the_frameworks_of_receivers_spell_it(receiver, framework):
+def test_a_secret_is_masked_in_the_spelling_of_common_frameworks(receiver, framework):
     spelled = FRAMEWORKS[framework](ODD)
     receiver.script = reply(400, f"You sent {spelled}.".encode())
     outcome = send(Settings(url=receiver.url, auth="bearer", auth_secret=ODD, timeout=3))
     assert outcome.excerpt == "You sent ••••."
 
 
-def test_a_secret_with_a_western_letter_is_hidden_when_its_own_bytes_come_back_in_the_body(
+def test_a_latin_1_secret_is_masked_when_its_bytes_are_in_the_body(
     receiver,
 ):
-    # Header values go out in latin-1, and an answer is read as UTF-8 where it names no charset.
+    # Header values are sent in latin-1; a response without a charset is read as UTF-8.
     receiver.script = echo_in_body(status=401)
     outcome = send(
         Settings(url=receiver.url, auth="bearer", auth_secret="m4rk\xe4er-wést", timeout=3)
     )
-    assert b"m4rk\xe4er" in told(receiver.requests[0])
+    assert b"m4rk\xe4er" in received(receiver.requests[0])
     assert "m4rk" not in outcome.excerpt
     assert "er-w" not in outcome.excerpt
 
 
-def test_a_secret_with_a_western_letter_is_hidden_when_it_comes_back_in_a_header_as_utf8(receiver):
+def test_a_latin_1_secret_is_masked_in_a_header_in_utf_8(receiver):
     receiver.script = raw(
         "HTTP/1.1 401 No\r\nX-Echo: m4rkäer-wést\r\nContent-Length: 0\r\n\r\n".encode()
     )
@@ -849,17 +850,17 @@ def test_a_secret_with_a_western_letter_is_hidden_when_it_comes_back_in_a_header
     assert "er-w" not in repr(outcome.headers)
 
 
-# --- what our own objects say of themselves ---------------------------------------------------------------------------
+# --- repr of our own objects ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("auth", AUTHS, ids=lambda auth: auth["auth"])
-def test_settings_say_nothing_of_their_secrets_in_an_exception_or_a_log(auth):
+def test_the_repr_of_settings_contains_no_secret(auth):
     settings = secret_settings("http://127.0.0.1:9", **auth)
     assert leaks(f"{settings!s} {settings!r} {settings.headers!r}") == []
 
 
 @pytest.mark.parametrize("auth", AUTHS, ids=lambda auth: auth["auth"])
-def test_the_curl_line_and_the_shown_request_hold_no_secret(auth):
+def test_the_curl_line_and_the_described_request_contain_no_secret(auth):
     settings = secret_settings("http://127.0.0.1:9", **auth)
     message = message_of(settings)
     request = channel_test.describe(
@@ -869,17 +870,17 @@ def test_the_curl_line_and_the_shown_request_hold_no_secret(auth):
     assert leaks(repr(request)) == []
 
 
-def test_a_stored_row_holds_no_secret_in_any_column(client):
+def test_a_stored_row_contains_no_secret_in_any_column(client):
     create(client, **secret_form("http://127.0.0.1:9"))
     row = Channel.get()
     assert leaks(repr(row.__data__)) == []
     assert row.origin == "http://127.0.0.1:9"
 
 
-# --- people and tokens -----------------------------------------------------------------------------------------------
+# --- people and tokens ----------------------------------------------------------------------------
 
 
-def test_no_password_link_session_or_token_is_stored_logged_or_shown_again(watch, app, config):
+def test_no_password_link_session_or_token_is_stored_or_logged_or_shown_twice(watch, app, config):
     typed = {"old": PASSWORD, "password": "m4rker-new-password", "again": "m4rker-new-password"}
     wrong = {"username": "ada", "password": "m4rker-wrong-guess"}
     watch.post("/tokens", {"name": "Prometheus", "scope": "ingest"})
@@ -917,11 +918,11 @@ def test_no_password_link_session_or_token_is_stored_logged_or_shown_again(watch
 
 
 def without_cookies(response) -> str:
-    """The headers, but for the session's cookie, which is the one place where its secret belongs."""
+    """Return the headers without the session cookie, which contains its own secret."""
     return str([(name, text) for name, text in response.headers if name != "Set-Cookie"])
 
 
-def test_a_form_that_is_kept_over_a_sign_in_shows_no_secret(watch):
+def test_a_form_that_survives_a_sign_in_shows_no_secret(watch):
     Login.delete().execute()
     refused = watch.post("/channels", secret_form("http://127.0.0.1:9"))
     kept = re.search(r'name="typed" value="([^"]+)"', refused.text)[1]

@@ -1,4 +1,4 @@
-"""What a person does with an edit before it is saved: field checks, tests, previews, rows."""
+"""An edit before it is saved: field checks, tests, previews, header rows."""
 
 import re
 import threading
@@ -15,7 +15,7 @@ from models import Attempt, Channel
 @pytest.mark.parametrize(
     "field", ["nope", "version", "csrf_token", "headers-0-name", "headers-0", "name-remove", "é"]
 )
-def test_a_field_that_the_form_does_not_have_is_404(client, field):
+def test_a_check_of_an_unknown_field_is_404(client, field):
     assert client.post(f"/channels/new/validate/{field}", form_of()).status_code == 404
 
 
@@ -23,25 +23,25 @@ def test_a_field_that_the_form_does_not_have_is_404(client, field):
     "field",
     ["name", "kind", "url", "method", "headers", "auth", "auth_username", "auth_secret", "signing"],
 )
-def test_a_check_of_an_empty_form_is_a_message_or_nothing(client, field):
+def test_a_check_of_an_empty_form_returns_at_most_a_message(client, field):
     response = client.post(f"/channels/new/validate/{field}")
     assert response.status_code == 200
     assert "<" not in response.text
 
 
-def test_a_message_quotes_what_was_typed_without_becoming_markup(client):
+def test_a_message_escapes_the_typed_value(client):
     response = client.post(
         "/channels/new/validate/url", form_of("https://h.example:99999999/<script>")
     )
     assert "<script>" not in response.text
 
 
-def test_a_check_writes_nothing_and_asks_nobody(client, receiver):
+def test_a_check_writes_nothing_and_connects_to_nothing(client, receiver):
     client.post("/channels/new/validate/url", form_of(receiver.url))
     assert (Channel.select().count(), Attempt.select().count(), receiver.connections) == (0, 0, 0)
 
 
-def test_a_test_of_an_unsaved_edit_sends_what_stands_in_the_form(client, receiver):
+def test_a_test_of_an_unsaved_edit_sends_the_values_in_the_form(client, receiver):
     channel_id = create(client, receiver.url, payload="[1]")
     response = client.post(
         f"/channels/{channel_id}/test",
@@ -76,7 +76,7 @@ def test_a_test_is_stored_as_an_attempt_without_secrets(client, receiver):
     assert "Latest tests" in client.get(f"/channels/{channel_id}/edit").text
 
 
-def test_no_more_than_fifty_tests_of_a_channel_are_kept(client, receiver, app):
+def test_the_latest_fifty_tests_of_a_channel_are_kept(client, receiver, app):
     channel_id = create(client, receiver.url)
     row = {
         "purpose": "test",
@@ -97,7 +97,7 @@ def test_no_more_than_fifty_tests_of_a_channel_are_kept(client, receiver, app):
 @pytest.mark.parametrize(
     "fault", [fault for fault in FAULTS if fault.plain][::12], ids=lambda fault: fault.name
 )
-def test_the_answer_is_200_however_the_receiver_behaved(client, receiver, fault):
+def test_a_test_responds_with_200_whatever_the_receiver_does(client, receiver, fault):
     receiver.script = fault.script
     response = client.post("/channels/new/test", form_of(receiver.url, timeout="1"), htmx=True)
     assert response.status_code == 200
@@ -107,7 +107,7 @@ def test_the_answer_is_200_however_the_receiver_behaved(client, receiver, fault)
     assert "?" in status or shown["status"] == "".join(status)
 
 
-def test_nothing_of_a_receivers_answer_reaches_our_own_headers_or_markup(client, receiver):
+def test_a_receivers_response_never_reaches_our_headers_or_markup(client, receiver):
     receiver.script = reply(
         200,
         b"<script>alert(1)</script>",
@@ -122,7 +122,7 @@ def test_nothing_of_a_receivers_answer_reaches_our_own_headers_or_markup(client,
     assert "&lt;script&gt;alert" in response.text
 
 
-def test_an_invalid_form_is_not_sent_and_says_where_it_is_wrong(client, receiver):
+def test_an_invalid_form_is_not_sent_and_shows_its_messages(client, receiver):
     whole = client.post("/channels/new/test", form_of(receiver.url, payload="{"))
     fragment = client.post("/channels/new/test", form_of(receiver.url, payload="{"), htmx=True)
     assert (whole.status_code, fragment.status_code, receiver.connections) == (422, 422, 0)
@@ -132,7 +132,7 @@ def test_an_invalid_form_is_not_sent_and_says_where_it_is_wrong(client, receiver
     assert marks(fragment.text) == {}
 
 
-def test_without_htmx_the_result_stands_in_the_whole_page_with_what_was_typed(client, receiver):
+def test_without_htmx_the_whole_page_has_the_result_and_the_typed_values(client, receiver):
     typed = form_of(receiver.url, payload='{"a":\n1}', auth="bearer", auth_secret="typed-s3cret")
     response = client.post("/channels/new/test", typed)
     assert response.status_code == 200
@@ -165,7 +165,7 @@ def test_a_test_is_not_retried(client, receiver):
     assert len(receiver.requests) == 1
 
 
-def test_a_test_beyond_the_free_slots_is_told_busy_at_once_and_the_slots_come_back(
+def test_a_test_without_a_free_slot_is_busy_at_once_and_slots_become_free_again(
     app, client, config, receiver
 ):
     gate = threading.Event()
@@ -189,15 +189,15 @@ def test_a_test_beyond_the_free_slots_is_told_busy_at_once_and_the_slots_come_ba
     assert client.post("/channels/new/test", form_of(receiver.url), htmx=True).status_code == 200
 
 
-def test_a_request_that_never_went_out_is_not_said_to_have_been_sent(client, receiver):
+def test_a_request_that_was_not_sent_is_labeled_so(client, receiver):
     arrived = client.post("/channels/new/test", form_of(receiver.url), htmx=True).text
     receiver.close()
     refused = client.post("/channels/new/test", form_of(receiver.url), htmx=True).text
-    assert "What was sent" in arrived
-    assert "What would have been sent" in refused
+    assert "Sent request" in arrived
+    assert "Request (not sent)" in refused
 
 
-def test_a_preview_shows_the_bytes_and_sends_nothing(client, receiver):
+def test_a_preview_shows_the_exact_request_and_sends_nothing(client, receiver):
     form = form_of(
         receiver.url,
         payload='{"n": 1.10}',
@@ -215,7 +215,7 @@ def test_a_preview_shows_the_bytes_and_sends_nothing(client, receiver):
     assert client.post("/channels/new/preview", form_of("nonsense"), htmx=True).status_code == 422
 
 
-def test_a_bare_alertmanager_address_is_completed(client, receiver):
+def test_an_alertmanager_url_without_a_path_is_completed(client, receiver):
     client.post(
         "/channels/new/test", form_of(f"http://127.0.0.1:{receiver.port}", kind="alertmanager")
     )
@@ -232,7 +232,7 @@ def test_rows_are_added_and_removed_without_losing_what_was_typed(client):
     assert fewer["headers-2-name"] == "X-C"
 
 
-def test_htmx_gets_the_new_row_alone(client):
+def test_htmx_gets_only_the_new_row(client):
     response = client.post("/channels/new/rows", form_of(headers_0_name="X-A"), htmx=True)
     assert 'id="headers-1-name"' in response.text
     assert "<!doctype" not in response.text

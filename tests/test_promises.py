@@ -1,4 +1,4 @@
-"""The six promises of the design, each as a test (the first stands in test_message.py too, over every kind of nonsense)."""
+"""The six promises of the design. The first is tested with more inputs in test_message.py."""
 
 import json
 
@@ -24,7 +24,7 @@ NOTHING = [
 
 @pytest.mark.parametrize("parts", NOTHING)
 @pytest.mark.parametrize("kind", list(kinds()))
-def test_1_an_optional_thing_that_is_absent_never_breaks_a_message(kind, parts):
+def test_1_missing_optional_parts_never_break_a_message(kind, parts):
     settings = Settings(kind=kind, url="https://h.example/", body='{"name": "{{ alert.name }}"}')
     message = build(settings, Event(Alert.from_json(parts), 1, 0))
     assert json.loads(message.body)
@@ -53,7 +53,7 @@ DAMAGE += [
 
 
 @pytest.mark.parametrize(("column", "garbage"), DAMAGE)
-def test_2_a_stored_row_of_garbage_still_lists_opens_can_be_mended_and_deleted(
+def test_2_a_damaged_row_can_be_listed_opened_repaired_and_deleted(
     client, receiver, column, garbage
 ):
     channel_id = create(client, receiver.url, name="Ops", auth="bearer", auth_secret="s3cret-token")
@@ -68,15 +68,15 @@ def test_2_a_stored_row_of_garbage_still_lists_opens_can_be_mended_and_deleted(
         response = client.post(f"/channels/{channel_id}/{action}", stored_form(client, channel_id))
         assert response.status_code in (200, 422)
     version = stored_form(client, channel_id)["version"]
-    mended = form_of(receiver.url, name="Mended", version=version)
-    assert client.post(f"/channels/{channel_id}", mended).status_code == 303
+    repaired = form_of(receiver.url, name="Mended", version=version)
+    assert client.post(f"/channels/{channel_id}", repaired).status_code == 303
     assert client.post(f"/channels/{channel_id}/resume").status_code == 303
     assert row_marks(client.get("/channels").text, channel_id)["state"] == "delivering"
     assert "damaged" not in client.get(f"/channels/{channel_id}/edit").text
     assert client.post(f"/channels/{channel_id}/delete").status_code == 303
 
 
-def test_2_a_row_sealed_with_another_key_shows_as_such_and_breaks_nothing_else(client):
+def test_2_a_row_that_cannot_be_decrypted_says_so_and_breaks_nothing_else(client):
     create(client, name="Good")
     bad = create(client, name="Bad")
     sealed = Channel.get(Channel.name == "Good").sealed
@@ -105,7 +105,7 @@ def test_2_a_row_sealed_with_another_key_shows_as_such_and_breaks_nothing_else(c
         (raw(b"nonsense\r\n\r\n"), "does not speak valid HTTP", "Check the port"),
     ],
 )
-def test_3_every_failure_says_who_answered_and_what_to_do(
+def test_3_every_failure_says_who_responded_and_what_to_do(
     client, receiver, script, who, what_to_do
 ):
     receiver.script = script
@@ -146,7 +146,7 @@ def test_4_a_test_that_did_not_send_says_so(client, receiver, url):
         "",
     ],
 )
-def test_5_what_a_person_typed_comes_back_to_the_letter(client, payload):
+def test_5_typed_text_comes_back_unchanged(client, payload):
     response = client.post("/channels", form_of(payload=payload))
     if response.status_code == 422:
         assert fields_in(response.text)["payload"] == payload
@@ -157,9 +157,7 @@ def test_5_what_a_person_typed_comes_back_to_the_letter(client, payload):
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9/nobody-listens", "https://hooks.example.com/no-look-up"]
 )
-def test_6_saving_is_a_pure_write_that_never_sends_and_never_depends_on_a_receiver(
-    client, monkeypatch, url
-):
+def test_6_saving_never_sends_and_never_depends_on_a_receiver(client, monkeypatch, url):
     def forbidden(*_args, **_kwargs):
         raise AssertionError("a save must not touch the network")
 
@@ -190,7 +188,7 @@ def test_6_a_failing_test_does_not_block_saving(client, receiver):
         ({"kind": "ntfy", "options-topic": "abc"}, {"kind": "webhook"}),
     ],
 )
-def test_5_a_stale_save_shows_both_sides_of_every_option_and_no_secret(client, stored, typed):
+def test_5_a_conflict_shows_both_values_of_every_option_and_no_secret(client, stored, typed):
     channel_id = create(client, "https://own.example.com", **stored)
     form = {**stored_form(client, channel_id), "name": "Renamed"}
     assert client.post(f"/channels/{channel_id}", form).status_code == 303

@@ -1,4 +1,4 @@
-"""Properties: whatever a person types, a row holds, an alert says or a receiver sends, the answer is one that was declared."""
+"""Property tests: any input of a user, row, alert or receiver gives a declared result."""
 
 import json
 import string
@@ -33,7 +33,7 @@ ALLOW = Config.from_env({"TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}).allow
 NOW = 1_790_000_000_000
 KEYRING = Keyring(("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",))
 
-# Cheap and many; those that go over a socket take fewer.
+# Pure functions are cheap; tests over a socket run fewer examples.
 pure = settings(deadline=None, max_examples=250)
 wired = settings(deadline=None, max_examples=200)
 
@@ -44,8 +44,10 @@ posted = st.text(
 
 
 def form_with(**fields) -> ChannelForm:
-    """The form as it is judged, without a web server around it."""
-    context = Context(None, lambda _name: False, ALLOW, KEYRING, MultiDict(form_of(**fields)))
+    """Return a channel form without a web server."""
+    context = Context(
+        None, lambda _name: False, Policy(ALLOW), KEYRING, MultiDict(form_of(**fields))
+    )
     return ChannelForm(context)
 
 
@@ -54,7 +56,7 @@ def message_of(given: Settings) -> Message:
 
 
 def on_the_wire(given: Settings) -> list[str]:
-    """The lines of the request's head as they go out."""
+    """Return the lines of the head of the request that is sent."""
     message = message_of(given)
     prepared = sender.prepare(message, given, 1, NOW / 1000)
     describe(message, given, prepared)
@@ -62,7 +64,7 @@ def on_the_wire(given: Settings) -> list[str]:
     return head.decode("latin-1").split("\r\n")
 
 
-# --- the URL ----------------------------------------------------------------------------------------------------------
+# --- the URL --------------------------------------------------------------------------------------
 
 _signs = st.text(
     st.sampled_from(
@@ -102,7 +104,7 @@ _urls = st.builds(
 @given(st.one_of(_urls, posted, _signs))
 @example("http://xn--a/")
 @example("https://hooks.example/%")
-def test_a_url_gets_a_message_or_goes_out_to_the_host_and_port_that_were_read(url):
+def test_a_url_gets_a_message_or_is_sent_to_the_parsed_host_and_port(url):
     form = form_with(url=url)
     form.validate()
     if form.url.errors:
@@ -119,7 +121,7 @@ def test_a_url_gets_a_message_or_goes_out_to_the_host_and_port_that_were_read(ur
 
 @pure
 @given(st.one_of(texts, _urls))
-def test_a_url_is_read_as_one_that_is_read_again_the_same_or_refused_as_invalid(url):
+def test_a_parsed_url_is_stable_or_the_url_is_refused(url):
     try:
         target = parse_url(url)
         sender.unambiguous_url(target)
@@ -130,7 +132,7 @@ def test_a_url_is_read_as_one_that_is_read_again_the_same_or_refused_as_invalid(
     assert 1 <= target.port <= 65_535
 
 
-# --- header rows, authentication, signatures --------------------------------------------------------------------------
+# --- header rows, authentication, signatures ------------------------------------------------------
 
 _names = st.one_of(
     posted,
@@ -172,7 +174,7 @@ _values = st.one_of(
 @given(_names, _values, st.sampled_from(["", "1"]))
 @example("X-A", "a\x85b", "")
 @example("Content-Type", "text/plain; charset=é", "1")
-def test_a_header_row_gets_a_message_or_goes_out_as_it_was_typed(name, value, secret):
+def test_a_header_row_gets_a_message_or_is_sent_as_typed(name, value, secret):
     form = form_with(headers_0_name=name, headers_0_value=value, headers_0_secret=secret)
     if not form.validate():
         [row] = form.headers
@@ -224,7 +226,7 @@ def test_credentials_and_signatures_get_a_message_or_can_be_sent(
     assert form.problems()
 
 
-# --- statuses and waits -----------------------------------------------------------------------------------------------
+# --- statuses and waits ---------------------------------------------------------------------------
 
 
 @pure
@@ -259,12 +261,12 @@ _dates = st.builds(
     ),
     st.floats(0, 4e10),
 )
-def test_a_wait_is_none_or_between_zero_and_six_hours_at_any_time(values, now):
+def test_a_wait_is_none_or_at_most_six_hours(values, now):
     wait = retry_after(values, now)
     assert wait is None or 0 <= wait <= 21_600
 
 
-# --- messages ---------------------------------------------------------------------------------------------------------
+# --- messages -------------------------------------------------------------------------------------
 
 _leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts)
 _json = st.recursive(
@@ -296,9 +298,7 @@ _settings = st.builds(
 
 @pure
 @given(_settings, _alerts, st.integers(0, 2**63), st.integers(0, NOW * 2), st.booleans())
-def test_a_message_is_whole_json_or_one_of_two_declared_refusals(
-    given, parts, number, at, repeated
-):
+def test_a_message_is_valid_json_or_a_declared_refusal(given, parts, number, at, repeated):
     try:
         message = build(given, Event(Alert.from_json(parts), number, at, repeated))
     except (InvalidUrl, MessageError) as refusal:
@@ -312,7 +312,7 @@ def test_a_message_is_whole_json_or_one_of_two_declared_refusals(
 
 @pure
 @given(_json, _json)
-def test_a_stored_row_of_any_json_can_be_read_and_its_message_built_or_refused(public, hidden):
+def test_a_stored_row_of_any_json_can_be_read(public, hidden):
     sealed = KEYRING.encrypt("channel 1", hidden)
     given, _problem = read_settings(
         Channel(id=1, name="x", kind="webhook", settings=json.dumps(public), sealed=sealed), KEYRING
@@ -323,18 +323,21 @@ def test_a_stored_row_of_any_json_can_be_read_and_its_message_built_or_refused(p
         assert given.target is None
 
 
-# --- the sender over a real socket ------------------------------------------------------------------------------------
+# --- the sender over a real socket ----------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def outcome_of():
-    """The outcome of a test whose receiver sends these bytes and closes; what holds for every answer is checked."""
+    """Return a function that sends to a receiver which responds with given bytes.
+
+    It checks what is true of every outcome.
+    """
     receiver = Receiver()
 
     def outcome_of(data: bytes, **fields):
         receiver.script = raw(data)
         given = Settings(**{**fields, "url": receiver.url, "timeout": 0.3})
-        # The machine itself may stall once in many thousand exchanges; an answer that takes too long does so every time.
+        # The machine may stall once in thousands of exchanges; a slow response is slow every time.
         for _ in range(3):
             began = time.monotonic()
             outcome = sender.send(message_of(given), given, Policy(ALLOW)).outcome
@@ -428,7 +431,8 @@ KNOWN = {
     "lengths that differ": b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nplain",
     "a length of many digits": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
     "a status of many digits": b"HTTP/1.1 " + b"9" * 5000 + b" OK\r\n\r\n",
-    "a chunk of negative length": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nplain\r\n",
+    "a chunk of negative length": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"-5\r\nplain\r\n",
     "a chunk of minus one": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nplain\r\n",
     "a chunk of huge length": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     + b"f" * 4000
@@ -440,7 +444,7 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_what_breaks_the_libraries_below_is_the_receivers_fault_and_not_ours(outcome_of, name):
+def test_a_response_that_breaks_a_library_is_the_receivers_fault(outcome_of, name):
     outcome = outcome_of(KNOWN[name])
     assert (outcome.reason, outcome.actor) != ("internal_error", "tocsin")
 
@@ -451,13 +455,13 @@ def test_what_breaks_the_libraries_below_is_the_receivers_fault_and_not_ours(out
         st.binary(max_size=60), st.binary(max_size=60).map(lambda data: b"HTTP/1.1 200 " + data)
     )
 )
-def test_raw_garbage_is_an_outcome_in_time(outcome_of, data):
+def test_random_bytes_give_an_outcome_in_time(outcome_of, data):
     assert outcome_of(data).reason != "internal_error"
 
 
 @settings(wired, max_examples=500)
 @given(st.one_of(_answers.map(b"".join), _shuffled))
-def test_a_mutated_answer_is_an_outcome_in_time(outcome_of, data):
+def test_a_mutated_response_gives_an_outcome_in_time(outcome_of, data):
     assert outcome_of(data).reason != "internal_error"
 
 
@@ -468,7 +472,7 @@ def test_a_mutated_answer_is_an_outcome_in_time(outcome_of, data):
         [b"gzip", b"deflate", b"gzip, deflate", b"br", b"zstd", b"identity", b"x-gzip"]
     ),
 )
-def test_a_body_in_any_encoding_is_an_outcome_in_time(outcome_of, data, encoding):
+def test_a_body_in_any_encoding_gives_an_outcome_in_time(outcome_of, data, encoding):
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (
         encoding,
         len(data),

@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 
 import database
 from config import Config, ConfigError
+from delivery.guard.exchange import Policy
 from delivery.kinds import kinds
 from delivery.secrets import encryption as keyring_module
 from delivery.secrets import rotation
@@ -574,7 +575,7 @@ write_only = pytest.mark.parametrize(("fields", "name"), WRITE_ONLY.values(), id
 
 def fingerprints(page):
     """Return all fingerprints of a page."""
-    return re.findall(r"\(fingerprint ([0-9a-f]{8})\)|kept, not shown · ([0-9a-f]{8})", page)
+    return re.findall(r"\(fingerprint ([0-9a-f]{8})\)|stored, not shown · ([0-9a-f]{8})", page)
 
 
 def fingerprint_of(page, name):
@@ -585,7 +586,7 @@ def fingerprint_of(page, name):
         page,
     )
     placeholder = re.search(
-        rf'id="{name}"[^>]*placeholder="kept, not shown · ([0-9a-f]{{8}})"', page
+        rf'id="{name}"[^>]*placeholder="stored, not shown · ([0-9a-f]{{8}})"', page
     )
     found = help_text or placeholder
     return found[1] if found else ""
@@ -645,10 +646,10 @@ def test_fingerprints_are_equal_for_the_same_field_of_two_channels_and_differ_be
 def test_fingerprints_of_two_installations_differ(client, config):
     notify, known = Keyring((OLD,)), Settings(auth="bearer", auth_secret="s3cret-auth")
     forms = [
-        ChannelForm(Context(known, lambda _name: False, (), notify, fingerprint_key=key))
+        ChannelForm(Context(known, lambda _name: False, Policy(), notify, fingerprint_key=key))
         for key in (config.secret_key, "the secret key of another")
     ]
-    one, two = (form.fingerprint("auth_secret") for form in forms)
+    one, two = (form.auth_secret.fingerprint for form in forms)
     assert re.fullmatch(r"[0-9a-f]{8}", one)
     assert one != two
 
@@ -712,7 +713,7 @@ def test_no_kept_secret_goes_to_another_origin(client, fields, name, action):
     moved = {**stored_form(client, channel_id), "url": "https://elsewhere.example/x"}
     response = client.post(f"/channels/{channel_id}{action}", moved)
     assert response.status_code == 422
-    assert "type it again" in message_at(response.text, name)
+    assert "enter it again" in message_at(response.text, name)
 
 
 @write_only

@@ -148,7 +148,7 @@ def test_a_viewer_sees_no_save_button_and_no_full_url_and_cannot_post(visit, liv
     expect(page.get_by_role("link", name="New channel")).to_have_count(0)
     page.get_by_role("link", name=name, exact=True).click()
     page.wait_for_url(edit)
-    expect(page.locator("#main")).to_contain_text("You see this as a viewer")
+    expect(page.locator("#main")).to_contain_text("You are a viewer")
     expect(page.get_by_role("button")).to_have_text(["Sign out"])
     expect(page.locator("#name")).to_be_disabled()
     assert "t0ken-of-the" not in page.content()

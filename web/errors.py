@@ -18,7 +18,7 @@ from database import describe_error
 from delivery.redaction import format_traceback_without_message
 from web.auth.access import SignInRequired, is_machine_request
 from web.auth.login import is_posted_edit, posted_channel_id, sign_in_page, sign_in_required
-from web.channels.editor import drawn_again
+from web.channels.editor import redraw_edit
 from web.problems import ApiError, problem
 from web.services import services
 
@@ -146,7 +146,7 @@ def _editor_again(message: str, status: int) -> Response | None:
     if "HX-Request" in request.headers or not is_posted_edit():
         return None
     try:
-        return drawn_again(posted_channel_id(), request.form, status, message)
+        return redraw_edit(posted_channel_id(), request.form, status, message)
     except (DatabaseError, HTTPException):
         return None
 

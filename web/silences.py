@@ -11,9 +11,8 @@ from wtforms.validators import ValidationError
 
 from clock import HOUR, now_ms
 from delivery.alerts.matchers import parse_matchers
-from delivery.redaction import BLANK_LETTERS
 from models import LARGEST_ID, Delivery, DeliveryState, Silence
-from web.channels.fields import said_as_message
+from web.validation import as_validation_error, has_visible_character
 
 bp = Blueprint("silences", __name__, url_prefix="/silences")
 
@@ -22,7 +21,6 @@ MIN_HOURS = 0.1
 MAX_HOURS = 8760
 DEFAULT_HOURS = "2"
 MAX_COMMENT_LENGTH = 300
-_BLANKS = " ".join(BLANK_LETTERS)
 
 
 class SilenceForm(Form):
@@ -38,7 +36,7 @@ class SilenceForm(Form):
         return round(float(self.hours.data.strip() or DEFAULT_HOURS) * HOUR)
 
     def validate_matchers(self, matchers):
-        with said_as_message():
+        with as_validation_error():
             if not parse_matchers(matchers.data):
                 raise ValidationError(
                     'Enter matchers such as severity="info". '
@@ -54,7 +52,7 @@ class SilenceForm(Form):
 
     def validate_reason(self, reason):
         text = reason.data.strip()
-        visible = text.isprintable() and text.strip(_BLANKS)
+        visible = text.isprintable() and has_visible_character(text)
         if not visible or len(text) > MAX_COMMENT_LENGTH:
             raise ValidationError(
                 f"Enter a comment of 1 to {MAX_COMMENT_LENGTH} visible characters."

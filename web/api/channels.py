@@ -30,8 +30,8 @@ from web.api.channel_schema import (
 from web.auth.access import require_scope
 from web.channels.editor import Edit, VersionConflict, get_channel_or_404, open_edit, save
 from web.channels.forms import values_of
-from web.channels.live import recorded
-from web.channels.views import unusable
+from web.channels.live import store_result
+from web.channels.views import why_unusable
 from web.problems import ApiError
 from web.services import services
 
@@ -99,7 +99,7 @@ def test(channel_id: int):
     if refusal or edit.stored is None:
         raise ApiError(422, f"Nothing was sent. {refusal}")
     try:
-        result = services().test_runner.run(edit.stored, edit.link)
+        result = services().test_runner.run(edit.stored, edit.alert_url)
     except TestSlotsFull as error:
         server = error.vendor or "Tocsin"
         message = f"Nothing was sent: {server} accepts no more tests at the moment."
@@ -108,7 +108,7 @@ def test(channel_id: int):
         raise ApiError(422, f"Nothing was sent. {error}") from None
     outcome = {name: getattr(result.outcome, name) for name in _OUTCOME}
     stages = [vars(stage) for stage in result.outcome.stages]
-    return {**outcome, "stages": stages, "unstored": recorded(edit, result, edit.stored)}
+    return {**outcome, "stages": stages, "unstored": store_result(edit, result, edit.stored)}
 
 
 def _to_json(channel: Channel) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _to_json(channel: Channel) -> dict[str, Any]:
         "created_at": rfc3339(channel.created_at),
         "updated_at": rfc3339(channel.updated_at),
     }
-    problem = problem or unusable(channel, settings)
+    problem = problem or why_unusable(channel, settings)
     if problem:
         members["problem"] = problem
     return members

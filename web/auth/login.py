@@ -21,7 +21,7 @@ from clock import now_ms
 from delivery.secrets.encryption import DecryptionError
 from models import Role, User
 from web.accounts import passwords, users
-from web.channels.editor import drawn_again
+from web.channels.editor import redraw_edit
 from web.services import services
 
 bp = Blueprint("signin", __name__)
@@ -119,7 +119,7 @@ def _restored_edit(user: User) -> Response | None:
         return None
     g.person = user
     message = "You are signed in again. Your edit is below; nothing is saved or sent yet."
-    return drawn_again(edit["channel"], MultiDict(edit["form"]), 200, message)
+    return redraw_edit(edit["channel"], MultiDict(edit["form"]), 200, message)
 
 
 def start_session(user: User) -> None:

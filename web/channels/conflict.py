@@ -9,7 +9,7 @@ from web.channels.forms import values_of
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that stands otherwise in the stored channel than in the form."""
+    """A field whose stored value is not the value in the form."""
 
     label: str
     theirs: str
@@ -17,50 +17,40 @@ class Difference:
 
 
 def differences(edit: Edit) -> list[Difference]:
-    """Field by field, what somebody else saved and what stands in this form; secrets only say that they differ."""
-    form, stored = edit.form, edit.stored or Settings()
-    secret = [*SECRET_FIELDS, *(field.name for field in form.options if field.option.secret)]
-    theirs = _comparable(values_of(edit.channel, stored))
-    yours = _comparable({**{field.name: field.data for field in form}, "url": form.address})
-    labels = {**{name: name for name in theirs}, **{field.name: field.label.text for field in form}}
-    changed = [
-        name
-        for name in labels
-        if name not in secret and theirs.get(name, "") != yours.get(name, "")
-    ]
-    plain = [
-        Difference(
-            labels[name], _shown(name, theirs.get(name, "")), _shown(name, yours.get(name, ""))
-        )
-        for name in changed
-    ]
-    typed = [name for name in secret if form.carries(name) or form.removes(name)]
-    return plain + [
-        Difference(labels[name], "kept as stored", "changed (not shown)") for name in typed
-    ]
+    """Return the fields that differ; a secret only says that it was changed."""
+    form = edit.form
+    theirs = _as_text(values_of(edit.channel, edit.stored or Settings()))
+    yours = _as_text({**form.data, "url": form.effective_url})
+    labels = {field.name: field.label.text for field in form}
+    options = [field.name for field in form.options if field.option.secret]
+    secrets = (*SECRET_FIELDS, *options)
+    found = []
+    for name in {**theirs, **yours}:
+        saved = theirs.get(name, "")
+        typed = yours.get(name, "")
+        if name not in secrets and saved != typed:
+            label = labels.get(name, name)
+            found.append(Difference(label, _display(name, saved), _display(name, typed)))
+    for name in secrets:
+        if form[name].entered or form[name].is_removed:
+            found.append(Difference(labels[name], "kept as stored", "changed (not shown)"))
+    return found
 
 
-def _comparable(values: dict) -> dict[str, str]:
-    rows = [
-        f"{row['name']}: {'(secret)' if row['secret'] else row['value']}"
-        for row in values["headers"]
-        if row["name"]
-    ]
-    plain = {
-        name: str(value)
-        for name, value in values.items()
-        if name not in ("headers", "version", *SECRET_FIELDS)
-    }
-    return {
-        **plain,
-        "verify_tls": "yes" if values["verify_tls"] else "no",
-        "headers": "\n".join(rows),
-    }
+def _display(name: str, text: str) -> str:
+    """Mask the URL: it is a credential, and only its own field shows it in full."""
+    if name == "url":
+        return Settings(url=text).masked_url or "(no usable URL)"
+    return text
 
 
-def _shown(name: str, text: str) -> str:
-    """The URL is a credential: only its own field shows it in full."""
-    if name != "url":
-        return text
-    target = Settings(url=text).target
-    return target.masked if target else "(no URL that could be used)"
+def _as_text(values: dict) -> dict[str, str]:
+    """Return the values as the page shows them, without the version."""
+    rows = []
+    for row in values["headers"]:
+        if row["name"]:
+            rows.append(f"{row['name']}: {'(secret)' if row['secret'] else row['value']}")
+    texts = {name: str(value) for name, value in values.items() if name != "version"}
+    texts["headers"] = "\n".join(rows)
+    texts["verify_tls"] = "yes" if values["verify_tls"] else "no"
+    return texts

@@ -1,6 +1,5 @@
-"""What every view of the channel form shares: opening a channel for an edit, drawing the page, saving."""
+"""Open, draw and save the channel form."""
 
-import itertools
 from dataclasses import dataclass
 
 from flask import Response, abort, make_response, render_template, url_for
@@ -16,16 +15,20 @@ from web.channels.forms import ChannelForm, values_of
 from web.channels.secret_fields import Context
 from web.services import services
 
-TESTS_SHOWN = 5
+MAX_TESTS_SHOWN = 5
 
 
 class VersionConflict(Exception):
-    """Somebody else has saved the channel since this form was opened."""
+    """Another user has saved the channel since this form was opened."""
 
 
 @dataclass
 class Edit:
-    """One channel in the editor: its row (without an id while it is new), what is stored, what is wrong, and the form."""
+    """One channel in the editor.
+
+    The channel has no id while it is new; `stored` is None then. `problem` says what is wrong with
+    the stored row.
+    """
 
     channel: Channel
     stored: Settings | None
@@ -34,55 +37,55 @@ class Edit:
 
     @property
     def base(self) -> str:
-        """The address under which this edit's checks, tests and previews live."""
-        return url_for("channels.index") + f"/{self.channel.id or 'new'}"
+        """The path below which the checks, tests and previews of this edit are."""
+        return f"{url_for('channels.index')}/{self.channel.id or 'new'}"
 
     @property
-    def link(self) -> str:
-        """Where the message of a test leads to."""
-        return f"{services().config.base_url}{self.base}{'/edit' if self.channel.id else ''}"
+    def alert_url(self) -> str:
+        """The link in the message of a test."""
+        suffix = "/edit" if self.channel.id else ""
+        return services().config.base_url + self.base + suffix
 
 
 def get_channel_or_404(channel_id: int) -> Channel:
-    """The channel of this id; anything else ends the request with 404."""
+    """Return the channel with this id, or end the request with 404."""
     return Channel.find(channel_id) or abort(
         404, "There is no such channel. It may have been deleted."
     )
 
 
 def open_edit(
-    channel_id: int | None, posted: MultiDict | None = None, kind: str = "", url: str = ""
+    channel_id: int | None, posted: MultiDict | None = None, values: dict | None = None
 ) -> Edit:
-    """The edit of a stored channel, or of a new one (of this kind, to this URL) when `channel_id` is None; as posted, else
-    as stored."""
-    if channel_id is None:
-        fresh = {"kind": kind, "url": url or kinds()[kind].base} if kind in kinds() else {}
-        return _edit(Channel(name=""), None, "", posted, fresh)
-    channel = get_channel_or_404(channel_id)
-    stored, problem = read_settings(channel, services().keyring)
-    return _edit(channel, stored, problem, posted, values_of(channel, stored))
+    """Return the edit of a channel, as posted or as stored; without an id that of a new one.
 
-
-def _edit(
-    channel: Channel, stored: Settings | None, problem: str, posted: MultiDict | None, values: dict
-) -> Edit:
+    `values` fill the form of a new channel.
+    """
+    channel = Channel(name="")
+    stored = None
+    problem = ""
+    if channel_id is not None:
+        channel = get_channel_or_404(channel_id)
+        stored, problem = read_settings(channel, services().keyring)
+        values = values_of(channel, stored)
+    if posted is not None:
+        values = None
     context = Context(
         stored=stored,
         name_taken=lambda name: Channel.name_taken(name, channel.id),
-        allow=services().policy.allow,
+        policy=services().policy,
         keyring=services().keyring,
-        posted=posted if posted is not None else MultiDict(),
+        posted=posted or MultiDict(),
         fingerprint_key=services().config.secret_key,
-        lab=services().policy.lab,
     )
-    return Edit(
-        channel, stored, problem, ChannelForm(context, **(values if posted is None else {}))
-    )
+    return Edit(channel, stored, problem, ChannelForm(context, **values or {}))
 
 
-def page(edit: Edit, status: int = 200, **extra) -> Response:
-    """The whole editor page."""
-    tests = list(Attempt.tests_of(edit.channel, TESTS_SHOWN)) if edit.channel.id else []
+def edit_page(edit: Edit, status: int = 200, **context) -> Response:
+    """Return the whole editor page."""
+    tests = []
+    if edit.channel.id:
+        tests = list(Attempt.tests_of(edit.channel, MAX_TESTS_SHOWN))
     html = render_template(
         "channels/edit.html",
         edit=edit,
@@ -91,71 +94,68 @@ def page(edit: Edit, status: int = 200, **extra) -> Response:
         names=NAMES,
         tests=tests,
         status=status,
-        **extra,
+        **context,
     )
     return make_response(html, status)
 
 
-def drawn_again(channel_id: int | None, posted: MultiDict, status: int, notice: str) -> Response:
-    """The editor with what was typed, and why it comes back; as a new channel when the stored one is gone."""
-    known = channel_id is not None and Channel.find(channel_id) is not None
-    return page(open_edit(channel_id if known else None, posted), status, notice=notice)
+def redraw_edit(channel_id: int | None, posted: MultiDict, status: int, notice: str) -> Response:
+    """Return the editor page as posted, with a notice; as a new channel if it was deleted."""
+    if channel_id is not None and Channel.find(channel_id) is None:
+        channel_id = None
+    return edit_page(open_edit(channel_id, posted), status, notice=notice)
 
 
 def save(edit: Edit) -> Channel:
-    """Writes a valid form: a pure write. Raises Stale, and puts a name that was taken meanwhile into the form's errors."""
-    settings, channel, now = edit.form.settings(), edit.channel, now_ms()
+    """Store a valid form.
+
+    Raises: VersionConflict; peewee.IntegrityError if the name was taken since the validation.
+    """
+    channel = edit.channel
+    now = now_ms()
     with db.atomic():
         if not channel.id:
             name = edit.form.name.data.strip()
             channel = Channel.create(name=name, kind="", version=0, created_at=now, updated_at=now)
-        write_settings(channel, settings, services().keyring, services().config.secret_key)
-        _update(channel, edit.form)
-        _mended(channel, now)
+        write_settings(
+            channel, edit.form.settings(), services().keyring, services().config.secret_key
+        )
+        _update(channel, edit.form, now)
+        _resume_failing(channel, now)
     return channel
 
 
-def _mended(channel: Channel, now: int) -> None:
-    """A save may have mended what made the channel fail: it delivers again, and what was held for it is due."""
-    if (
-        Channel.update(state=ChannelState.DELIVERING)
-        .where((Channel.id == channel.id) & (Channel.state == ChannelState.FAILING))
-        .execute()
-    ):
+def _resume_failing(channel: Channel, now: int) -> None:
+    """Let a failing channel deliver again, because the save may have repaired it."""
+    failing = (Channel.id == channel.id) & (Channel.state == ChannelState.FAILING)
+    if Channel.update(state=ChannelState.DELIVERING).where(failing).execute():
         outbox.release(channel.id, now)
 
 
-def _update(channel: Channel, form: ChannelForm) -> None:
-    """Only over the version that the person saw."""
-    seen = str(channel.version) if channel.version == 0 else form.version.data
-    same = (Channel.id == channel.id) & (Channel.version == channel.version)
-    if str(channel.version) != seen:
+def _update(channel: Channel, form: ChannelForm, now: int) -> None:
+    """Store the columns, unless the form was opened on another version."""
+    if channel.version and form.version.data != str(channel.version):
         raise VersionConflict
-    values = {
-        **form.columns(),
-        "version": channel.version + 1,
-        "updated_at": now_ms(),
-        **{
-            name: getattr(channel, name)
-            for name in ("kind", "origin", "settings", "sealed", "config_hash")
-        },
-        **_proof(channel.config_hash, channel.proof_hash),
-    }
-    if not Channel.update(**values).where(same).execute():
+    values = form.columns()
+    values.update(version=channel.version + 1, updated_at=now)
+    for name in ("kind", "origin", "settings", "sealed", "config_hash"):
+        values[name] = getattr(channel, name)
+    if channel.config_hash != channel.proof_hash:
+        # A test of exactly this configuration, made before the save, proves it.
+        test = Attempt.proof_of(channel.config_hash)
+        if test:
+            values.update(proof=Proof.BY_TEST, proof_hash=channel.config_hash, proven_at=test.at)
+    unchanged = (Channel.id == channel.id) & (Channel.version == channel.version)
+    if not Channel.update(**values).where(unchanged).execute():
         raise VersionConflict
 
 
-def _proof(config_hash: str, proof_hash: str) -> dict:
-    """A test of exactly what is saved now, made before it was saved, proves it."""
-    attempt = None if config_hash == proof_hash else Attempt.proof_of(config_hash)
-    if attempt is None:
-        return {}
-    return {"proof": Proof.BY_TEST, "proof_hash": config_hash, "proven_at": attempt.at}
-
-
-def copy_name(name: str) -> str:
-    """A free name for a copy."""
-    names = (
-        f"{name[:85]} (copy{f' {number}' if number > 1 else ''})" for number in itertools.count(1)
-    )
-    return next(one for one in names if not Channel.name_taken(one, None))
+def name_copy(name: str) -> str:
+    """Return an unused name for a copy."""
+    start = name[:85]
+    copy = f"{start} (copy)"
+    number = 1
+    while Channel.name_taken(copy, None):
+        number += 1
+        copy = f"{start} (copy {number})"
+    return copy

@@ -1,296 +1,280 @@
-"""The channel form. One class judges a field check, a test and a save, whole each time, and never looks anything up outside."""
+"""The channel form.
 
-from wtforms import FormField, HiddenField, StringField, TextAreaField
+One class judges a field check, a test and a save, always as a whole. It never uses the network.
+"""
+
+from wtforms import Field, Form, FormField
 from wtforms.validators import ValidationError
 
-from delivery.alerts.matchers import parse_matchers
+from delivery import json_text, retry, template
+from delivery.alerts import matchers as alert_matchers
 from delivery.guard.addresses import literal_refusal_of
 from delivery.guard.tls import refuse_broken_pem
 from delivery.guard.url import parse_url
-from delivery.json_text import check_json
 from delivery.kinds import kinds
-from delivery.retry import parse_steps
+from delivery.kinds.spec import Kind
 from delivery.sender import unambiguous_url
-from delivery.settings import (
-    DEFAULT_TIMEOUT,
-    MAX_TIMEOUT,
-    METHODS,
-    MIN_TIMEOUT,
-    Header,
-    Settings,
-)
+from delivery.settings import DEFAULT_TIMEOUT, METHODS, Settings
 from delivery.signing import standard_key
-from delivery.template import parse
 from models import Channel
-from web import WORDS
-from web.channels import fields
-from web.channels.fields import (
-    ChoiceField,
-    HeaderRow,
-    Rows,
-    SwitchField,
+from web.channels.fields import ChoiceField, SwitchField, TextField
+from web.channels.header_rows import HeaderRow, HeaderRows
+from web.channels.kind_fields import PREFIX, OptionField, add_options
+from web.channels.secret_fields import Context, SecretField
+from web.validation import (
+    as_validation_error,
     check_header_name,
     check_header_value,
-    said_as_message,
+    check_name,
+    parse_repeat,
+    parse_timeout,
 )
-from web.channels.kind_fields import KindFields
-from web.channels.secret_fields import Context
 
 _AS_TYPED = ("kind", "method", "auth", "signing", "payload", "body", "verify_tls", "ca_pem")
+_READABLE = (*_AS_TYPED, "url", "auth_username", "signing_timestamp_header")
+_AUTHS = [
+    ("none", "None"),
+    ("basic", "User name and password (Basic)"),
+    ("bearer", "Token (Bearer)"),
+    ("header", "Key in a custom header"),
+]
+_SIGNINGS = [
+    ("none", "None"),
+    ("standard", "Standard Webhooks (webhook-signature)"),
+    ("github", "GitHub style (X-Hub-Signature-256)"),
+    ("grafana", "Grafana style (X-Grafana-Alerting-Signature)"),
+]
 
 
-class ChannelForm(KindFields):
-    """Every field of a channel. Secrets are write-only: blank keeps the stored one, `<field>-remove` removes it."""
+class ChannelForm(Form):
+    """Every field of a channel; secrets are write-only (see `secret_fields`)."""
 
-    name = StringField("Name", default="")
+    name = TextField("Name")
     kind = ChoiceField(
         "Kind", [(kind.name, kind.label) for kind in kinds().values()], default="webhook"
     )
-    url = StringField("URL", default="")
-    method = ChoiceField("Method", [(method, method) for method in METHODS], default="POST")
-    matchers = TextAreaField("Matchers", default="")
-    headers = Rows(FormField(HeaderRow))
-    auth = ChoiceField("Sign in with", list(WORDS["auth"].items()), default="none")
-    auth_username = StringField("User name, or name of the header", default="")
-    auth_secret = StringField("Password, token or key", default="")
-    signing = ChoiceField("Sign with", list(WORDS["signing"].items()), default="none")
-    signing_secret = StringField("Signing secret", default="")
-    signing_secret_old = StringField("Outgoing secret, during a rotation", default="")
-    signing_timestamp_header = StringField("Timestamp header", default="")
-    payload = TextAreaField("Payload", default="")
-    body = TextAreaField("Body", default="")
-    timeout = StringField("Timeout in seconds", default="")
+    url = TextField("URL")
+    method = ChoiceField("Method", list(zip(METHODS, METHODS, strict=True)), default="POST")
+    matchers = TextField("Matchers")
+    headers = HeaderRows(FormField(HeaderRow))
+    auth = ChoiceField("Authentication", _AUTHS, default="none")
+    auth_username = TextField("User name or header name")
+    auth_secret = SecretField("Password, token or key")
+    signing = ChoiceField("Signature", _SIGNINGS, default="none")
+    signing_secret = SecretField("Signing secret")
+    signing_secret_old = SecretField("Previous signing secret")
+    signing_timestamp_header = TextField("Timestamp header")
+    payload = TextField("Payload")
+    body = TextField("Body")
+    timeout = TextField("Timeout (seconds)")
     verify_tls = SwitchField("Verify the receiver's certificate", default=True)
-    ca_pem = TextAreaField("Certificate authorities", default="")
-    retries = StringField("Retries after", default="")
-    repeat = StringField("Tell again after minutes", default="")
-    version = HiddenField(default="")
+    ca_pem = TextField("Certificate authorities (PEM)")
+    retries = TextField("Retry schedule")
+    repeat = TextField("Repeat interval (minutes)")
+    version = TextField()
 
     def __init__(self, context: Context, **values):
         self.context = context
         super().__init__(formdata=context.posted or None, **values)
-        self.add_options(values)
+        add_options(self, values)
 
-    # --- what a field's text means -------------------------------------------------------------------------------
+    # --- the kind and the URL --------------------------------------------------------------------
 
-    def filled_rows(self) -> list:
-        """The rows that say something; an empty one is as good as none."""
-        return [
-            row
-            for row in self.headers
-            if row.form.name.data.strip() or row.value.data or self._carried(row.value.name)
-        ]
+    @property
+    def chosen_kind(self) -> Kind | None:
+        """The chosen kind, or None for an unknown one."""
+        return kinds().get(self.kind.data)
+
+    def uses(self, name: str) -> bool:
+        """Return True if the chosen kind has this field."""
+        return self.chosen_kind is not None and name in self.chosen_kind.uses
+
+    @property
+    def effective_url(self) -> str:
+        """The URL as typed, or the vendor's own server when it is empty."""
+        url = self.url.text
+        if self.chosen_kind and not url:
+            return self.chosen_kind.base
+        return url
+
+    @property
+    def origin(self) -> str:
+        """The origin of the URL; empty when the URL cannot be read."""
+        return Settings(url=self.effective_url).origin
+
+    @property
+    def options(self) -> list[OptionField]:
+        """The options of the chosen kind."""
+        return [field for field in self if isinstance(field, OptionField)]
+
+    # --- results ---------------------------------------------------------------------------------
 
     def settings(self) -> Settings:
-        """What the form says; an invalid field may count as its default."""
-        auth, signing = self.auth.data, self.signing.data
-        rows = [
-            Header(row.form.name.data.strip(), self.row_value(row), bool(row.secret.data))
-            for row in self.filled_rows()
-        ]
-        return Settings(
-            **{name: self[name].data for name in _AS_TYPED},
-            url=self.address,
-            headers=tuple(rows),
-            auth_username=self.auth_username.data.strip() if auth in ("basic", "header") else "",
-            auth_secret=self.secret("auth_secret") if auth != "none" else "",
-            signing_secret=self.secret("signing_secret") if signing != "none" else "",
-            signing_secret_old=self.secret("signing_secret_old") if signing == "standard" else "",
-            signing_timestamp_header=self.signing_timestamp_header.data.strip()
-            if signing == "grafana"
-            else "",
-            options=self.option_values(),
-            timeout=DEFAULT_TIMEOUT if self.timeout.errors else self._seconds(),
-        )
+        """Return the settings in the form; an invalid field may count as its default."""
+        auth = self.auth.data
+        signing = self.signing.data
+        settings = {name: self[name].data for name in _AS_TYPED}
+        settings["url"] = self.effective_url
+        settings["headers"] = tuple(row.header for row in self.headers.filled)
+        options = [field.header for field in self.options]
+        settings["options"] = tuple(option for option in options if option.value)
+        if not self.timeout.errors:
+            settings["timeout"] = parse_timeout(self.timeout.text)
+        if auth in ("basic", "header"):
+            settings["auth_username"] = self.auth_username.text
+        if auth != "none":
+            settings["auth_secret"] = self.auth_secret.value
+        if signing != "none":
+            settings["signing_secret"] = self.signing_secret.value
+        if signing == "standard":
+            settings["signing_secret_old"] = self.signing_secret_old.value
+        if signing == "grafana":
+            settings["signing_timestamp_header"] = self.signing_timestamp_header.text
+        return Settings(**settings)
 
     def columns(self) -> dict:
-        """What a valid form says beside the settings, by the channel's columns: nothing of it changes the exchange."""
+        """Return the columns of a valid form that do not change the exchange."""
         return {
-            "name": self.name.data.strip(),
+            "name": self.name.text,
             "matchers": self.matchers.data,
-            "retries": self.retries.data.strip(),
-            "repeat_minutes": int(self.repeat.data.strip() or 0),
+            "retries": self.retries.text,
+            "repeat_minutes": parse_repeat(self.repeat.text),
         }
 
+    def all_fields(self) -> dict[str, Field]:
+        """Return every field that can have a message by its name, with those of header rows."""
+        fields = [field for field in self if field is not self.version]
+        for row in self.headers:
+            fields += row.form
+        return {field.name: field for field in fields}
+
     def problems(self) -> list[tuple[str, str, str]]:
-        """Every message as (name of the field, its label, words), in the order of the form."""
-        own = [(one.name, one.label.text, " ".join(one.errors)) for one in self if one.errors]
-        parts = [(part, row) for row in self.headers for part in row.form if part.errors]
-        rows = [
-            (part.name, f"Header {row.form.name.data or 'without a name'}", " ".join(part.errors))
-            for part, row in parts
-        ]
-        return own + rows
+        """Return (field name, label, message) of every invalid field."""
+        problems = []
+        for name, field in self.all_fields().items():
+            if field.errors:
+                problems.append((name, field.label.text, " ".join(field.errors)))
+        return problems
 
-    # --- rules ----------------------------------------------------------------------------------------------------
+    # --- rules -----------------------------------------------------------------------------------
 
-    def validate(self, extra_validators=None) -> bool:
-        """Judges the whole form; each field's messages stand in its `errors`."""
-        valid = super().validate(extra_validators)
-        rows_valid = [self._row_valid(row) for row in self.filled_rows()]
-        return valid and all(rows_valid)
+    def validate_name(self, field):
+        name = field.text
+        check_name(name)
+        if self.context.name_taken(name):
+            raise ValidationError("This name is already taken by another channel.")
 
-    def validate_name(self, name):
-        fields.check_name(name.data.strip())
-        if self.context.name_taken(name.data.strip()):
-            raise ValidationError("Another channel has this name already: choose another.")
-
-    def validate_url(self, url):
-        with said_as_message():
-            target = parse_url(self.address)
+    def validate_url(self, field):
+        with as_validation_error():
+            target = parse_url(self.effective_url)
             unambiguous_url(target)
-        refusal = literal_refusal_of(
-            target, (*self.context.allow, *self.context.lab.permissions(target))
-        )
+        policy = self.context.policy
+        allowed = (*policy.allow, *policy.lab.permissions(target))
+        refusal = literal_refusal_of(target, allowed)
         if refusal:
             raise ValidationError(refusal)
 
-    def validate_headers(self, headers):
-        if len(self.filled_rows()) > fields.MOST_HEADERS:
-            raise ValidationError(
-                f"There are {len(self.filled_rows())} headers; at most {fields.MOST_HEADERS} are possible."
-            )
-
-    def validate_auth_username(self, username):
-        text = username.data.strip()
+    def validate_auth_username(self, field):
+        name = field.text
         if self.auth.data == "header":
-            check_header_name(text)
+            check_header_name(name)
         if self.auth.data == "basic":
-            if not text:
+            if not name:
                 raise ValidationError("Enter the user name.")
-            if ":" in text or any(ord(one) < 32 for one in text):
+            if ":" in name or any(ord(letter) < 32 for letter in name):
                 raise ValidationError(
-                    "A user name for Basic cannot hold a colon or a control character."
+                    "A user name for Basic authentication cannot contain a colon "
+                    "or a control character."
                 )
 
-    def validate_auth_secret(self, secret):
+    def validate_auth_secret(self, field):
         if self.auth.data in ("bearer", "header"):
-            self._require_secret("auth_secret")
-            check_header_value(self.secret("auth_secret"), "This")
+            _require(field)
+            check_header_value(field.value)
         if self.auth.data != "none":
-            self.refuse_changed_origin(self.keeps("auth_secret"))
+            field.refuse_changed_origin()
 
-    def validate_signing_secret(self, secret):
+    def validate_signing_secret(self, field):
         if self.signing.data != "none":
-            self._require_secret("signing_secret")
-            self._check_signing_secret("signing_secret")
+            _require(field)
+            self._check_signing_secret(field)
 
-    def validate_signing_secret_old(self, secret):
-        if self.signing.data == "standard" and self.secret("signing_secret_old"):
-            self._check_signing_secret("signing_secret_old")
+    def validate_signing_secret_old(self, field):
+        if self.signing.data == "standard" and field.value:
+            self._check_signing_secret(field)
 
-    def validate_signing_timestamp_header(self, header):
-        if self.signing.data == "grafana" and header.data.strip():
-            check_header_name(header.data.strip())
+    def validate_signing_timestamp_header(self, field):
+        if self.signing.data == "grafana" and field.text:
+            check_header_name(field.text)
 
-    def validate_payload(self, payload):
-        if payload.data.strip() and self.uses("payload"):
-            with said_as_message():
-                check_json(payload.data)
+    def validate_payload(self, field):
+        if field.text and self.uses("payload"):
+            with as_validation_error():
+                json_text.check_json(field.data)
 
-    def validate_body(self, body):
-        if self.uses("body"):
-            if not body.data.strip():
-                raise ValidationError(
-                    "Enter a JSON document, or take one of the bodies to begin with."
-                )
-            with said_as_message():
-                parse(body.data)
+    def validate_body(self, field):
+        if not self.uses("body"):
+            return
+        if not field.text:
+            raise ValidationError("Enter a JSON document, or choose a starter body.")
+        with as_validation_error():
+            template.parse(field.data)
 
-    def validate_matchers(self, matchers):
-        with said_as_message():
-            parse_matchers(matchers.data)
+    def validate_matchers(self, field):
+        with as_validation_error():
+            alert_matchers.parse_matchers(field.data)
 
-    def validate_retries(self, retries):
-        with said_as_message():
-            parse_steps(retries.data)
+    def validate_retries(self, field):
+        with as_validation_error():
+            retry.parse_steps(field.data)
 
-    def validate_repeat(self, repeat):
-        fields.check_repeat(repeat.data.strip())
+    def validate_repeat(self, field):
+        parse_repeat(field.text)
 
-    def validate_timeout(self, timeout):
-        self._seconds()
+    def validate_timeout(self, field):
+        parse_timeout(field.text)
 
-    def validate_ca_pem(self, ca_pem):
-        if ca_pem.data.strip():
-            with said_as_message():
-                refuse_broken_pem(ca_pem.data)
+    def validate_ca_pem(self, field):
+        if field.text:
+            with as_validation_error():
+                refuse_broken_pem(field.data)
 
-    def _seconds(self) -> int:
-        return fields.seconds(self.timeout.data, MIN_TIMEOUT, MAX_TIMEOUT, DEFAULT_TIMEOUT)
+    # --- helpers of the rules --------------------------------------------------------------------
 
-    # --- helpers of the rules ---------------------------------------------------------------------------------------
+    @property
+    def authentication_header(self) -> str:
+        """The header that the authentication sets, in lower case; empty without one."""
+        if self.auth.data in ("basic", "bearer"):
+            return "authorization"
+        if self.auth.data == "header":
+            return self.auth_username.text.lower()
+        return ""
 
-    def _row_valid(self, row) -> bool:
-        for part, rule in (
-            (row.form.name, self._check_row_name),
-            (row.value, self._check_row_value),
-        ):
-            part.errors = []
-            try:
-                rule(row)
-            except ValidationError as error:
-                part.errors = [str(error)]
-        return not (row.form.name.errors or row.value.errors)
-
-    def _check_row_name(self, row) -> None:
-        name = row.form.name.data.strip()
-        check_header_name(name)
-        others = [
-            other.form.name.data.strip().lower() for other in self.filled_rows() if other is not row
-        ]
-        if name.lower() in others:
-            raise ValidationError(
-                "This header stands here twice: put both values into one row, or remove one."
-            )
-        taken = (
-            "authorization"
-            if self.auth.data in ("basic", "bearer")
-            else self.auth_username.data.strip().lower()
-        )
-        if self.auth.data != "none" and name.lower() == taken:
-            raise ValidationError(
-                "The authentication below sets this header already: remove the row, or choose None there."
-            )
-
-    def _check_row_value(self, row) -> None:
-        check_header_value(self.row_value(row))
-        self.refuse_changed_origin(self.row_keeps(row))
-        if row.secret.data and not self.row_value(row) and self.context.stored:
-            raise ValidationError("Enter the value: none is stored under this name.")
-        if not row.secret.data and not row.value.data and self._stored_header(row):
-            raise ValidationError(
-                "This value was kept as a secret: type it again to make it readable."
-            )
-
-    def _require_secret(self, name: str) -> None:
-        if not self.secret(name):
-            raise ValidationError(
-                "Enter the secret: without it the receiver will refuse the message."
-            )
-
-    def _check_signing_secret(self, name: str) -> None:
-        self.refuse_changed_origin(self.keeps(name))
+    def _check_signing_secret(self, field: SecretField) -> None:
+        field.refuse_changed_origin()
         if self.signing.data == "standard":
-            with said_as_message():
-                standard_key(self.secret(name))
+            with as_validation_error():
+                standard_key(field.value)
 
 
 def values_of(channel: Channel, settings: Settings) -> dict:
-    """The form's values for a stored channel; secrets stay out."""
-    rows = [
-        {"name": row.name, "value": "" if row.secret else row.value, "secret": row.secret}
-        for row in settings.headers
-    ]
-    return {
-        **{f"options-{one.name}": "" if one.secret else one.value for one in settings.options},
-        **{
-            one: getattr(settings, one)
-            for one in (*_AS_TYPED, "url", "auth_username", "signing_timestamp_header")
-        },
-        **{one: getattr(channel, one) for one in ("name", "matchers", "retries")},
-        "repeat": str(channel.repeat_minutes or ""),
-        "version": str(channel.version),
-        "headers": rows,
-        "timeout": "" if settings.timeout == DEFAULT_TIMEOUT else str(settings.timeout),
-    }
+    """Return the form's values for a stored channel, without its secrets."""
+    values = {name: getattr(settings, name) for name in _READABLE}
+    for option in settings.options:
+        values[PREFIX + option.name] = "" if option.secret else option.value
+    rows = [vars(header) for header in settings.headers]
+    values["headers"] = [{**row, "value": ""} if row["secret"] else row for row in rows]
+    values["timeout"] = "" if settings.timeout == DEFAULT_TIMEOUT else str(settings.timeout)
+    values.update(
+        name=channel.name,
+        matchers=channel.matchers,
+        retries=channel.retries,
+        repeat=str(channel.repeat_minutes or ""),
+        version=str(channel.version),
+    )
+    return values
+
+
+def _require(field: SecretField) -> None:
+    if not field.value:
+        raise ValidationError("Enter the secret: the receiver requires it.")

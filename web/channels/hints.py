@@ -1,103 +1,127 @@
-"""Advice beside a field: what a pasted URL says, what is about to end, what looks unusual. Never a refusal."""
+"""Hints beside a field: a recognized URL, a retired service, an unusual value.
+
+A hint never refuses a value.
+"""
 
 import re
 from dataclasses import dataclass
-from typing import Any
+
+from wtforms import Field
 
 from delivery.alerts.matchers import labels_of, matches, parse_matchers
 from delivery.alerts.routing import alert_from_json
+from delivery.guard.url import ParsedUrl
 from delivery.kinds import kinds, match_url
 from delivery.kinds.spec import RecognizedUrl
 from delivery.settings import Settings
 from models import Alert
 from web.channels.forms import ChannelForm
+from web.channels.kind_fields import PREFIX, OptionField
 
 CHANGE = "change"
-ALERTS_COUNTED = 100
+MAX_ALERTS_COUNTED = 100
 
 
 @dataclass(frozen=True)
 class Hint:
-    """A sentence, and the button that acts on it: its label, and a sealed change of the form. Both may be empty."""
+    """A sentence, and a button for the change that it suggests.
+
+    `change` is encrypted (see `encrypt_change`). It is empty, as `label` is, without a suggestion.
+    """
 
     text: str
     label: str = ""
     change: str = ""
 
 
-def notes(form: ChannelForm, name: str) -> list[Hint]:
-    """What there is to say beside this field, whatever its own message says. What is pasted into a header row counts too."""
-    typed = _typed(form, name)
-    if not isinstance(typed, str):
+def hints_for(form: ChannelForm, field: Field) -> list[Hint]:
+    """Return the hints beside a field of the form or of a header row."""
+    if field is form.matchers:
+        if field.errors:
+            return []
+        return [Hint(count_matches(field.data))]
+    if field is form.url:
+        return _url_hints(form, field, form.effective_url) + _vendor_hints(form)
+    if not isinstance(field.data, str):
         return []
-    if name == "matchers":
-        return [] if form.matchers.errors else [Hint(_how_many(typed))]
-    text = form.address if name == "url" else typed
-    return [*_of_url(form, name, text), *(_of_shape(form[name]) if name in form else ())]
+    return _url_hints(form, field, field.data) + _pattern_hints(field)
 
 
-def _how_many(text: str) -> str:
-    """How many of the latest alerts these matchers choose."""
-    matchers, rows = parse_matchers(text), Alert.latest(ALERTS_COUNTED).select(Alert.body).tuples()
-    hits = [matches(matchers, labels_of(alert_from_json(body))) for (body,) in rows]
-    if not hits:
-        return "No alert has come in yet."
-    of = f"Of the last {len(hits)} alerts" if len(hits) > 1 else "Of the one alert so far"
-    return f"{of}, {sum(hits)} {'matches' if sum(hits) == 1 else 'match'}."
-
-
-def _typed(form: ChannelForm, name: str) -> Any:
-    """What stands in a field; a part of a header row is no field of the form itself."""
-    return form[name].data if name in form else form.context.posted.get(name, "")
-
-
-def change_of(form: ChannelForm, changes: dict[str, str]) -> str:
-    """A change of the form's fields, sealed: it may hold what a page must not show."""
+def encrypt_change(form: ChannelForm, changes: dict[str, str]) -> str:
+    """Return a change of form fields, encrypted: it may hold a secret."""
     return form.context.keyring.encrypt(CHANGE, changes)
 
 
-def _of_url(form: ChannelForm, name: str, text: str) -> list[Hint]:
+def count_matches(text: str) -> str:
+    """Return a sentence that says how many of the latest alerts these matchers match."""
+    matchers = parse_matchers(text)
+    rows = Alert.latest(MAX_ALERTS_COUNTED).select(Alert.body).tuples()
+    hits = [matches(matchers, labels_of(alert_from_json(body))) for (body,) in rows]
+    if not hits:
+        return "No alert has been received yet."
+    alerts = "the only alert so far" if len(hits) == 1 else f"the last {len(hits)} alerts"
+    return f"Of {alerts}, {sum(hits)} {'matches' if sum(hits) == 1 else 'match'}."
+
+
+def _url_hints(form: ChannelForm, field: Field, text: str) -> list[Hint]:
+    """Return the hints for a URL in its own field, or for one pasted into another field."""
     target = Settings(url=text).target
     if target is None:
         return []
-    pasted, kind = match_url(target), form.kind_chosen
-    speaks = pasted.kind if pasted and pasted.certain else kind
-    warning = speaks.url_hint(target) if speaks else ""
-    found = [Hint(warning)] if warning else []
-    other = next(
-        (one for one in kinds().values() if one.base == target.origin and one is not kind), None
-    )
-    if name == "url" and other and kind and kind.base:
-        found.append(
-            Hint(
-                f"This is the server of {other.label}.",
-                "Empty the URL",
-                change_of(form, {"url": ""}),
-            )
-        )
-    if pasted is None or (not pasted.certain and form.kind.data != "webhook"):
-        return found if name == "url" else []
-    if name == "url" and pasted.kind is kind and not pasted.options:
-        return found
-    return [_suggestion(form, name, pasted), *found]
-
-
-def _suggestion(form: ChannelForm, name: str, pasted: RecognizedUrl) -> Hint:
-    options = {f"options-{option}": text for option, text in pasted.options.items()}
-    source = {"source": name, "typed": _typed(form, name)}
-    changes = {name: "", "kind": pasted.kind.name, "url": pasted.url, **options, **source}
-    words = f"This {'is' if pasted.certain else 'looks like'} a URL of {pasted.kind.label}."
-    if options:
-        words += " What is secret in it moves into a field of its own, and is not shown again."
-    return Hint(words, f"Use {pasted.kind.label}", change_of(form, changes))
-
-
-def _of_shape(field) -> list[Hint]:
-    shape = field.option.pattern if hasattr(field, "option") else ""
-    if not shape or not field.data.strip() or re.fullmatch(shape, field.data.strip()):
+    recognized = _recognize(form, target)
+    pasted_elsewhere = field is not form.url
+    if recognized is None and pasted_elsewhere:
         return []
-    return [
-        Hint(
-            "This does not look as it usually does. Compare it letter by letter; it is sent as it stands."
-        )
-    ]
+    hints = []
+    kind = form.chosen_kind
+    if recognized:
+        if pasted_elsewhere or recognized.options or recognized.kind is not kind:
+            hints.append(_suggestion(form, field, recognized))
+        if recognized.certain:
+            kind = recognized.kind
+    if kind and kind.url_hint(target):
+        hints.append(Hint(kind.url_hint(target)))
+    return hints
+
+
+def _recognize(form: ChannelForm, target: ParsedUrl) -> RecognizedUrl | None:
+    """Return the kind of a URL; a guess counts only while the kind is the default."""
+    recognized = match_url(target)
+    if recognized and not recognized.certain and form.kind.data != "webhook":
+        return None
+    return recognized
+
+
+def _vendor_hints(form: ChannelForm) -> list[Hint]:
+    """Return a hint if the URL is the server of a vendor other than the chosen kind's."""
+    chosen = form.chosen_kind
+    if chosen is None or not chosen.base:
+        return []
+    for kind in kinds().values():
+        if kind is not chosen and kind.base and kind.base == form.origin:
+            change = encrypt_change(form, {"url": ""})
+            return [Hint(f"This is the server of {kind.label}.", "Clear the URL", change)]
+    return []
+
+
+def _suggestion(form: ChannelForm, field: Field, recognized: RecognizedUrl) -> Hint:
+    """Return the hint that offers to use the kind of a recognized URL."""
+    kind = recognized.kind
+    text = f"This {'is' if recognized.certain else 'looks like'} a URL of {kind.label}."
+    if recognized.options:
+        text += " Its secret parts move into their own fields and are not shown again."
+    changes = {field.name: "", "kind": kind.name, "url": recognized.url}
+    for option, value in recognized.options.items():
+        changes[PREFIX + option] = value
+    changes.update(source=field.name, typed=field.data)
+    return Hint(text, f"Use {kind.label}", encrypt_change(form, changes))
+
+
+def _pattern_hints(field: Field) -> list[Hint]:
+    """Return a hint for an option that does not look as the vendor's values usually do."""
+    if not isinstance(field, OptionField):
+        return []
+    pattern = field.option.pattern
+    if not pattern or not field.text or re.fullmatch(pattern, field.text):
+        return []
+    return [Hint("This value has an unusual format. Check it for typing errors; it is sent as is.")]

@@ -1,33 +1,33 @@
-"""What a person does with an edit before it is saved: field checks, tests, previews, header rows. Nothing here saves a channel.
+"""Field checks, tests, previews and form changes of an unsaved edit.
 
-Each route has two rules, one for a stored channel and one for `new`; both take the whole form.
+No view here saves a channel. Each has two routes, for a stored channel and for `new`; each takes
+the whole form, and answers htmx with a fragment and a plain browser with the whole page.
 """
 
 import logging
 import math
-import time
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
 from markupsafe import escape
 from peewee import DatabaseError
+from werkzeug.datastructures import MultiDict
 
 from clock import now_ms
-from database import describe_error
+from database import describe_error, relaxed_durability
 from delivery.channel_test import (
     TestResult,
     TestSlotsFull,
-    describe,
-    previews,
-    record,
-    sample_message,
+    sample_bodies,
+    sample_request,
 )
 from delivery.guard.url import InvalidUrl
 from delivery.kinds import kinds
 from delivery.message import MessageError
 from delivery.secrets.encryption import DecryptionError
-from delivery.sender import prepare
-from web.channels.editor import Edit, open_edit, page
-from web.channels.hints import CHANGE, change_of, notes
+from delivery.settings import Settings
+from models import Attempt
+from web.channels.editor import Edit, edit_page, open_edit
+from web.channels.hints import CHANGE, encrypt_change, hints_for
 from web.services import services
 
 bp = Blueprint("checks", __name__, url_prefix="/channels")
@@ -35,7 +35,7 @@ log = logging.getLogger("tocsin.web")
 
 
 def _for_both(rule: str):
-    """Registers a POST route below `/channels/<id>` and below `/channels/new`."""
+    """Register a POST route below `/channels/<id>` and below `/channels/new`."""
 
     def register(view):
         bp.post(f"/new/{rule}", defaults={"channel_id": None})(view)
@@ -46,60 +46,56 @@ def _for_both(rule: str):
 
 @_for_both("validate/<field>")
 def validate(channel_id: int | None, field: str):
-    """The message of one field, as text; empty when its value is accepted."""
+    """Return the message of one field, empty when it is valid, and the hints beside it."""
     edit = open_edit(channel_id, request.form)
     edit.form.validate()
-    errors = _errors_by_field(edit.form)
-    if field not in errors:
+    checked = edit.form.all_fields().get(field)
+    if checked is None:
         abort(404, "The form has no such field.")
-    beside, place = (
-        notes(edit.form, field),
-        field if field in edit.form else "url",
-    )  # a header row has no place for advice
-    advice = (
-        render_template(
-            "channels/_note.html", name=place, beside=beside, edit=edit, out_of_band=True
-        )
-        if beside
-        else ""
-    )
-    return Response(str(escape(" ".join(errors[field]))) + advice, mimetype="text/html")
+    html = str(escape(" ".join(checked.errors)))
+    hints = hints_for(edit.form, checked)
+    if hints:
+        # A header row has no place for hints.
+        name = field if field in edit.form else "url"
+        context = {"name": name, "base": edit.base, "hints": hints, "out_of_band": True}
+        html += render_template("channels/_hints.html", **context)
+    return html
 
 
 @_for_both("test")
 def test(channel_id: int | None):
-    """Sends a test of the unsaved edit, and answers 200 however the receiver behaved."""
+    """Send a test of the unsaved edit; the answer is 200 whatever the receiver does."""
     edit = open_edit(channel_id, request.form)
     if not edit.form.validate():
-        return _shown(edit, "_test_result.html", 422)
+        return _respond(edit, "_test_result.html", 422)
     settings = edit.form.settings()
     try:
-        trial = services().test_runner.run(settings, edit.link)
+        result = services().test_runner.run(settings, edit.alert_url)
     except TestSlotsFull as busy:
-        response = _shown(edit, "_test_result.html", 429, busy=busy)
+        response = _respond(edit, "_test_result.html", 429, busy=busy)
         response.headers["Retry-After"] = str(math.ceil(busy.seconds))
         return response
-    repair = trial.outcome.suggested_fix
-    change = change_of(edit.form, dict(repair.changes)) if repair else ""
-    return _shown(
+    fix = result.outcome.suggested_fix
+    return _respond(
         edit,
         "_test_result.html",
-        200,
-        trial=trial,
-        change=change,
-        unstored=recorded(edit, trial, settings),
+        result=result,
+        change=encrypt_change(edit.form, dict(fix.changes)) if fix else "",
+        not_stored=store_result(edit, result, settings),
     )
 
 
-def recorded(edit: Edit, trial: TestResult, settings) -> str:
-    """Stores the attempt; a database that cannot take it must not hide what the receiver said. Gives a sentence then."""
+def store_result(edit: Edit, result: TestResult, settings: Settings) -> str:
+    """Store the attempt of a test; return why it could not be stored, or an empty text."""
+    attempt = {
+        "channel_id": edit.channel.id,
+        "at": now_ms(),
+        "config_hash": settings.fingerprint(services().config.secret_key),
+        **result.outcome.columns(),
+    }
     try:
-        record(
-            trial.outcome,
-            edit.channel,
-            settings.fingerprint(services().config.secret_key),
-            now_ms(),
-        )
+        with relaxed_durability():
+            Attempt.store_test(attempt)
     except DatabaseError as error:
         log.error("a test could not be stored: %s", error)
         return describe_error(error, services().config.database)
@@ -108,103 +104,90 @@ def recorded(edit: Edit, trial: TestResult, settings) -> str:
 
 @_for_both("preview")
 def preview(channel_id: int | None):
-    """What would be sent for four alerts, and the bytes of the request for one of this moment. Sends nothing.
+    """Show the bodies for the sample alerts and, if the form is valid, the exact request.
 
-    While a body is typed (`?live=1`) the bodies are shown whatever the rest of the form says.
+    While a body is typed (`?live=1`), the answer is 200 for an invalid form too.
     """
-    edit, shown = open_edit(channel_id, request.form), None
-    valid, settings, url = edit.form.validate(), edit.form.settings(), edit.link
+    edit = open_edit(channel_id, request.form)
+    valid = edit.form.validate()
+    settings = edit.form.settings()
+    sent = None
     try:
-        samples = previews(settings, url)
+        bodies = sample_bodies(settings, edit.alert_url)
         if valid:
-            message = sample_message(settings, url)
-            shown = describe(message, settings, prepare(message, settings, 1, time.time()))
+            sent = sample_request(settings, edit.alert_url)
     except (InvalidUrl, MessageError) as error:
-        return _shown(edit, "_preview.html", 422, refused=str(error))
-    return _shown(
-        edit,
-        "_preview.html",
-        200 if valid or "live" in request.args else 422,
-        samples=samples,
-        preview=shown,
-    )
+        return _respond(edit, "_preview.html", 422, refusal=str(error))
+    status = 200 if valid or "live" in request.args else 422
+    return _respond(edit, "_preview.html", status, bodies=bodies, sent=sent)
 
 
 @_for_both("kind")
 def kind(channel_id: int | None):
-    """The form with the fields of the kind that is chosen in it; htmx gets those fields alone."""
+    """Return the form, or its options alone, for the chosen kind."""
     edit = open_edit(channel_id, request.form)
-    if not _wants_fragment():
-        return page(edit)
-    return render_template("channels/_options.html", edit=edit, form=edit.form, swapped=True)
+    if _wants_fragment():
+        return _render("_options.html", edit, swapped=True)
+    return edit_page(edit)
 
 
 @_for_both("apply")
 def apply(channel_id: int | None):
-    """The form with a change that was offered: of a pasted URL, a repair, or a starting body. Nothing is saved."""
-    posted, changed = request.form.copy(), _changes(request.form)
-    for name, text in changed.items():
+    """Return the form with a suggested change; nothing is saved."""
+    posted = request.form.copy()
+    changes = _suggested_changes(posted)
+    for name, text in changes.items():
         posted.setlist(name, [text])
-    return page(open_edit(channel_id, posted), applied=bool(changed))
+    return edit_page(open_edit(channel_id, posted), applied=bool(changes))
 
 
-def _changes(posted) -> dict[str, str]:
+def _suggested_changes(posted: MultiDict) -> dict[str, str]:
+    """Return the change behind the pressed button; empty if it no longer applies."""
     chosen = kinds().get(posted.get("kind", ""))
-    if chosen and posted.get("starter") in chosen.starters:
-        offered = (
-            {} if posted.get("body", "").strip() else chosen.starters[posted["starter"]].changes
-        )
-        return {name: text for name, text in offered.items() if not posted.get(name, "").strip()}
+    starter = posted.get("starter", "")
+    if chosen and starter in chosen.starters:
+        if posted.get("body", "").strip():
+            return {}
+        changes = chosen.starters[starter].changes
+        return {name: text for name, text in changes.items() if not posted.get(name, "").strip()}
     try:
-        offered = {
-            str(name): str(text)
-            for name, text in services().keyring.decrypt(CHANGE, posted.get(CHANGE, "")).items()
-        }
+        changes = services().keyring.decrypt(CHANGE, posted.get(CHANGE, ""))
     except DecryptionError:
         return {}
-    source, typed = offered.pop("source", ""), offered.pop("typed", "")
-    return offered if not source or posted.get(source) == typed else {}
+    source = changes.pop("source", "")
+    typed = changes.pop("typed", "")
+    if source and posted.get(source) != typed:
+        return {}
+    return changes
 
 
 @_for_both("rows")
 def rows(channel_id: int | None):
-    """The form with one header row more, or without the row that `remove` names; htmx gets the new row alone."""
+    """Add a header row, or remove the one that `remove` names; htmx gets the new row alone."""
     edit = open_edit(channel_id, request.form)
+    headers = edit.form.headers
+    fragment = ""
     if "remove" in request.form:
-        edit.form.headers.entries = [
-            row for row in edit.form.headers if row.name != request.form["remove"]
-        ]
-        return "" if _wants_fragment() else page(edit)
-    edit.form.headers.append_entry({"name": "", "value": "", "secret": False})
-    row = edit.form.headers.entries[-1]
-    return (
-        render_template("channels/_header_row.html", edit=edit, form=edit.form, row=row)
-        if _wants_fragment()
-        else page(edit)
-    )
+        headers.entries[:] = [row for row in headers if row.name != request.form["remove"]]
+    else:
+        fragment = _render("_header_row.html", edit, row=headers.append_entry())
+    if _wants_fragment():
+        return fragment
+    return edit_page(edit)
 
 
-def _shown(edit: Edit, fragment: str, status: int, **context) -> Response:
-    """The fragment with every field's message beside it, or the whole page that includes it."""
+def _respond(edit: Edit, fragment: str, status: int = 200, **context) -> Response:
+    """Return a fragment with the message of every field, or the whole page that includes it."""
     if not _wants_fragment():
-        return page(edit, status, shown=fragment, **context)
-    errors = _errors_by_field(edit.form)
-    context |= {} if "live" in request.args else {"out_of_band": True}
-    return make_response(
-        render_template(
-            f"channels/{fragment}", edit=edit, form=edit.form, errors=errors, **context
-        ),
-        status,
-    )
+        return edit_page(edit, status, fragment=fragment, **context)
+    if "live" not in request.args:
+        context["out_of_band"] = True
+    return make_response(_render(fragment, edit, **context), status)
+
+
+def _render(template: str, edit: Edit, **context) -> str:
+    return render_template(f"channels/{template}", edit=edit, form=edit.form, **context)
 
 
 def _wants_fragment() -> bool:
     return "HX-Request" in request.headers
-
-
-def _errors_by_field(form) -> dict[str, list[str]]:
-    """The messages of every field of the form, rows included, by the name that the field has in the page."""
-    own = {one.name: list(one.errors) for one in form if one.name != "version"}
-    for row in form.headers:
-        own |= {part.name: list(part.errors) for part in row.form}
-    return own

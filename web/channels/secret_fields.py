@@ -1,7 +1,8 @@
-"""Secrets in a form are write-only: what is stored is never shown, and what was typed survives a page that is drawn again.
+"""Write-only secrets of the channel form.
 
-Blank keeps the stored secret, `<field>-remove` removes it. A secret that was typed before the page was drawn again comes
-back sealed in `<field>-carried`, so that the page holds no secret and nothing typed is lost.
+A stored secret is never shown. A blank input keeps it, and `<field>-remove` removes it. A secret
+that was typed before the page was redrawn comes back encrypted in `<field>-carried`: the page
+shows no secret, and nothing that was typed is lost.
 """
 
 import hashlib
@@ -11,115 +12,111 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from werkzeug.datastructures import MultiDict
-from wtforms import Form
+from wtforms.validators import ValidationError
 
-from config_values import AllowedTarget
-from delivery.guard.addresses import NO_LAB, LabEndpoint
+from delivery.guard.exchange import Policy
 from delivery.secrets.encryption import DecryptionError, Keyring
 from delivery.settings import Settings
+from web.channels.fields import TextField
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the form is judged against: the stored channel (if any), the names that are taken, the address policy, the keys."""
+    """Everything the channel form is judged against besides its own fields."""
 
     stored: Settings | None
     name_taken: Callable[[str], bool]
-    allow: tuple[AllowedTarget, ...]
+    policy: Policy
     keyring: Keyring
     posted: MultiDict = field(default_factory=MultiDict)
     fingerprint_key: str = field(default="", repr=False)
-    lab: LabEndpoint = NO_LAB
 
 
-class SecretFields(Form):
-    """What the channel form knows of its secrets; fields are found by name."""
+class SecretField(TextField):
+    """A secret in the form: a field of its own, an option of the kind, or a header's value.
 
-    context: Context
+    `data` is what is typed now.
+    """
 
-    def secret(self, name: str) -> str:
-        """The secret that counts: the one typed now, or typed before this page was drawn again, or the stored one."""
-        return (
-            self[name].data
-            or self._carried(name)
-            or ("" if self.removes(name) else self._stored(name))
-        )
+    @property
+    def channel_form(self):
+        """The channel form, which has the context and the origin of the URL."""
+        return self._form
 
-    def keeps(self, name: str) -> bool:
-        """Whether the stored secret of this field stands behind a blank input."""
-        typed = self[name].data or self._carried(name)
-        return not typed and not self.removes(name) and bool(self.secret(name))
+    @property
+    def stored(self) -> str:
+        """The stored secret; empty without one."""
+        return getattr(self.channel_form.context.stored, self.name, "")
 
-    def removes(self, name: str) -> bool:
-        """Whether the person ticked that the stored secret is to go."""
-        return self.context.posted.get(f"{name}-remove", "") == "1"
+    @property
+    def identity(self) -> str:
+        """The name under which the secret is stored; a part of its fingerprint."""
+        return self.name
 
-    def carries(self, name: str) -> str:
-        """A token that brings a secret typed now through a page that is drawn again, without showing it; else empty."""
-        value = (self[name].data or self._carried(name)) if name in self else ""
-        return self.context.keyring.encrypt(f"typed {name}", {"value": value}) if value else ""
-
-    def fingerprint(self, name: str) -> str:
-        """Names the stored secret of a field, so that people can compare it and learn nothing of it; empty without one."""
-        return self._digits(name, self._stored(name))
-
-    def row_fingerprint(self, row) -> str:
-        """As `fingerprint`, of a header row."""
-        return self._digits(
-            f"header {row.form.name.data.strip().lower()}", self._stored_header(row)
-        )
-
-    def row_value(self, row) -> str:
-        """The value that counts of one header row; a blank secret keeps the stored one of the same header name."""
-        if row.value.data or not row.secret.data:
-            return row.value.data.strip()
-        return self._carried(row.value.name) or self._stored_header(row)
-
-    def row_keeps(self, row) -> bool:
-        """Whether a stored secret stands behind this row's blank value."""
-        return bool(
-            row.secret.data
-            and not row.value.data
-            and not self._carried(row.value.name)
-            and self._stored_header(row)
-        )
-
-    def row_carries(self, row) -> str:
-        """As `carries`, of a header row that is marked secret."""
-        value = (row.value.data or self._carried(row.value.name)) if row.secret.data else ""
-        return (
-            self.context.keyring.encrypt(f"typed {row.value.name}", {"value": value})
-            if value
-            else ""
-        )
-
-    def _stored(self, name: str) -> str:
-        """The stored secret of a field; that of an option only while the kind is the same."""
-        stored = self.context.stored
-        if stored is None or not name.startswith("options-"):
-            return getattr(stored, name, "")
-        return (
-            stored.option(name.removeprefix("options-")) if stored.kind == self["kind"].data else ""
-        )
-
-    def _digits(self, purpose: str, secret: str) -> str:
-        text = json.dumps([purpose, secret]).encode()
-        return (
-            hmac.new(self.context.fingerprint_key.encode(), text, hashlib.sha256).hexdigest()[:8]
-            if secret
-            else ""
-        )
-
-    def _stored_header(self, row) -> str:
-        name = row.form.name.data.strip().lower()
-        rows = self.context.stored.headers if self.context.stored else ()
-        return next((kept.value for kept in rows if kept.secret and kept.name.lower() == name), "")
-
-    def _carried(self, name: str) -> str:
-        token = self.context.posted.get(f"{name}-carried", "")
+    @property
+    def resubmitted(self) -> str:
+        """The secret that was typed before the page was redrawn; empty without one."""
+        token = self._posted("carried")
+        if not token:
+            return ""
         try:
-            return (
-                str(self.context.keyring.decrypt(f"typed {name}", token)["value"]) if token else ""
-            )
+            return str(self._keyring.decrypt(f"typed {self.name}", token)["value"])
         except (DecryptionError, KeyError):
             return ""
+
+    @property
+    def entered(self) -> str:
+        """The new secret, typed now or before the page was redrawn; empty without one."""
+        return self.data or self.resubmitted
+
+    @property
+    def is_removed(self) -> bool:
+        """True if the stored secret is to be removed."""
+        return self._posted("remove") == "1"
+
+    @property
+    def keeps_stored(self) -> bool:
+        """True if a blank input keeps the stored secret."""
+        return bool(self.stored) and not self.is_removed and not self.entered
+
+    @property
+    def value(self) -> str:
+        """The secret to use: the new one, or the stored one that is kept."""
+        if self.is_removed:
+            return self.entered
+        return self.entered or self.stored
+
+    @property
+    def resubmission_token(self) -> str:
+        """The new secret, encrypted for the redrawn page; empty without one."""
+        entered = self.entered
+        return entered and self._keyring.encrypt(f"typed {self.name}", {"value": entered})
+
+    @property
+    def fingerprint(self) -> str:
+        """A short keyed hash of the stored secret, for people to compare."""
+        key = self.channel_form.context.fingerprint_key.encode()
+        text = json.dumps([self.identity, self.stored]).encode()
+        return hmac.new(key, text, hashlib.sha256).hexdigest()[:8]
+
+    def refuse_changed_origin(self) -> None:
+        """Refuse to send the stored secret to an origin that it was not saved for.
+
+        Raises: ValidationError.
+        """
+        if not self.keeps_stored:
+            return
+        saved_for = self.channel_form.context.stored.origin
+        origin = self.channel_form.origin
+        if origin and origin != saved_for:
+            raise ValidationError(
+                f"The URL now points to {origin}, but this secret was saved for "
+                f"{saved_for or 'another address'}: enter it again."
+            )
+
+    @property
+    def _keyring(self) -> Keyring:
+        return self.channel_form.context.keyring
+
+    def _posted(self, suffix: str) -> str:
+        return self.channel_form.context.posted.get(f"{self.name}-{suffix}", "")
