@@ -12,7 +12,7 @@ from wtforms.validators import ValidationError
 from clock import HOUR, now_ms
 from delivery.alerts.matchers import parse_matchers
 from delivery.redaction import BLANK_LETTERS
-from models import LARGEST_ID, Delivery, DeliveryState, Silence
+from models import MAX_ID, Delivery, DeliveryState, Silence
 from web.channels.fields import said_as_message
 
 bp = Blueprint("silences", __name__, url_prefix="/silences")
@@ -113,7 +113,7 @@ def create():
 def end(silence_id: int):
     """Expire a silence now."""
     now = now_ms()
-    silence = Silence.id == min(silence_id, LARGEST_ID)
+    silence = Silence.id == min(silence_id, MAX_ID)
     if Silence.update(until=now).where(silence, Silence.until > now).execute():
         flash("The silence has ended.")
     elif Silence.select().where(silence).exists():

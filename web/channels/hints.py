@@ -38,8 +38,9 @@ def notes(form: ChannelForm, name: str) -> list[Hint]:
 
 def _how_many(text: str) -> str:
     """How many of the latest alerts these matchers choose."""
-    matchers, rows = parse_matchers(text), Alert.latest(ALERTS_COUNTED).select(Alert.body).tuples()
-    hits = [matches(matchers, labels_of(alert_from_json(body))) for (body,) in rows]
+    matchers = parse(text)
+    rows = Alert.latest(ALERTS_COUNTED).select(Alert.body).namedtuples()
+    hits = [matches(matchers, labels_of(alert_from_json(row.body))) for row in rows]
     if not hits:
         return "No alert has come in yet."
     of = f"Of the last {len(hits)} alerts" if len(hits) > 1 else "Of the one alert so far"
