@@ -574,9 +574,11 @@ def test_a_locked_database_is_reported_and_nothing_is_lost(sender, config):
     assert sender.post("/api/v1/alerts", {"name": "second"}).status_code == 202
 
 
-def test_a_full_outbox_refuses_alerts_until_there_is_room(sender, channel, monkeypatch):
-    monkeypatch.setattr(outbox, "MOST_WAITING", 2)
-    monkeypatch.setattr(outbox, "SECOND", 0)  # counts every time
+def test_a_full_queue_is_told_and_takes_alerts_again_when_there_is_room(
+    sender, channel, monkeypatch
+):
+    monkeypatch.setattr(outbox.ingest, "MAX_WAITING", 2)
+    monkeypatch.setattr(outbox.ingest, "SECOND", 0)  # counts anew each time
     statuses = [
         sender.post("/api/v1/alerts", {"name": str(number)}).status_code for number in range(4)
     ]

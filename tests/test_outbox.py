@@ -8,9 +8,10 @@ from clock import HOUR, MINUTE
 from delivery import outbox
 from delivery.alerts.alert import Alert
 from delivery.alerts.routing import DELIVERY_LIFETIME, PROBE_INTERVAL, ReceivedAlert
-from delivery.outbox import Next, Settled, claim, release_claim, settle, store, take_over
+from delivery.outbox import AttemptResult, claim, release_claim, settle, store, take_over
+from delivery.outcome import Actor, Outcome, Reason, Verdict
 from models import Alert as AlertRow
-from models import Attempt, Channel, Delivery, Silence, db
+from models import Attempt, Channel, Delivery, DeliveryState, Silence, db
 
 NOW = 1_790_000_000_000
 _names = itertools.count(1)
@@ -43,37 +44,28 @@ def deliveries(**where) -> list[tuple]:
     ]
 
 
-def ended(one, state="delivered", due=NOW, *, good=None, gone=False) -> Settled:
-    """An attempt that has ended, and what becomes of its delivery."""
-    row = {
-        "channel_id": one.channel,
-        "delivery_id": one.id,
-        "number": one.attempt,
-        "at": NOW,
-        "config_hash": "x",
-    }
-    row |= {
-        "verdict": state,
-        "reason": "ok",
-        "actor": "receiver",
-        "status": 200,
-        "milliseconds": 3,
-        "receiver": "r",
-    }
-    row |= {"stages": "[]", "excerpt": "", "says": "It went as it went."}
-    return Settled(
-        one, Next(state, due, "why"), row, state == "delivered" if good is None else good, gone
+def result(delivery, state="delivered", due=NOW, verdict=Verdict.RETRY) -> AttemptResult:
+    """An attempt's result; `verdict` counts unless the delivery arrived."""
+    if state == "delivered":
+        verdict = Verdict.DELIVERED
+    outcome = Outcome(
+        verdict, Reason.OK, Actor.RECEIVER, "What happened.", "", "r", milliseconds=3, status=200
+    )
+    return AttemptResult(
+        delivery_id=delivery.id,
+        channel_id=delivery.channel_id,
+        number=delivery.attempt,
+        config_hash="x",
+        started_at=NOW,
+        outcome=outcome,
+        state=DeliveryState(state),
+        due_at=due,
+        cause="why",
     )
 
 
-def taken(now=NOW, **kwargs):
-    return claim(
-        now,
-        kwargs.get("taken", {}),
-        kwargs.get("usual", 4),
-        kwargs.get("most", 64),
-        kwargs.get("slow", ()),
-    )
+def claim_due(now=NOW, *, max_count=64, room=None):
+    return claim(now, max_count=max_count, per_channel=4, room=room or {})
 
 
 # --- alerts in ---------------------------------------------------------------------------------------------------------
@@ -140,8 +132,8 @@ def test_a_closing_carries_both_times_and_what_the_opening_said():
         ],
         NOW,
     )
-    store([ReceivedAlert("k", Alert.from_json({"status": "closed", "ends_at": NOW}))], NOW)
-    [claimed] = taken()
+    store([ReceivedAlert("k", Alert.read({"status": "closed", "ends_at": NOW}))], NOW)
+    [claimed] = claim_due()
     told = claimed.alert
     assert (told.status, told.starts_at, told.ends_at) == ("closed", NOW - HOUR, NOW)
     assert (told.url, dict(told.annotations), dict(told.labels)) == (
@@ -154,7 +146,7 @@ def test_a_closing_carries_both_times_and_what_the_opening_said():
 def test_a_closing_goes_to_whom_the_opening_went_and_to_nobody_else():
     told, untold = channel(matchers='severity="critical"'), channel(matchers='severity="info"')
     store([alert()], NOW)
-    settle([ended(one) for one in taken()], NOW)
+    settle([result(one) for one in claim_due()], NOW)
     Channel.update(matchers='severity="info"').where(Channel.id == told).execute()
     Channel.update(matchers="").where(Channel.id == untold).execute()
     store([alert(status="closed")], NOW)
@@ -203,7 +195,7 @@ def test_what_is_owed_to_a_channel_that_does_not_deliver_is_held(state):
     here = channel(state=state)
     store([alert()], NOW)
     assert deliveries() == [(here, "open", "held")]
-    assert taken() == []
+    assert claim_due() == []
     outbox.release(here, NOW + 48 * HOUR)
     row = Delivery.get()
     assert (row.state, row.due_at, row.expires_at) == (
@@ -255,7 +247,7 @@ def test_the_closing_of_what_nobody_heard_is_told_to_nobody():
 def test_the_closing_of_what_was_told_is_told_in_spite_of_a_silence():
     channel(repeat_minutes=1)
     store([alert()], NOW)
-    settle([ended(one) for one in taken()], NOW)
+    settle([result(one) for one in claim_due()], NOW)
     silence()
     store([alert()], NOW + 5 * MINUTE)
     store([alert(status="closed")], NOW + 6 * MINUTE)
@@ -281,7 +273,7 @@ def test_a_damaged_alert_closes_all_the_same():
 def test_a_firing_alert_that_nobody_repeats_past_its_end_closes_by_itself():
     here = channel()
     store([alert(closes_at=NOW + 5 * MINUTE), alert("other")], NOW)
-    settle([ended(one) for one in taken()], NOW)
+    settle([result(one) for one in claim_due()], NOW)
     assert outbox.close_overdue(NOW + 5 * MINUTE - 1) == 0
     store([alert(closes_at=NOW + 10 * MINUTE)], NOW + 4 * MINUTE)
     assert outbox.close_overdue(NOW + 9 * MINUTE) == 0
@@ -315,7 +307,7 @@ def test_numbers_go_up_also_when_the_clock_is_set_back():
 
 def test_when_too_much_waits_nothing_more_is_taken_and_nothing_is_half_stored(monkeypatch):
     channel()
-    monkeypatch.setattr(outbox, "MOST_WAITING", 3)
+    monkeypatch.setattr(outbox.ingest, "MAX_WAITING", 3)
     store([alert(str(number)) for number in range(3)], NOW)
     with pytest.raises(outbox.OutboxFull):
         store([alert("more")], NOW)
@@ -328,79 +320,76 @@ def test_when_too_much_waits_nothing_more_is_taken_and_nothing_is_half_stored(mo
 def test_what_is_claimed_counts_as_an_attempt_before_anything_is_done():
     channel()
     store([alert()], NOW)
-    [one] = taken()
+    [one] = claim_due()
     row = Delivery.get()
     assert (one.attempt, row.attempts, row.state) == (1, 1, "sending")
-    assert taken() == []
+    assert claim_due() == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "count"),
+    ("options", "room", "count"),
     [
-        ({}, 4),
-        ({"usual": 2}, 2),
-        ({"most": 1}, 1),
-        ({"taken": {1: 3}}, 1),
-        ({"taken": {1: 4}}, 0),
-        ({"slow": (1,)}, 1),
+        ({}, None, 4),
+        ({"max_count": 1}, None, 1),
+        ({}, 2, 2),
+        ({}, 1, 1),
+        ({}, 0, 0),
+        ({}, -1, 0),
     ],
 )
-def test_of_one_channel_only_so_many_are_claimed_at_once(arguments, count):
+def test_a_claim_keeps_the_room_of_each_channel(options, room, count):
     here = channel()
     store([alert(str(number)) for number in range(9)], NOW)
-    named = {
-        name: ({here: next(iter(value.values()))} if name == "taken" else value)
-        for name, value in arguments.items()
-    }
-    named |= {"slow": (here,)} if "slow" in named else {}
-    assert len(taken(**named)) == count
+    if room is not None:
+        options = {**options, "room": {here: room}}
+    assert len(claim_due(**options)) == count
 
 
 def test_a_channel_that_is_full_does_not_hide_the_others():
     busy, other = channel(matchers='severity="critical"'), channel(matchers='severity="info"')
     store([alert(str(number)) for number in range(300)], NOW)
     store([alert("info", labels={"severity": "info"})], NOW + 1)
-    assert {one.channel for one in taken(NOW + 1, taken={busy: 4})} == {other}
+    assert {one.channel_id for one in claim_due(NOW + 1, room={busy: 0})} == {other}
 
 
 def test_a_closing_never_overtakes_its_own_opening():
     channel()
     store([alert()], NOW)
-    [opening] = taken()
+    [opening] = claim_due()
     store([alert(status="closed"), alert("other")], NOW)
-    assert [one.alert.name for one in taken()] == ["Disk full"]
+    assert [one.alert.name for one in claim_due()] == ["Disk full"]
     assert (
         Delivery.select().where(Delivery.state == "pending", Delivery.event == "closed").count()
         == 1
     )
-    settle([ended(opening)], NOW)
-    assert [one.alert.status for one in taken()] == ["closed"]
+    settle([result(opening)], NOW)
+    assert [one.alert.status for one in claim_due()] == ["closed"]
 
 
 def test_an_opening_that_must_be_tried_again_is_superseded_when_its_alert_has_closed_meanwhile():
     channel()
     store([alert()], NOW)
-    [opening] = taken()
+    [opening] = claim_due()
     store([alert(status="closed")], NOW)
-    settle([ended(opening, "pending", NOW + MINUTE)], NOW)
+    settle([result(opening, "pending", NOW + MINUTE)], NOW)
     assert [row[1:] for row in deliveries()] == [("open", "superseded"), ("closed", "pending")]
 
 
 def test_an_attempt_that_ends_after_the_channel_was_paused_is_held():
     here = channel()
     store([alert()], NOW)
-    claimed = taken()
+    claimed = claim_due()
     Channel.update(state="paused").execute()
     outbox.hold(here, NOW)
-    settle([ended(claimed[0], "pending", NOW + MINUTE)], NOW)
+    settle([result(claimed[0], "pending", NOW + MINUTE)], NOW)
     assert deliveries() == [(here, "open", "held")]
 
 
 def test_an_attempt_is_written_with_the_state_it_led_to():
     channel()
     store([alert()], NOW)
-    settle([ended(one, "pending", NOW + MINUTE) for one in taken()], NOW)
-    settle([ended(one) for one in taken(NOW + MINUTE)], NOW + MINUTE)
+    settle([result(one, "pending", NOW + MINUTE) for one in claim_due()], NOW)
+    settle([result(one) for one in claim_due(NOW + MINUTE)], NOW + MINUTE)
     row = Delivery.get()
     assert (row.state, row.attempts, row.claims, row.settled_at) == (
         "delivered",
@@ -417,19 +406,19 @@ def test_an_attempt_is_written_with_the_state_it_led_to():
 def test_an_outcome_that_comes_too_late_changes_nothing():
     channel()
     store([alert()], NOW)
-    [late] = taken()
+    [late] = claim_due()
     take_over(NOW)
-    [again] = taken()
-    settle([ended(late, "failed")], NOW)
+    [again] = claim_due()
+    settle([result(late, "failed")], NOW)
     assert (Delivery.get().state, Attempt.select().count()) == ("sending", 0)
-    settle([ended(again)], NOW)
+    settle([result(again)], NOW)
     assert (Delivery.get().state, Attempt.select().count()) == ("delivered", 1)
 
 
 def test_what_was_claimed_too_early_goes_back_and_was_no_attempt():
     channel()
     store([alert()], NOW)
-    release_claim(taken(), NOW + 1000, "It waits for its turn.")
+    release_claim(claim_due(), NOW + 1000, "It waits for its turn.")
     row = Delivery.get()
     assert (row.state, row.attempts, row.due_at) == ("pending", 0, NOW + 1000)
 
@@ -437,28 +426,28 @@ def test_what_was_claimed_too_early_goes_back_and_was_no_attempt():
 def test_what_a_dead_worker_left_is_taken_over_and_only_the_culprit_is_blamed():
     channel(), channel()
     store([alert()], NOW)
-    one, other = taken()
+    one, other = claim_due()
     for time in (1, 2, 3):
         take_over(NOW, one.id)
         states = {row.id: row.state for row in Delivery.select()}
         assert states == {one.id: "parked" if time == 3 else "pending", other.id: "pending"}
-        taken()
-    assert "ended the worker 3 times" in Delivery.get_by_id(one.id).cause
+        claim_due()
+    assert "crashed the worker 3 times" in Delivery.get_by_id(one.id).cause
 
 
 def test_of_what_was_under_way_at_a_crash_only_the_one_that_does_it_again_is_parked():
     for _ in range(3):
         channel()
     store([alert()], NOW)
-    poison = taken()[1].id
+    poison = claim_due()[1].id
     take_over(NOW, crashed=True)
     for _ in range(6):
-        suspects = taken()
+        suspects = claim_due()
         assert len(suspects) <= 1
         if [one.id for one in suspects] == [poison]:
             take_over(NOW, crashed=True)
         else:
-            settle([ended(one) for one in suspects], NOW)
+            settle([result(one) for one in suspects], NOW)
     assert [row[2] for row in deliveries()] == ["delivered", "parked", "delivered"]
     assert Delivery.get_by_id(poison).claims == 3
 
@@ -467,7 +456,7 @@ def test_a_worker_that_was_killed_from_outside_makes_nobody_a_suspect():
     channel()
     store([alert()], NOW)
     for _ in range(5):
-        taken()
+        claim_due()
         take_over(NOW)
     assert (Delivery.get().state, Delivery.get().claims) == ("pending", 0)
 
@@ -476,11 +465,11 @@ def test_a_message_that_was_made_at_last_is_not_blamed_for_what_was():
     channel()
     store([alert()], NOW)
     for _ in range(2):
-        [one] = taken()
+        [one] = claim_due()
         take_over(NOW, one.id)
-    settle([ended(one, "pending", NOW) for one in taken()], NOW)
+    settle([result(one, "pending", NOW) for one in claim_due()], NOW)
     for _ in range(2):
-        [one] = taken()
+        [one] = claim_due()
         take_over(NOW, one.id)
     assert Delivery.get().state == "pending"
 
@@ -488,22 +477,22 @@ def test_a_message_that_was_made_at_last_is_not_blamed_for_what_was():
 def test_a_hook_that_is_gone_makes_its_channel_failing_and_a_probe_heals_it():
     here = channel(config_hash="x")
     store([alert(str(number)) for number in range(3)], NOW)
-    first, *rest = taken()
+    first, *rest = claim_due()
     settle(
         [
-            ended(first, "failed", good=False, gone=True),
-            *(ended(one, "pending", NOW) for one in rest),
+            result(first, "failed", verdict=Verdict.GONE),
+            *(result(one, "pending", NOW) for one in rest),
         ],
         NOW,
     )
     assert Channel.get_by_id(here).state == "failing"
     assert [row[2] for row in deliveries()] == ["failed", "held", "held"]
     outbox.sweep(NOW + PROBE_INTERVAL - 1)
-    assert taken(NOW + PROBE_INTERVAL - 1) == []
+    assert claim_due(NOW + PROBE_INTERVAL - 1) == []
     outbox.sweep(NOW + PROBE_INTERVAL)
-    [probe] = taken(NOW + PROBE_INTERVAL)
+    [probe] = claim_due(NOW + PROBE_INTERVAL)
     outbox.sweep(NOW + PROBE_INTERVAL)
-    settle([ended(probe)], NOW + PROBE_INTERVAL)
+    settle([result(probe)], NOW + PROBE_INTERVAL)
     assert Channel.get_by_id(here).state == "delivering"
     assert [row[2] for row in deliveries()] == ["failed", "delivered", "pending"]
 
@@ -511,14 +500,14 @@ def test_a_hook_that_is_gone_makes_its_channel_failing_and_a_probe_heals_it():
 def test_a_delivery_that_arrives_proves_the_configuration_it_was_sent_with():
     here = channel(config_hash="x")
     store([alert()], NOW)
-    settle([ended(one) for one in taken()], NOW)
+    settle([result(one) for one in claim_due()], NOW)
     assert Channel.get_by_id(here).proven == "proven by delivery"
 
 
 def test_a_hook_that_was_gone_before_the_channel_was_mended_says_nothing_of_it_now():
     here = channel(config_hash="another since")
     store([alert()], NOW)
-    settle([ended(one, "failed", good=False, gone=True) for one in taken()], NOW)
+    settle([result(one, "failed", verdict=Verdict.GONE) for one in claim_due()], NOW)
     assert Channel.get_by_id(here).state == "delivering"
 
 
@@ -528,10 +517,10 @@ def test_a_dead_hook_is_asked_once_in_ten_minutes_however_much_is_held():
     asked = 0
     for minute in range(60):
         outbox.sweep(NOW + minute * MINUTE)
-        for one in taken(NOW + minute * MINUTE):
+        for one in claim_due(NOW + minute * MINUTE):
             asked += 1
             settle(
-                [ended(one, "held", NOW + minute * MINUTE + PROBE_INTERVAL, good=False)],
+                [result(one, "held", NOW + minute * MINUTE + PROBE_INTERVAL)],
                 NOW + minute * MINUTE,
             )
     assert asked == 5
@@ -541,17 +530,17 @@ def test_a_probe_that_ends_after_somebody_resumed_the_channel_is_tried_again():
     here = channel(state="failing")
     store([alert()], NOW)
     outbox.sweep(NOW + PROBE_INTERVAL)
-    [probe] = taken(NOW + PROBE_INTERVAL)
+    [probe] = claim_due(NOW + PROBE_INTERVAL)
     Channel.update(state="delivering").execute()
     outbox.release(here, NOW + PROBE_INTERVAL)
-    settle([ended(probe, "held", NOW + 2 * PROBE_INTERVAL, good=False)], NOW + PROBE_INTERVAL)
+    settle([result(probe, "held", NOW + 2 * PROBE_INTERVAL)], NOW + PROBE_INTERVAL)
     assert deliveries() == [(here, "open", "pending")]
 
 
 def test_a_silenced_opening_supersedes_no_closing_that_waits():
     channel()
     store([alert()], NOW)
-    settle([ended(one) for one in taken()], NOW)
+    settle([result(one) for one in claim_due()], NOW)
     store([alert(status="closed")], NOW)
     silence()
     store([alert(), alert(), alert(status="closed")], NOW)
@@ -560,15 +549,15 @@ def test_a_silenced_opening_supersedes_no_closing_that_waits():
         ("closed", "pending"),
         ("open", "dropped"),
     ]
-    [closing] = taken()
-    settle([ended(closing, "pending", NOW + MINUTE)], NOW)
+    [closing] = claim_due()
+    settle([result(closing, "pending", NOW + MINUTE)], NOW)
     assert deliveries(event="closed")[0][2] == "pending"
 
 
 def test_an_opening_that_went_back_after_its_alert_closed_is_superseded():
     channel(), channel()
     store([alert("a")], NOW)
-    claimed = taken()
+    claimed = claim_due()
     store([alert("a", status="closed")], NOW)
     release_claim(claimed, NOW + MINUTE, "It waits for its turn.")
     assert [row[1:] for row in deliveries()] == [("open", "superseded")] * 2 + [
@@ -581,19 +570,19 @@ def test_suspects_hide_nobody_else():
         channel(matchers='to="hang"')
     good = channel(matchers='to="good"')
     store([alert(str(number), labels={"to": "hang"}) for number in range(4)], NOW)
-    taken()
+    claim_due()
     take_over(NOW, crashed=True)
     store([alert("g", labels={"to": "good"})], NOW + 1)
-    first = claim(NOW + 1, {}, 4, 4)
-    assert good in {one.channel for one in first}
-    assert sum(one.suspect for one in first) <= 1
+    first = claim_due(NOW + 1, max_count=4)
+    assert good in {one.channel_id for one in first}
+    assert sum(bool(one.crashes) for one in first) <= 1
 
 
 @pytest.mark.parametrize("how", ["put back", "taken over"])
 def test_what_comes_back_to_a_paused_channel_is_held(how):
     here = channel()
     store([alert()], NOW)
-    claimed = taken()
+    claimed = claim_due()
     Channel.update(state="paused").execute()
     outbox.hold(here, NOW)
     release_claim(claimed, NOW, "") if how == "put back" else take_over(NOW)
@@ -608,9 +597,9 @@ def test_a_clock_that_jumps_moves_what_waited_and_nothing_else(jump):
     channel()
     store([alert("before", closes_at=NOW + 5 * MINUTE)], NOW)
     Delivery.update(due_at=NOW + MINUTE).execute()
-    newest, now = outbox.newest(), NOW + jump
+    newest, now = outbox.newest_id(), NOW + jump
     store([alert("after", closes_at=now + 5 * MINUTE)], now)
-    outbox.shift(jump, now, newest)
+    outbox.move_with_clock(jump, now, newest)
     before, after = Delivery.select().order_by(Delivery.id)
     assert (before.due_at, before.expires_at) == (now + MINUTE, now + DELIVERY_LIFETIME)
     assert (after.due_at, after.expires_at) == (now, now + DELIVERY_LIFETIME)
@@ -661,7 +650,7 @@ def test_what_a_person_can_do_depends_on_the_state(state, now, later, up):
 def test_an_opening_is_not_told_after_its_closing_whoever_asks_for_it():
     channel()
     store([alert()], NOW)
-    settle([ended(one, "failed") for one in taken()], NOW)
+    settle([result(one, "failed") for one in claim_due()], NOW)
     number = Delivery.get().id
     store([alert(status="closed")], NOW)
     assert outbox.retry_now(number, NOW) is False

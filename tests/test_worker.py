@@ -9,13 +9,16 @@ from peewee import OperationalError
 from receiver import after, reply, silence
 
 from clock import MINUTE
-from delivery import outbox, worker
+from delivery import outbox
 from delivery.alerts.alert import Alert
 from delivery.alerts.routing import PROBE_INTERVAL, ReceivedAlert
 from delivery.outbox import store
+from delivery.queue import message_builder, wakeup
+from delivery.queue.channel_cache import ChannelCache
+from delivery.queue.worker_lock import CrashMarker, acquire_worker_lock
 from delivery.secrets.encryption import Keyring
-from delivery.settings import Header, Settings, write_settings
-from delivery.worker import CrashMarker, Worker, alone
+from delivery.settings import Header, Settings, write
+from delivery.worker import Worker
 from models import Attempt, Channel, Delivery, db
 
 HOUR = 3600
@@ -25,11 +28,11 @@ class Clocks:
     """Both clocks, which stand still until a test moves them."""
 
     def __init__(self):
-        self.wall, self.steady = 1_790_000_000.0, 100.0
+        self.wall, self.monotonic = 1_790_000_000.0, 100.0
 
     def move(self, seconds):
         self.wall += seconds
-        self.steady += seconds
+        self.monotonic += seconds
 
     @property
     def now(self):
@@ -48,7 +51,7 @@ def make(app, config, clocks):
 
     def make():
         one = Worker(
-            config, clock=lambda: clocks.wall, steady=lambda: clocks.steady, chance=lambda: 0.5
+            config, clock=lambda: clocks.wall, monotonic=lambda: clocks.monotonic, rng=lambda: 0.5
         )
         one.begin()
         made.append(one)
@@ -198,7 +201,7 @@ def test_a_delivery_lives_for_a_day(make, channel, clocks, receiver):
         clocks.move(9 * HOUR + 1)
         until(one, lambda attempt=attempt: Attempt.select().count() == attempt)
     assert states("failed")()
-    assert "Its day is over" in Delivery.get().cause
+    assert "It expires before" in Delivery.get().cause
 
 
 def test_a_probe_of_a_failing_channel_keeps_the_delivery_until_it_arrives(
@@ -284,7 +287,7 @@ def test_a_deleted_channel_takes_its_deliveries_with_it_also_while_one_is_sent(
     assert receiver.wait_for(1)
     Channel.delete().execute()
     gate.set()
-    until(one, lambda: not one._taken.total())
+    until(one, lambda: not one._in_flight)
     assert Delivery.select().count() == Attempt.select().count() == 0
 
 
@@ -297,14 +300,14 @@ def test_a_channel_that_is_deleted_between_the_claim_and_the_sending_is_no_obsta
     owe(clocks, "b", labels={"to": "here"})
     one, claim = make(), outbox.claim
 
-    def claim_and_delete(*arguments):
-        found = claim(*arguments)
+    def claim_and_delete(*arguments, **options):
+        found = claim(*arguments, **options)
         Channel.delete().where(Channel.matchers == 'to="gone"').execute()
         return found
 
     monkeypatch.setattr(outbox, "claim", claim_and_delete)
     until(one, states("delivered"))
-    assert not one._taken.total()
+    assert not one._in_flight
 
 
 # --- isolation -------------------------------------------------------------------------------------------------------------
@@ -347,8 +350,8 @@ def test_a_channel_that_cannot_be_reached_gets_one_attempt_at_a_time(make, chann
 @pytest.mark.parametrize(
     "broken",
     [
-        "shift",
-        "fix_bodies",
+        "move_with_clock",
+        "store_bodies",
         "settle",
         "claim",
         "release_claim",
@@ -368,7 +371,7 @@ def test_a_database_that_cannot_be_used_for_a_while_loses_nothing(
         raise OperationalError("database or disk is full")
 
     monkeypatch.setattr(outbox, broken, refuse)
-    monkeypatch.setattr(one, "_wait", lambda _patience: 0.01)
+    monkeypatch.setattr(one, "_wait_seconds", lambda _patience: 0.01)
     for number in range(20):
         clocks.wall += 60 * (number == 5)
         one.run_once(0.01)
@@ -387,7 +390,7 @@ def test_a_fault_in_the_message_builder_is_one_attempt_and_no_end_of_the_worker(
     def fault(*_args, **_kwargs):
         raise ZeroDivisionError("secret text")
 
-    monkeypatch.setattr(worker, "build", fault)
+    monkeypatch.setattr(message_builder, "build", fault)
     until(make(), lambda: Attempt.select().count() == 1)
     row = Attempt.get()
     assert (row.verdict, row.reason, Delivery.get().state) == ("retry", "internal_error", "pending")
@@ -402,20 +405,20 @@ def test_a_message_that_kills_the_worker_is_parked_after_three_times_and_holds_u
     make, channel, clocks, receiver, monkeypatch
 ):
     channel()
-    build = worker.build
+    build = message_builder.build
 
     def poisoned(settings, event, **kwargs):
         if event.alert.name == "poison":
             raise Killed
         return build(settings, event, **kwargs)
 
-    def note_nothing_more(self, number):
+    def record_no_end(self, number):
         if number:
             os.pwrite(self._file, number.to_bytes(8, "big"), 0)
 
-    monkeypatch.setattr(worker, "build", poisoned)
+    monkeypatch.setattr(message_builder, "build", poisoned)
     # A killed process runs no `finally`.
-    monkeypatch.setattr(CrashMarker, "note", note_nothing_more)
+    monkeypatch.setattr(CrashMarker, "record", record_no_end)
     owe(clocks, "bad", name="poison")
     for number in range(6):
         owe(clocks, str(number))
@@ -429,7 +432,7 @@ def test_a_message_that_kills_the_worker_is_parked_after_three_times_and_holds_u
             deaths += 1
     assert deaths == 3
     parked = Delivery.get(Delivery.state == "parked")
-    assert "ended the worker 3 times" in parked.cause
+    assert "crashed the worker 3 times" in parked.cause
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 6
 
 
@@ -506,19 +509,19 @@ def test_a_database_that_fails_between_the_claim_and_the_sending_leaves_nothing_
 ):
     channel()
     owe(clocks)
-    one, know = make(), Worker._know
+    one, refresh = make(), ChannelCache.refresh
 
     def refuse(*_args):
         raise OperationalError("disk I/O error")
 
-    monkeypatch.setattr(Worker, "_know", refuse)
+    monkeypatch.setattr(ChannelCache, "refresh", refuse)
     one.run_once(0)
-    monkeypatch.setattr(Worker, "_know", know)
-    monkeypatch.setattr(one, "_wait", lambda _patience: 0.01)
+    monkeypatch.setattr(ChannelCache, "refresh", refresh)
+    monkeypatch.setattr(one, "_wait_seconds", lambda _patience: 0.01)
     one.run_once(0)
     clocks.move(2)
     until(one, states("delivered"))
-    assert not one._taken.total()
+    assert not one._in_flight
 
 
 def test_a_machine_without_a_further_thread_delivers_later(
@@ -554,14 +557,14 @@ def test_a_key_that_is_put_back_is_noticed(make, channel, clocks, receiver):
 
 def test_a_folder_without_pipes_is_no_obstacle(config, monkeypatch):
     monkeypatch.setattr(os, "mkfifo", lambda *_: (_ for _ in ()).throw(PermissionError()))
-    worker.wakeup.listen(config.data_dir, lambda: None)
-    worker.wakeup.notify(config.data_dir)
+    wakeup.listen(config.data_dir, lambda: None)
+    wakeup.notify(config.data_dir)
 
 
 def test_only_one_worker_works_at_a_time(config):
     stop = threading.Event()
-    assert alone(config.data_dir, stop)
-    waiting = threading.Thread(target=lambda: waited.append(alone(config.data_dir, stop)))
+    assert acquire_worker_lock(config.data_dir, stop)
+    waiting = threading.Thread(target=lambda: waited.append(acquire_worker_lock(config.data_dir, stop)))
     waited: list[bool] = []
     waiting.start()
     stop.set()
@@ -576,6 +579,6 @@ def test_what_waits_for_its_time_costs_no_turns(make, channel, clocks, receiver)
     one = make()
     until(one, lambda: Attempt.select().count() == 1)
     one.run_once(0)
-    assert one._wait(60.0) == pytest.approx(10, abs=1)
+    assert one._wait_seconds(60.0) == pytest.approx(10, abs=1)
     outbox.snooze(Delivery.get().id, 5, clocks.now)
-    assert one._wait(3600.0) == pytest.approx(5 * MINUTE / 1000, abs=1)
+    assert one._wait_seconds(3600.0) == pytest.approx(5 * MINUTE / 1000, abs=1)
