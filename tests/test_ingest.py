@@ -574,11 +574,9 @@ def test_a_locked_database_is_reported_and_nothing_is_lost(sender, config):
     assert sender.post("/api/v1/alerts", {"name": "second"}).status_code == 202
 
 
-def test_a_full_queue_is_told_and_takes_alerts_again_when_there_is_room(
-    sender, channel, monkeypatch
-):
+def test_a_full_outbox_refuses_alerts_until_there_is_room(sender, channel, monkeypatch):
     monkeypatch.setattr(outbox.ingest, "MAX_WAITING", 2)
-    monkeypatch.setattr(outbox.ingest, "SECOND", 0)  # counts anew each time
+    monkeypatch.setattr(outbox.ingest, "SECOND", 0)  # counts every time
     statuses = [
         sender.post("/api/v1/alerts", {"name": str(number)}).status_code for number in range(4)
     ]
@@ -600,11 +598,8 @@ def test_an_internal_error_is_not_a_success(sender, monkeypatch):
 # --- batches ---
 
 
-def store_together(group, alerts, also=None):
-    """Store each list of alerts from its own thread, all in one batch.
-
-    Return the result or the exception of each.
-    """
+def hand_in(group, alerts, in_transaction=None):
+    """Store each from its own thread, in one batch; return their results or exceptions."""
     results = [None] * len(alerts)
     numbers = itertools.count()
 
@@ -612,7 +607,7 @@ def store_together(group, alerts, also=None):
         number = next(numbers)
         try:
             results[number] = group.store(
-                parse_native(alerts[number], NOW)[0], NOW, also and also[number]
+                native(alerts[number], NOW)[0], NOW, in_transaction and in_transaction[number]
             )
         except (Exception, SystemExit) as error:  # noqa: BLE001
             results[number] = error
@@ -624,7 +619,7 @@ def store_together(group, alerts, also=None):
         thread.start()
     while len(group._queue) < len(alerts):
         threads[0].join(0.001)
-    group._queue[0].woken.release()
+    group._queue[0].wakeup.release()
     for thread in threads:
         thread.join(10)
     assert not any(thread.is_alive() for thread in threads)
@@ -649,7 +644,7 @@ def sizes(monkeypatch):
 
 
 def test_requests_that_arrive_during_a_commit_share_the_next_one(group, sizes):
-    results = store_together(
+    results = hand_in(
         group, [[{"name": f"{number}-{part}"} for part in range(number)] for number in range(1, 9)]
     )
     assert sizes == [8]
@@ -658,7 +653,7 @@ def test_requests_that_arrive_during_a_commit_share_the_next_one(group, sizes):
         assert [names[one.id] for one in result] == [f"{number}-{part}" for part in range(number)]
 
 
-def test_the_error_of_one_request_does_not_fail_the_others(group, sizes):
+def test_a_request_that_fails_does_not_fail_the_others_in_its_batch(group, sizes):
     fault = [failing(IntegrityError("UNIQUE")) if number == 2 else None for number in range(4)]
     results = store_together(group, [{"name": str(number)} for number in range(4)], fault)
     assert [isinstance(result, IntegrityError) for result in results] == [False, False, True, False]
@@ -667,15 +662,17 @@ def test_the_error_of_one_request_does_not_fail_the_others(group, sizes):
 
 
 @pytest.mark.parametrize("error", [outbox.OutboxFull(), OperationalError("database is locked")])
-def test_a_busy_or_full_database_is_tried_once_for_a_batch(group, sizes, monkeypatch, error):
+def test_a_busy_or_full_database_is_tried_once_for_the_whole_batch(
+    group, sizes, monkeypatch, error
+):
     monkeypatch.setattr(outbox, "store", failing(error))
     assert store_together(group, [{"name": str(number)} for number in range(4)]) == [error] * 4
     assert sizes == [4]
 
 
-def test_a_batch_is_bounded_but_takes_any_single_request(group, sizes, monkeypatch):
-    monkeypatch.setattr(batch_writer, "MOST_TOGETHER", 10)
-    results = store_together(
+def test_a_batch_has_a_maximum_size_but_takes_at_least_one_request(group, sizes, monkeypatch):
+    monkeypatch.setattr(batch_writer, "MAX_BATCH_SIZE", 10)
+    results = hand_in(
         group, [[{"name": f"{number}-{part}"} for part in range(5)] for number in range(5)]
     )
     assert (sizes, [len(result) for result in results]) == ([2, 2, 1], [5] * 5)
@@ -694,15 +691,15 @@ def test_no_request_waits_forever_when_the_writing_thread_ends(group, monkeypatc
 
 
 def test_a_thread_that_ends_while_it_waits_for_the_lock_blocks_no_other(group, monkeypatch):
-    monkeypatch.setattr(batch_writer, "flock", failing(SystemExit()))
-    results = store_together(group, [{"name": "a"}, {"name": "b"}])
+    monkeypatch.setattr(batch_writer, "file_lock", failing(SystemExit()))
+    results = hand_in(group, [{"name": "a"}, {"name": "b"}])
     assert {type(result) for result in results} == {SystemExit}
     monkeypatch.undo()
     assert len(group.store(parse_native({"name": "c"}, NOW)[0], NOW)) == 1
     assert stored() == [("c", "open")]
 
 
-def test_concurrent_threads_get_their_own_results(app, group):
+def test_many_threads_get_their_own_results(app, group):
     results = {}
 
     def post_ten():
@@ -716,13 +713,13 @@ def test_concurrent_threads_get_their_own_results(app, group):
     assert len(results) == 120
 
 
-def test_the_worker_is_notified_after_each_commit(app, tmp_path):
+def test_the_worker_is_woken_after_each_commit_and_not_before(app, tmp_path):
     seen = []
     group = BatchWriter(tmp_path, lambda: seen.append(Alert.select().count()))
     group.store(parse_native({"name": "a"}, NOW)[0], NOW)
     assert seen == [1]
 
 
-def test_alerts_are_stored_where_no_lock_file_can_be_created(app, tmp_path):
+def test_alerts_are_stored_without_a_lock_file(app, tmp_path):
     group = BatchWriter(tmp_path / "nowhere")
     assert len(group.store(parse_native({"name": "a"}, NOW)[0], NOW)) == 1

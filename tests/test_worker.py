@@ -564,7 +564,9 @@ def test_a_folder_without_pipes_is_no_obstacle(config, monkeypatch):
 def test_only_one_worker_works_at_a_time(config):
     stop = threading.Event()
     assert acquire_worker_lock(config.data_dir, stop)
-    waiting = threading.Thread(target=lambda: waited.append(acquire_worker_lock(config.data_dir, stop)))
+    waiting = threading.Thread(
+        target=lambda: waited.append(acquire_worker_lock(config.data_dir, stop))
+    )
     waited: list[bool] = []
     waiting.start()
     stop.set()

@@ -4,7 +4,7 @@ Every list is found by an index, however many deliveries there are.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from peewee import SQL, ModelSelect, fn
@@ -145,7 +145,7 @@ def hint_for(delivery: Delivery, last_attempt: Attempt | None) -> str:
     if last_attempt is None or last_attempt.actor == Actor.PROXY or delivery.state in _NO_HINT:
         return ""
     if last_attempt.reason != Reason.HTTP_STATUS or not last_attempt.status:
-        reason = REASONS.get(last_attempt.reason)
+        reason = REASONS.get(cast(Reason, last_attempt.reason))
         return reason.hint if reason else ""
     # The hint of a status may promise another attempt.
     ended = delivery.state in (DeliveryState.FAILED, DeliveryState.GIVEN_UP)
