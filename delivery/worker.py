@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 from peewee import DatabaseError
 
@@ -30,7 +29,7 @@ from delivery.outcome import Outcome
 from delivery.queue import wakeup
 from delivery.queue.channel_cache import CachedChannel, ChannelCache
 from delivery.queue.channel_limits import MAX_PER_CHANNEL, ChannelLimits
-from delivery.queue.message_builder import MessageBuilder
+from delivery.queue.message_builder import MessageBuilder, PreparedDelivery
 from delivery.queue.settlement import FinishedAttempt, settle_attempt
 from delivery.queue.worker_lock import CrashMarker, acquire_worker_lock
 from delivery.redaction import format_traceback_without_message
@@ -44,15 +43,8 @@ MIN_WAIT = 0.05  # seconds after a round that could start nothing
 RELEASE_MS = 1000  # until a delivery that was claimed and not sent is due again
 STOP_SECONDS = 5
 MAX_CLOCK_JUMP = 30  # seconds
+
 log = logging.getLogger("tocsin.worker")
-
-
-class PreparedDelivery(NamedTuple):
-    """A claimed delivery with its channel and message."""
-
-    delivery: ClaimedDelivery
-    channel: CachedChannel
-    message: Message
 
 
 class Worker:
@@ -96,7 +88,7 @@ class Worker:
             self.run_once(1.0)
         deadline = self._monotonic() + STOP_SECONDS
         while self._in_flight and self._monotonic() < deadline:
-            self._record(self._receive(0.2))
+            self._receive(0.2)
             self._settle()
 
     def begin(self, crashed: bool = False) -> None:
@@ -110,9 +102,8 @@ class Worker:
 
         Without either, it waits at most `timeout` seconds. It survives a database that fails.
         """
-        last_error = self._database_error
         try:
-            self._record(self._receive(self._wait_seconds(timeout)))
+            self._receive(self._wait_seconds(timeout))
             self._follow_clock()
             self._settle()
             self._release_unsent()
@@ -120,9 +111,10 @@ class Worker:
             self._started = self._start(self._claim())
             self._database_error = ""
         except DatabaseError as error:
-            self._database_error = describe_error(error, self._config.database)
-            if self._database_error != last_error:
-                log.error("the worker waits for the database: %s", self._database_error)
+            message = describe_error(error, self._config.database)
+            if message != self._database_error:
+                log.error("the worker waits for the database: %s", message)
+            self._database_error = message
             self._started = 0
         return self._started
 
@@ -166,18 +158,20 @@ class Worker:
             self._has_crash_suspects = self._has_crash_suspects and outbox.has_crash_suspects()
 
     def _claim(self) -> list[ClaimedDelivery]:
+        now = self._now()
         free = MAX_IN_FLIGHT - len(self._in_flight)
         # A wake-up may have brought nothing that is due, and looking is cheaper than claiming.
-        if free <= 0 or outbox.next_due(self._now()) != 0:
+        if free <= 0 or outbox.next_due(now) != 0:
             return []
-        under_suspicion = any(delivery.crashes for delivery in self._in_flight.values())
+        in_flight = self._in_flight.values()
+        has_suspect = any(delivery.crashes for delivery in in_flight)
         with relaxed_durability():
             return outbox.claim(
-                self._now(),
+                now,
                 max_count=min(free, CLAIM_BATCH_SIZE),
                 per_channel=MAX_PER_CHANNEL,
-                room=self._limits.room(self._in_flight.values()),
-                with_suspect=self._has_crash_suspects and not under_suspicion,
+                room=self._limits.room(in_flight),
+                with_suspect=self._has_crash_suspects and not has_suspect,
             )
 
     def _start(self, claimed: list[ClaimedDelivery]) -> int:
@@ -188,7 +182,8 @@ class Worker:
         self._unsent = list(claimed)
         self._channels.refresh({delivery.channel_id for delivery in claimed})
         prepared = list(filter(None, map(self._prepare, claimed)))
-        self._store_bodies(prepared)
+        with relaxed_durability():
+            outbox.store_bodies(self._builder.new_bodies(prepared))
         started = sum(map(self._submit, prepared))
         self._release_unsent()
         return started
@@ -203,15 +198,6 @@ class Worker:
             self._inbox.put(FinishedAttempt(delivery.id, channel, message, self._now()))
             return None
         return PreparedDelivery(delivery, channel, message)
-
-    def _store_bodies(self, prepared: list[PreparedDelivery]) -> None:
-        bodies = {}
-        for delivery, channel, message in prepared:
-            if delivery.body is None:
-                body = self._builder.body_to_store(delivery.id, message, channel)
-                bodies[delivery.id] = body
-        with relaxed_durability():
-            outbox.store_bodies(bodies)
 
     def _submit(self, prepared: PreparedDelivery) -> bool:
         """Hand a delivery to the pool; return False if no thread can be started."""
@@ -244,23 +230,18 @@ class Worker:
                 del self._in_flight[delivery.id]
             self._unsent = []
 
-    def _receive(self, timeout: float) -> list[FinishedAttempt]:
-        """Return finished attempts; wait at most `timeout` seconds for one, or a wake-up."""
-        attempts = []
+    def _receive(self, timeout: float) -> None:
+        """Take finished attempts; wait at most `timeout` seconds for one, or a wake-up.
+
+        They are kept until they are stored, also while the database fails.
+        """
         with contextlib.suppress(queue.Empty):
             attempt = self._inbox.get(timeout > 0, timeout)
             while True:
-                if attempt:
-                    attempts.append(attempt)
+                if attempt and (delivery := self._in_flight.get(attempt.delivery_id)):
+                    self._limits.record(delivery.channel_id, attempt.outcome)
+                    self._unsettled.append(attempt)
                 attempt = self._inbox.get_nowait()
-        return attempts
-
-    def _record(self, attempts: list[FinishedAttempt]) -> None:
-        """Keep finished attempts until they are stored, also while the database fails."""
-        for attempt in attempts:
-            channel_id = self._in_flight[attempt.delivery_id].channel_id
-            self._limits.record(channel_id, attempt.outcome)
-        self._unsettled += attempts
 
     def _settle(self) -> None:
         if not self._unsettled:

@@ -5,26 +5,3 @@ from models.channels import Channel
 from models.deliveries import Alert, Attempt, Delivery, LabRequest, Receipt, Silence
 from models.states import ChannelState, DeliveryState, Proof, Role
 from models.table import MAX_ID, Table, db
-
-__all__ = [
-    "MAX_ID",
-    "Alert",
-    "Attempt",
-    "Channel",
-    "ChannelState",
-    "Delivery",
-    "DeliveryState",
-    "Fact",
-    "Guess",
-    "Invitation",
-    "LabRequest",
-    "Login",
-    "Proof",
-    "Receipt",
-    "Role",
-    "Silence",
-    "Table",
-    "Token",
-    "User",
-    "db",
-]

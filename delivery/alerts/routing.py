@@ -109,20 +109,24 @@ class RoutingContext:
 
 
 def merge_alert(alert: Alert, stored_body: str, now: int) -> Alert:
-    """Return the received alert, completed with its times and its stored details.
+    """Return the received alert, completed with its times and its stored details."""
+    if alert.status == AlertStatus.OPEN:
+        return _merge_opening(alert, stored_body, now)
+    return _merge_closing(alert, alert_from_json(stored_body), now)
 
-    An alert that stays open keeps its start. A closing keeps the details of the opening that it
-    does not state.
-    """
-    is_open = alert.status == AlertStatus.OPEN
-    stored = Alert()
-    if stored_body and not (is_open and alert.starts_at):
+
+def _merge_opening(alert: Alert, stored_body: str, now: int) -> Alert:
+    """An alert that stays open keeps its start."""
+    starts_at = alert.starts_at
+    if stored_body and not starts_at:
         stored = alert_from_json(stored_body)
-    if is_open:
-        starts_at = alert.starts_at
         if stored.status == AlertStatus.OPEN:
-            starts_at = starts_at or stored.starts_at
-        return replace(alert, starts_at=starts_at or now, ends_at=None)
+            starts_at = stored.starts_at
+    return replace(alert, starts_at=starts_at or now, ends_at=None)
+
+
+def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
+    """A closing keeps the details of the opening that it does not state."""
     ends_at = alert.ends_at
     if stored.status == AlertStatus.CLOSED:
         ends_at = ends_at or stored.ends_at

@@ -17,26 +17,3 @@ from delivery.outbox.claims import (
 from delivery.outbox.ingest import OutboxFull, close_overdue, store
 from delivery.outbox.maintenance import move_with_clock, newest_id, sweep
 from delivery.outbox.results import AttemptResult, release_claim, settle
-
-__all__ = [
-    "AttemptResult",
-    "ClaimedDelivery",
-    "OutboxFull",
-    "cancel",
-    "claim",
-    "close_overdue",
-    "has_crash_suspects",
-    "hold",
-    "move_with_clock",
-    "newest_id",
-    "next_due",
-    "release",
-    "release_claim",
-    "retry_now",
-    "settle",
-    "snooze",
-    "store",
-    "store_bodies",
-    "sweep",
-    "take_over",
-]

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from delivery.event import Event
 from delivery.guard.exchange import Policy
@@ -16,6 +17,14 @@ from delivery.secrets.encryption import DecryptionError, Keyring
 from delivery.sender import unsent
 
 _ENCRYPTED = "gAAAA"  # how every Fernet token begins, and no JSON
+
+
+class PreparedDelivery(NamedTuple):
+    """A claimed delivery with its channel and message."""
+
+    delivery: ClaimedDelivery
+    channel: CachedChannel
+    message: Message
 
 
 class MessageBuilder:
@@ -50,12 +59,19 @@ class MessageBuilder:
         finally:
             self._marker.record(0)
 
-    def body_to_store(self, delivery_id: int, message: Message, channel: CachedChannel) -> str:
-        """Return the body of a message, encrypted if a secret of the channel is in it."""
-        body = message.body.decode("utf-8", "replace")
-        if mask_for(channel.settings)(body) == body:
-            return body
-        return self._keyring.encrypt(f"body {delivery_id}", {"body": body})
+    def new_bodies(self, prepared: list[PreparedDelivery]) -> dict[int, str]:
+        """Return the bodies to store before a first attempt, by delivery id.
+
+        A body is encrypted if a secret of the channel is in it.
+        """
+        bodies = {}
+        for delivery, channel, message in prepared:
+            if delivery.body is None:
+                body = message.body.decode("utf-8", "replace")
+                if mask_for(channel.settings)(body) != body:
+                    body = self._keyring.encrypt(f"body {delivery.id}", {"body": body})
+                bodies[delivery.id] = body
+        return bodies
 
     def _first_body(self, delivery: ClaimedDelivery) -> str | None:
         """Return the body of the first attempt; None without one that can be decrypted."""
