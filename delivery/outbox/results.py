@@ -90,9 +90,10 @@ def settle(results: Sequence[AttemptResult], now: int) -> None:
 
 def release_claim(claimed: Sequence[ClaimedDelivery], due_at: int, cause: str) -> None:
     """Give deliveries back that were not sent; the claim counts as no attempt."""
-    release = {"due_at": due_at, "cause": cause}
+    columns = {"due_at": due_at, "cause": cause}
+    rows = [{**delivery._asdict(), **columns} for delivery in claimed]
     with db.atomic():
-        execute_many(_RELEASE_CLAIM, [{**row._asdict(), **release} for row in claimed])
+        execute_many(_RELEASE_CLAIM, rows)
         _catch_up((delivery.id for delivery in claimed), due_at)
 
 
