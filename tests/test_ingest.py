@@ -148,7 +148,7 @@ def stored():
     return [(alert.name, alert.status) for alert in Alert.select().order_by(Alert.id)]
 
 
-# --- formats ---
+# --- every sender's own post ---
 
 
 def test_the_native_format_returns_the_stored_alerts_and_deliveries(sender, channel):
@@ -263,7 +263,7 @@ def test_readiness_needs_the_database(sender, monkeypatch):
     ) == (503, 200)
 
 
-# --- authentication ---
+# --- who may post ---
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -331,7 +331,7 @@ def with_lock(config, request, status):
     return answer
 
 
-# --- invalid requests ---
+# --- what is no good ---
 
 NO_JSON = [
     b"",
@@ -426,7 +426,7 @@ def test_an_unsupported_method_is_refused(sender):
     assert sender.client.get("/api/v1/alerts", headers=sender.headers).status_code == 405
 
 
-# --- idempotency ---
+# --- once, however often it is sent ---
 
 
 def test_a_repeated_idempotency_key_gets_the_first_response(sender, channel):
@@ -504,7 +504,7 @@ def run_threads(work, count):
     assert not any(thread.is_alive() for thread in threads)
 
 
-# --- commits ---
+# --- committed, or said not to be ---
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -595,7 +595,7 @@ def test_an_internal_error_is_not_a_success(sender, monkeypatch):
     )
 
 
-# --- batches ---
+# --- many in one commit ---
 
 
 def hand_in(group, alerts, in_transaction=None):

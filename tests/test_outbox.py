@@ -68,7 +68,7 @@ def claim_due(now=NOW, *, max_count=64, room=None):
     return claim(now, max_count=max_count, per_channel=4, room=room or {})
 
 
-# --- store ---------------------------------------------------------------------------------------------------------
+# --- store ---
 
 
 def test_an_alert_makes_a_delivery_for_every_matching_channel():
@@ -313,7 +313,7 @@ def test_a_full_outbox_refuses_alerts_and_stores_no_part_of_them(monkeypatch):
     assert AlertRow.select().count() == 3
 
 
-# --- claim and settle ------------------------------------------------------------------------------------------------------
+# --- claim and settle ---
 
 
 def test_a_claim_counts_as_an_attempt_before_the_delivery_is_sent():
@@ -600,7 +600,7 @@ def test_a_delivery_that_returns_to_a_paused_channel_is_held(how):
     assert deliveries() == [(here, "open", "held")]
 
 
-# --- clocks ----------------------------------------------------------------------------------------------------------------
+# --- clocks ---
 
 
 @pytest.mark.parametrize("jump", [-24 * HOUR, 24 * HOUR])
@@ -628,7 +628,7 @@ def test_a_due_time_in_a_far_future_is_corrected():
     assert [row.due_at for row in Delivery.select().order_by(Delivery.id)] == [NOW, NOW + 11 * HOUR]
 
 
-# --- actions of users --------------------------------------------------------------------------------------------------------
+# --- actions of users ---
 
 
 @pytest.mark.parametrize(

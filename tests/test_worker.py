@@ -109,7 +109,7 @@ def bodies(receiver):
     return [request.body for request in receiver.requests]
 
 
-# --- what is due ---------------------------------------------------------------------------------------------------------
+# --- what is due ---
 
 
 def test_a_delivery_is_sent_once_and_stored_with_its_attempt(make, channel, clocks, receiver):
@@ -330,7 +330,7 @@ def test_a_cached_channel_that_was_deleted_is_sent_no_more(
     assert not worker._in_flight
 
 
-# --- isolation -------------------------------------------------------------------------------------------------------------
+# --- isolation ---
 
 
 def test_receivers_that_hang_do_not_delay_other_channels(make, channel, clocks, receiver):
@@ -365,7 +365,7 @@ def test_an_unreachable_channel_gets_one_attempt_at_a_time(make, channel, clocks
     assert worker.run_once(0) <= 1
 
 
-# --- what goes wrong ---------------------------------------------------------------------------------------------------------
+# --- what goes wrong ---
 
 
 @pytest.mark.parametrize(
