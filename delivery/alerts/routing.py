@@ -181,7 +181,7 @@ def _is_due(
     has_opening = last is not None and last.is_opening
     if not change.is_open:
         return change.was_open and has_opening
-    if not matches(route.matchers, labels):
+    if route.matchers and not matches(route.matchers, labels):
         return False
     if last is None or not (change.was_open and has_opening):
         return True
