@@ -211,15 +211,15 @@ class Worker:
 
     def _send(self, delivery: ClaimedDelivery, channel: CachedChannel, message: Message) -> None:
         started_at = self._now()
-        outcome = send(
+        result = send(
             message,
             channel.settings,
             self._policy,
             attempt=delivery.attempt,
             now=self._clock,
-            kept=self._connections,
+            pool=self._connections,
         )
-        self._inbox.put(FinishedAttempt(delivery.id, channel, outcome, started_at))
+        self._inbox.put(FinishedAttempt(delivery.id, channel, result.outcome, started_at))
 
     def _release_unsent(self) -> None:
         if self._unsent:

@@ -148,7 +148,7 @@ def stored():
     return [(alert.name, alert.status) for alert in Alert.select().order_by(Alert.id)]
 
 
-# --- every sender's own post ---
+# --- formats ---
 
 
 def test_the_native_format_returns_the_stored_alerts_and_deliveries(sender, channel):
@@ -263,7 +263,7 @@ def test_readiness_needs_the_database(sender, monkeypatch):
     ) == (503, 200)
 
 
-# --- who may post ---
+# --- authentication ---
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -331,7 +331,7 @@ def with_lock(config, request, status):
     return answer
 
 
-# --- what is no good ---
+# --- invalid requests ---
 
 NO_JSON = [
     b"",
@@ -426,7 +426,7 @@ def test_an_unsupported_method_is_refused(sender):
     assert sender.client.get("/api/v1/alerts", headers=sender.headers).status_code == 405
 
 
-# --- once, however often it is sent ---
+# --- idempotency ---
 
 
 def test_a_repeated_idempotency_key_gets_the_first_response(sender, channel):
@@ -504,7 +504,7 @@ def run_threads(work, count):
     assert not any(thread.is_alive() for thread in threads)
 
 
-# --- committed, or said not to be ---
+# --- commits ---
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -595,11 +595,14 @@ def test_an_internal_error_is_not_a_success(sender, monkeypatch):
     )
 
 
-# --- many in one commit ---
+# --- batches ---
 
 
-def hand_in(group, alerts, in_transaction=None):
-    """Store each from its own thread, in one batch; return their results or exceptions."""
+def store_together(group, alerts, in_transaction=None):
+    """Store each list of alerts from its own thread, all in one batch.
+
+    Return the result or the exception of each.
+    """
     results = [None] * len(alerts)
     numbers = itertools.count()
 
@@ -607,7 +610,7 @@ def hand_in(group, alerts, in_transaction=None):
         number = next(numbers)
         try:
             results[number] = group.store(
-                native(alerts[number], NOW)[0], NOW, in_transaction and in_transaction[number]
+                parse_native(alerts[number], NOW)[0], NOW, in_transaction and in_transaction[number]
             )
         except (Exception, SystemExit) as error:  # noqa: BLE001
             results[number] = error
@@ -644,7 +647,7 @@ def sizes(monkeypatch):
 
 
 def test_requests_that_arrive_during_a_commit_share_the_next_one(group, sizes):
-    results = hand_in(
+    results = store_together(
         group, [[{"name": f"{number}-{part}"} for part in range(number)] for number in range(1, 9)]
     )
     assert sizes == [8]
@@ -653,7 +656,7 @@ def test_requests_that_arrive_during_a_commit_share_the_next_one(group, sizes):
         assert [names[one.id] for one in result] == [f"{number}-{part}" for part in range(number)]
 
 
-def test_a_request_that_fails_does_not_fail_the_others_in_its_batch(group, sizes):
+def test_the_error_of_one_request_does_not_fail_the_others(group, sizes):
     fault = [failing(IntegrityError("UNIQUE")) if number == 2 else None for number in range(4)]
     results = store_together(group, [{"name": str(number)} for number in range(4)], fault)
     assert [isinstance(result, IntegrityError) for result in results] == [False, False, True, False]
@@ -662,17 +665,15 @@ def test_a_request_that_fails_does_not_fail_the_others_in_its_batch(group, sizes
 
 
 @pytest.mark.parametrize("error", [outbox.OutboxFull(), OperationalError("database is locked")])
-def test_a_busy_or_full_database_is_tried_once_for_the_whole_batch(
-    group, sizes, monkeypatch, error
-):
+def test_a_busy_or_full_database_is_tried_once_for_a_batch(group, sizes, monkeypatch, error):
     monkeypatch.setattr(outbox, "store", failing(error))
     assert store_together(group, [{"name": str(number)} for number in range(4)]) == [error] * 4
     assert sizes == [4]
 
 
-def test_a_batch_has_a_maximum_size_but_takes_at_least_one_request(group, sizes, monkeypatch):
+def test_a_batch_is_bounded_but_takes_any_single_request(group, sizes, monkeypatch):
     monkeypatch.setattr(batch_writer, "MAX_BATCH_SIZE", 10)
-    results = hand_in(
+    results = store_together(
         group, [[{"name": f"{number}-{part}"} for part in range(5)] for number in range(5)]
     )
     assert (sizes, [len(result) for result in results]) == ([2, 2, 1], [5] * 5)
@@ -692,14 +693,14 @@ def test_no_request_waits_forever_when_the_writing_thread_ends(group, monkeypatc
 
 def test_a_thread_that_ends_while_it_waits_for_the_lock_blocks_no_other(group, monkeypatch):
     monkeypatch.setattr(batch_writer, "file_lock", failing(SystemExit()))
-    results = hand_in(group, [{"name": "a"}, {"name": "b"}])
+    results = store_together(group, [{"name": "a"}, {"name": "b"}])
     assert {type(result) for result in results} == {SystemExit}
     monkeypatch.undo()
     assert len(group.store(parse_native({"name": "c"}, NOW)[0], NOW)) == 1
     assert stored() == [("c", "open")]
 
 
-def test_many_threads_get_their_own_results(app, group):
+def test_concurrent_threads_get_their_own_results(app, group):
     results = {}
 
     def post_ten():
@@ -713,13 +714,13 @@ def test_many_threads_get_their_own_results(app, group):
     assert len(results) == 120
 
 
-def test_the_worker_is_woken_after_each_commit_and_not_before(app, tmp_path):
+def test_the_worker_is_notified_after_each_commit(app, tmp_path):
     seen = []
     group = BatchWriter(tmp_path, lambda: seen.append(Alert.select().count()))
     group.store(parse_native({"name": "a"}, NOW)[0], NOW)
     assert seen == [1]
 
 
-def test_alerts_are_stored_without_a_lock_file(app, tmp_path):
+def test_alerts_are_stored_where_no_lock_file_can_be_created(app, tmp_path):
     group = BatchWriter(tmp_path / "nowhere")
     assert len(group.store(parse_native({"name": "a"}, NOW)[0], NOW)) == 1

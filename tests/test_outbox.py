@@ -31,7 +31,7 @@ def channel(**fields) -> int:
 
 def alert(key="k", status="open", closes_at=None, **parts) -> ReceivedAlert:
     parts = {"name": "Disk full", "labels": {"severity": "critical"}, "status": status, **parts}
-    return ReceivedAlert(key, Alert.read(parts), closes_at)
+    return ReceivedAlert(key, Alert.from_json(parts), closes_at)
 
 
 def deliveries(**where) -> list[tuple]:
@@ -130,7 +130,7 @@ def test_a_closing_has_both_times_and_the_details_of_the_opening():
         ],
         NOW,
     )
-    store([ReceivedAlert("k", Alert.read({"status": "closed", "ends_at": NOW}))], NOW)
+    store([ReceivedAlert("k", Alert.from_json({"status": "closed", "ends_at": NOW}))], NOW)
     [claimed] = claim_due()
     sent = claimed.alert
     assert (sent.status, sent.starts_at, sent.ends_at) == ("closed", NOW - HOUR, NOW)

@@ -17,7 +17,7 @@ from delivery.queue import message_builder, wakeup
 from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.worker_lock import CrashMarker, acquire_worker_lock
 from delivery.secrets.encryption import Keyring
-from delivery.settings import Header, Settings, write
+from delivery.settings import Header, Settings, write_settings
 from delivery.worker import Worker
 from models import Attempt, Channel, Delivery, db
 

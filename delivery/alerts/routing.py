@@ -219,7 +219,4 @@ def alert_to_json(alert: Alert) -> str:
 
 def alert_from_json(body: str) -> Alert:
     """Return the alert of a stored JSON; an empty alert if that is damaged."""
-    try:
-        return Alert.read(json.loads(body))
-    except (ValueError, RecursionError):
-        return Alert()
+    return Alert.from_json(parse_or_none(body))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from clock import SECOND
 from delivery.alerts.alert import AlertStatus
-from delivery.alerts.matchers import Matcher, MatcherError, parse
+from delivery.alerts.matchers import Matcher, MatcherError, parse_matchers
 from delivery.alerts.routing import (
     SUPERSEDED_BY,
     ActiveSilence,
@@ -205,6 +205,6 @@ def _silences(now: int) -> list[ActiveSilence]:
 def _matchers(text: str) -> tuple[Matcher, ...]:
     """Return the matchers of a row; damaged ones match every alert, so that none is lost."""
     try:
-        return parse(text)
+        return parse_matchers(text)
     except MatcherError:
         return ()

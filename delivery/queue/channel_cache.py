@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from delivery import retry
 from delivery.kinds import kinds
 from delivery.secrets.encryption import Keyring
-from delivery.settings import Settings, read
+from delivery.settings import Settings, read_settings
 from models import Channel, db
 
 _REVISIONS = """
@@ -55,10 +55,10 @@ class ChannelCache(dict[int, CachedChannel]):
                 self[channel_id] = self._read(row)
 
     def _read(self, row: Channel) -> CachedChannel:
-        settings, problem = read(row, self._keyring)
+        settings, problem = read_settings(row, self._keyring)
         kind = kinds().get(settings.kind)
         try:
-            steps = retry.steps(row.retries)
+            steps = retry.parse_steps(row.retries)
         except ValueError:
             steps = retry.SCHEDULE
         return CachedChannel(

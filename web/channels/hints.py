@@ -38,7 +38,7 @@ def notes(form: ChannelForm, name: str) -> list[Hint]:
 
 def _how_many(text: str) -> str:
     """How many of the latest alerts these matchers choose."""
-    matchers = parse(text)
+    matchers = parse_matchers(text)
     rows = Alert.latest(ALERTS_COUNTED).select(Alert.body).namedtuples()
     hits = [matches(matchers, labels_of(alert_from_json(row.body))) for row in rows]
     if not hits:
