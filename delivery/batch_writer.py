@@ -1,11 +1,12 @@
-"""Commits for many at once. Waiting for the disk is most of what storing an alert costs, and one wait serves all who wait."""
+"""Store the alerts of many requests in one transaction.
 
-import os
+Waiting for the disk is most of what storing an alert costs, and one wait serves all requests.
+"""
+
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from fcntl import LOCK_EX, flock
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -14,121 +15,132 @@ from peewee import InterfaceError, OperationalError
 
 from delivery import outbox
 from delivery.alerts.routing import IngestResult, ReceivedAlert
+from locks import file_lock
 from models import db
 
-MOST_TOGETHER = 500
+MAX_BATCH_SIZE = 500  # alerts
 
-Also = Callable[[list[IngestResult]], None]
+InTransaction = Callable[[list[IngestResult]], None]
 
 
 @dataclass
 class WriteRequest:
-    """What one thread hands in, and what becomes of it. It is `woken` when it is done, or has to lead."""
+    """The alerts of one thread, and their results or the error.
 
-    incoming: Sequence[ReceivedAlert]
+    `wakeup` is released when the request is done, or its thread has to lead the next batch.
+    """
+
+    received: Sequence[ReceivedAlert]
     now: int
-    also: Also | None
-    woken: Lock = field(default_factory=Lock)
+    in_transaction: InTransaction | None
+    wakeup: Lock = field(default_factory=Lock)
     done: bool = False
-    stored: list[IngestResult] | None = None
+    results: list[IngestResult] | None = None
     error: Exception | None = None
 
 
 class BatchWriter:
-    """Whoever comes first writes what all have handed in, in one transaction, while the next gather behind; `written` is
-    called after every commit.
+    """Writes the requests of many threads in batches.
+
+    One thread leads: it writes every waiting request, while the next ones queue. `on_commit` is
+    called after every batch.
     """
 
-    def __init__(self, folder: Path, written: Callable[[], None] = lambda: None):
+    def __init__(self, folder: Path, on_commit: Callable[[], None] = lambda: None):
         self._queue: deque[WriteRequest] = deque()
-        self._guard, self._busy = Lock(), False
-        self._turns = folder / "commits.lock"
-        self._written = written
+        self._guard = Lock()
+        self._busy = False
+        self._lock_path = folder / "commits.lock"
+        self._on_commit = on_commit
 
     def store(
-        self, incoming: Sequence[ReceivedAlert], now: int, also: Also | None = None
+        self,
+        received: Sequence[ReceivedAlert],
+        now: int,
+        in_transaction: InTransaction | None = None,
     ) -> list[IngestResult]:
-        """Stores them through `outbox.store`, all or nothing, and calls `also` in the same transaction. Returns after the
-        commit. Raises what these two raise, and whatever the database says.
-        """
-        post = WriteRequest(incoming, now, also)
-        post.woken.acquire()
-        with self._guard:
-            self._queue.append(post)
-            first, self._busy = not self._busy, True
-        if first or not (post.woken.acquire() and post.done):
-            self._lead(post)
-        if post.stored is None:
-            raise post.error or InterfaceError("the process is ending")
-        return post.stored
+        """Store alerts by `outbox.store`, and return when they are committed.
 
-    def _lead(self, post: WriteRequest) -> None:
-        """Writes this one, the first in the queue, and all who wait; then the first of those who have come meanwhile leads."""
-        group: list[WriteRequest] = []
+        `in_transaction` is called with the results before the commit.
+
+        Raises:
+            Exception: whatever `outbox.store`, `in_transaction` or the database raises; nothing
+                is stored then.
+        """
+        request = WriteRequest(received, now, in_transaction)
+        request.wakeup.acquire()
+        with self._guard:
+            self._queue.append(request)
+            leads = not self._busy
+            self._busy = True
+        if not leads:
+            request.wakeup.acquire()
+            leads = not request.done
+        if leads:
+            self._lead(request)
+        if request.results is None:
+            raise request.error or InterfaceError("the process is ending")
+        return request.results
+
+    def _lead(self, request: WriteRequest) -> None:
+        """Write the next batch, which begins with this request, and wake the next leader."""
+        batch: list[WriteRequest] = []
         try:
-            with self._turn():
-                group = self._gathered()
-                _write(group)
-            self._written()
+            with self._process_lock():
+                batch = self._next_batch()
+                _write(batch)
+            self._on_commit()
         finally:
-            for other in group:
-                other.woken.release()
+            for written in batch:
+                written.wakeup.release()
             with self._guard:
-                if not group:  # ended while it waited for its turn
-                    self._queue.remove(post)
+                if not batch:  # this thread ended while it waited for the lock
+                    self._queue.remove(request)
                 self._busy = bool(self._queue)
                 if self._queue:
-                    self._queue[0].woken.release()
+                    self._queue[0].wakeup.release()
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Our turn among the processes. SQLite's own wait naps, up to 0.1 s at a time; who waits for a file lock is woken."""
-        turn = None
-        with suppress(OSError):  # where no file can be made or locked, SQLite's wait has to do
-            turn = os.open(self._turns, os.O_RDONLY | os.O_CREAT, 0o600)
-            flock(turn, LOCK_EX)
-        try:
+    def _process_lock(self) -> Iterator[None]:
+        """Take turns with other processes: SQLite's own wait sleeps up to 0.1 s at a time."""
+        with ExitStack() as stack:
+            with suppress(OSError):  # without a lock file, SQLite's wait has to do
+                stack.enter_context(file_lock(self._lock_path))
             yield
-        finally:
-            if turn is not None:
-                os.close(turn)
 
-    def _gathered(self) -> list[WriteRequest]:
-        """The next that fit into one transaction; the first always does."""
-        group: list[WriteRequest] = []
-        room = MOST_TOGETHER
-        while self._queue and (not group or len(self._queue[0].incoming) <= room):
-            group.append(self._queue.popleft())
-            room -= len(group[-1].incoming)
-        return group
+    def _next_batch(self) -> list[WriteRequest]:
+        """Take the next requests that fit into a batch; the first always does."""
+        batch: list[WriteRequest] = []
+        room = MAX_BATCH_SIZE
+        while self._queue and (not batch or len(self._queue[0].received) <= room):
+            batch.append(self._queue.popleft())
+            room -= len(batch[-1].received)
+        return batch
 
 
-def _write(group: list[WriteRequest]) -> None:
-    """Writes all of them, or tells each why not; also when this thread is ended in the middle, nobody waits for ever."""
+def _write(batch: list[WriteRequest]) -> None:
+    """Write a batch; mark each request done, also if this thread is ended meanwhile."""
     try:
-        _commit(group)
-    except Exception as error:  # noqa: BLE001 (each hears of it in its own thread)
-        # A database that is busy or full is so for all of them; anything else may be the fault of one.
-        alone = len(group) > 1 and not isinstance(error, outbox.OutboxFull | OperationalError)
-        for post in group:
-            post.error = error
-            if alone:
-                _write([post])
+        _commit(batch)
+    except Exception as error:  # noqa: BLE001 (every request raises it in its own thread)
+        # A busy or full database is so for all; any other error may be caused by one request.
+        one_by_one = len(batch) > 1 and not isinstance(error, outbox.OutboxFull | OperationalError)
+        for request in batch:
+            request.error = error
+            if one_by_one:
+                _write([request])
     finally:
-        for post in group:
-            post.done = True
+        for request in batch:
+            request.done = True
 
 
-def _commit(group: list[WriteRequest]) -> None:
+def _commit(batch: list[WriteRequest]) -> None:
+    received = [alert for request in batch for alert in request.received]
     with db.atomic():
-        stored = iter(
-            outbox.store(
-                [one for post in group for one in post.incoming], max(post.now for post in group)
-            )
-        )
-        parts = [list(islice(stored, len(post.incoming))) for post in group]
-        for post, part in zip(group, parts, strict=True):
-            if post.also:
-                post.also(part)
-    for post, part in zip(group, parts, strict=True):
-        post.stored = part
+        results = iter(outbox.store(received, max(request.now for request in batch)))
+        parts = [list(islice(results, len(request.received))) for request in batch]
+        for request, part in zip(batch, parts, strict=True):
+            if request.in_transaction:
+                request.in_transaction(part)
+    for request, part in zip(batch, parts, strict=True):
+        request.results = part

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("web", "delivery")
+FOLDERS = ("web", "delivery", "models")
 MAX_COLUMNS = 100
 MAX_MODULE_LINES = 300
 

@@ -5,7 +5,7 @@ from channels import create
 from peewee import OperationalError, SqliteDatabase
 
 import database
-from models import TABLES, db
+from models import Table, db
 
 
 def schema(database):
@@ -40,7 +40,7 @@ def test_the_migrations_create_the_schema_of_the_models(tmp_path):
     database.prepare(tmp_path / "migrated.db")
     migrated = SqliteDatabase(str(tmp_path / "migrated.db"))
     modelled = database.open_database(tmp_path / "modelled.db")
-    db.create_tables(TABLES)
+    db.create_tables(Table.__subclasses__())
     assert schema(migrated) == schema(modelled)
     migrated.close()
     modelled.close()

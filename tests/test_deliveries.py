@@ -111,8 +111,8 @@ def test_empty_list_explains_how_to_send_an_alert(client):
         (
             "held",
             25_000,
-            "The channel does not deliver just now: held until it does.",
-            "The channel does not deliver just now",
+            "The channel is not delivering: held until it does.",
+            "The channel is not delivering",
         ),
         ("failed", 0, "r.test answered 404.", "r.test answered 404."),
         ("delivered", 0, "", ""),
@@ -128,24 +128,24 @@ def test_explanation_states_the_next_attempt_and_the_cause(state, wait, cause, e
 @pytest.mark.parametrize("attempts", [0, 1, 2])
 def test_row_shows_alert_channel_state_attempts_and_explanation(client, attempts):
     create_delivery(
-        attempts=attempts, cause="Somebody put it off by 60 minutes.", due_at=now_ms() + 90_000
+        attempts=attempts, cause="A user postponed it by 60 minutes.", due_at=now_ms() + 90_000
     )
     page = client.get("/deliveries").text
     assert rows_in(page) == [("msg_7", "pending")]
     count = "1 attempt ·" if attempts == 1 else f"{attempts} attempts ·"
     for text in (
         "Disk full open · to Ops Next attempt in ",
-        " s. Somebody put it off by 60 minutes.",
+        " s. A user postponed it by 60 minutes.",
         f"pending {count} just now",
     ):
         assert text in visible_text(page)
 
 
 def test_last_message_is_shown_unless_the_cause_contains_it(client):
-    create_attempt(create_delivery("given_up", cause="Given up by ada.", attempts=2))
+    create_attempt(create_delivery("given_up", cause="Canceled by ada.", attempts=2))
     create_attempt(Delivery.get(), 2, says="The receiver r.test answered 502.")
     for path in ("/deliveries", "/deliveries/msg_7"):
-        assert "Given up by ada. Last attempt: The receiver r.test answered 502." in visible_text(
+        assert "Canceled by ada. Last attempt: The receiver r.test answered 502." in visible_text(
             client.get(path).text
         )
     Delivery.update(
@@ -385,11 +385,11 @@ def test_damaged_rows_break_no_page(client, body):
 def test_parked_delivery_shows_its_cause_and_what_to_do(client):
     create_delivery(
         "parked",
-        cause="Making this message has ended the worker 3 times: parked, so that it holds up no other.",
+        cause="It crashed the worker 3 times: parked, so that others are sent.",
     )
     page = visible_text(client.get("/deliveries/msg_7").text)
     for text in (
-        "has ended the worker 3 times",
+        "crashed the worker 3 times",
         "What to do:",
         "please report it",
         "select Retry now, or cancel the delivery",
@@ -514,7 +514,7 @@ def test_cancel_ends_a_delivery_and_names_the_user(client):
         "The delivery is canceled and is not retried automatically.",
         False,
     )
-    assert (Delivery.get().state, Delivery.get().cause) == ("given_up", "Given up by ada.")
+    assert (Delivery.get().state, Delivery.get().cause) == ("given_up", "Canceled by ada.")
 
 
 def test_action_reports_that_the_delivery_has_ended_in_the_meantime(client, monkeypatch):
@@ -621,7 +621,7 @@ def test_pages_are_accessible_and_fit_a_phone_in_dark_mode(chromium, live):
             annotations={"summary": "It is full. " * 30},
         )
         create_attempt(
-            create_delivery("held", to, of, 7, cause="The channel does not deliver just now."),
+            create_delivery("held", to, of, 7, cause="The channel is not delivering."),
             stages=STAGES,
             excerpt="y" * 500,
         )

@@ -575,8 +575,8 @@ def test_a_locked_database_is_reported_and_nothing_is_lost(sender, config):
 
 
 def test_a_full_outbox_refuses_alerts_until_there_is_room(sender, channel, monkeypatch):
-    monkeypatch.setattr(outbox, "MOST_WAITING", 2)
-    monkeypatch.setattr(outbox, "SECOND", 0)  # counts every time
+    monkeypatch.setattr(outbox.ingest, "MAX_WAITING", 2)
+    monkeypatch.setattr(outbox.ingest, "SECOND", 0)  # counts every time
     statuses = [
         sender.post("/api/v1/alerts", {"name": str(number)}).status_code for number in range(4)
     ]
@@ -598,7 +598,7 @@ def test_an_internal_error_is_not_a_success(sender, monkeypatch):
 # --- batches ---
 
 
-def store_together(group, alerts, also=None):
+def store_together(group, alerts, in_transaction=None):
     """Store each list of alerts from its own thread, all in one batch.
 
     Return the result or the exception of each.
@@ -610,7 +610,7 @@ def store_together(group, alerts, also=None):
         number = next(numbers)
         try:
             results[number] = group.store(
-                parse_native(alerts[number], NOW)[0], NOW, also and also[number]
+                parse_native(alerts[number], NOW)[0], NOW, in_transaction and in_transaction[number]
             )
         except (Exception, SystemExit) as error:  # noqa: BLE001
             results[number] = error
@@ -622,7 +622,7 @@ def store_together(group, alerts, also=None):
         thread.start()
     while len(group._queue) < len(alerts):
         threads[0].join(0.001)
-    group._queue[0].woken.release()
+    group._queue[0].wakeup.release()
     for thread in threads:
         thread.join(10)
     assert not any(thread.is_alive() for thread in threads)
@@ -672,7 +672,7 @@ def test_a_busy_or_full_database_is_tried_once_for_a_batch(group, sizes, monkeyp
 
 
 def test_a_batch_is_bounded_but_takes_any_single_request(group, sizes, monkeypatch):
-    monkeypatch.setattr(batch_writer, "MOST_TOGETHER", 10)
+    monkeypatch.setattr(batch_writer, "MAX_BATCH_SIZE", 10)
     results = store_together(
         group, [[{"name": f"{number}-{part}"} for part in range(5)] for number in range(5)]
     )
@@ -692,7 +692,7 @@ def test_no_request_waits_forever_when_the_writing_thread_ends(group, monkeypatc
 
 
 def test_a_thread_that_ends_while_it_waits_for_the_lock_blocks_no_other(group, monkeypatch):
-    monkeypatch.setattr(batch_writer, "flock", failing(SystemExit()))
+    monkeypatch.setattr(batch_writer, "file_lock", failing(SystemExit()))
     results = store_together(group, [{"name": "a"}, {"name": "b"}])
     assert {type(result) for result in results} == {SystemExit}
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""Who is owed what: once for each change, never twice, in order, and nothing forgotten when clocks jump."""
+"""The outbox: one delivery for each change, in order, and none lost when the clock jumps."""
 
 import itertools
 
@@ -8,9 +8,10 @@ from clock import HOUR, MINUTE
 from delivery import outbox
 from delivery.alerts.alert import Alert
 from delivery.alerts.routing import DELIVERY_LIFETIME, PROBE_INTERVAL, ReceivedAlert
-from delivery.outbox import Next, Settled, claim, release_claim, settle, store, take_over
+from delivery.outbox import AttemptResult, claim, release_claim, settle, store, take_over
+from delivery.outcome import Actor, Outcome, Reason, Verdict
 from models import Alert as AlertRow
-from models import Attempt, Channel, Delivery, Silence, db
+from models import Attempt, Channel, Delivery, DeliveryState, Silence, db
 
 NOW = 1_790_000_000_000
 _names = itertools.count(1)
@@ -22,19 +23,19 @@ def _database(app):
 
 
 def channel(**fields) -> int:
-    """A channel that takes everything, unless it says otherwise."""
+    """Create a channel; without matchers it takes every alert. Return its id."""
     return Channel.create(
         name=f"C{next(_names)}", kind="webhook", created_at=NOW, updated_at=NOW, **fields
     ).id
 
 
 def alert(key="k", status="open", closes_at=None, **parts) -> ReceivedAlert:
-    given = {"name": "Disk full", "labels": {"severity": "critical"}, "status": status, **parts}
-    return ReceivedAlert(key, Alert.from_json(given), closes_at)
+    parts = {"name": "Disk full", "labels": {"severity": "critical"}, "status": status, **parts}
+    return ReceivedAlert(key, Alert.from_json(parts), closes_at)
 
 
 def deliveries(**where) -> list[tuple]:
-    """What is owed, as (channel, event, state), in the order it was made."""
+    """Return the deliveries as (channel, event, state), oldest first."""
     rows = Delivery.select().order_by(Delivery.id)
     return [
         (row.channel_id, row.event, row.state)
@@ -43,48 +44,37 @@ def deliveries(**where) -> list[tuple]:
     ]
 
 
-def ended(one, state="delivered", due=NOW, *, good=None, gone=False) -> Settled:
-    """An attempt that has ended, and what becomes of its delivery."""
-    row = {
-        "channel_id": one.channel,
-        "delivery_id": one.id,
-        "number": one.attempt,
-        "at": NOW,
-        "config_hash": "x",
-    }
-    row |= {
-        "verdict": state,
-        "reason": "ok",
-        "actor": "receiver",
-        "status": 200,
-        "milliseconds": 3,
-        "receiver": "r",
-    }
-    row |= {"stages": "[]", "excerpt": "", "says": "It went as it went."}
-    return Settled(
-        one, Next(state, due, "why"), row, state == "delivered" if good is None else good, gone
+def result(delivery, state="delivered", due=NOW, verdict=Verdict.RETRY) -> AttemptResult:
+    """Return the result of an attempt; `verdict` is used unless the delivery arrived."""
+    if state == "delivered":
+        verdict = Verdict.DELIVERED
+    outcome = Outcome(
+        verdict, Reason.OK, Actor.RECEIVER, "What happened.", "", "r", milliseconds=3, status=200
+    )
+    return AttemptResult(
+        delivery_id=delivery.id,
+        channel_id=delivery.channel_id,
+        number=delivery.attempt,
+        config_hash="x",
+        started_at=NOW,
+        outcome=outcome,
+        state=DeliveryState(state),
+        due_at=due,
+        cause="why",
     )
 
 
-def taken(now=NOW, **kwargs):
-    return claim(
-        now,
-        kwargs.get("taken", {}),
-        kwargs.get("usual", 4),
-        kwargs.get("most", 64),
-        kwargs.get("slow", ()),
-    )
+def claim_due(now=NOW, *, max_count=64, room=None):
+    return claim(now, max_count=max_count, per_channel=4, room=room or {})
 
 
-# --- alerts in ---------------------------------------------------------------------------------------------------------
+# --- store ---
 
 
-def test_an_alert_is_owed_to_every_channel_that_matches_it():
-    everything, critical, _info = (
-        channel(),
-        channel(matchers='severity="critical"'),
-        channel(matchers='severity="info"'),
-    )
+def test_an_alert_makes_a_delivery_for_every_matching_channel():
+    everything = channel()
+    critical = channel(matchers='severity="critical"')
+    channel(matchers='severity="info"')
     [stored] = store([alert()], NOW)
     assert deliveries() == [(everything, "open", "pending"), (critical, "open", "pending")]
     assert stored.deliveries == tuple(
@@ -106,17 +96,17 @@ def test_an_alert_is_owed_to_every_channel_that_matches_it():
     ],
 )
 @pytest.mark.parametrize("at_once", [True, False])
-def test_a_change_is_told_and_a_repetition_is_not(statuses, events, at_once):
+def test_a_change_of_status_makes_a_delivery_and_a_repetition_does_not(statuses, events, at_once):
     channel()
     alerts = [alert(status=status) for status in statuses]
-    for batch in [alerts] if at_once else [[one] for one in alerts]:
+    for batch in [alerts] if at_once else [[received] for received in alerts]:
         store(batch, NOW)
     assert [row[1] for row in deliveries()] == events
     assert AlertRow.get().status == statuses[-1]
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_what_a_newer_event_overtakes_while_it_waits_is_superseded(at_once):
+def test_a_newer_event_supersedes_a_waiting_delivery(at_once):
     here = channel()
     batches = (
         [[alert(), alert(status="closed")]] if at_once else [[alert()], [alert(status="closed")]]
@@ -128,7 +118,7 @@ def test_what_a_newer_event_overtakes_while_it_waits_is_superseded(at_once):
     assert [row[2] for row in deliveries()] == ["superseded", "superseded", "pending"]
 
 
-def test_a_closing_carries_both_times_and_what_the_opening_said():
+def test_a_closing_has_both_times_and_the_details_of_the_opening():
     channel()
     store(
         [
@@ -141,28 +131,29 @@ def test_a_closing_carries_both_times_and_what_the_opening_said():
         NOW,
     )
     store([ReceivedAlert("k", Alert.from_json({"status": "closed", "ends_at": NOW}))], NOW)
-    [claimed] = taken()
-    told = claimed.alert
-    assert (told.status, told.starts_at, told.ends_at) == ("closed", NOW - HOUR, NOW)
-    assert (told.url, dict(told.annotations), dict(told.labels)) == (
+    [claimed] = claim_due()
+    sent = claimed.alert
+    assert (sent.status, sent.starts_at, sent.ends_at) == ("closed", NOW - HOUR, NOW)
+    assert (sent.url, dict(sent.annotations), dict(sent.labels)) == (
         "https://alerts.example/1",
         {"summary": "92 %"},
         {"severity": "critical"},
     )
 
 
-def test_a_closing_goes_to_whom_the_opening_went_and_to_nobody_else():
-    told, untold = channel(matchers='severity="critical"'), channel(matchers='severity="info"')
+def test_a_closing_goes_only_to_the_channels_of_its_opening():
+    notified = channel(matchers='severity="critical"')
+    other = channel(matchers='severity="info"')
     store([alert()], NOW)
-    settle([ended(one) for one in taken()], NOW)
-    Channel.update(matchers='severity="info"').where(Channel.id == told).execute()
-    Channel.update(matchers="").where(Channel.id == untold).execute()
+    settle([result(delivery) for delivery in claim_due()], NOW)
+    Channel.update(matchers='severity="info"').where(Channel.id == notified).execute()
+    Channel.update(matchers="").where(Channel.id == other).execute()
     store([alert(status="closed")], NOW)
-    assert deliveries(event="closed") == [(told, "closed", "pending")]
+    assert deliveries(event="closed") == [(notified, "closed", "pending")]
 
 
 @pytest.mark.parametrize("state", ["failed", "given_up", "parked", "accepted"])
-def test_a_closing_is_told_even_where_the_opening_did_not_arrive(state):
+def test_a_closing_is_sent_even_if_the_opening_did_not_arrive(state):
     channel()
     store([alert()], NOW)
     Delivery.update(state=state).execute()
@@ -180,7 +171,7 @@ def test_a_closing_is_told_even_where_the_opening_did_not_arrive(state):
         (60, "failed", True),
     ],
 )
-def test_a_channel_may_want_a_firing_alert_repeated(minutes, state, repeated):
+def test_an_open_alert_is_repeated_after_the_repeat_interval(minutes, state, repeated):
     channel(repeat_minutes=60)
     store([alert()], NOW)
     Delivery.update(state=state).execute()
@@ -190,7 +181,7 @@ def test_a_channel_may_want_a_firing_alert_repeated(minutes, state, repeated):
     ]
 
 
-def test_a_new_channel_hears_of_a_firing_alert_when_it_comes_again():
+def test_a_new_channel_gets_an_open_alert_when_it_is_sent_again():
     channel()
     store([alert()], NOW)
     new = channel()
@@ -199,11 +190,11 @@ def test_a_new_channel_hears_of_a_firing_alert_when_it_comes_again():
 
 
 @pytest.mark.parametrize("state", ["paused", "failing"])
-def test_what_is_owed_to_a_channel_that_does_not_deliver_is_held(state):
+def test_a_delivery_for_a_channel_that_does_not_deliver_is_held(state):
     here = channel(state=state)
     store([alert()], NOW)
     assert deliveries() == [(here, "open", "held")]
-    assert taken() == []
+    assert claim_due() == []
     outbox.release(here, NOW + 48 * HOUR)
     row = Delivery.get()
     assert (row.state, row.due_at, row.expires_at) == (
@@ -214,16 +205,16 @@ def test_what_is_owed_to_a_channel_that_does_not_deliver_is_held(state):
 
 
 def silence(**fields):
-    given = {
+    columns = {
         "matchers": 'severity="critical"',
         "reason": "Disks are changed",
         "made_by": "ada",
         "created_at": NOW,
     }
-    return Silence.create(until=NOW + HOUR, **{**given, **fields})
+    return Silence.create(until=NOW + HOUR, **{**columns, **fields})
 
 
-def test_what_a_silence_holds_back_stays_visible_and_says_why():
+def test_a_silenced_delivery_is_dropped_and_names_the_silence():
     channel()
     quiet = silence()
     store([alert()], NOW)
@@ -235,7 +226,7 @@ def test_what_a_silence_holds_back_stays_visible_and_says_why():
     )
 
 
-def test_under_a_silence_repetitions_make_no_rows_and_after_it_the_alert_is_told():
+def test_a_silenced_alert_makes_one_row_and_is_sent_after_the_silence():
     channel()
     silence()
     for minute in range(5):
@@ -245,17 +236,17 @@ def test_under_a_silence_repetitions_make_no_rows_and_after_it_the_alert_is_told
     assert [row[1:] for row in deliveries()] == [("open", "dropped"), ("open", "pending")]
 
 
-def test_the_closing_of_what_nobody_heard_is_told_to_nobody():
+def test_the_closing_of_a_silenced_alert_is_not_sent():
     channel()
     silence()
     store([alert(), alert(status="closed")], NOW)
     assert [row[1:] for row in deliveries()] == [("open", "dropped")]
 
 
-def test_the_closing_of_what_was_told_is_told_in_spite_of_a_silence():
+def test_a_silence_does_not_stop_the_closing_of_a_delivered_alert():
     channel(repeat_minutes=1)
     store([alert()], NOW)
-    settle([ended(one) for one in taken()], NOW)
+    settle([result(delivery) for delivery in claim_due()], NOW)
     silence()
     store([alert()], NOW + 5 * MINUTE)
     store([alert(status="closed")], NOW + 6 * MINUTE)
@@ -263,13 +254,13 @@ def test_the_closing_of_what_was_told_is_told_in_spite_of_a_silence():
 
 
 @pytest.mark.parametrize("text", ["not a matcher", '{severity="', "(", "\x00"])
-def test_damaged_matchers_let_everything_through(text):
+def test_damaged_matchers_match_every_alert(text):
     channel(matchers=text)
     store([alert()], NOW)
     assert len(deliveries()) == 1
 
 
-def test_a_damaged_alert_closes_all_the_same():
+def test_an_alert_with_a_damaged_body_can_be_closed():
     channel()
     store([alert()], NOW)
     for body in ("nonsense", "[1]", '{"labels": 3}'):
@@ -278,10 +269,10 @@ def test_a_damaged_alert_closes_all_the_same():
     assert AlertRow.get().status == "closed"
 
 
-def test_a_firing_alert_that_nobody_repeats_past_its_end_closes_by_itself():
+def test_an_open_alert_closes_at_its_end_unless_it_is_sent_again():
     here = channel()
     store([alert(closes_at=NOW + 5 * MINUTE), alert("other")], NOW)
-    settle([ended(one) for one in taken()], NOW)
+    settle([result(delivery) for delivery in claim_due()], NOW)
     assert outbox.close_overdue(NOW + 5 * MINUTE - 1) == 0
     store([alert(closes_at=NOW + 10 * MINUTE)], NOW + 4 * MINUTE)
     assert outbox.close_overdue(NOW + 9 * MINUTE) == 0
@@ -292,20 +283,20 @@ def test_a_firing_alert_that_nobody_repeats_past_its_end_closes_by_itself():
     assert AlertRow.get(AlertRow.key == "other").status == "open"
 
 
-def test_a_thousand_alerts_in_one_go_are_one_transaction():
+def test_a_thousand_alerts_are_stored_in_one_transaction():
     channel()
     stored = store([alert(f"k{number}") for number in range(1200)], NOW)
     assert (
-        len({one.id for one in stored})
-        == len({name for one in stored for name in one.deliveries})
+        len({result.id for result in stored})
+        == len({name for result in stored for name in result.deliveries})
         == 1200
     )
     again = store([alert(f"k{number}") for number in range(1200)], NOW)
-    assert [one.id for one in again] == [one.id for one in stored]
-    assert not any(one.deliveries for one in again)
+    assert [result.id for result in again] == [result.id for result in stored]
+    assert not any(result.deliveries for result in again)
 
 
-def test_numbers_go_up_also_when_the_clock_is_set_back():
+def test_delivery_ids_increase_when_the_clock_is_set_back():
     channel()
     store([alert("a")], NOW)
     store([alert("b")], NOW - 24 * HOUR)
@@ -313,94 +304,101 @@ def test_numbers_go_up_also_when_the_clock_is_set_back():
     assert second.id == first.id + 1
 
 
-def test_when_too_much_waits_nothing_more_is_taken_and_nothing_is_half_stored(monkeypatch):
+def test_a_full_outbox_refuses_alerts_and_stores_no_part_of_them(monkeypatch):
     channel()
-    monkeypatch.setattr(outbox, "MOST_WAITING", 3)
+    monkeypatch.setattr(outbox.ingest, "MAX_WAITING", 3)
     store([alert(str(number)) for number in range(3)], NOW)
     with pytest.raises(outbox.OutboxFull):
         store([alert("more")], NOW)
     assert AlertRow.select().count() == 3
 
 
-# --- deliveries out ------------------------------------------------------------------------------------------------------
+# --- claim and settle ---
 
 
-def test_what_is_claimed_counts_as_an_attempt_before_anything_is_done():
+def test_a_claim_counts_as_an_attempt_before_the_delivery_is_sent():
     channel()
     store([alert()], NOW)
-    [one] = taken()
+    [delivery] = claim_due()
     row = Delivery.get()
-    assert (one.attempt, row.attempts, row.state) == (1, 1, "sending")
-    assert taken() == []
+    assert (delivery.attempt, row.attempts, row.state) == (1, 1, "sending")
+    assert claim_due() == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "count"),
+    ("options", "room", "count"),
     [
-        ({}, 4),
-        ({"usual": 2}, 2),
-        ({"most": 1}, 1),
-        ({"taken": {1: 3}}, 1),
-        ({"taken": {1: 4}}, 0),
-        ({"slow": (1,)}, 1),
+        ({}, None, 4),
+        ({"max_count": 1}, None, 1),
+        ({}, 2, 2),
+        ({}, 1, 1),
+        ({}, 0, 0),
+        ({}, -1, 0),
     ],
 )
-def test_of_one_channel_only_so_many_are_claimed_at_once(arguments, count):
+def test_a_claim_keeps_the_room_of_each_channel(options, room, count):
     here = channel()
     store([alert(str(number)) for number in range(9)], NOW)
-    named = {
-        name: ({here: next(iter(value.values()))} if name == "taken" else value)
-        for name, value in arguments.items()
-    }
-    named |= {"slow": (here,)} if "slow" in named else {}
-    assert len(taken(**named)) == count
+    if room is not None:
+        options = {**options, "room": {here: room}}
+    assert len(claim_due(**options)) == count
+
+
+def test_deliveries_that_are_due_at_the_same_time_are_claimed_in_the_order_of_their_ids():
+    for _ in range(6):
+        channel()
+    store([alert(str(number)) for number in range(3)], NOW)
+    first = [delivery.id for delivery in claim_due(max_count=5)]
+    second = [delivery.id for delivery in claim_due()]
+    assert first + second == [row.id for row in Delivery.select().order_by(Delivery.id)]
 
 
 def test_a_channel_that_is_full_does_not_hide_the_others():
-    busy, other = channel(matchers='severity="critical"'), channel(matchers='severity="info"')
+    busy = channel(matchers='severity="critical"')
+    other = channel(matchers='severity="info"')
     store([alert(str(number)) for number in range(300)], NOW)
     store([alert("info", labels={"severity": "info"})], NOW + 1)
-    assert {one.channel for one in taken(NOW + 1, taken={busy: 4})} == {other}
+    assert {delivery.channel_id for delivery in claim_due(NOW + 1, room={busy: 0})} == {other}
 
 
 def test_a_closing_never_overtakes_its_own_opening():
     channel()
     store([alert()], NOW)
-    [opening] = taken()
+    [opening] = claim_due()
     store([alert(status="closed"), alert("other")], NOW)
-    assert [one.alert.name for one in taken()] == ["Disk full"]
+    assert [delivery.alert.name for delivery in claim_due()] == ["Disk full"]
     assert (
         Delivery.select().where(Delivery.state == "pending", Delivery.event == "closed").count()
         == 1
     )
-    settle([ended(opening)], NOW)
-    assert [one.alert.status for one in taken()] == ["closed"]
+    settle([result(opening)], NOW)
+    assert [delivery.alert.status for delivery in claim_due()] == ["closed"]
 
 
-def test_an_opening_that_must_be_tried_again_is_superseded_when_its_alert_has_closed_meanwhile():
+def test_a_failed_opening_is_superseded_if_its_alert_closed_during_the_attempt():
     channel()
     store([alert()], NOW)
-    [opening] = taken()
+    [opening] = claim_due()
     store([alert(status="closed")], NOW)
-    settle([ended(opening, "pending", NOW + MINUTE)], NOW)
+    settle([result(opening, "pending", NOW + MINUTE)], NOW)
     assert [row[1:] for row in deliveries()] == [("open", "superseded"), ("closed", "pending")]
 
 
-def test_an_attempt_that_ends_after_the_channel_was_paused_is_held():
+def test_a_delivery_is_held_if_its_channel_was_paused_during_the_attempt():
     here = channel()
     store([alert()], NOW)
-    claimed = taken()
+    claimed = claim_due()
     Channel.update(state="paused").execute()
     outbox.hold(here, NOW)
-    settle([ended(claimed[0], "pending", NOW + MINUTE)], NOW)
+    settle([result(claimed[0], "pending", NOW + MINUTE)], NOW)
     assert deliveries() == [(here, "open", "held")]
 
 
-def test_an_attempt_is_written_with_the_state_it_led_to():
+def test_an_attempt_is_stored_together_with_the_new_state():
     channel()
     store([alert()], NOW)
-    settle([ended(one, "pending", NOW + MINUTE) for one in taken()], NOW)
-    settle([ended(one) for one in taken(NOW + MINUTE)], NOW + MINUTE)
+    settle([result(delivery, "pending", NOW + MINUTE) for delivery in claim_due()], NOW)
+    settle([result(delivery) for delivery in claim_due(NOW + MINUTE)], NOW + MINUTE)
     row = Delivery.get()
     assert (row.state, row.attempts, row.claims, row.settled_at) == (
         "delivered",
@@ -408,102 +406,104 @@ def test_an_attempt_is_written_with_the_state_it_led_to():
         0,
         NOW + MINUTE,
     )
-    assert [(one.number, one.purpose) for one in Attempt.select().order_by(Attempt.id)] == [
+    assert [
+        (attempt.number, attempt.purpose) for attempt in Attempt.select().order_by(Attempt.id)
+    ] == [
         (1, "delivery"),
         (2, "delivery"),
     ]
 
 
-def test_an_outcome_that_comes_too_late_changes_nothing():
+def test_a_late_result_changes_nothing():
     channel()
     store([alert()], NOW)
-    [late] = taken()
+    [late] = claim_due()
     take_over(NOW)
-    [again] = taken()
-    settle([ended(late, "failed")], NOW)
+    [again] = claim_due()
+    settle([result(late, "failed")], NOW)
     assert (Delivery.get().state, Attempt.select().count()) == ("sending", 0)
-    settle([ended(again)], NOW)
+    settle([result(again)], NOW)
     assert (Delivery.get().state, Attempt.select().count()) == ("delivered", 1)
 
 
-def test_what_was_claimed_too_early_goes_back_and_was_no_attempt():
+def test_a_released_claim_is_pending_again_and_counts_as_no_attempt():
     channel()
     store([alert()], NOW)
-    release_claim(taken(), NOW + 1000, "It waits for its turn.")
+    release_claim(claim_due(), NOW + 1000, "Not now.")
     row = Delivery.get()
     assert (row.state, row.attempts, row.due_at) == ("pending", 0, NOW + 1000)
 
 
-def test_what_a_dead_worker_left_is_taken_over_and_only_the_culprit_is_blamed():
+def test_a_takeover_counts_a_crash_only_for_the_delivery_that_caused_it():
     channel(), channel()
     store([alert()], NOW)
-    one, other = taken()
+    delivery, other = claim_due()
     for time in (1, 2, 3):
-        take_over(NOW, one.id)
+        take_over(NOW, delivery.id)
         states = {row.id: row.state for row in Delivery.select()}
-        assert states == {one.id: "parked" if time == 3 else "pending", other.id: "pending"}
-        taken()
-    assert "ended the worker 3 times" in Delivery.get_by_id(one.id).cause
+        assert states == {delivery.id: "parked" if time == 3 else "pending", other.id: "pending"}
+        claim_due()
+    assert "crashed the worker 3 times" in Delivery.get_by_id(delivery.id).cause
 
 
-def test_of_what_was_under_way_at_a_crash_only_the_one_that_does_it_again_is_parked():
+def test_of_the_deliveries_in_flight_at_a_crash_only_the_one_that_crashes_again_is_parked():
     for _ in range(3):
         channel()
     store([alert()], NOW)
-    poison = taken()[1].id
+    poison = claim_due()[1].id
     take_over(NOW, crashed=True)
     for _ in range(6):
-        suspects = taken()
+        suspects = claim_due()
         assert len(suspects) <= 1
-        if [one.id for one in suspects] == [poison]:
+        if [delivery.id for delivery in suspects] == [poison]:
             take_over(NOW, crashed=True)
         else:
-            settle([ended(one) for one in suspects], NOW)
+            settle([result(delivery) for delivery in suspects], NOW)
     assert [row[2] for row in deliveries()] == ["delivered", "parked", "delivered"]
     assert Delivery.get_by_id(poison).claims == 3
 
 
-def test_a_worker_that_was_killed_from_outside_makes_nobody_a_suspect():
+def test_a_worker_that_was_killed_from_outside_leaves_no_suspects():
     channel()
     store([alert()], NOW)
     for _ in range(5):
-        taken()
+        claim_due()
         take_over(NOW)
     assert (Delivery.get().state, Delivery.get().claims) == ("pending", 0)
 
 
-def test_a_message_that_was_made_at_last_is_not_blamed_for_what_was():
+def test_a_settled_attempt_resets_the_count_of_crashes():
     channel()
     store([alert()], NOW)
     for _ in range(2):
-        [one] = taken()
-        take_over(NOW, one.id)
-    settle([ended(one, "pending", NOW) for one in taken()], NOW)
+        [delivery] = claim_due()
+        take_over(NOW, delivery.id)
+    settle([result(delivery, "pending", NOW) for delivery in claim_due()], NOW)
     for _ in range(2):
-        [one] = taken()
-        take_over(NOW, one.id)
+        [delivery] = claim_due()
+        take_over(NOW, delivery.id)
     assert Delivery.get().state == "pending"
 
 
-def test_a_hook_that_is_gone_makes_its_channel_failing_and_a_probe_heals_it():
+def test_a_hook_that_is_gone_makes_the_channel_failing_and_a_probe_heals_it():
     here = channel(config_hash="x")
     store([alert(str(number)) for number in range(3)], NOW)
-    first, *rest = taken()
+    first, *rest = claim_due()
     settle(
         [
-            ended(first, "failed", good=False, gone=True),
-            *(ended(one, "pending", NOW) for one in rest),
+            result(first, "failed", verdict=Verdict.GONE),
+            *(result(delivery, "pending", NOW) for delivery in rest),
         ],
         NOW,
     )
     assert Channel.get_by_id(here).state == "failing"
     assert [row[2] for row in deliveries()] == ["failed", "held", "held"]
     outbox.sweep(NOW + PROBE_INTERVAL - 1)
-    assert taken(NOW + PROBE_INTERVAL - 1) == []
+    assert claim_due(NOW + PROBE_INTERVAL - 1) == []
     outbox.sweep(NOW + PROBE_INTERVAL)
-    [probe] = taken(NOW + PROBE_INTERVAL)
+    [probe] = claim_due(NOW + PROBE_INTERVAL)
     outbox.sweep(NOW + PROBE_INTERVAL)
-    settle([ended(probe)], NOW + PROBE_INTERVAL)
+    settle([result(probe)], NOW + PROBE_INTERVAL)
     assert Channel.get_by_id(here).state == "delivering"
     assert [row[2] for row in deliveries()] == ["failed", "delivered", "pending"]
 
@@ -511,47 +511,47 @@ def test_a_hook_that_is_gone_makes_its_channel_failing_and_a_probe_heals_it():
 def test_a_delivery_that_arrives_proves_the_configuration_it_was_sent_with():
     here = channel(config_hash="x")
     store([alert()], NOW)
-    settle([ended(one) for one in taken()], NOW)
+    settle([result(delivery) for delivery in claim_due()], NOW)
     assert Channel.get_by_id(here).proven == "proven by delivery"
 
 
-def test_a_hook_that_was_gone_before_the_channel_was_mended_says_nothing_of_it_now():
+def test_a_gone_verdict_for_an_older_configuration_does_not_fail_the_channel():
     here = channel(config_hash="another since")
     store([alert()], NOW)
-    settle([ended(one, "failed", good=False, gone=True) for one in taken()], NOW)
+    settle([result(delivery, "failed", verdict=Verdict.GONE) for delivery in claim_due()], NOW)
     assert Channel.get_by_id(here).state == "delivering"
 
 
-def test_a_dead_hook_is_asked_once_in_ten_minutes_however_much_is_held():
+def test_a_failing_channel_is_probed_every_ten_minutes_however_many_deliveries_are_held():
     channel(state="failing")
     store([alert(str(number)) for number in range(20)], NOW)
     asked = 0
     for minute in range(60):
         outbox.sweep(NOW + minute * MINUTE)
-        for one in taken(NOW + minute * MINUTE):
+        for delivery in claim_due(NOW + minute * MINUTE):
             asked += 1
             settle(
-                [ended(one, "held", NOW + minute * MINUTE + PROBE_INTERVAL, good=False)],
+                [result(delivery, "held", NOW + minute * MINUTE + PROBE_INTERVAL)],
                 NOW + minute * MINUTE,
             )
     assert asked == 5
 
 
-def test_a_probe_that_ends_after_somebody_resumed_the_channel_is_tried_again():
+def test_a_failed_probe_is_pending_if_the_channel_was_resumed_during_it():
     here = channel(state="failing")
     store([alert()], NOW)
     outbox.sweep(NOW + PROBE_INTERVAL)
-    [probe] = taken(NOW + PROBE_INTERVAL)
+    [probe] = claim_due(NOW + PROBE_INTERVAL)
     Channel.update(state="delivering").execute()
     outbox.release(here, NOW + PROBE_INTERVAL)
-    settle([ended(probe, "held", NOW + 2 * PROBE_INTERVAL, good=False)], NOW + PROBE_INTERVAL)
+    settle([result(probe, "held", NOW + 2 * PROBE_INTERVAL)], NOW + PROBE_INTERVAL)
     assert deliveries() == [(here, "open", "pending")]
 
 
-def test_a_silenced_opening_supersedes_no_closing_that_waits():
+def test_a_silenced_opening_does_not_supersede_a_waiting_closing():
     channel()
     store([alert()], NOW)
-    settle([ended(one) for one in taken()], NOW)
+    settle([result(delivery) for delivery in claim_due()], NOW)
     store([alert(status="closed")], NOW)
     silence()
     store([alert(), alert(), alert(status="closed")], NOW)
@@ -560,64 +560,65 @@ def test_a_silenced_opening_supersedes_no_closing_that_waits():
         ("closed", "pending"),
         ("open", "dropped"),
     ]
-    [closing] = taken()
-    settle([ended(closing, "pending", NOW + MINUTE)], NOW)
+    [closing] = claim_due()
+    settle([result(closing, "pending", NOW + MINUTE)], NOW)
     assert deliveries(event="closed")[0][2] == "pending"
 
 
-def test_an_opening_that_went_back_after_its_alert_closed_is_superseded():
+def test_a_released_opening_is_superseded_if_its_alert_has_closed():
     channel(), channel()
     store([alert("a")], NOW)
-    claimed = taken()
+    claimed = claim_due()
     store([alert("a", status="closed")], NOW)
-    release_claim(claimed, NOW + MINUTE, "It waits for its turn.")
+    release_claim(claimed, NOW + MINUTE, "Not now.")
     assert [row[1:] for row in deliveries()] == [("open", "superseded")] * 2 + [
         ("closed", "pending")
     ] * 2
 
 
-def test_suspects_hide_nobody_else():
+def test_crash_suspects_do_not_block_other_deliveries():
     for _ in range(12):
         channel(matchers='to="hang"')
     good = channel(matchers='to="good"')
     store([alert(str(number), labels={"to": "hang"}) for number in range(4)], NOW)
-    taken()
+    claim_due()
     take_over(NOW, crashed=True)
     store([alert("g", labels={"to": "good"})], NOW + 1)
-    first = claim(NOW + 1, {}, 4, 4)
-    assert good in {one.channel for one in first}
-    assert sum(one.suspect for one in first) <= 1
+    first = claim_due(NOW + 1, max_count=4)
+    assert good in {delivery.channel_id for delivery in first}
+    assert sum(bool(delivery.crashes) for delivery in first) <= 1
 
 
-@pytest.mark.parametrize("how", ["put back", "taken over"])
-def test_what_comes_back_to_a_paused_channel_is_held(how):
+@pytest.mark.parametrize("how", ["released", "taken over"])
+def test_a_delivery_that_returns_to_a_paused_channel_is_held(how):
     here = channel()
     store([alert()], NOW)
-    claimed = taken()
+    claimed = claim_due()
     Channel.update(state="paused").execute()
     outbox.hold(here, NOW)
-    release_claim(claimed, NOW, "") if how == "put back" else take_over(NOW)
+    release_claim(claimed, NOW, "") if how == "released" else take_over(NOW)
     assert deliveries() == [(here, "open", "held")]
 
 
-# --- clocks ----------------------------------------------------------------------------------------------------------------
+# --- clocks ---
 
 
 @pytest.mark.parametrize("jump", [-24 * HOUR, 24 * HOUR])
-def test_a_clock_that_jumps_moves_what_waited_and_nothing_else(jump):
+def test_a_clock_jump_moves_only_the_deliveries_that_waited(jump):
     channel()
     store([alert("before", closes_at=NOW + 5 * MINUTE)], NOW)
     Delivery.update(due_at=NOW + MINUTE).execute()
-    newest, now = outbox.newest(), NOW + jump
+    newest = outbox.newest_id()
+    now = NOW + jump
     store([alert("after", closes_at=now + 5 * MINUTE)], now)
-    outbox.shift(jump, now, newest)
+    outbox.move_with_clock(jump, now, newest)
     before, after = Delivery.select().order_by(Delivery.id)
     assert (before.due_at, before.expires_at) == (now + MINUTE, now + DELIVERY_LIFETIME)
     assert (after.due_at, after.expires_at) == (now, now + DELIVERY_LIFETIME)
     assert {row.closes_at for row in AlertRow.select()} == {now + 5 * MINUTE}
 
 
-def test_what_a_clock_left_in_a_far_future_is_due_now():
+def test_a_due_time_in_a_far_future_is_corrected():
     channel()
     store([alert("late"), alert("soon")], NOW)
     late, soon = Delivery.select().order_by(Delivery.id)
@@ -627,7 +628,7 @@ def test_what_a_clock_left_in_a_far_future_is_due_now():
     assert [row.due_at for row in Delivery.select().order_by(Delivery.id)] == [NOW, NOW + 11 * HOUR]
 
 
-# --- what people do --------------------------------------------------------------------------------------------------------
+# --- actions of users ---
 
 
 @pytest.mark.parametrize(
@@ -643,39 +644,39 @@ def test_what_a_clock_left_in_a_far_future_is_due_now():
         ("superseded", False, False, False),
     ],
 )
-def test_what_a_person_can_do_depends_on_the_state(state, now, later, up):
+def test_the_actions_of_users_depend_on_the_state(state, now, later, up):
     channel()
     store([alert()], NOW)
     number = Delivery.get().id
 
-    def afresh():
+    def reset():
         Delivery.update(state=state).execute()
         return number
 
-    assert outbox.snooze(afresh(), 60, NOW) == later
-    assert outbox.cancel(afresh(), "ada", NOW) == up
-    assert outbox.retry_now(afresh(), NOW) == now
+    assert outbox.snooze(reset(), 60, NOW) == later
+    assert outbox.cancel(reset(), "ada", NOW) == up
+    assert outbox.retry_now(reset(), NOW) == now
     assert outbox.retry_now(number + 1, NOW) is False
 
 
-def test_an_opening_is_not_told_after_its_closing_whoever_asks_for_it():
+def test_an_opening_cannot_be_retried_after_its_closing():
     channel()
     store([alert()], NOW)
-    settle([ended(one, "failed") for one in taken()], NOW)
+    settle([result(delivery, "failed") for delivery in claim_due()], NOW)
     number = Delivery.get().id
     store([alert(status="closed")], NOW)
     assert outbox.retry_now(number, NOW) is False
     assert deliveries()[0][2] == "failed"
 
 
-def test_nothing_is_hurried_to_a_paused_channel():
+def test_a_delivery_cannot_be_retried_on_a_paused_channel():
     channel(state="paused")
     store([alert()], NOW)
     Delivery.update(state="failed").execute()
     assert outbox.retry_now(Delivery.get().id, NOW) is False
 
 
-def test_what_is_put_off_lives_long_enough():
+def test_a_snoozed_delivery_expires_after_it_is_due():
     channel()
     store([alert()], NOW)
     outbox.snooze(Delivery.get().id, 48 * 60, NOW)

@@ -7,7 +7,7 @@ from channels import create, message_at
 from markupsafe import Markup
 
 from clock import HOUR, now_ms
-from models import LARGEST_ID, Alert, Channel, Delivery, DeliveryState, Silence
+from models import MAX_ID, Alert, Channel, Delivery, DeliveryState, Silence
 
 FIELDS = {"matchers": 'team=~"db|web"', "hours": "2", "reason": "Moving the database"}
 
@@ -121,7 +121,7 @@ def test_silence_ends_immediately_and_only_once(client):
     assert "End now" not in text
 
 
-@pytest.mark.parametrize("number", [7, LARGEST_ID + 1, 10**40])
+@pytest.mark.parametrize("number", [7, MAX_ID + 1, 10**40])
 def test_ending_an_unknown_silence_is_not_found(client, number):
     response = client.post(f"/silences/{number}/end")
     assert response.status_code == 404

@@ -1,4 +1,4 @@
-"""The worker: sends what is due, tries again when that is worth it, and survives whatever happens."""
+"""The worker sends due deliveries, retries them, and survives failures."""
 
 import os
 import threading
@@ -9,27 +9,31 @@ from peewee import OperationalError
 from receiver import after, reply, silence
 
 from clock import MINUTE
-from delivery import outbox, worker
+from delivery import outbox
 from delivery.alerts.alert import Alert
 from delivery.alerts.routing import PROBE_INTERVAL, ReceivedAlert
 from delivery.outbox import store
+from delivery.queue import message_builder, wakeup
+from delivery.queue.channel_cache import ChannelCache
+from delivery.queue.worker_lock import CrashMarker, acquire_worker_lock
 from delivery.secrets.encryption import Keyring
 from delivery.settings import Header, Settings, write_settings
-from delivery.worker import CrashMarker, Worker, alone
+from delivery.worker import Worker
 from models import Attempt, Channel, Delivery, db
 
 HOUR = 3600
 
 
 class Clocks:
-    """Both clocks, which stand still until a test moves them."""
+    """A wall clock and a monotonic clock that only a test moves."""
 
     def __init__(self):
-        self.wall, self.steady = 1_790_000_000.0, 100.0
+        self.wall = 1_790_000_000.0
+        self.monotonic = 100.0
 
     def move(self, seconds):
         self.wall += seconds
-        self.steady += seconds
+        self.monotonic += seconds
 
     @property
     def now(self):
@@ -43,27 +47,27 @@ def clocks():
 
 @pytest.fixture
 def make(app, config, clocks):
-    """Makes workers as if each were a new process on the same database."""
+    """Create workers as if each were a new process on the same database."""
     made = []
 
     def make():
-        one = Worker(
-            config, clock=lambda: clocks.wall, steady=lambda: clocks.steady, chance=lambda: 0.5
+        worker = Worker(
+            config, clock=lambda: clocks.wall, monotonic=lambda: clocks.monotonic, rng=lambda: 0.5
         )
-        one.begin()
-        made.append(one)
-        return one
+        worker.begin()
+        made.append(worker)
+        return worker
 
     db.connect(reuse_if_open=True)
     yield make
-    for one in made:
-        one._pool.shutdown(wait=False, cancel_futures=True)
+    for worker in made:
+        worker._pool.shutdown(wait=False, cancel_futures=True)
 
 
 @pytest.fixture
 def channel(app, config, clocks, receiver):
-    """Makes channels, to the receiver unless told otherwise."""
-    notify = Keyring(config.encryption_keys)
+    """Create channels, with the URL of the receiver by default."""
+    keyring = Keyring(config.encryption_keys)
 
     def channel(url=None, columns=None, **settings):
         name = f"C{Channel.select().count()}"
@@ -71,7 +75,7 @@ def channel(app, config, clocks, receiver):
         write_settings(
             row,
             Settings(url=url or f"{receiver.url}", **{"timeout": 5, **settings}),
-            notify,
+            keyring,
             config.secret_key,
         )
         row.save()
@@ -81,19 +85,19 @@ def channel(app, config, clocks, receiver):
     return channel
 
 
-def owe(clocks, key="k", status="open", **parts):
+def post(clocks, key="k", status="open", **parts):
     return store(
         [ReceivedAlert(key, Alert.from_json({"name": "Disk full", "status": status, **parts}))],
         clocks.now,
     )
 
 
-def until(one, done, turns=400):
-    """Turns until it is done; each waits for what is under way, and for nothing else."""
-    for _ in range(turns):
+def until(worker, done, rounds=400):
+    """Run rounds of the worker until `done()` is true."""
+    for _ in range(rounds):
         if done():
             return
-        one.run_once(0.05)
+        worker.run_once(0.05)
     raise AssertionError([(row.state, row.cause) for row in Delivery.select()])
 
 
@@ -105,12 +109,12 @@ def bodies(receiver):
     return [request.body for request in receiver.requests]
 
 
-# --- what is due ---------------------------------------------------------------------------------------------------------
+# --- what is due ---
 
 
-def test_a_delivery_is_sent_once_and_written_down_with_its_attempt(make, channel, clocks, receiver):
+def test_a_delivery_is_sent_once_and_stored_with_its_attempt(make, channel, clocks, receiver):
     channel()
-    [stored] = owe(clocks)
+    [stored] = post(clocks)
     until(make(), states("delivered"))
     assert [request.headers["webhook-id"] for request in receiver.requests] == list(
         stored.deliveries
@@ -126,22 +130,22 @@ def test_a_delivery_is_sent_once_and_written_down_with_its_attempt(make, channel
     assert Channel.get().proven == "proven by delivery"
 
 
-def test_every_retry_carries_the_same_id_and_body_and_the_number_of_the_attempt(
+def test_every_retry_has_the_same_id_and_body_and_the_number_of_the_attempt(
     make, channel, clocks, receiver
 ):
     channel()
     receiver.script = reply(503)
-    owe(clocks, annotations={"summary": "first"})
-    one = make()
-    until(one, states("pending"))
+    post(clocks, annotations={"summary": "first"})
+    worker = make()
+    until(worker, states("pending"))
     for number, step in enumerate((10, 30, 120), start=2):
-        until(one, lambda number=number: Attempt.select().count() == number - 1)
+        until(worker, lambda number=number: Attempt.select().count() == number - 1)
         clocks.move(step - 1)
-        one.run_once(0)
+        worker.run_once(0)
         assert len(receiver.requests) == number - 1
-        owe(clocks, annotations={"summary": f"changed {number}"})
+        post(clocks, annotations={"summary": f"changed {number}"})
         clocks.move(2)
-        until(one, lambda number=number: Attempt.select().count() == number)
+        until(worker, lambda number=number: Attempt.select().count() == number)
     assert (
         len(set(bodies(receiver)))
         == len({request.headers["webhook-id"] for request in receiver.requests})
@@ -155,12 +159,12 @@ def test_every_retry_carries_the_same_id_and_body_and_the_number_of_the_attempt(
     ]
 
 
-def test_a_receiver_is_asked_again_no_sooner_than_it_asked(make, channel, clocks, receiver):
+def test_a_retry_waits_as_long_as_the_receiver_asked(make, channel, clocks, receiver):
     channel()
     receiver.script = reply(429, Retry_After="120")
-    owe(clocks)
-    one = make()
-    until(one, lambda: Attempt.select().count() == 1)
+    post(clocks)
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
     row = Delivery.get()
     assert row.due_at == clocks.now + 120_000
     assert "The receiver asked for 120 s." in row.cause
@@ -169,148 +173,167 @@ def test_a_receiver_is_asked_again_no_sooner_than_it_asked(make, channel, clocks
 @pytest.mark.parametrize(
     ("answer", "state"), [(404, "failed"), (410, "failed"), (302, "failed"), (202, "delivered")]
 )
-def test_what_no_retry_can_mend_is_not_tried_again(make, channel, clocks, receiver, answer, state):
+def test_a_final_outcome_is_not_retried(make, channel, clocks, receiver, answer, state):
     channel()
     receiver.script = reply(answer)
-    owe(clocks)
+    post(clocks)
     until(make(), states(state))
     assert Channel.get().state == ("failing" if answer == 410 else "delivering")
 
 
-def test_after_the_last_step_it_has_failed_and_says_so(make, channel, clocks, receiver):
+def test_a_delivery_fails_after_the_last_step_of_its_schedule(make, channel, clocks, receiver):
     channel(columns={"retries": "1s"})
     receiver.script = reply(500)
-    owe(clocks)
-    one = make()
-    until(one, lambda: Attempt.select().count() == 1)
+    post(clocks)
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
     clocks.move(2)
-    until(one, states("failed"))
+    until(worker, states("failed"))
     assert "That was the last attempt, number 2." in Delivery.get().cause
 
 
-def test_a_delivery_lives_for_a_day(make, channel, clocks, receiver):
+def test_a_delivery_expires_after_a_day(make, channel, clocks, receiver):
     channel(columns={"retries": "9h, 9h, 9h"})
     receiver.script = reply(500)
-    owe(clocks)
-    one = make()
-    until(one, lambda: Attempt.select().count() == 1)
+    post(clocks)
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
     for attempt in (2, 3):
         clocks.move(9 * HOUR + 1)
-        until(one, lambda attempt=attempt: Attempt.select().count() == attempt)
+        until(worker, lambda attempt=attempt: Attempt.select().count() == attempt)
     assert states("failed")()
-    assert "Its day is over" in Delivery.get().cause
+    assert "It expires before" in Delivery.get().cause
 
 
-def test_a_probe_of_a_failing_channel_keeps_the_delivery_until_it_arrives(
+def test_a_failing_channel_is_probed_with_one_delivery_until_that_arrives(
     make, channel, clocks, receiver
 ):
     channel()
     receiver.script = reply(410)
-    owe(clocks, "first")
-    one = make()
-    until(one, states("failed"))
-    owe(clocks, "second")
+    post(clocks, "first")
+    worker = make()
+    until(worker, states("failed"))
+    post(clocks, "second")
     clocks.move(PROBE_INTERVAL / 1000 + 2)
-    until(one, lambda: len(receiver.requests) == 2)
-    until(one, states("failed", "held"))
+    until(worker, lambda: len(receiver.requests) == 2)
+    until(worker, states("failed", "held"))
     receiver.script = reply(200)
     clocks.move(PROBE_INTERVAL / 1000 + 2)
-    until(one, states("failed", "delivered"))
+    until(worker, states("failed", "delivered"))
     assert Channel.get().state == "delivering"
 
 
-def test_a_secret_in_a_body_is_sealed_while_it_waits(make, channel, clocks, receiver):
+def test_a_stored_body_with_a_secret_is_encrypted(make, channel, clocks, receiver):
     channel(
         kind="pagerduty", options=(Header("routing_key", "s3cr3t-routing-key-of-32-letters", True),)
     )
     receiver.script = reply(503)
-    owe(clocks)
-    one = make()
-    until(one, lambda: Attempt.select().count() == 1)
+    post(clocks)
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
     assert Delivery.get().body.startswith("gAAAA")
     clocks.move(11)
-    until(one, lambda: len(receiver.requests) == 2)
+    until(worker, lambda: len(receiver.requests) == 2)
     assert b"s3cr3t-routing-key" in bodies(receiver)[0]
     assert len(set(bodies(receiver))) == 1
 
 
-def test_a_signature_in_a_body_is_fresh_at_every_attempt(make, channel, clocks, receiver):
+def test_a_signature_in_a_body_is_renewed_at_every_attempt(make, channel, clocks, receiver):
     channel(kind="feishu", options=(Header("secret", "s3cr3t", True),))
     receiver.script = reply(503)
-    owe(clocks)
-    one = make()
-    until(one, lambda: Attempt.select().count() == 1)
+    post(clocks)
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
     clocks.move(HOUR)
-    until(one, lambda: len(receiver.requests) == 2)
+    until(worker, lambda: len(receiver.requests) == 2)
     assert len(set(bodies(receiver))) == 2
 
 
-def test_a_vendors_pace_is_kept(make, channel, clocks, receiver):
+def test_the_rate_limit_of_a_vendor_is_kept(make, channel, clocks, receiver):
     channel(kind="wecom", options=(Header("key", "k", True),))  # twenty a minute
     receiver.script = reply(200, b'{"errcode": 0}')
     for number in range(25):
-        owe(clocks, str(number))
-    one = make()
-    until(one, lambda: len(receiver.requests) == 20)
+        post(clocks, str(number))
+    worker = make()
+    until(worker, lambda: len(receiver.requests) == 20)
     for _ in range(20):
-        one.run_once(0.01)
+        worker.run_once(0.01)
     assert len(receiver.requests) == 20
     clocks.move(62)
-    until(one, lambda: Delivery.select().where(Delivery.state == "delivered").count() == 25)
+    until(worker, lambda: Delivery.select().where(Delivery.state == "delivered").count() == 25)
     assert {row.attempts for row in Delivery.select()} == {1}
 
 
-def test_a_damaged_channel_is_tried_again_and_takes_nothing_with_it(
-    make, channel, clocks, receiver
-):
+def test_a_damaged_channel_is_retried_and_affects_no_other(make, channel, clocks, receiver):
     broken = channel()
     channel()
     Channel.update(sealed="nonsense").where(Channel.id == broken).execute()
-    owe(clocks)
+    post(clocks)
     until(make(), lambda: Attempt.select().count() == 2)
     assert states("pending", "delivered")()
     assert "cannot be decrypted" in Attempt.select().where(Attempt.channel == broken).get().says
 
 
-def test_a_deleted_channel_takes_its_deliveries_with_it_also_while_one_is_sent(
-    make, channel, clocks, receiver
-):
+def test_a_channel_can_be_deleted_while_a_delivery_is_sent(make, channel, clocks, receiver):
     gate = threading.Event()
     receiver.script = after(gate, reply(200))
     channel()
-    owe(clocks)
-    one = make()
-    one.run_once(0)
+    post(clocks)
+    worker = make()
+    worker.run_once(0)
     assert receiver.wait_for(1)
     Channel.delete().execute()
     gate.set()
-    until(one, lambda: not one._taken.total())
+    until(worker, lambda: not worker._in_flight)
     assert Delivery.select().count() == Attempt.select().count() == 0
 
 
-def test_a_channel_that_is_deleted_between_the_claim_and_the_sending_is_no_obstacle(
+def test_a_channel_can_be_deleted_between_claim_and_sending(
     make, channel, clocks, receiver, monkeypatch
 ):
     channel(columns={"matchers": 'to="gone"'})
     channel(columns={"matchers": 'to="here"'})
-    owe(clocks, "a", labels={"to": "gone"})
-    owe(clocks, "b", labels={"to": "here"})
-    one, claim = make(), outbox.claim
+    post(clocks, "a", labels={"to": "gone"})
+    post(clocks, "b", labels={"to": "here"})
+    worker = make()
+    claim = outbox.claim
 
-    def claim_and_delete(*arguments):
-        found = claim(*arguments)
+    def claim_and_delete(*arguments, **options):
+        claimed = claim(*arguments, **options)
         Channel.delete().where(Channel.matchers == 'to="gone"').execute()
-        return found
+        return claimed
 
     monkeypatch.setattr(outbox, "claim", claim_and_delete)
-    until(one, states("delivered"))
-    assert not one._taken.total()
+    until(worker, states("delivered"))
+    assert not worker._in_flight
 
 
-# --- isolation -------------------------------------------------------------------------------------------------------------
+def test_a_cached_channel_that_was_deleted_is_sent_no_more(
+    make, channel, clocks, receiver, monkeypatch
+):
+    channel()
+    post(clocks, "a")
+    worker = make()
+    until(worker, states("delivered"))
+    post(clocks, "b")
+    claim = outbox.claim
+
+    def claim_and_delete(*arguments, **options):
+        claimed = claim(*arguments, **options)
+        Channel.delete().execute()
+        return claimed
+
+    monkeypatch.setattr(outbox, "claim", claim_and_delete)
+    worker.run_once(0.01)
+    worker.run_once(0.01)
+    assert len(receiver.requests) == 1
+    assert not worker._in_flight
 
 
-def test_receivers_that_hang_hold_up_nobody_else(make, channel, clocks, receiver):
+# --- isolation ---
+
+
+def test_receivers_that_hang_do_not_delay_other_channels(make, channel, clocks, receiver):
     from receiver import Receiver
 
     hanging = Receiver()
@@ -320,35 +343,36 @@ def test_receivers_that_hang_hold_up_nobody_else(make, channel, clocks, receiver
             channel(hanging.url, columns={"matchers": 'to="hang"'}, timeout=1)
         channel(columns={"matchers": 'to="good"'})
         for number in range(40):
-            owe(clocks, f"h{number}", labels={"to": "hang"})
+            post(clocks, f"h{number}", labels={"to": "hang"})
         for number in range(40):
-            owe(clocks, f"g{number}", labels={"to": "good"})
-        began, one = time.monotonic(), make()
-        until(one, lambda: len(receiver.requests) == 40)
+            post(clocks, f"g{number}", labels={"to": "good"})
+        worker = make()
+        began = time.monotonic()
+        until(worker, lambda: len(receiver.requests) == 40)
         assert time.monotonic() - began < 1
     finally:
         hanging.close()
 
 
-def test_a_channel_that_cannot_be_reached_gets_one_attempt_at_a_time(make, channel, clocks):
+def test_an_unreachable_channel_gets_one_attempt_at_a_time(make, channel, clocks):
     from conftest import free_port
 
     channel(f"http://127.0.0.1:{free_port()}/")
     for number in range(12):
-        owe(clocks, str(number))
-    one = make()
-    until(one, lambda: Attempt.select().count() == 4)
-    assert one.run_once(0) <= 1
+        post(clocks, str(number))
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 4)
+    assert worker.run_once(0) <= 1
 
 
-# --- what goes wrong ---------------------------------------------------------------------------------------------------------
+# --- what goes wrong ---
 
 
 @pytest.mark.parametrize(
     "broken",
     [
-        "shift",
-        "fix_bodies",
+        "move_with_clock",
+        "store_bodies",
         "settle",
         "claim",
         "release_claim",
@@ -357,37 +381,36 @@ def test_a_channel_that_cannot_be_reached_gets_one_attempt_at_a_time(make, chann
         "close_overdue",
     ],
 )
-def test_a_database_that_cannot_be_used_for_a_while_loses_nothing(
-    make, channel, clocks, receiver, monkeypatch, broken
-):
+def test_a_database_failure_loses_no_delivery(make, channel, clocks, receiver, monkeypatch, broken):
     channel()
-    owe(clocks)
-    one, real = make(), getattr(outbox, broken)
+    post(clocks)
+    worker = make()
+    real = getattr(outbox, broken)
 
     def refuse(*_args, **_kwargs):
         raise OperationalError("database or disk is full")
 
     monkeypatch.setattr(outbox, broken, refuse)
-    monkeypatch.setattr(one, "_wait", lambda _patience: 0.01)
+    monkeypatch.setattr(worker, "_wait_seconds", lambda _timeout: 0.01)
     for number in range(20):
         clocks.wall += 60 * (number == 5)
-        one.run_once(0.01)
+        worker.run_once(0.01)
     monkeypatch.setattr(outbox, broken, real)
     clocks.move(2)
-    until(one, states("delivered"))
+    until(worker, states("delivered"))
     assert len(receiver.requests) == 1
 
 
-def test_a_fault_in_the_message_builder_is_one_attempt_and_no_end_of_the_worker(
+def test_an_error_in_the_message_builder_fails_one_attempt_and_not_the_worker(
     make, channel, clocks, monkeypatch
 ):
     channel()
-    owe(clocks)
+    post(clocks)
 
     def fault(*_args, **_kwargs):
         raise ZeroDivisionError("secret text")
 
-    monkeypatch.setattr(worker, "build", fault)
+    monkeypatch.setattr(message_builder, "build", fault)
     until(make(), lambda: Attempt.select().count() == 1)
     row = Attempt.get()
     assert (row.verdict, row.reason, Delivery.get().state) == ("retry", "internal_error", "pending")
@@ -395,51 +418,51 @@ def test_a_fault_in_the_message_builder_is_one_attempt_and_no_end_of_the_worker(
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing in the worker may catch it."""
+    """Simulates SIGKILL: nothing in the worker may catch it."""
 
 
-def test_a_message_that_kills_the_worker_is_parked_after_three_times_and_holds_up_nobody(
+def test_a_message_that_crashes_the_worker_three_times_is_parked_and_the_others_are_sent(
     make, channel, clocks, receiver, monkeypatch
 ):
     channel()
-    build = worker.build
+    build = message_builder.build
 
     def poisoned(settings, event, **kwargs):
         if event.alert.name == "poison":
             raise Killed
         return build(settings, event, **kwargs)
 
-    def note_nothing_more(self, number):
+    def record_no_end(self, number):
         if number:
             os.pwrite(self._file, number.to_bytes(8, "big"), 0)
 
-    monkeypatch.setattr(worker, "build", poisoned)
+    monkeypatch.setattr(message_builder, "build", poisoned)
     # A killed process runs no `finally`.
-    monkeypatch.setattr(CrashMarker, "note", note_nothing_more)
-    owe(clocks, "bad", name="poison")
+    monkeypatch.setattr(CrashMarker, "record", record_no_end)
+    post(clocks, "bad", name="poison")
     for number in range(6):
-        owe(clocks, str(number))
+        post(clocks, str(number))
     deaths = 0
     for _ in range(4):
-        one = make()
+        worker = make()
         try:
-            until(one, lambda: Delivery.select().where(Delivery.state == "delivered").count() == 6)
+            until(worker, states("parked", *["delivered"] * 6))
             break
         except Killed:
             deaths += 1
     assert deaths == 3
     parked = Delivery.get(Delivery.state == "parked")
-    assert "ended the worker 3 times" in parked.cause
+    assert "crashed the worker 3 times" in parked.cause
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 6
 
 
-def test_what_was_under_way_when_the_worker_died_is_sent_again_under_the_same_id_and_body(
+def test_a_delivery_in_flight_at_a_crash_is_sent_again_with_the_same_id_and_body(
     make, channel, clocks, receiver
 ):
     gate = threading.Event()
     receiver.script = after(gate, reply(200))
     channel()
-    owe(clocks)
+    post(clocks)
     make().run_once(0)
     assert receiver.wait_for(1)
     gate.set()
@@ -449,12 +472,10 @@ def test_what_was_under_way_when_the_worker_died_is_sent_again_under_the_same_id
     assert again.headers["X-Delivery-Attempt"] == "2"
 
 
-def test_an_attempt_that_was_cut_short_takes_no_step_of_the_schedule(
-    make, channel, clocks, receiver
-):
+def test_an_interrupted_attempt_takes_no_step_of_the_schedule(make, channel, clocks, receiver):
     channel(columns={"retries": "5s"})
     receiver.script = silence
-    owe(clocks)
+    post(clocks)
     for attempt in range(1, 5):
         make().run_once(0)
         assert receiver.wait_for(attempt)
@@ -464,104 +485,125 @@ def test_an_attempt_that_was_cut_short_takes_no_step_of_the_schedule(
 
 
 @pytest.mark.parametrize("jump", [-24 * HOUR, 24 * HOUR])
-def test_a_clock_that_jumps_makes_no_hot_loop_and_nothing_late(
-    make, channel, clocks, receiver, jump
-):
+def test_a_clock_jump_causes_neither_a_busy_loop_nor_a_delay(make, channel, clocks, receiver, jump):
     channel()
     receiver.script = reply(503)
-    owe(clocks)
-    one = make()
-    until(one, lambda: Attempt.select().count() == 1)
-    one.run_once(0)
+    post(clocks)
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
+    worker.run_once(0)
     clocks.wall += jump
     for _ in range(10):
-        one.run_once(0)
+        worker.run_once(0)
     assert Attempt.select().count() == 1
     receiver.script = reply(200)
     clocks.move(11)
-    until(one, states("delivered"))
+    until(worker, states("delivered"))
 
 
 @pytest.mark.parametrize("jump", [25 * HOUR, 2 * HOUR, -25 * HOUR])
-def test_a_clock_that_jumps_while_a_receiver_thinks_costs_no_time_and_no_delivery(
+def test_a_clock_jump_during_an_attempt_changes_neither_schedule_nor_expiry(
     make, channel, clocks, receiver, jump
 ):
     gate = threading.Event()
     receiver.script = after(gate, reply(503))
     channel()
-    owe(clocks)
-    one = make()
-    one.run_once(0)
+    post(clocks)
+    worker = make()
+    worker.run_once(0)
     assert receiver.wait_for(1)
-    one.run_once(0)
+    worker.run_once(0)
     clocks.wall += jump
     gate.set()
-    until(one, lambda: Attempt.select().count() == 1)
+    until(worker, lambda: Attempt.select().count() == 1)
     row = Delivery.get()
     assert (row.state, row.due_at - clocks.now) == ("pending", 10_000)
 
 
-def test_a_database_that_fails_between_the_claim_and_the_sending_leaves_nothing_behind(
+def test_a_database_failure_between_claim_and_sending_releases_the_delivery(
     make, channel, clocks, receiver, monkeypatch
 ):
     channel()
-    owe(clocks)
-    one, know = make(), Worker._know
+    post(clocks)
+    worker = make()
+    refresh = ChannelCache.refresh
 
     def refuse(*_args):
         raise OperationalError("disk I/O error")
 
-    monkeypatch.setattr(Worker, "_know", refuse)
-    one.run_once(0)
-    monkeypatch.setattr(Worker, "_know", know)
-    monkeypatch.setattr(one, "_wait", lambda _patience: 0.01)
-    one.run_once(0)
+    monkeypatch.setattr(ChannelCache, "refresh", refuse)
+    worker.run_once(0)
+    monkeypatch.setattr(ChannelCache, "refresh", refresh)
+    monkeypatch.setattr(worker, "_wait_seconds", lambda _timeout: 0.01)
+    worker.run_once(0)
     clocks.move(2)
-    until(one, states("delivered"))
-    assert not one._taken.total()
+    until(worker, states("delivered"))
+    assert not worker._in_flight
 
 
-def test_a_machine_without_a_further_thread_delivers_later(
+def test_a_delivery_without_a_free_thread_is_sent_later(
     make, channel, clocks, receiver, monkeypatch
 ):
     channel()
-    owe(clocks)
-    one = make()
-    submit = one._pool.submit
+    post(clocks)
+    worker = make()
+    submit = worker._pool.submit
 
     def refuse(*_args):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(one._pool, "submit", refuse)
-    one.run_once(0)
-    monkeypatch.setattr(one._pool, "submit", submit)
+    monkeypatch.setattr(worker._pool, "submit", refuse)
+    worker.run_once(0)
+    monkeypatch.setattr(worker._pool, "submit", submit)
     clocks.move(2)
-    until(one, lambda: states("delivered")() or bool(clocks.move(0.1)))
+    until(worker, lambda: states("delivered")() or bool(clocks.move(0.1)))
     assert len(receiver.requests) == 1
 
 
-def test_a_key_that_is_put_back_is_noticed(make, channel, clocks, receiver):
+def test_a_result_of_a_released_delivery_is_ignored(make, channel, clocks, receiver, monkeypatch):
+    channel()
+    post(clocks)
+    worker = make()
+    submit = worker._pool.submit
+
+    def queue_and_refuse(*arguments):
+        submit(*arguments)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(worker._pool, "submit", queue_and_refuse)
+    assert worker.run_once(0) == 0
+    assert receiver.wait_for(1)
+    worker.run_once(0.05)
+    monkeypatch.setattr(worker._pool, "submit", submit)
+    clocks.move(2)
+    until(worker, states("delivered"))
+    assert not worker._in_flight
+
+
+def test_a_channel_is_read_again_when_its_key_is_back(make, channel, clocks, receiver):
     here = channel()
     sealed = Channel.get_by_id(here).sealed
     Channel.update(sealed="nonsense").execute()
-    owe(clocks)
-    one = make()
-    until(one, lambda: Attempt.select().count() == 1)
+    post(clocks)
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
     Channel.update(sealed=sealed).execute()
     clocks.move(11)
-    until(one, states("delivered"))
+    until(worker, states("delivered"))
 
 
-def test_a_folder_without_pipes_is_no_obstacle(config, monkeypatch):
+def test_the_worker_runs_without_a_named_pipe(config, monkeypatch):
     monkeypatch.setattr(os, "mkfifo", lambda *_: (_ for _ in ()).throw(PermissionError()))
-    worker.wakeup.listen(config.data_dir, lambda: None)
-    worker.wakeup.notify(config.data_dir)
+    wakeup.listen(config.data_dir, lambda: None)
+    wakeup.notify(config.data_dir)
 
 
-def test_only_one_worker_works_at_a_time(config):
+def test_only_one_worker_gets_the_lock(config):
     stop = threading.Event()
-    assert alone(config.data_dir, stop)
-    waiting = threading.Thread(target=lambda: waited.append(alone(config.data_dir, stop)))
+    assert acquire_worker_lock(config.data_dir, stop)
+    waiting = threading.Thread(
+        target=lambda: waited.append(acquire_worker_lock(config.data_dir, stop))
+    )
     waited: list[bool] = []
     waiting.start()
     stop.set()
@@ -569,13 +611,13 @@ def test_only_one_worker_works_at_a_time(config):
     assert waited == [False]
 
 
-def test_what_waits_for_its_time_costs_no_turns(make, channel, clocks, receiver):
+def test_the_worker_waits_until_the_next_delivery_is_due(make, channel, clocks, receiver):
     channel()
     receiver.script = reply(503)
-    owe(clocks)
-    one = make()
-    until(one, lambda: Attempt.select().count() == 1)
-    one.run_once(0)
-    assert one._wait(60.0) == pytest.approx(10, abs=1)
+    post(clocks)
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
+    worker.run_once(0)
+    assert worker._wait_seconds(60.0) == pytest.approx(10, abs=1)
     outbox.snooze(Delivery.get().id, 5, clocks.now)
-    assert one._wait(3600.0) == pytest.approx(5 * MINUTE / 1000, abs=1)
+    assert worker._wait_seconds(3600.0) == pytest.approx(5 * MINUTE / 1000, abs=1)

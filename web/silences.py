@@ -11,7 +11,7 @@ from wtforms.validators import ValidationError
 
 from clock import HOUR, now_ms
 from delivery.alerts.matchers import parse_matchers
-from models import LARGEST_ID, Delivery, DeliveryState, Silence
+from models import MAX_ID, Delivery, DeliveryState, Silence
 from web.validation import as_validation_error, has_visible_character
 
 bp = Blueprint("silences", __name__, url_prefix="/silences")
@@ -111,7 +111,7 @@ def create():
 def end(silence_id: int):
     """Expire a silence now."""
     now = now_ms()
-    silence = Silence.id == min(silence_id, LARGEST_ID)
+    silence = Silence.id == min(silence_id, MAX_ID)
     if Silence.update(until=now).where(silence, Silence.until > now).execute():
         flash("The silence has ended.")
     elif Silence.select().where(silence).exists():

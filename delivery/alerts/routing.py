@@ -1,8 +1,8 @@
-"""Who is owed what because of an alert: pure rules over routes, silences, and what was told before."""
+"""Decide which channels an alert is delivered to. Pure: no clock and no database."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from clock import DAY, MINUTE
 from delivery.alerts.alert import Alert, AlertStatus
@@ -12,17 +12,18 @@ from models import ChannelState, DeliveryState
 
 DELIVERY_LIFETIME = DAY
 PROBE_INTERVAL = 10 * MINUTE
-WAITING = (DeliveryState.PENDING, DeliveryState.HELD)
-WORDS = {
-    "held": "The channel does not deliver just now: held until it does.",
-    "closed": "The alert closed before this was delivered; its closing is told instead.",
-    "opened": "The alert opened anew before this was delivered; that is told instead.",
+WAITING_STATES = (DeliveryState.PENDING, DeliveryState.HELD)
+
+CHANNEL_NOT_DELIVERING = "The channel is not delivering: held until it does."
+SUPERSEDED_BY = {
+    AlertStatus.CLOSED: "The alert closed before this was delivered: the closing is sent instead.",
+    AlertStatus.OPEN: "The alert opened again before this was delivered: that is sent instead.",
 }
 
 
 @dataclass(frozen=True)
 class ReceivedAlert:
-    """An alert as it comes in: the key that names its thing, what it says, and when an open one closes by itself."""
+    """A received alert, the hash of its identity, and when it closes unless sent again."""
 
     key: str
     alert: Alert
@@ -31,141 +32,191 @@ class ReceivedAlert:
 
 @dataclass(frozen=True)
 class IngestResult:
-    """An alert that was stored: its id, and the deliveries that this made (their `webhook-id`)."""
+    """The id of a stored alert, and the `webhook-id`s of its new deliveries."""
 
     id: int
     deliveries: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ChannelRoute:
-    """What a channel wants to hear: its id and state, its matchers, and after how many minutes again (0: never)."""
+class ChannelRoute(NamedTuple):
+    """A channel's matchers and repeat interval (0: never)."""
 
-    channel: int
+    channel_id: int
     state: str
     matchers: tuple[Matcher, ...]
-    repeat: int
+    repeat_minutes: int
+
+
+class ActiveSilence(NamedTuple):
+    """A silence: its matchers, and the cause that its dropped deliveries state."""
+
+    matchers: tuple[Matcher, ...]
+    cause: str
+
+
+class AlertChange(NamedTuple):
+    """A received alert, and whether it was open before and is open now."""
+
+    id: int
+    alert: Alert
+    was_open: bool
+    is_open: bool
+
+
+class LastDelivery(NamedTuple):
+    """The last delivery of an alert to a channel."""
+
+    id: int
+    event: str
+    state: str
+    created_at: int
+
+    @property
+    def is_opening(self) -> bool:
+        """Return True for the delivery of an opening, unless a silence dropped it."""
+        return self.event == AlertStatus.OPEN and self.state != DeliveryState.DROPPED
 
 
 @dataclass
-class WritePlan:
-    """What one transaction will write. `told` has the last delivery of each alert and channel, as (id, event, state, time)."""
+class NewDelivery:
+    """The columns of a new delivery, and whether it supersedes older ones that wait."""
+
+    id: int
+    channel_id: int
+    alert_id: int
+    event: AlertStatus
+    repeated: int
+    created_at: int
+    due_at: int
+    expires_at: int
+    state: DeliveryState = DeliveryState.PENDING
+    cause: str = ""
+    settled_at: int | None = None
+    supersedes: bool = False
+
+
+@dataclass
+class RoutingContext:
+    """What decides about the alerts of one transaction.
+
+    `last_deliveries` is keyed by alert id and channel id.
+    """
 
     now: int
-    next_id: int
-    told: dict[tuple[int, int], tuple[int, str, str, int]]
-    alerts: list[tuple] = field(default_factory=list)
-    fresh: list[tuple] = field(default_factory=list)
-    deliveries: list[tuple] = field(default_factory=list)
-    overtaken: list[tuple] = field(default_factory=list)
+    routes: list[ChannelRoute]
+    silences: list[ActiveSilence]
+    last_deliveries: dict[tuple[int, int], LastDelivery]
 
 
-def merged(alert: Alert, body: str, now: int) -> Alert:
-    """The alert with both times; a closing that says little keeps what the opening said."""
-    before = alert_from_json(body) if body else None
+def merge_alert(alert: Alert, stored_body: str, now: int) -> Alert:
+    """Return the received alert, completed with its times and its stored details."""
     if alert.status == AlertStatus.OPEN:
-        again = before.starts_at if before and before.status == AlertStatus.OPEN else None
-        return replace(alert, starts_at=alert.starts_at or again or now, ends_at=None)
-    if before is None:
-        return replace(
-            alert, starts_at=alert.starts_at or alert.ends_at or now, ends_at=alert.ends_at or now
-        )
+        return _merge_opening(alert, stored_body, now)
+    return _merge_closing(alert, alert_from_json(stored_body), now)
+
+
+def _merge_opening(alert: Alert, stored_body: str, now: int) -> Alert:
+    """An alert that stays open keeps its start."""
+    starts_at = alert.starts_at
+    if stored_body and not starts_at:
+        stored = alert_from_json(stored_body)
+        if stored.status == AlertStatus.OPEN:
+            starts_at = stored.starts_at
+    return replace(alert, starts_at=starts_at or now, ends_at=None)
+
+
+def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
+    """A closing keeps the details of the opening that it does not state."""
+    ends_at = alert.ends_at
+    if stored.status == AlertStatus.CLOSED:
+        ends_at = ends_at or stored.ends_at
     return replace(
         alert,
-        labels=alert.labels or before.labels,
-        annotations=alert.annotations or before.annotations,
-        url=alert.url or before.url,
-        starts_at=alert.starts_at or before.starts_at,
-        ends_at=alert.ends_at
-        or (before.ends_at if before.status == AlertStatus.CLOSED else None)
-        or now,
+        labels=alert.labels or stored.labels,
+        annotations=alert.annotations or stored.annotations,
+        url=alert.url or stored.url,
+        starts_at=alert.starts_at or stored.starts_at or ends_at or now,
+        ends_at=ends_at or now,
     )
 
 
-def owe(
-    batch: WritePlan,
-    alert_id: int,
-    alert: Alert,
-    before: str,
-    routes: list[ChannelRoute],
-    silences: list,
-) -> Iterator[str]:
-    """Puts into the batch what this alert makes owed, and gives the `webhook-id` of each.
-
-    `before` is the alert's status until now (empty: it was not known); a silence is its matchers and its words.
-    """
-    labels = labels_of(alert)
-    silenced = next(
-        (
-            words
-            for matchers, words in silences
-            if alert.status == AlertStatus.OPEN and matches(matchers, labels)
-        ),
-        "",
-    )
-    for route in routes:
-        last = batch.told.get((alert_id, route.channel))
-        repeats = _repeats(route, alert, before, last, batch.now, labels)
-        if repeats is None or (silenced and last and before == AlertStatus.OPEN):
+def plan_deliveries(
+    change: AlertChange, context: RoutingContext, first_id: int
+) -> list[NewDelivery]:
+    """Return the deliveries that a received alert makes due, with ids from `first_id`."""
+    deliveries: list[NewDelivery] = []
+    labels = labels_of(change.alert)
+    silence = None
+    if change.is_open:
+        silence = _find_silence(labels, context.silences)
+    for route in context.routes:
+        last = context.last_deliveries.get((change.id, route.channel_id))
+        if not _is_due(change, route, last, labels, context.now):
             continue
-        if last and last[2] in WAITING and not silenced:
-            words = WORDS["closed" if alert.status == AlertStatus.CLOSED else "opened"]
-            batch.overtaken.append((words, batch.now, alert_id, route.channel, batch.next_id))
-        state = (
-            DeliveryState.DROPPED
-            if silenced
-            else DeliveryState.PENDING
-            if route.state == ChannelState.DELIVERING
-            else DeliveryState.HELD
-        )
-        cause = silenced or ("" if state == DeliveryState.PENDING else WORDS["held"])
-        due = batch.now + (PROBE_INTERVAL if route.state == ChannelState.FAILING else 0)
-        settled = batch.now if state == DeliveryState.DROPPED else None
-        row = (
-            batch.next_id,
-            route.channel,
-            alert_id,
-            alert.status,
-            int(repeats),
-            state,
-            due,
-            batch.now + DELIVERY_LIFETIME,
-            cause,
-        )
-        batch.deliveries.append((*row, batch.now, settled))
-        if not silenced or last is None:
-            batch.told[alert_id, route.channel] = (batch.next_id, alert.status, state, batch.now)
-        yield f"msg_{batch.next_id}"
-        batch.next_id += 1
+        if silence and last and change.was_open:
+            continue
+        delivery = _new_delivery(first_id + len(deliveries), change, route, context.now)
+        if last:
+            delivery.repeated = int(change.was_open and change.is_open and last.is_opening)
+            delivery.supersedes = last.state in WAITING_STATES and not silence
+        if silence:
+            delivery.state = DeliveryState.DROPPED
+            delivery.cause = silence.cause
+            delivery.settled_at = context.now
+        deliveries.append(delivery)
+    return deliveries
 
 
-def _repeats(
-    route: ChannelRoute, alert: Alert, before: str, last: tuple | None, now: int, labels: dict
-) -> bool | None:
-    """Whether a delivery that is owed repeats an earlier one; None when none is owed."""
-    untold = last is None or last[1] == AlertStatus.CLOSED or last[2] == DeliveryState.DROPPED
-    if alert.status == AlertStatus.CLOSED:
-        return None if before != AlertStatus.OPEN or untold else False
-    if not matches(route.matchers, labels):
-        return None
-    if before != AlertStatus.OPEN or last is None or untold:
+def _find_silence(labels: dict[str, str], silences: list[ActiveSilence]) -> ActiveSilence | None:
+    return next((silence for silence in silences if matches(silence.matchers, labels)), None)
+
+
+def _is_due(
+    change: AlertChange,
+    route: ChannelRoute,
+    last: LastDelivery | None,
+    labels: dict[str, str],
+    now: int,
+) -> bool:
+    has_opening = last is not None and last.is_opening
+    if not change.is_open:
+        return change.was_open and has_opening
+    if route.matchers and not matches(route.matchers, labels):
         return False
-    due = (
-        route.repeat
-        and now - last[3] >= route.repeat * MINUTE
-        and last[2] not in (*WAITING, DeliveryState.SENDING)
+    if last is None or not (change.was_open and has_opening):
+        return True
+    is_over = last.state not in (*WAITING_STATES, DeliveryState.SENDING)
+    interval = route.repeat_minutes * MINUTE
+    return is_over and interval > 0 and now - last.created_at >= interval
+
+
+def _new_delivery(
+    delivery_id: int, change: AlertChange, route: ChannelRoute, now: int
+) -> NewDelivery:
+    delivery = NewDelivery(
+        id=delivery_id,
+        channel_id=route.channel_id,
+        alert_id=change.id,
+        event=change.alert.status,
+        repeated=0,
+        created_at=now,
+        due_at=now,
+        expires_at=now + DELIVERY_LIFETIME,
     )
-    return True if due else None
+    if route.state != ChannelState.DELIVERING:
+        delivery.state = DeliveryState.HELD
+        delivery.cause = CHANNEL_NOT_DELIVERING
+    if route.state == ChannelState.FAILING:
+        delivery.due_at += PROBE_INTERVAL
+    return delivery
 
 
 def alert_to_json(alert: Alert) -> str:
-    """The JSON that is stored of an alert, in the shape of `POST /api/v1/alerts`."""
-    return json.dumps(
-        {**vars(alert), "labels": dict(alert.labels), "annotations": dict(alert.annotations)},
-        ensure_ascii=False,
-    )
+    """Return the stored JSON of an alert, in the shape of `POST /api/v1/alerts`."""
+    parts = {**vars(alert), "labels": dict(alert.labels), "annotations": dict(alert.annotations)}
+    return json.dumps(parts, ensure_ascii=False)
 
 
 def alert_from_json(body: str) -> Alert:
-    """The alert of a stored JSON; a damaged row is an alert of which nothing is known."""
+    """Return the alert of a stored JSON; an empty alert if that is damaged."""
     return Alert.from_json(parse_or_none(body))

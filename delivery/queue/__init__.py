@@ -1,1 +1,1 @@
-"""What the worker needs beside the outbox: its lock, its wake-up, its view of channels."""
+"""The parts of the worker: its lock, its wake-up, its channels, its decisions."""

@@ -1,4 +1,7 @@
-"""Wakes the worker: a byte through a pipe in the data folder. It may be lost; the worker looks by itself every second."""
+"""Wake the worker through a named pipe in the data folder.
+
+A wake-up may be lost: the worker looks for due deliveries every second anyway.
+"""
 
 import contextlib
 import os
@@ -6,29 +9,29 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-PIPE = "worker.pipe"
+PIPE_NAME = "worker.pipe"
 
 
 def notify(folder: Path) -> None:
-    """Tells the worker that something is due. Costs next to nothing, and nothing at all goes wrong when nobody listens."""
+    """Wake the worker of a data folder, if it listens."""
     with contextlib.suppress(OSError):
-        pipe = os.open(folder / PIPE, os.O_WRONLY | os.O_NONBLOCK)
+        pipe = os.open(folder / PIPE_NAME, os.O_WRONLY | os.O_NONBLOCK)
         try:
             os.write(pipe, b".")
         finally:
             os.close(pipe)
 
 
-def listen(folder: Path, woken: Callable[[], None]) -> None:
-    """Calls `woken` whenever somebody rings, from a thread of its own. Without a pipe nobody is woken, and all goes on."""
-    with contextlib.suppress(OSError):  # there already, or a file system that knows no pipes
-        os.mkfifo(folder / PIPE, 0o600)
+def listen(folder: Path, on_wakeup: Callable[[], None]) -> None:
+    """Call `on_wakeup` in a thread at every wake-up; do nothing without a pipe."""
+    with contextlib.suppress(OSError):  # it exists already, or the file system has no pipes
+        os.mkfifo(folder / PIPE_NAME, 0o600)
     with contextlib.suppress(OSError):
-        # Opened for writing too, so that it never comes to an end when the last one who rang has left.
-        pipe = os.open(folder / PIPE, os.O_RDWR)
-        threading.Thread(target=_hear, args=(pipe, woken), daemon=True, name="wake").start()
+        # Open for writing too, so that reading does not end with the last writer.
+        pipe = os.open(folder / PIPE_NAME, os.O_RDWR)
+        threading.Thread(target=_read, args=(pipe, on_wakeup), daemon=True, name="wakeup").start()
 
 
-def _hear(pipe: int, woken: Callable[[], None]) -> None:
+def _read(pipe: int, on_wakeup: Callable[[], None]) -> None:
     while os.read(pipe, 4096):
-        woken()
+        on_wakeup()

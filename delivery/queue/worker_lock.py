@@ -1,31 +1,41 @@
-"""Whose the outbox is: one worker's at a time, and what the one before it was doing when it died."""
+"""Single-worker lock and crash marker.
+
+Only one worker may run per data folder. The marker records which message is being built, so that
+a delivery that crashes the worker can be identified.
+"""
 
 import contextlib
-import fcntl
 import os
 import threading
 from pathlib import Path
 
+from locks import file_lock
+
+# Never closed: the lock ends with the process, after the last of its threads that send.
+_worker_lock = contextlib.ExitStack()
+
 
 class CrashMarker:
-    """The number of the delivery whose message is being made, in a file of eight bytes that outlives the process."""
+    """The id of the delivery whose message is being built, in a file.
+
+    `crashed_on` is the one that an earlier process left behind, or 0.
+    """
 
     def __init__(self, path: Path):
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        self.left = int.from_bytes(os.pread(self._file, 8, 0), "big")
+        self.crashed_on = int.from_bytes(os.pread(self._file, 8, 0), "big")
 
-    def note(self, number: int) -> None:
-        """Writes the number, 0 for none. What is written stays when the process is killed, and need not outlive the machine."""
+    def record(self, delivery_id: int) -> None:
+        """Write an id, or 0 for none. It outlives the process, not the machine."""
         with contextlib.suppress(OSError):
-            os.pwrite(self._file, number.to_bytes(8, "big"), 0)
+            os.pwrite(self._file, delivery_id.to_bytes(8, "big"), 0)
 
 
-def alone(folder: Path, stop: threading.Event) -> bool:
-    """Waits until no other worker works on this folder; whether that came before `stop`. The lock ends with the process."""
-    lock = os.open(folder / "worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
+def acquire_worker_lock(folder: Path, stop: threading.Event) -> bool:
+    """Wait for the lock of a data folder; return False if `stop` is set first."""
     while not stop.is_set():
         with contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _worker_lock.enter_context(file_lock(folder / "worker.lock", wait=False))
             return True
         stop.wait(0.2)
     return False

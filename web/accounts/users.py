@@ -43,7 +43,7 @@ def start_session(user: User, now: int) -> str:
 
 def session_user(secret: str, now: int) -> User | None:
     """Return the user of a session that has not expired, and record the visit."""
-    user = Login.person(digest(secret), now - MAX_SESSION_AGE, now - MAX_IDLE)
+    user = Login.find_user(digest(secret), now - MAX_SESSION_AGE, now - MAX_IDLE)
     if user and now - (user.seen_at or 0) > SEEN_INTERVAL:
         with relaxed_durability(), db.atomic():
             Login.update(seen_at=now).where(Login.digest == digest(secret)).execute()

@@ -55,8 +55,8 @@ def encrypt_change(form: ChannelForm, changes: dict[str, str]) -> str:
 def count_matches(text: str) -> str:
     """Return a sentence that says how many of the latest alerts these matchers match."""
     matchers = parse_matchers(text)
-    rows = Alert.latest(MAX_ALERTS_COUNTED).select(Alert.body).tuples()
-    hits = [matches(matchers, labels_of(alert_from_json(body))) for (body,) in rows]
+    rows = Alert.latest(MAX_ALERTS_COUNTED).select(Alert.body).namedtuples()
+    hits = [matches(matchers, labels_of(alert_from_json(row.body))) for row in rows]
     if not hits:
         return "No alert has been received yet."
     alerts = "the only alert so far" if len(hits) == 1 else f"the last {len(hits)} alerts"

@@ -4,13 +4,13 @@ Every list is found by an index, however many deliveries there are.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from peewee import SQL, ModelSelect, fn
 
 from delivery.outcome import REASONS, Actor, Reason, StageResult, Verdict, status_hint
-from models import LARGEST_ID, Alert, Attempt, Channel, Delivery, DeliveryState
+from models import MAX_ID, Alert, Attempt, Channel, Delivery, DeliveryState
 
 PAGE_SIZE = 50
 MAX_COUNT = 1000
@@ -59,7 +59,7 @@ def find_deliveries(filters: DeliveryFilters, now: int) -> list[DeliveryRow]:
 
 def page_query(filters: DeliveryFilters) -> "ModelSelect[Delivery]":
     """Return the query of a page of deliveries and one more."""
-    ids = Delivery.select(Delivery.id).where(Delivery.id < (filters.before or LARGEST_ID))
+    ids = Delivery.select(Delivery.id).where(Delivery.id < (filters.before or MAX_ID))
     in_states = Delivery.state << filters.states
     if filters.alert:
         ids = ids.where(Delivery.alert == filters.alert)
@@ -77,7 +77,7 @@ def page_query(filters: DeliveryFilters) -> "ModelSelect[Delivery]":
 def find_delivery(number: int) -> Delivery | None:
     """Return a delivery with its alert and the name and state of its channel, or None."""
     rows = _select(Alert, Channel.id, Channel.name, Channel.state)
-    return rows.where(Delivery.id == min(number, LARGEST_ID)).first()
+    return rows.where(Delivery.id == min(number, MAX_ID)).first()
 
 
 def _select(*columns: Any) -> "ModelSelect[Delivery]":
@@ -145,7 +145,7 @@ def hint_for(delivery: Delivery, last_attempt: Attempt | None) -> str:
     if last_attempt is None or last_attempt.actor == Actor.PROXY or delivery.state in _NO_HINT:
         return ""
     if last_attempt.reason != Reason.HTTP_STATUS or not last_attempt.status:
-        reason = REASONS.get(last_attempt.reason)
+        reason = REASONS.get(cast(Reason, last_attempt.reason))
         return reason.hint if reason else ""
     # The hint of a status may promise another attempt.
     ended = delivery.state in (DeliveryState.FAILED, DeliveryState.GIVEN_UP)

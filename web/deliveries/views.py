@@ -9,7 +9,7 @@ from clock import now_ms
 from delivery import outbox
 from delivery.alerts.routing import alert_from_json
 from delivery.queue import wakeup
-from models import LARGEST_ID, Channel, ChannelState, Delivery, DeliveryState
+from models import MAX_ID, Channel, ChannelState, Delivery, DeliveryState
 from web.deliveries import queries
 from web.services import services
 
@@ -68,7 +68,7 @@ def _number(query: dict[str, str], name: str) -> int:
     match = re.fullmatch("(?:msg_)?([0-9]{1,19})", query.get(name, "0"), re.ASCII)
     if match is None:
         abort(404, f"The value of “{name}” in the address is not a number.")
-    return min(int(match[1]), LARGEST_ID)
+    return min(int(match[1]), MAX_ID)
 
 
 @bp.get("/deliveries/msg_<int:number>")

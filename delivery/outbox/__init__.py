@@ -1,0 +1,19 @@
+"""The outbox: deliveries and their states, which only this package writes.
+
+The web side stores alerts and the actions of users, the worker drains the deliveries. Every
+function is one short transaction, and none is open while a message is sent. Times are
+milliseconds since the epoch, and come from the caller.
+"""
+
+from delivery.outbox.actions import cancel, hold, release, retry_now, snooze
+from delivery.outbox.claims import (
+    ClaimedDelivery,
+    claim,
+    has_crash_suspects,
+    next_due,
+    store_bodies,
+    take_over,
+)
+from delivery.outbox.ingest import OutboxFull, close_overdue, store
+from delivery.outbox.maintenance import move_with_clock, newest_id, sweep
+from delivery.outbox.results import AttemptResult, release_claim, settle

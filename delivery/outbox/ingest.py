@@ -1,0 +1,210 @@
+"""Store received alerts, and the deliveries that they make due."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from clock import SECOND
+from delivery.alerts.alert import AlertStatus
+from delivery.alerts.matchers import Matcher, MatcherError, parse_matchers
+from delivery.alerts.routing import (
+    SUPERSEDED_BY,
+    ActiveSilence,
+    AlertChange,
+    ChannelRoute,
+    IngestResult,
+    LastDelivery,
+    NewDelivery,
+    ReceivedAlert,
+    RoutingContext,
+    alert_from_json,
+    alert_to_json,
+    merge_alert,
+    plan_deliveries,
+)
+from delivery.outbox.statements import execute_many
+from models import Alert, DeliveryState, db
+
+MAX_WAITING = 200_000
+MAX_CLOSED_AT_ONCE = 500
+
+_COUNT_WAITING = """
+    SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state = 'pending' LIMIT :max_waiting)"""
+_NEWEST_IDS = """
+    SELECT (SELECT coalesce(max(id), 0) FROM delivery), (SELECT coalesce(max(id), 0) FROM alert)"""
+_KNOWN_ALERTS = """
+    SELECT key, id, status, body FROM alert WHERE key IN (SELECT value FROM json_each(:keys))"""
+_LAST_DELIVERIES = """
+    SELECT alert_id, channel_id, id, event, state, created_at FROM delivery WHERE id IN (
+        SELECT coalesce(max(CASE WHEN state <> 'dropped' THEN id END), max(id)) FROM delivery
+        WHERE alert_id IN (SELECT value FROM json_each(:alert_ids))
+        GROUP BY alert_id, channel_id)"""
+_ROUTES = "SELECT id, state, matchers, repeat_minutes FROM channel"
+_SILENCES = "SELECT id, matchers, made_by, reason FROM silence WHERE until > :now"
+_STORE_ALERT = """
+    INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at)
+    VALUES (:id, :key, :name, :status, :body, :closes_at, :now, :now)
+    ON CONFLICT DO UPDATE SET name = :name, body = :body, closes_at = :closes_at, seen_at = :now,
+        changed_at = CASE WHEN status = :status THEN changed_at ELSE :now END, status = :status"""
+_STORE_DELIVERY = """
+    INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
+        cause, created_at, settled_at, attempts, claims)
+    VALUES (:id, :channel_id, :alert_id, :event, :repeated, :state, :due_at, :expires_at,
+        :cause, :created_at, :settled_at, 0, 0)"""
+_SUPERSEDE = """
+    UPDATE delivery SET state = 'superseded', cause = :cause, settled_at = :created_at
+    WHERE alert_id = :alert_id AND channel_id = :channel_id AND id < :id
+        AND state IN ('pending', 'held')"""
+
+
+class OutboxFull(Exception):
+    """Too many deliveries wait already: no more are stored."""
+
+
+class KnownAlert(NamedTuple):
+    """The stored state of an alert."""
+
+    id: int
+    status: str
+    body: str
+
+
+@dataclass
+class WaitingCount:
+    """How many deliveries wait, and when they were counted."""
+
+    counted_at: int
+    count: int
+
+
+_waiting_counts: dict[str, WaitingCount] = {}  # by database
+
+
+def store(received: Sequence[ReceivedAlert], now: int, urgent: bool = False) -> list[IngestResult]:
+    """Store alerts and the deliveries that they make due, in the order received.
+
+    An alert that stays open makes no further delivery, except for channels with a repeat interval
+    and channels that have no delivery of its opening. A closing goes to the channels that have
+    one.
+
+    Raises:
+        OutboxFull: too many deliveries wait, and the alerts are not urgent.
+    """
+    with db.atomic():
+        waiting = _count_waiting(now)
+        if waiting.count >= MAX_WAITING and not urgent:
+            raise OutboxFull
+        plan = WritePlan([alert.key for alert in received], now)
+        results = [plan.add(alert) for alert in received]
+        plan.write()
+        waiting.count += len(plan.deliveries)
+    return results
+
+
+def close_overdue(now: int) -> int:
+    """Close open alerts that were not sent again in time, and return how many."""
+    overdue = Alert.select(Alert.key, Alert.body).where(Alert.closes_at <= now)
+    closings = []
+    for row in overdue.limit(MAX_CLOSED_AT_ONCE).namedtuples():
+        alert = replace(alert_from_json(row.body), status=AlertStatus.CLOSED, ends_at=now)
+        closings.append(ReceivedAlert(row.key, alert))
+    if closings:
+        store(closings, now, urgent=True)
+    return len(closings)
+
+
+class WritePlan:
+    """Everything that one transaction writes."""
+
+    def __init__(self, keys: list[str], now: int):
+        rows = db.execute_sql(_KNOWN_ALERTS, {"keys": json.dumps(keys)})
+        self._known = {key: KnownAlert(*columns) for key, *columns in rows}
+        newest_delivery, newest_alert = db.execute_sql(_NEWEST_IDS).fetchone()
+        self._next_alert_id = newest_alert + 1
+        # Receivers remember ids: they go up even if the clock goes back, and differ between
+        # databases.
+        self._next_delivery_id = max(newest_delivery + 1, now * 1_000_000)
+        last = _last_deliveries([known.id for known in self._known.values()])
+        self._context = RoutingContext(now, _routes(), _silences(now), last)
+        self.alerts: list[dict[str, Any]] = []
+        self.deliveries: list[NewDelivery] = []
+
+    def add(self, received: ReceivedAlert) -> IngestResult:
+        """Add an alert and its deliveries."""
+        now = self._context.now
+        known = self._known.get(received.key)
+        if known is None:
+            known = KnownAlert(self._next_alert_id, "", "")
+            self._next_alert_id += 1
+        alert = merge_alert(received.alert, known.body, now)
+        body = alert_to_json(alert)
+        is_open = alert.status == AlertStatus.OPEN
+        row = {
+            "id": known.id,
+            "key": received.key,
+            "name": alert.name,
+            "status": alert.status,
+            "body": body,
+            "closes_at": received.closes_at if is_open else None,
+            "now": now,
+        }
+        self.alerts.append(row)
+        self._known[received.key] = KnownAlert(known.id, alert.status, body)
+        change = AlertChange(known.id, alert, known.status == AlertStatus.OPEN, is_open)
+        deliveries = plan_deliveries(change, self._context, self._next_delivery_id)
+        self._add_deliveries(deliveries)
+        return IngestResult(known.id, tuple(f"msg_{delivery.id}" for delivery in deliveries))
+
+    def _add_deliveries(self, deliveries: list[NewDelivery]) -> None:
+        self._next_delivery_id += len(deliveries)
+        self.deliveries += deliveries
+        last_deliveries = self._context.last_deliveries
+        for new in deliveries:
+            key = (new.alert_id, new.channel_id)
+            if new.state != DeliveryState.DROPPED or key not in last_deliveries:
+                last_deliveries[key] = LastDelivery(new.id, new.event, new.state, new.created_at)
+
+    def write(self) -> None:
+        """Write everything that was added."""
+        execute_many(_STORE_ALERT, self.alerts)
+        execute_many(_STORE_DELIVERY, map(vars, self.deliveries))
+        for new in self.deliveries:
+            if new.supersedes:
+                db.execute_sql(_SUPERSEDE, {**vars(new), "cause": SUPERSEDED_BY[new.event]})
+
+
+def _count_waiting(now: int) -> WaitingCount:
+    """Count the waiting deliveries, once a second: with many of them, that takes long."""
+    waiting = _waiting_counts.get(db.obj.database)
+    if waiting is None or not 0 <= now - waiting.counted_at < SECOND:
+        count = db.execute_sql(_COUNT_WAITING, {"max_waiting": MAX_WAITING}).fetchone()[0]
+        waiting = WaitingCount(now, count)
+        _waiting_counts[db.obj.database] = waiting
+    return waiting
+
+
+def _last_deliveries(alert_ids: list[int]) -> dict[tuple[int, int], LastDelivery]:
+    rows = db.execute_sql(_LAST_DELIVERIES, {"alert_ids": json.dumps(alert_ids)})
+    return {row[:2]: LastDelivery._make(row[2:]) for row in rows}
+
+
+def _routes() -> list[ChannelRoute]:
+    rows = db.execute_sql(_ROUTES)
+    return [ChannelRoute(id_, state, _matchers(text), repeat) for id_, state, text, repeat in rows]
+
+
+def _silences(now: int) -> list[ActiveSilence]:
+    silences = []
+    for silence_id, matchers, made_by, reason in db.execute_sql(_SILENCES, {"now": now}):
+        cause = f"Silence {silence_id}: {reason} ({made_by})"
+        silences.append(ActiveSilence(_matchers(matchers), cause))
+    return silences
+
+
+def _matchers(text: str) -> tuple[Matcher, ...]:
+    """Return the matchers of a row; damaged ones match every alert, so that none is lost."""
+    try:
+        return parse_matchers(text)
+    except MatcherError:
+        return ()

@@ -1,0 +1,66 @@
+"""Channels.
+
+The parameters of a channel stand in two columns: `settings`, JSON without secrets, and `sealed`,
+one Fernet token with the URL and every secret. `delivery.settings` reads and writes both.
+"""
+
+from peewee import SQL, BigIntegerField, IntegerField, ModelSelect, TextField
+from playhouse.sqlite_ext import AutoIncrementField
+
+from models.states import ChannelState, Proof
+from models.table import MAX_ID, Table, db
+
+
+class Channel(Table):
+    """A configured destination.
+
+    `version` counts the saves. `config_hash` covers everything that affects the exchange. The
+    other settings have columns of their own: `matchers` (empty: every alert), `retries` (empty:
+    the default schedule) and `repeat_minutes` (0: an open alert is sent once).
+    """
+
+    id = AutoIncrementField()
+    name = TextField(unique=True)
+    kind = TextField()
+    state = TextField(default=ChannelState.DELIVERING)
+    version = IntegerField(default=1)
+    origin = TextField(default="")
+    settings = TextField(default="{}")
+    sealed = TextField(default="")
+    config_hash = TextField(default="")
+    proof = TextField(default=Proof.UNPROVEN)
+    proof_hash = TextField(default="")
+    proven_at = BigIntegerField(null=True)
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+    matchers = TextField(default="")
+    retries = TextField(default="")
+    repeat_minutes = IntegerField(default=0)
+
+    @classmethod
+    def listed(cls) -> "ModelSelect[Channel]":
+        """Return all channels, ordered by name."""
+        return cls.select().order_by(SQL("name COLLATE NOCASE"), cls.id)
+
+    @classmethod
+    def find(cls, channel_id: int) -> "Channel | None":
+        """Return the channel with this id, or None; any integer is allowed."""
+        if not 0 < channel_id <= MAX_ID:
+            return None
+        return next(iter(cls.raw("SELECT * FROM channel WHERE id = ?", channel_id)), None)
+
+    @classmethod
+    def name_taken(cls, name: str, except_id: int | None) -> bool:
+        """Return True if a channel other than `except_id` has this name."""
+        statement = "SELECT 1 FROM channel WHERE name = :name AND id <> :except_id"
+        parameters = {"name": name, "except_id": except_id or 0}
+        return db.execute_sql(statement, parameters).fetchone() is not None
+
+    @property
+    def proven(self) -> str:
+        """The proof of the current configuration, a value of `Proof`."""
+        is_current = self.config_hash and self.proof_hash == self.config_hash
+        is_known = self.proof in (Proof.BY_TEST, Proof.BY_DELIVERY) and self.proven_at is not None
+        if is_current and is_known:
+            return self.proof
+        return Proof.UNPROVEN

@@ -1,0 +1,164 @@
+"""Alerts, deliveries, attempts, and what belongs to them."""
+
+from peewee import BigIntegerField, ForeignKeyField, IntegerField, ModelSelect, TextField
+from playhouse.sqlite_ext import AutoIncrementField
+
+from models.channels import Channel
+from models.table import Table, db
+
+MAX_TESTS_KEPT = 50
+
+
+class Alert(Table):
+    """A monitored condition in its current state.
+
+    `key` is a hash of its identity, `body` its JSON as in `POST /api/v1/alerts`. An open alert
+    with a `closes_at` closes at that time unless its source sends it again.
+    """
+
+    id = AutoIncrementField()
+    key = TextField(unique=True)
+    name = TextField()
+    status = TextField()
+    body = TextField()
+    closes_at = BigIntegerField(null=True, index=True)
+    changed_at = BigIntegerField()
+    seen_at = BigIntegerField()
+
+    @classmethod
+    def latest(cls, limit: int) -> "ModelSelect[Alert]":
+        """Return the newest alerts, newest first."""
+        return cls.select().order_by(cls.id.desc()).limit(limit)
+
+
+class Delivery(Table):
+    """One notification of an alert for one channel.
+
+    `event` is `open` or `closed`. `body` is fixed at the first attempt, and encrypted if it holds
+    a secret. `attempts` counts all attempts, `claims` those during which the worker crashed.
+    `cause` is a sentence that explains the state.
+    """
+
+    id = BigIntegerField(primary_key=True)
+    channel = ForeignKeyField(Channel, backref="deliveries", on_delete="CASCADE", index=False)
+    alert = ForeignKeyField(Alert, backref="deliveries", on_delete="CASCADE", index=False)
+    event = TextField()
+    repeated = IntegerField(default=0)
+    state = TextField()
+    due_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    attempts = IntegerField(default=0)
+    claims = IntegerField(default=0)
+    body = TextField(null=True)
+    cause = TextField(default="")
+    created_at = BigIntegerField()
+    settled_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = (
+            (("state", "due_at"), False),
+            (("channel", "state", "due_at"), False),
+            (("channel", "id"), False),
+            (("alert", "channel"), False),
+        )
+
+    @property
+    def webhook_id(self) -> str:
+        """The id that receivers see."""
+        return f"msg_{self.id}"
+
+
+class Silence(Table):
+    """A period during which matching open alerts are not sent."""
+
+    id = AutoIncrementField()
+    matchers = TextField()
+    reason = TextField()
+    made_by = TextField()
+    created_at = BigIntegerField()
+    until = BigIntegerField()
+
+
+class Receipt(Table):
+    """The response to a post of alerts, by the hash of its `Idempotency-Key`."""
+
+    key = TextField(primary_key=True)
+    answer = TextField()
+    at = BigIntegerField(index=True)
+
+
+class LabRequest(Table):
+    """A request that the lab received."""
+
+    id = AutoIncrementField()
+    at = BigIntegerField()
+    method = TextField()
+    headers = TextField()
+    body = TextField()
+    answered = IntegerField()
+
+
+_STORE_TEST = """
+    INSERT INTO attempt (channel_id, purpose, at, config_hash, verdict, reason, actor, status,
+        milliseconds, receiver, stages, excerpt, says)
+    VALUES (:channel_id, 'test', :at, :config_hash, :verdict, :reason, :actor, :status,
+        :milliseconds, :receiver, :stages, :excerpt, :says)"""
+_DELETE_OLD_TESTS = """
+    DELETE FROM attempt WHERE id IN (
+        SELECT id FROM attempt WHERE channel_id IS :channel_id AND purpose = 'test'
+        ORDER BY id DESC LIMIT -1 OFFSET :max_tests)"""
+_PROVE_BY_TEST = """
+    UPDATE channel SET proof = 'proven by test', proof_hash = :config_hash, proven_at = :at
+    WHERE id = :channel_id AND config_hash = :config_hash AND :verdict = 'delivered'"""
+
+
+class Attempt(Table):
+    """One HTTP exchange and its outcome, with every secret masked.
+
+    A test has neither `delivery` nor `number`, and no `channel` before that is saved. `number`
+    counts the attempts of the delivery.
+    """
+
+    id = AutoIncrementField()
+    channel = ForeignKeyField(Channel, backref="attempts", null=True, on_delete="CASCADE")
+    purpose = TextField()
+    at = BigIntegerField()
+    config_hash = TextField()
+    verdict = TextField()
+    reason = TextField()
+    actor = TextField()
+    status = IntegerField(null=True)
+    milliseconds = IntegerField()
+    receiver = TextField()
+    stages = TextField(default="[]")
+    excerpt = TextField(default="")
+    delivery = ForeignKeyField(Delivery, backref="tried", null=True, on_delete="CASCADE")
+    number = IntegerField(null=True)
+    says = TextField(default="")
+
+    class Meta:
+        indexes = ((("config_hash", "verdict"), False),)
+
+    @classmethod
+    def tests_of(cls, channel: Channel, limit: int) -> "ModelSelect[Attempt]":
+        """Return the channel's latest tests, newest first."""
+        tests = cls.select().where(cls.channel == channel, cls.purpose == "test")
+        return tests.order_by(cls.id.desc()).limit(limit)
+
+    @classmethod
+    def proof_of(cls, config_hash: str) -> "Attempt | None":
+        """Return the latest test that delivered with this configuration."""
+        proofs = cls.select().where(cls.config_hash == config_hash, cls.verdict == "delivered")
+        return proofs.order_by(cls.id.desc()).first()
+
+    @classmethod
+    def store_test(cls, columns: dict) -> None:
+        """Store the attempt of a test, and delete the channel's oldest tests.
+
+        A delivered test proves its channel if that is saved with the configuration of the test.
+        The tests of all unsaved channels count as those of one channel.
+        """
+        parameters = {**columns, "max_tests": MAX_TESTS_KEPT}
+        with db.atomic():
+            for statement in (_STORE_TEST, _DELETE_OLD_TESTS, _PROVE_BY_TEST):
+                db.execute_sql(statement, parameters)
