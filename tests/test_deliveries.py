@@ -76,7 +76,7 @@ def visible_text(html):
     return " ".join(Markup(re.sub("<[^>]+>", " ", html)).unescape().split())
 
 
-# --- list ------------------------------------------------------------------------------------------------------------
+# --- list -----------------------------------------------------------------------------------------
 
 
 def test_empty_list_explains_how_to_send_an_alert(client):
@@ -263,7 +263,7 @@ def test_every_filter_uses_an_index(app, filters, index):
     assert not any(step.startswith("SCAN") for step in plan), plan
 
 
-# --- detail page ---------------------------------------------------------------------------------------------------------
+# --- detail page ----------------------------------------------------------------------------------
 
 
 def test_attempts_are_shown_in_order_with_stages_and_response(client):
@@ -439,7 +439,7 @@ def test_only_the_latest_100_attempts_are_shown(client):
     )
 
 
-# --- actions --------------------------------------------------------------------------------------------------------
+# --- actions --------------------------------------------------------------------------------------
 
 
 def buttons(page):
@@ -558,7 +558,7 @@ def test_viewer_sees_deliveries_and_cannot_act(client, viewer, anonymous):
     assert Delivery.get().state == "pending"
 
 
-# --- alerts and channels ------------------------------------------------------------------------------------------------------
+# --- alerts and channels --------------------------------------------------------------------------
 
 
 def test_alerts_show_their_status_and_number_of_deliveries(client):
@@ -607,7 +607,7 @@ def test_channel_list_explains_failing_and_links_to_deliveries(client, viewer):
         assert f'href="/deliveries?channel={to}" aria-label="Deliveries of Ops"' in html
 
 
-# --- accessibility --------------------------------------------------------------------------------------------------------------------
+# --- accessibility --------------------------------------------------------------------------------
 
 
 @pytest.mark.browser

@@ -45,7 +45,7 @@ def select_response(client, answer):
     assert client.post("/lab", {"answer": answer}).status_code == 303
 
 
-# --- the receiving address ---------------------------------------------------------------------------------------------
+# --- the receiving address ------------------------------------------------------------------------
 
 
 def test_address_is_generated_once_and_is_random(config, app, own):
@@ -151,7 +151,7 @@ def test_unknown_stored_response_becomes_200(app, post):
     assert post().status_code == 200
 
 
-# --- the page ----------------------------------------------------------------------------------------------------------
+# --- the page -------------------------------------------------------------------------------------
 
 
 def test_page_shows_address_responses_and_received_requests(client, post, own):
@@ -234,7 +234,7 @@ def test_link_fills_in_no_other_url(client, url):
     assert fields_in(page.text)["url"] == ""
 
 
-# --- address policy ----------------------------------------------------------------------
+# --- address policy -------------------------------------------------------------------------------
 
 R = "/lab/in/<random>"  # <random> is replaced by the random part
 
@@ -324,7 +324,7 @@ NEAR_MISSES = [
 
 @pytest.fixture
 def lab_policy(app, monkeypatch):
-    """Return a function for the policy of a bind address, and the URL with the lab's random part."""
+    """Return a function: the policy of a bind address, and the URL with the lab's random part."""
     monkeypatch.setattr(sockets, "resolve", _resolved)
 
     def lab_policy(bind, url):
@@ -382,7 +382,7 @@ def test_repr_of_the_lab_endpoint_hides_its_random_part(own):
     assert own.path not in repr(own)
 
 
-# --- end to end ----------------------------------------------------------------------
+# --- end to end -----------------------------------------------------------------------------------
 
 
 def test_first_test_send_to_the_lab_needs_no_permission(tmp_path):
