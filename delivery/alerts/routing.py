@@ -116,7 +116,7 @@ def merge_alert(alert: Alert, stored_body: str, now: int) -> Alert:
 
 
 def _merge_opening(alert: Alert, stored_body: str, now: int) -> Alert:
-    """An alert that stays open keeps its start."""
+    """Return an opening; an alert that stays open keeps its start."""
     starts_at = alert.starts_at
     if stored_body and not starts_at:
         stored = alert_from_json(stored_body)
@@ -126,7 +126,7 @@ def _merge_opening(alert: Alert, stored_body: str, now: int) -> Alert:
 
 
 def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
-    """A closing keeps the details of the opening that it does not state."""
+    """Return a closing, with the details of the opening that it does not state."""
     ends_at = alert.ends_at
     if stored.status == AlertStatus.CLOSED:
         ends_at = ends_at or stored.ends_at
