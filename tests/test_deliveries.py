@@ -128,14 +128,16 @@ def test_explanation_states_the_next_attempt_and_the_cause(state, wait, cause, e
 @pytest.mark.parametrize("attempts", [0, 1, 2])
 def test_row_shows_alert_channel_state_attempts_and_explanation(client, attempts):
     create_delivery(
-        attempts=attempts, cause="A user postponed it by 60 minutes.", due_at=now_ms() + 90_000
+        attempts=attempts,
+        cause="A user snoozed the delivery for 60 minutes.",
+        due_at=now_ms() + 90_000,
     )
     page = client.get("/deliveries").text
     assert rows_in(page) == [("msg_7", "pending")]
     count = "1 attempt ·" if attempts == 1 else f"{attempts} attempts ·"
     for text in (
         "Disk full open · to Ops Next attempt in ",
-        " s. A user postponed it by 60 minutes.",
+        " s. A user snoozed the delivery for 60 minutes.",
         f"pending {count} just now",
     ):
         assert text in visible_text(page)
@@ -492,7 +494,7 @@ def test_snooze_delays_the_next_attempt_by_the_entered_minutes(client):
     create_delivery()
     for form, minutes in (({}, 60), ({"minutes": " 5 "}, 5), ({"minutes": "720"}, 720)):
         assert post_action(client, "postpone", **form) == (
-            f"Snoozed: the next attempt is delayed by {minutes} minutes.",
+            f"The delivery is snoozed for {minutes} minutes.",
             False,
         )
         assert Delivery.get().due_at == pytest.approx(now_ms() + minutes * 60_000, abs=2000)

@@ -5,7 +5,15 @@ function is one short transaction, and none is open while a message is sent. Tim
 milliseconds since the epoch, and come from the caller.
 """
 
-from delivery.outbox.actions import cancel, hold, release, retry_now, snooze
+from delivery.outbox.actions import (
+    CANCELABLE_STATES,
+    RETRIABLE_STATES,
+    cancel,
+    hold,
+    release,
+    retry_now,
+    snooze,
+)
 from delivery.outbox.claims import (
     ClaimedDelivery,
     claim,

@@ -7,6 +7,14 @@ from delivery.alerts.routing import CHANNEL_NOT_DELIVERING, DELIVERY_LIFETIME
 from delivery.outbox.statements import update_deliveries
 from models import Channel, ChannelState, Delivery, DeliveryState
 
+RETRIABLE_STATES = (
+    DeliveryState.PENDING,
+    DeliveryState.FAILED,
+    DeliveryState.GIVEN_UP,
+    DeliveryState.PARKED,
+)
+CANCELABLE_STATES = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.PARKED)
+
 
 def hold(channel_id: int, due_at: int) -> None:
     """Hold the pending deliveries of a channel that stopped delivering."""
@@ -45,14 +53,8 @@ def retry_now(delivery_id: int, now: int) -> bool:
         newer.state != DeliveryState.DROPPED,
     )
     paused_channels = Channel.select(Channel.id).where(Channel.state == ChannelState.PAUSED)
-    retriable = (
-        DeliveryState.PENDING,
-        DeliveryState.FAILED,
-        DeliveryState.GIVEN_UP,
-        DeliveryState.PARKED,
-    )
     updated = update_deliveries(
-        retriable,
+        RETRIABLE_STATES,
         Delivery.id == delivery_id,
         Delivery.channel.not_in(paused_channels),
         ~fn.EXISTS(newer_deliveries),
@@ -72,7 +74,7 @@ def snooze(delivery_id: int, minutes: int, now: int) -> bool:
     updated = update_deliveries(
         [DeliveryState.PENDING],
         Delivery.id == delivery_id,
-        cause=f"A user postponed it by {minutes} minutes.",
+        cause=f"A user snoozed the delivery for {minutes} minutes.",
         due_at=due_at,
         expires_at=fn.MAX(Delivery.expires_at, due_at + MINUTE),
     )
@@ -81,9 +83,8 @@ def snooze(delivery_id: int, minutes: int, now: int) -> bool:
 
 def cancel(delivery_id: int, user_name: str, now: int) -> bool:
     """Cancel a waiting or parked delivery; return False for other states."""
-    cancelable = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.PARKED)
     updated = update_deliveries(
-        cancelable,
+        CANCELABLE_STATES,
         Delivery.id == delivery_id,
         state=DeliveryState.GIVEN_UP,
         cause=f"Canceled by {user_name}.",

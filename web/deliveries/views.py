@@ -19,14 +19,9 @@ MAX_ALERTS = 100
 MAX_SNOOZE_MINUTES = 720
 _COUNTED_STATES = (queries.WAITING, DeliveryState.PARKED)
 _ACTION_STATES = {
-    "retry_now": (
-        DeliveryState.PENDING,
-        DeliveryState.FAILED,
-        DeliveryState.GIVEN_UP,
-        DeliveryState.PARKED,
-    ),
+    "retry_now": outbox.RETRIABLE_STATES,
     "snooze": (DeliveryState.PENDING,),
-    "cancel": (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.PARKED),
+    "cancel": outbox.CANCELABLE_STATES,
 }
 
 
@@ -126,7 +121,7 @@ def snooze(number: int) -> Response:
         reason = f"enter whole minutes from 1 to {MAX_SNOOZE_MINUTES}."
         return _redirect(number, f"Nothing was changed: {reason}", "bad")
     done = outbox.snooze(number, minutes, now_ms())
-    return _report(number, done, f"Snoozed: the next attempt is delayed by {minutes} minutes.")
+    return _report(number, done, f"The delivery is snoozed for {minutes} minutes.")
 
 
 @bp.post("/deliveries/msg_<int:number>/give-up")
