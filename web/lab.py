@@ -28,8 +28,7 @@ _CREDENTIALS = ("authorization", "proxy-authorization", "cookie")
 @bp.route("/lab/in/<random>", methods=["GET", "POST", "PUT", "PATCH"])
 def receive(random: str) -> Response:
     """Store a request and send the selected response. No sign-in is required."""
-    path = services().policy.lab.path
-    if not hmac.compare_digest(f"/lab/in/{random}".encode(), path.encode()):
+    if not hmac.compare_digest(f"/lab/in/{random}".encode(), services().policy.lab.path.encode()):
         return Response("There is no such receiving address here.\n", 404, mimetype="text/plain")
     body = request.stream.read(MAX_BODY_BYTES)
     # Closing a connection with unread bytes resets it, and the response is lost.

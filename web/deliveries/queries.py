@@ -4,15 +4,13 @@ Every list is found by an index, however many deliveries there are.
 """
 
 import math
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import msgspec
 from peewee import ModelSelect, fn
 
 from delivery.outcome import REASONS, Actor, Reason, StageResult, Verdict, status_hint
 from models import MAX_ID, Alert, Attempt, Channel, Delivery, DeliveryState
-
-DeliveryQuery: TypeAlias = "ModelSelect[Delivery]"
 
 PAGE_SIZE = 50
 MAX_COUNT = 1000
@@ -37,7 +35,7 @@ _COLUMNS = [field for field in Delivery._meta.sorted_fields if field is not Deli
 
 def page_query(
     states: tuple[DeliveryState, ...], channel: int, alert: int, before: int
-) -> DeliveryQuery:
+) -> "ModelSelect[Delivery]":
     """Return the query of a page of deliveries, newest first; 0 or () selects every delivery.
 
     One delivery beyond `PAGE_SIZE` shows that there is another page.
@@ -63,7 +61,7 @@ def find_delivery(number: int) -> Delivery | None:
     return rows.where(Delivery.id == min(number, MAX_ID)).first()
 
 
-def _select(*columns: Any) -> DeliveryQuery:
+def _select(*columns: Any) -> "ModelSelect[Delivery]":
     """Return a query of deliveries with these columns and the last attempt's message."""
     attempts = Attempt.select(Attempt.says).where(Attempt.delivery == Delivery.id)
     last_message = attempts.order_by(Attempt.id.desc()).limit(1).alias("last_message")
