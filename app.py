@@ -20,7 +20,7 @@ from web.services import Services
 
 MAX_BODY_BYTES = 1024 * 1024
 _MACHINE_ENDPOINTS = (channels_api, alerts, metrics)
-_PAGES = (channels, live, deliveries, health, lab, users, login, silences, tokens)
+_PAGES = (channels, live, deliveries, errors, health, lab, users, login, silences, tokens)
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -39,19 +39,14 @@ def create_app(config: Config | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
-    app.extensions["tocsin"] = Services.of(config)
+    app.extensions["tocsin"] = Services(config)
     app.jinja_env.globals.update(config=config, ago=filters.ago, hints_for=hints.hints_for)
-    app.jinja_env.filters.update(
-        moment=filters.moment,
-        second=filters.second,
-        duration=filters.duration,
-        waterfall=filters.waterfall,
-    )
+    for function in (filters.moment, filters.second, filters.duration, filters.waterfall):
+        app.add_template_filter(function)
     app.context_processor(access.user_context)
     app.before_request(_connect)
     app.before_request(access.check_request)
     csrf = CSRFProtect(app)
-    errors.register(app)
     security_headers.register(app, config)
     _register_blueprints(app, csrf)
     logging.getLogger("tocsin").setLevel(logging.INFO)

@@ -33,8 +33,7 @@ MAX_INPUT_BYTES = 8192
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand and return its exit code."""
     try:
-        tocsin.main(arguments, prog_name="tocsin", standalone_mode=False)
-        return 0
+        return tocsin.main(arguments, prog_name="tocsin", standalone_mode=False) or 0
     except click.Abort:
         return 130
     except click.ClickException as error:
@@ -58,14 +57,13 @@ class InstallationCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Open the database and run the command; `--help` does not get here."""
-        config = Config.from_env().with_keys()
-        ctx.obj = config
-        database.prepare(config.database)
+        ctx.obj = Config.from_env().with_keys()
+        database.prepare(ctx.obj.database)
         try:
             with db.connection_context():
                 return super().invoke(ctx)
         except DatabaseError as error:
-            raise database.StorageError(database.describe_error(error, config.database)) from error
+            raise database.StorageError(database.describe_error(error, ctx.obj.database)) from error
 
 
 class InstallationGroup(click.Group):
@@ -146,9 +144,8 @@ password_option = click.option(
 def list_users() -> None:
     """List the users: name, role, last visit, password."""
     for user in User.listed():
-        visit = _ago(user.seen_at)
         password = "password" if user.password else "no password"
-        click.echo(f"{user.name:20}  {user.role:6}  last here {visit:14}  {password}")
+        click.echo(f"{user.name:20}  {user.role:6}  last here {_ago(user.seen_at):14}  {password}")
 
 
 @user_group.command("add")
@@ -157,7 +154,7 @@ def list_users() -> None:
 @password_option
 def add_user(name: str, role: str, password_stdin: bool) -> None:
     """Create a user and print a sign-up link, unless a password is given."""
-    password_hash = _read_password() if password_stdin else ""
+    password_hash = _read_password(password_stdin)
     _set_password_or_print_link(users.add(name, role, now_ms()), password_hash)
 
 
@@ -169,8 +166,7 @@ def set_password(name: str, password_stdin: bool) -> None:
 
     A new password ends all sessions of the user.
     """
-    user = _find(User, name)
-    _set_password_or_print_link(user, _read_password() if password_stdin else "")
+    _set_password_or_print_link(_find(User, name), _read_password(password_stdin))
 
 
 @user_group.command("role")
@@ -189,15 +185,19 @@ def remove_user(name: str) -> None:
 
 
 @click.pass_obj
-def _read_password(config: Config) -> str:
-    """Return the hash of a password from standard input, or from a prompt on a terminal."""
+def _read_password(config: Config, password_stdin: bool) -> str:
+    """Return the hash of a password from standard input, or from a prompt on a terminal.
+
+    Without `--password-stdin`, return an empty string.
+    """
+    if not password_stdin:
+        return ""
     if not sys.stdin:
         password = ""
     elif sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
-        line = sys.stdin.buffer.readline(MAX_INPUT_BYTES)
-        password = line.decode("utf-8-sig").rstrip("\r\n")
+        password = sys.stdin.buffer.readline(MAX_INPUT_BYTES).decode("utf-8-sig").rstrip("\r\n")
     return PasswordChecker(config.data_dir).hash(password)
 
 
@@ -218,15 +218,15 @@ def _set_password_or_print_link(config: Config, user: User, password_hash: str) 
 def list_tokens() -> None:
     """List the tokens: name, last use, expiry, scopes."""
     for token in Token.listed():
-        used = _ago(token.used_at)
         expires = "never" if token.expires_at is None else filters.moment(token.expires_at)
-        click.echo(f"{token.name:20}  last used {used:14}  expires {expires:20}  {token.scopes}")
+        uses = f"last used {_ago(token.used_at):14}  expires {expires:20}"
+        click.echo(f"{token.name:20}  {uses}  {token.scopes}")
 
 
 @token_group.command("add")
 @click.argument("name")
 @click.option(
-    "--scope", "scopes", type=click.Choice([*api_tokens.SCOPES]), multiple=True, required=True
+    "--scope", "scopes", type=click.Choice(api_tokens.SCOPES), multiple=True, required=True
 )
 @click.option("--days", type=int, help="Days until the token expires; without it, never.")
 def add_token(name: str, scopes: tuple[str, ...], days: int | None) -> None:
@@ -255,8 +255,9 @@ def rotate_keys(config: Config) -> None:
     click.echo(f"Channels encrypted with the first key of {source}: {result.reencrypted}.")
     if result.undecryptable:
         raise click.ClickException(
-            f"These channels could not be decrypted: {', '.join(result.undecryptable)}. Keep the old keys, "
-            "enter the URL and secrets of these channels again, and rotate again."
+            f"These channels could not be decrypted: {', '.join(result.undecryptable)}. "
+            "Keep the old keys, enter the URL and secrets of these channels again, "
+            "and rotate again."
         )
     if result.old_keys_removed:
         click.echo("The old keys were removed from it.")

@@ -62,7 +62,7 @@ class Config:
     def address(self) -> str:
         """Return the address of the pages for a browser on this machine."""
         host = self.host
-        if host.strip("0.:") == "":  # bound to all addresses of this machine
+        if not host.strip("0.:"):  # bound to all addresses of this machine
             host = "::1" if ":" in host else "127.0.0.1"
         if ":" in host:
             host = f"[{host}]"
@@ -77,7 +77,7 @@ class Config:
     def hosts(self) -> frozenset[str]:
         """Return the host names of the pages, in lower case. IP addresses are not listed."""
         public = urlsplit(self.public_url).hostname or "localhost"
-        return frozenset({"localhost", self.host.lower(), public.lower()})
+        return frozenset({"localhost", self.host.lower(), public})
 
     @property
     def test_slots(self) -> int:
@@ -96,25 +96,20 @@ class Config:
         """
         env = _with_files(os.environ if environ is None else environ)
         data_dir = Path(env.get("TOCSIN_DATA_DIR") or "data").absolute()
-        values: dict[str, Any] = {
-            "data_dir": data_dir,
-            "database_url": data_dir / "tocsin.db",
-            "bind": ("127.0.0.1", 8000),
-            "allow_networks": (),
-        }
+        values: dict[str, Any] = {}
         if env.get("TOCSIN_HTMX_URL"):
             values["htmx_integrity"] = ""  # the default belongs to the default script
         for name, parse in PARSERS.items():
-            text = env.get(name)
-            if text:
+            if env.get(name):
                 with _config_errors(name):
-                    values[name.removeprefix("TOCSIN_").lower()] = parse(text)
-        host, port = values.pop("bind")
+                    values[name.removeprefix("TOCSIN_").lower()] = parse(env[name])
+        host, port = values.pop("bind", (cls.host, cls.port))
         return cls(
-            database=values.pop("database_url"),
+            data_dir=data_dir,
+            database=values.pop("database_url", data_dir / "tocsin.db"),
             host=host,
             port=port,
-            allow=values.pop("allow_networks"),
+            allow=values.pop("allow_networks", ()),
             **values,
         )
 
@@ -127,20 +122,18 @@ class Config:
         Raises:
             ConfigError: the folder cannot be written, or a key file is invalid.
         """
-        secret_key = self.secret_key
-        keys = self.encryption_keys
-        keys_file = self.keys_file
+        config = self
         with _config_errors("TOCSIN_DATA_DIR", f"the folder {self.data_dir} cannot be used: "):
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not secret_key:
+        if not self.secret_key:
             path = self.data_dir / "secret.key"
             _create_if_missing(path, secrets.token_urlsafe(48))
-            secret_key = _read_key_file("TOCSIN_SECRET_KEY", path)
-        if not keys:
-            keys_file = self.data_dir / "encryption.keys"
-            _create_if_missing(keys_file, Fernet.generate_key().decode())
-            keys = read_keys(keys_file)
-        return replace(self, secret_key=secret_key, encryption_keys=keys, keys_file=keys_file)
+            config = replace(config, secret_key=_read_key_file("TOCSIN_SECRET_KEY", path))
+        if not self.encryption_keys:
+            path = self.data_dir / "encryption.keys"
+            _create_if_missing(path, Fernet.generate_key().decode())
+            config = replace(config, encryption_keys=read_keys(path), keys_file=path)
+        return config
 
 
 def unused_variables(environ: Mapping[str, str] | None = None) -> list[str]:

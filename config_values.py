@@ -56,8 +56,9 @@ def _flag(text: str) -> bool:
     return bool(_number(0, 1, text))
 
 
-def _entries(text: str) -> list[str]:
-    return list(filter(None, map(str.strip, text.split(","))))
+def _list(parse: Callable[[str], object], text: str) -> tuple[object, ...]:
+    entries = map(str.strip, text.split(","))
+    return tuple(map(parse, filter(None, entries)))
 
 
 def _admin_password(text: str) -> str:
@@ -66,8 +67,8 @@ def _admin_password(text: str) -> str:
     return text
 
 
-def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(entry, strict=False) for entry in _entries(text))
+def _network(text: str) -> Network:
+    return ipaddress.ip_network(text, strict=False)
 
 
 def _secret_key(text: str) -> str:
@@ -83,10 +84,6 @@ def _encryption_keys(text: str) -> tuple[str, ...]:
     return keys
 
 
-def _allowed_targets(text: str) -> tuple[AllowedTarget, ...]:
-    return tuple(map(_allowed_target, _entries(text)))
-
-
 def _allowed_target(entry: str) -> AllowedTarget:
     """Parse `10.0.0.0/8`, `[fd00::]/8`, `::1`, `[::1]:9000`, `10.0.0.0/8:9093`, `nas.lan:8080`."""
     match = re.fullmatch(r"(\[[^\[\]]*\][^:]*|[^:\[\]]*):([0-9]{1,5})", entry)
@@ -95,7 +92,7 @@ def _allowed_target(entry: str) -> AllowedTarget:
     if port is None or 1 <= port <= 65535:
         with contextlib.suppress(ValueError):
             bare = re.sub(r"^\[([^\]]*)\](?=/|$)", r"\1", target)
-            return AllowedTarget(network=ipaddress.ip_network(bare, strict=False), port=port)
+            return AllowedTarget(network=_network(bare), port=port)
         host = re.fullmatch(r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?)\.?", target)
         if host and not host[1].replace(".", "").isdigit():
             return AllowedTarget(host=host[1].lower(), port=port)
@@ -138,11 +135,11 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_PIN_CORES": _flag,
     "TOCSIN_SECRET_KEY": _secret_key,
     "TOCSIN_ENCRYPTION_KEYS": _encryption_keys,
-    "TOCSIN_ALLOW_NETWORKS": _allowed_targets,
+    "TOCSIN_ALLOW_NETWORKS": partial(_list, _allowed_target),
     "TOCSIN_CA_FILE": _ca_file,
     "TOCSIN_PUBLIC_URL": _public_url,
     "TOCSIN_ADMIN_PASSWORD": _admin_password,
-    "TOCSIN_TRUSTED_PROXIES": _networks,
+    "TOCSIN_TRUSTED_PROXIES": partial(_list, _network),
     "TOCSIN_HTMX_URL": _web_url,
     "TOCSIN_HTMX_INTEGRITY": _integrity,
 }

@@ -113,10 +113,10 @@ def describe_error(error: Exception, path: Path) -> str:
         messages.append(str(cause).lower())
         cause = cause.__context__
     text = " ".join(messages)
-    details = {"path": path, "name": path.name, "error": " ".join(str(error).split())}
+    detail = " ".join(str(error).split())
     for marks, sentence in _SENTENCES:
         if any(mark in text for mark in marks):
-            return sentence.format(**details)
+            return sentence.format(path=path, name=path.name, error=detail)
     return f"The database {path} cannot be used ({error})."
 
 
@@ -124,8 +124,10 @@ def journal_notice() -> str:
     """Return a notice if this SQLite cannot share a WAL file safely, otherwise ""."""
     if WAL_IS_SAFE:
         return ""
-    version = f"SQLite {sqlite3.sqlite_version}"
-    return f"{version} has a bug in its write-ahead log; Tocsin uses the slower TRUNCATE journal."
+    return (
+        f"SQLite {sqlite3.sqlite_version} has a bug in its write-ahead log; "
+        "Tocsin uses the slower TRUNCATE journal."
+    )
 
 
 def _check_for_damage(database: SqliteDatabase) -> None:

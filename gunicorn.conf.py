@@ -25,7 +25,6 @@ graceful_timeout = 5
 loglevel = "warning"
 # web/auth/proxy.py reads the headers of the trusted proxies.
 forwarded_allow_ips = ""
-logger_class = "gunicorn.glogging.Logger"
 
 
 def on_starting(server):
@@ -36,15 +35,14 @@ def on_starting(server):
 def when_ready(server):
     """Print notices, the set-up link and the address."""
     notices = [f"{name} is set, but this version does not use it." for name in unused_variables()]
-    if database.journal_notice():
-        notices.append(database.journal_notice())
+    notices.append(database.journal_notice())
     with db.connection_context():
         secret = users.setup_secret(now_ms())
     if secret:
         link = f"{tocsin.base_url}/setup/{secret}"
         notices.append(f"Create the first account (this link works once): {link}")
-    for notice in notices:
-        print(f"tocsin: {notice}", flush=True)
+    for notice in filter(None, notices):
+        print(f"tocsin: {notice}")
     address = f"Tocsin is at {tocsin.address} (data in {tocsin.data_dir})"
     print(f"{address}; stop it with Ctrl-C.", flush=True)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 COMMAND = Path(__file__).with_name("cli.py")
@@ -20,24 +21,24 @@ _ENDED_BY_OTHERS = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
+@dataclass
 class Supervisor:
     """Runs the web server in a child process, and restarts the worker when it ends."""
 
-    def __init__(self, run_web: Callable[[], None], with_worker: bool):
-        self._run_web = run_web
-        self._with_worker = with_worker
-        self._web_pid = 0
-        self._worker: subprocess.Popen | None = None
-        self._worker_started = 0.0
-        self._delay = 0.0
-        self._ending = False
+    run_web: Callable[[], None]
+    with_worker: bool
+    _web_pid: int = 0
+    _worker: subprocess.Popen | None = None
+    _worker_started: float = 0
+    _delay: float = 0
+    _ending: bool = False
 
     def run(self) -> int:
         """Run until the web server ends or a signal arrives, and return the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
         signal.signal(signal.SIGALRM, lambda _number, _frame: self._send_signal(signal.SIGKILL))
-        self._web_pid = self._fork_web()
+        self._fork_web()
         self._start_worker()
         code = 0
         while self._web_pid or self._worker:
@@ -52,15 +53,15 @@ class Supervisor:
                 self._start_worker(crashed=worker_code < 0 and worker_code not in _ENDED_BY_OTHERS)
         return 0 if self._ending and code in (0, -signal.SIGTERM) else abs(code)
 
-    def _fork_web(self) -> int:
+    def _fork_web(self) -> None:
         """Fork the web server, which shares the modules that are loaded already."""
-        pid = os.fork()
-        if pid:
-            return pid
+        self._web_pid = os.fork()
+        if self._web_pid:
+            return
         die_with_parent()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
-        self._run_web()
+        self.run_web()
         os._exit(0)
 
     def _start_worker(self, crashed: bool = False) -> None:
@@ -68,19 +69,18 @@ class Supervisor:
         command = [sys.executable, str(COMMAND), "worker", "--parent", str(os.getpid())]
         if crashed:
             command.append("--crashed")
-        while self._with_worker and not self._ending and self._worker is None:
+        while self.with_worker and not self._ending and self._worker is None:
             self._wait_before_restart()
             self._worker_started = time.monotonic()
             with contextlib.suppress(OSError):  # the system has no room for another process
                 self._worker = subprocess.Popen(command)  # noqa: S603 (this program itself)
         if self._ending:
-            self._send_signal(
-                signal.SIGTERM
-            )  # the signal may have come before the worker had a pid
+            # The signal may have come before the worker had a pid.
+            self._send_signal(signal.SIGTERM)
 
     def _wait_before_restart(self) -> None:
         if not self._worker_started or time.monotonic() - self._worker_started >= MIN_LIFETIME:
-            self._delay = 0.0
+            self._delay = 0
             return
         self._delay = min(MAX_DELAY, self._delay * 2 or MIN_DELAY)
         deadline = time.monotonic() + self._delay
@@ -96,6 +96,7 @@ class Supervisor:
         pids = [self._web_pid]
         if self._worker:
             pids.append(self._worker.pid)
+        # Popen.send_signal() would reap the worker, which run() waits for.
         for pid in filter(None, pids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)

@@ -92,7 +92,7 @@ def assembled(tmp_path_factory, compiled):
 def app(config, assembled):
     """Yield the app with the configuration, database and services of one test."""
     database.open_database(config.database)
-    assembled.extensions["tocsin"] = Services.of(config)
+    assembled.extensions["tocsin"] = Services(config)
     assembled.config["SECRET_KEY"] = config.secret_key
     assembled.jinja_env.globals["config"] = config
     with db.connection_context():

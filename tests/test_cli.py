@@ -445,6 +445,11 @@ def test_ctrl_c_prints_nothing(tocsin, monkeypatch):
 # --- processes ------------------------------------------------------------------------------------
 
 
+def test_serve_exits_with_the_code_of_the_web_server(tocsin, monkeypatch):
+    monkeypatch.setattr("cli.Supervisor.run", lambda _: 3)
+    assert tocsin("serve").code == 3
+
+
 def test_no_file_in_the_data_folder_holds_a_password_a_token_or_a_link(tocsin, config):
     tocsin("user", "add", "mia", "--password-stdin", typed=b"four small bells\n")
     link = tocsin("user", "password", "vera").out.strip().rpartition("/setup/")[2]

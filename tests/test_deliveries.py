@@ -259,7 +259,7 @@ def test_waiting_and_parked_deliveries_are_counted_up_to_a_limit(client, monkeyp
 )
 def test_every_filter_uses_an_index(app, filters, index):
     with db.connection_context():
-        sql, values = queries.page_query(queries.DeliveryFilters(*filters)).sql()
+        sql, values = queries.page_query(*filters).sql()
         plan = [row[3] for row in db.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
     assert any(index in step for step in plan), plan
     assert not any(step.startswith("SCAN") for step in plan), plan

@@ -131,7 +131,7 @@ def test_third_concurrent_slow_response_is_refused_immediately(client, post, mon
 
 
 def test_two_threads_leave_one_slow_response_slot(config, app):
-    slots = Services.of(replace(config, threads=2)).slow_response_slots
+    slots = Services(replace(config, threads=2)).slow_response_slots
     assert [slots.acquire(blocking=False) for _ in range(2)] == [True, False]
 
 
@@ -353,7 +353,7 @@ def connects_to(policy, url):
 
 
 def form_message(app, client, monkeypatch, policy, url):
-    monkeypatch.setitem(app.extensions, "tocsin", replace(app.extensions["tocsin"], policy=policy))
+    monkeypatch.setattr(app.extensions["tocsin"], "policy", policy)
     return client.post("/channels/new/validate/url", form_of(url)).text
 
 

@@ -8,10 +8,10 @@ import logging
 import math
 import secrets
 
-from flask import Flask, Response, make_response, render_template, request
+from flask import Blueprint, Response, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from peewee import DatabaseError, InterfaceError
-from werkzeug.exceptions import HTTPException, SecurityError
+from peewee import PeeweeException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 from werkzeug.http import HTTP_STATUS_CODES
 
 from database import describe_error
@@ -21,6 +21,8 @@ from web.auth.login import is_posted_edit, posted_channel_id, sign_in_page, sign
 from web.channels.editor import redraw_edit
 from web.problems import ApiError, problem
 from web.services import services
+
+bp = Blueprint("errors", __name__)
 
 log = logging.getLogger("tocsin.web")
 
@@ -44,18 +46,6 @@ _EXPIRED = "This page has expired, or its cookie was missing, so nothing was don
 _COOKIES = " If this happens again, allow cookies for this address."
 
 
-def register(app: Flask) -> None:
-    """Register the error handlers."""
-    app.register_error_handler(CSRFError, _csrf_error)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(SecurityError, _unknown_host)
-    app.register_error_handler(SignInRequired, _not_signed_in)
-    app.register_error_handler(ApiError, _api_error)
-    app.register_error_handler(DatabaseError, _database_error)
-    app.register_error_handler(InterfaceError, _database_error)
-    app.register_error_handler(Exception, _internal_error)
-
-
 def failure(status: int, message: str, **context) -> Response:
     """Return an error page, its fragment for htmx, or a problem document for a machine."""
     if is_machine_request():
@@ -74,25 +64,31 @@ def _notice(template: str, status: int, **context) -> Response:
     return response
 
 
+@bp.app_errorhandler(CSRFError)
 def _csrf_error(_error: CSRFError):
     if "HX-Request" in request.headers:
-        message = "What you typed is still here, and the page works again: press the button again."
-        return failure(400, _EXPIRED + message, new_csrf_token=True)
+        message = (
+            f"{_EXPIRED}What you typed is still here, and the page works again: "
+            "press the button again."
+        )
+        return failure(400, message, new_csrf_token=True)
     if request.endpoint == "signin.login":
         # The user signed in in another tab; an interrupted edit must not get lost here.
-        message = "Sign in again; an edit that you started is kept."
-        return sign_in_page(400, _EXPIRED + message + _COOKIES)
-    message = "What you typed is below: press the button again."
-    editor = _editor_again(_EXPIRED + message + _COOKIES, 400)
+        message = f"{_EXPIRED}Sign in again; an edit that you started is kept.{_COOKIES}"
+        return sign_in_page(400, message)
+    message = f"{_EXPIRED}What you typed is below: press the button again.{_COOKIES}"
+    editor = _editor_again(message, 400)
     return editor or failure(400, f"{_EXPIRED}Go back, reload the page and try again.")
 
 
+@bp.app_errorhandler(SecurityError)
 def _unknown_host(_error: SecurityError):
     # A page needs a host of ours for its links.
     message = "Tocsin is not served under this host name. Use its own, or set TOCSIN_PUBLIC_URL.\n"
     return Response(message, 400, mimetype="text/plain")
 
 
+@bp.app_errorhandler(SignInRequired)
 def _not_signed_in(_error: SignInRequired):
     if "HX-Request" in request.headers:
         return _notice("_interrupted.html", 401)
@@ -102,6 +98,7 @@ def _not_signed_in(_error: SignInRequired):
         return _http_error(error)
 
 
+@bp.app_errorhandler(ApiError)
 def _api_error(error: ApiError):
     response = failure(error.status, error.message, **error.members)
     if error.status == 401:
@@ -111,6 +108,7 @@ def _api_error(error: ApiError):
     return response
 
 
+@bp.app_errorhandler(HTTPException)
 def _http_error(error: HTTPException):
     status = error.code or 500
     if status < 400:
@@ -122,23 +120,28 @@ def _http_error(error: HTTPException):
     if not own_message and not is_machine_request():
         message = _MESSAGES.get(status, message)
     response = failure(status, message)
-    if status == 405:
-        response.headers["Allow"] = error.get_response().headers.get("Allow", "")
+    if isinstance(error, MethodNotAllowed):
+        response.allow.update(error.valid_methods or ())
     return response
 
 
+@bp.app_errorhandler(PeeweeException)
 def _database_error(error: Exception):
     log.error("database error: %s", error)
     message = f"{describe_error(error, services().config.database)} Nothing was saved."
     return _editor_again(message, 503) or failure(503, message)
 
 
+@bp.app_errorhandler(Exception)
 def _internal_error(error: Exception):
     reference = secrets.token_hex(4)
     traceback = format_traceback_without_message(error)
     log.error("internal error %s at %s: %s", reference, request.endpoint, traceback)
-    message = "The request failed, and nothing you typed was saved. "
-    return failure(500, f"{message}Tocsin's log has the details under {reference}.")
+    return failure(
+        500,
+        "The request failed, and nothing you typed was saved. "
+        f"Tocsin's log has the details under {reference}.",
+    )
 
 
 def _editor_again(message: str, status: int) -> Response | None:
@@ -147,7 +150,7 @@ def _editor_again(message: str, status: int) -> Response | None:
         return None
     try:
         return redraw_edit(posted_channel_id(), request.form, status, message)
-    except (DatabaseError, HTTPException):
+    except (PeeweeException, HTTPException):
         return None
 
 

@@ -5,12 +5,13 @@ import hmac
 import json
 import time
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, render_template, request
 from werkzeug.datastructures import Headers
 
 from clock import now_ms
 from database import relaxed_durability
 from models import Fact, LabRequest, db
+from web.redirects import redirect_with
 from web.services import services
 
 bp = Blueprint("lab", __name__)
@@ -27,8 +28,7 @@ _CREDENTIALS = ("authorization", "proxy-authorization", "cookie")
 @bp.route("/lab/in/<random>", methods=["GET", "POST", "PUT", "PATCH"])
 def receive(random: str) -> Response:
     """Store a request and send the selected response. No sign-in is required."""
-    path = services().policy.lab.path
-    if not hmac.compare_digest(f"/lab/in/{random}".encode(), path.encode()):
+    if not hmac.compare_digest(f"/lab/in/{random}".encode(), services().policy.lab.path.encode()):
         return Response("There is no such receiving address here.\n", 404, mimetype="text/plain")
     body = request.stream.read(MAX_BODY_BYTES)
     # Closing a connection with unread bytes resets it, and the response is lost.
@@ -97,10 +97,9 @@ def index():
 
 def _parse_headers(text: str) -> Headers:
     """Return the headers that a row stores as JSON; none if the row is damaged."""
-    headers = Headers()
     with contextlib.suppress(ValueError, TypeError):
-        headers.extend(json.loads(text))
-    return headers
+        return Headers(json.loads(text))
+    return Headers()
 
 
 @bp.post("/lab")
@@ -110,13 +109,11 @@ def select_response():
     if response not in RESPONSES:
         abort(422, "Select one of the responses.")
     Fact.replace(name=_SETTING, value=response).execute()
-    flash(f"The lab responds with {RESPONSES[response]}.")
-    return redirect(url_for("lab.index"), 303)
+    return redirect_with(f"The lab responds with {RESPONSES[response]}.", "lab.index")
 
 
 @bp.post("/lab/forget")
 def clear():
     """Delete the received requests."""
     LabRequest.delete().execute()
-    flash("The received requests were deleted.")
-    return redirect(url_for("lab.index"), 303)
+    return redirect_with("The received requests were deleted.", "lab.index")

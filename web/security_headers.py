@@ -22,7 +22,6 @@ def register(app: Flask, config: Config) -> None:
     app.config.update(
         # Cookies ignore the port: two installations on one host need different names.
         SESSION_COOKIE_NAME=f"tocsin_{config.port}",
-        SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=MAX_SESSION_AGE // 1000,
         # A slow response must not overwrite the cookie that a later request has changed.

@@ -1,6 +1,5 @@
 """The shared objects that views need, created once by `create_app`."""
 
-from dataclasses import dataclass
 from threading import BoundedSemaphore
 
 from flask import current_app
@@ -17,38 +16,23 @@ from models import db
 from web.accounts.passwords import PasswordChecker
 
 
-@dataclass(frozen=True)
 class Services:
-    """The shared objects of an app.
+    """The shared objects of an app. Creating them reads the database once.
 
-    `rate_limiter` limits the requests of a user; `slow_response_slots` limits the threads that wait for the
-    lab's slow response.
+    `rate_limiter` limits the requests of a user; `slow_response_slots` limits the threads that
+    wait for the lab's slow response.
     """
 
-    config: Config
-    keyring: Keyring
-    policy: Policy
-    test_runner: TestRunner
-    passwords: PasswordChecker
-    rate_limiter: RateLimiter
-    slow_response_slots: BoundedSemaphore
-    batch_writer: BatchWriter
-
-    @classmethod
-    def of(cls, config: Config) -> "Services":
-        """Return the services of a configuration with keys; this reads the database once."""
+    def __init__(self, config: Config):
         with db.connection_context():
-            policy = Policy(config.allow, config.ca_file, lab.address(config))
-        return cls(
-            config=config,
-            keyring=Keyring(config.encryption_keys, config.keys_file),
-            policy=policy,
-            test_runner=TestRunner(config.test_slots, policy),
-            passwords=PasswordChecker(config.data_dir, max_waiting=max(1, config.threads // 2)),
-            rate_limiter=RateLimiter(),
-            slow_response_slots=BoundedSemaphore(min(2, config.threads - 1)),
-            batch_writer=BatchWriter(config.data_dir, lambda: wakeup.notify(config.data_dir)),
-        )
+            self.policy = Policy(config.allow, config.ca_file, lab.address(config))
+        self.config = config
+        self.keyring = Keyring(config.encryption_keys, config.keys_file)
+        self.test_runner = TestRunner(config.test_slots, self.policy)
+        self.passwords = PasswordChecker(config.data_dir, max_waiting=max(1, config.threads // 2))
+        self.rate_limiter = RateLimiter()
+        self.slow_response_slots = BoundedSemaphore(min(2, config.threads - 1))
+        self.batch_writer = BatchWriter(config.data_dir, lambda: wakeup.notify(config.data_dir))
 
 
 def services() -> Services:

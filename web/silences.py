@@ -4,14 +4,15 @@ import re
 from collections import Counter
 from typing import Any
 
-from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
-from peewee import SQL, fn
+from flask import Blueprint, abort, g, render_template, request
+from peewee import fn
 from wtforms import Form, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
 from clock import HOUR, now_ms
 from delivery.alerts.matchers import parse_matchers
 from models import MAX_ID, Delivery, DeliveryState, Silence
+from web.redirects import redirect_with
 from web.validation import as_validation_error, has_visible_character
 
 bp = Blueprint("silences", __name__, url_prefix="/silences")
@@ -24,16 +25,11 @@ MAX_COMMENT_LENGTH = 300
 
 
 class SilenceForm(Form):
-    """Form of a silence that starts now."""
+    """Form of a silence that starts now; a valid one has its `duration` in milliseconds."""
 
     matchers = TextAreaField("Matchers", default="")
     hours = StringField("Expires after (hours)", default=DEFAULT_HOURS)
     reason = StringField("Comment", default="")
-
-    @property
-    def duration(self) -> int:
-        """The milliseconds that the silence lasts."""
-        return round(float(self.hours.data.strip() or DEFAULT_HOURS) * HOUR)
 
     def validate_matchers(self, matchers):
         with as_validation_error():
@@ -49,6 +45,7 @@ class SilenceForm(Form):
         if not is_number or not MIN_HOURS <= float(text) <= MAX_HOURS:
             limits = f"from {MIN_HOURS} to {MAX_HOURS} (a year)"
             raise ValidationError(f"Enter a number of hours {limits}, such as 2 or 0.5.")
+        self.duration = round(float(text) * HOUR)
 
     def validate_reason(self, reason):
         text = reason.data.strip()
@@ -70,9 +67,9 @@ def _render(form: SilenceForm, status: int = 200):
     active = Silence.select().where(Silence.until > now).order_by(Silence.until)
     expired = Silence.select().where(Silence.until <= now).order_by(Silence.until.desc())
     silences = [*active, *expired.limit(MAX_EXPIRED)]
-    return render_template(
-        "silences/index.html", silences=silences, dropped=_count_dropped(), form=form, now=now
-    ), status
+    dropped = _count_dropped()
+    page = render_template("silences/index.html", silences=silences, dropped=dropped, form=form)
+    return page, status
 
 
 def _count_dropped() -> Counter[str]:
@@ -81,10 +78,9 @@ def _count_dropped() -> Counter[str]:
     Their cause starts with the silence, such as `Silence 7: `.
     """
     counts: Counter[str] = Counter()
-    dropped = Delivery.select(Delivery.cause, fn.COUNT(SQL("1")))
-    dropped = dropped.where(Delivery.state == DeliveryState.DROPPED).group_by(Delivery.cause)
-    rows: Any = dropped.tuples()
-    for cause, count in rows:
+    columns: Any = Delivery.select(Delivery.cause, fn.COUNT(Delivery.id))
+    dropped = columns.where(Delivery.state == DeliveryState.DROPPED).group_by(Delivery.cause)
+    for cause, count in dropped.tuples():
         counts[cause.partition(":")[0]] += count
     return counts
 
@@ -103,8 +99,8 @@ def create():
         created_at=now,
         until=now + form.duration,
     )
-    flash("The silence is active: matching alerts are stored, and no notification is sent.")
-    return redirect(url_for("silences.index"), 303)
+    message = "The silence is active: matching alerts are stored, and no notification is sent."
+    return redirect_with(message, "silences.index")
 
 
 @bp.post("/<int:silence_id>/end")
@@ -112,10 +108,9 @@ def end(silence_id: int):
     """Expire a silence now."""
     now = now_ms()
     silence = Silence.id == min(silence_id, MAX_ID)
-    if Silence.update(until=now).where(silence, Silence.until > now).execute():
-        flash("The silence has ended.")
-    elif Silence.select().where(silence).exists():
-        flash("The silence had already ended.")
-    else:
-        abort(404, "There is no such silence.")
-    return redirect(url_for("silences.index"), 303)
+    message = "The silence has ended."
+    if not Silence.update(until=now).where(silence, Silence.until > now).execute():
+        if not Silence.select().where(silence).exists():
+            abort(404, "There is no such silence.")
+        message = "The silence had already ended."
+    return redirect_with(message, "silences.index")

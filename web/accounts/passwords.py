@@ -93,17 +93,15 @@ class PasswordChecker:
     def _limit(self) -> Iterator[None]:
         if not self._waiting.acquire(blocking=False):
             raise TooManyAttempts(1)
-        try:
-            with ExitStack() as stack:
-                # A random choice, so that waiting threads spread over both locks.
-                first = secrets.randbelow(2)
-                try:
-                    stack.enter_context(file_lock(self._locks[first], wait=False))
-                except BlockingIOError:
-                    stack.enter_context(file_lock(self._locks[1 - first]))
-                yield
-        finally:
-            self._waiting.release()
+        # A random order, so that waiting threads spread over both locks.
+        first, second = secrets.SystemRandom().sample(self._locks, 2)
+        with ExitStack() as stack:
+            stack.callback(self._waiting.release)
+            try:
+                stack.enter_context(file_lock(first, wait=False))
+            except BlockingIOError:
+                stack.enter_context(file_lock(second))
+            yield
 
 
 def authenticate(
@@ -128,16 +126,16 @@ def _record_guess(name: str, address: str, known: bool, now: int) -> Guess:
     """Store a guess before its password is checked, so that concurrent guesses count."""
     account = digest(name.strip().casefold())
     place = network(address)
+    limit = MAX_GUESSES_BY_UNKNOWN
     if known:
         account = f"known {account}"
         place = ""
+        limit = MAX_GUESSES_BY_KNOWN
     with db.atomic():
         # A guess in the future was stored before the clock was set back.
         Guess.delete().where((Guess.at <= now - WINDOW) | (Guess.at > now + MINUTE)).execute()
-        if known:
-            _check_limit(Guess.account == account, MAX_GUESSES_BY_KNOWN, now)
-        else:
-            _check_limit(Guess.account == account, MAX_GUESSES_BY_UNKNOWN, now)
+        _check_limit(Guess.account == account, limit, now)
+        if place:
             _check_limit(Guess.address == place, MAX_GUESSES_FROM_ADDRESS, now)
         return Guess.create(account=account, address=place, at=now)
 
@@ -162,5 +160,6 @@ def network(address: str) -> str:
 def create_admin(checker: PasswordChecker, password: str, now: int) -> None:
     """Create the editor `admin` if a password is given and the name is free."""
     if password and not User.named("admin"):
-        row = {"name": "admin", "role": Role.EDITOR, "password": checker.hash(password)}
-        User.insert(**row, created_at=now).on_conflict_ignore().execute()
+        User.insert(
+            name="admin", role=Role.EDITOR, password=checker.hash(password), created_at=now
+        ).on_conflict_ignore().execute()

@@ -37,7 +37,7 @@ def start_session(user: User, now: int) -> str:
     with db.atomic():
         Login.delete().where(expired).execute()
         Login.create(digest=digest(secret), user=user, created_at=now, seen_at=now)
-        User.update(seen_at=now).where(User.id == user.id).execute()
+        User.set_by_id(user.id, {"seen_at": now})
     return secret
 
 
@@ -46,14 +46,14 @@ def session_user(secret: str, now: int) -> User | None:
     user = Login.find_user(digest(secret), now - MAX_SESSION_AGE, now - MAX_IDLE)
     if user and now - (user.seen_at or 0) > SEEN_INTERVAL:
         with relaxed_durability(), db.atomic():
-            Login.update(seen_at=now).where(Login.digest == digest(secret)).execute()
-            User.update(seen_at=now).where(User.id == user.id).execute()
+            Login.set_by_id(digest(secret), {"seen_at": now})
+            User.set_by_id(user.id, {"seen_at": now})
     return user
 
 
 def end_session(secret: str) -> None:
     """Delete a session; copies of its cookie are useless from then on."""
-    Login.delete().where(Login.digest == digest(secret)).execute()
+    Login.delete_by_id(digest(secret))
 
 
 # --- users ----------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def add(name: str, role: str, now: int) -> User:
 def set_password(user: User, password_hash: str) -> None:
     """Store a password hash, and end the sessions and invitations of the user."""
     with db.atomic():
-        User.update(password=password_hash).where(User.id == user.id).execute()
+        User.set_by_id(user.id, {"password": password_hash})
         Login.delete().where(Login.user == user).execute()
         Invitation.delete().where(Invitation.user == user).execute()
 
@@ -92,7 +92,7 @@ def set_role(user: User, role: str) -> None:
     with db.atomic():
         if role != Role.EDITOR:
             _require_other_editor(user)
-        User.update(role=role).where(User.id == user.id).execute()
+        User.set_by_id(user.id, {"role": role})
 
 
 def remove(user: User) -> None:
@@ -103,7 +103,7 @@ def remove(user: User) -> None:
     """
     with db.atomic():
         _require_other_editor(user)
-        User.delete().where(User.id == user.id).execute()
+        user.delete_instance()
 
 
 def _check_role(role: str) -> None:
@@ -134,13 +134,10 @@ def create_invitation(user: User | None, now: int) -> str:
 
 def find_invitation(secret: str, now: int) -> Invitation | None:
     """Return the valid invitation of a link, or None."""
-    invitation = Invitation.get_or_none(Invitation.digest == digest(secret))
-    if invitation is None:
-        return None
-    if invitation.user is None and User.editors().exists():
-        return None
-    expired = invitation.expires_at is not None and invitation.expires_at < now
-    return None if expired else invitation
+    valid = Invitation.expires_at >= now
+    if not User.editors().exists():
+        valid |= Invitation.user.is_null()
+    return Invitation.get_or_none(Invitation.digest == digest(secret), valid)
 
 
 def accept_invitation(invitation: Invitation, name: str, password_hash: str, now: int) -> User:
@@ -152,7 +149,7 @@ def accept_invitation(invitation: Invitation, name: str, password_hash: str, now
         AccountError: the invitation was used already, or the name is invalid.
     """
     with db.atomic():
-        if not Invitation.delete().where(Invitation.digest == invitation.digest).execute():
+        if not invitation.delete_instance():
             raise AccountError("This link was used already.")
         user = invitation.user or add(name, Role.EDITOR, now)
         set_password(user, password_hash)

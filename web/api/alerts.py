@@ -102,7 +102,7 @@ class IdempotencyRecord:
         if not 1 <= len(key) <= MAX_KEY_LENGTH:
             message = f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters."
             raise ApiError(400, f"{message} Nothing was stored.")
-        self.key = _sha256(f"{g.token.id}\0{key}".encode("utf-8", "replace"))
+        self.key = _sha256(f"{g.token_id}\0{key}".encode("utf-8", "replace"))
         self.body_hash = _sha256(body)
 
     def find(self) -> str | None:

@@ -4,6 +4,7 @@ Every new route needs a signed-in user. A view for machines is marked with `requ
 """
 
 import ipaddress
+import re
 import time
 
 from flask import Flask, abort, current_app, g, request, session
@@ -17,14 +18,14 @@ from web.problems import ApiError
 from web.services import services
 
 # The lab's receiving address is an unguessable path; senders use any host name, at any rate.
-RECEIVERS = frozenset({"lab.receive"})
-HEALTH = frozenset({"health.healthz", "health.readyz", "health.healthy", "health.ready"})
-PUBLIC = frozenset({"static", "signin.login", "signin.setup"}) | HEALTH | RECEIVERS
+RECEIVERS = ("lab.receive",)
+HEALTH = ("health.healthz", "health.readyz", "health.healthy", "health.ready")
+PUBLIC = ("static", "signin.login", "signin.setup", *HEALTH, *RECEIVERS)
 # Unsafe requests that a viewer may send.
-PERSONAL = frozenset({"signin.logout", "people.account"})
+PERSONAL = ("signin.logout", "people.account")
 # Pages that only an editor may open.
-EDITOR_PAGES = frozenset({"channels.new", "channels.confirm_delete"})
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+EDITOR_PAGES = ("channels.new", "channels.confirm_delete")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # 300 requests a second for a user or an address, in one web process: more than a person sends.
 REQUEST_RATE = ((300, 1.0),)
 
@@ -45,24 +46,24 @@ def require_scope(scope: str):
 
 def scope_of(app: Flask, endpoint: str) -> str:
     """Return the scope that an endpoint requires, or "" for a page."""
-    return getattr(app.view_functions[endpoint], "scope", "")
+    return getattr(app.view_functions.get(endpoint), "scope", "")
 
 
 def is_machine_request() -> bool:
     """Return True if the current request is for a machine's endpoint or path."""
-    if request.path.startswith(("/api/", "/ingest/", "/t/")):
-        return True
-    return request.endpoint is not None and bool(scope_of(current_app, request.endpoint))
+    is_machine_path = request.path.startswith(("/api/", "/ingest/", "/t/"))
+    return is_machine_path or bool(scope_of(current_app, request.endpoint or ""))
 
 
 def user_context() -> dict:
-    """Return what every template knows about the user."""
+    """Return what every template knows: the user, and the time."""
     person = g.get("person")
-    return {"person": person, "may_edit": person is not None and person.role == Role.EDITOR}
+    may_edit = person is not None and person.role == Role.EDITOR
+    return {"person": person, "may_edit": may_edit, "now": now_ms()}
 
 
 def check_request() -> None:
-    """Check a request before it is handled, and set `g.person` or `g.token`.
+    """Check a request before it is handled, and set `g.person` or `g.token_id`.
 
     Raises:
         SignInRequired: the page needs a signed-in user.
@@ -77,7 +78,7 @@ def check_request() -> None:
         abort(403, "Another website sent this form. Nothing was done.")
     scope = scope_of(current_app, endpoint)
     if scope:
-        require_token(scope, now_ms())
+        require_token(scope)
     else:
         _check_user(endpoint)
 
@@ -101,15 +102,11 @@ def _check_user(endpoint: str) -> None:
 
 def _current_user() -> User | None:
     name = request.environ.get("tocsin.user", "").strip()
-    if name:
-        return User.named(name) or _add_proxy_user(name)
-    secret = session.get("login", "")
-    return users.session_user(secret, now_ms()) if secret else None
-
-
-def _add_proxy_user(name: str) -> User:
+    if not name:
+        secret = session.get("login", "")
+        return users.session_user(secret, now_ms()) if secret else None
     try:
-        return users.add(name, Role.VIEWER, now_ms())
+        return User.named(name) or users.add(name, Role.VIEWER, now_ms())
     except users.AccountError as error:
         abort(403, f"The proxy in front of Tocsin sent an invalid user name. {error}")
 
@@ -119,9 +116,7 @@ def is_known_host() -> bool:
 
     A foreign page that points its own name at this server (DNS rebinding) matches neither.
     """
-    host = request.host
-    if not host.endswith("]"):
-        host = host.rsplit(":", 1)[0]
+    host = re.sub(":[0-9]*$", "", request.host)
     if host.lower() in services().config.hosts:
         return True
     try:

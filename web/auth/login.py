@@ -1,6 +1,6 @@
 """Sign-in, sign-out, and the page behind an invitation link."""
 
-from typing import Any
+import re
 
 from flask import (
     Blueprint,
@@ -22,6 +22,7 @@ from delivery.secrets.encryption import DecryptionError
 from models import Role, User
 from web.accounts import passwords, users
 from web.channels.editor import redraw_edit
+from web.redirects import redirect_with
 from web.services import services
 
 bp = Blueprint("signin", __name__)
@@ -83,18 +84,14 @@ def sign_in_required() -> Response:
     """Return the sign-in page; it carries an interrupted edit, encrypted with its secrets."""
     if request.method == "GET":
         return redirect(url_for("signin.login", next=request.full_path.rstrip("?")), 303)
-    fields = request.form.items(multi=True)
-    edit: dict[str, Any] = {
-        "channel": posted_channel_id(),
-        "form": [field for field in fields if field[0] != "csrf_token"],
-    }
     if not is_posted_edit():
         message = "Your session has ended, so nothing was done. Sign in and try again."
         return sign_in_page(401, message)
+    edit = {"channel": posted_channel_id(), "form": list(request.form.items(multi=True))}
     return sign_in_page(
         401,
         "Your session has ended, so nothing was saved or sent. Sign in to get your edit back.",
-        sealed_edit=services().keyring.encrypt(EDIT_FIELD, edit),
+        services().keyring.encrypt(EDIT_FIELD, edit),
     )
 
 
@@ -123,35 +120,32 @@ def _restored_edit(user: User) -> Response | None:
 
 
 def start_session(user: User) -> None:
-    """Sign the browser in with a new session and a new CSRF token."""
-    if "login" in session:
-        users.end_session(session["login"])
+    """Sign the browser in."""
+    _end_session(user.id)
+    session["login"] = users.start_session(user, now_ms())
+
+
+def _end_session(known: int | None) -> None:
+    """Sign the browser out; it gets a new CSRF token and stays known to an account."""
+    users.end_session(session.get("login", ""))
     session.clear()
     session.permanent = True
-    session["login"] = users.start_session(user, now_ms())
-    session["known"] = user.id
+    session["known"] = known
 
 
 @bp.post("/logout")
 def logout():
     """End the session; the browser stays known to the account."""
-    known = session.get("known")
-    users.end_session(session.get("login", ""))
-    session.clear()
-    session.permanent = True
-    session["known"] = known
-    flash("You are signed out.")
-    return redirect(url_for("signin.login"), 303)
+    _end_session(session.get("known"))
+    return redirect_with("You are signed out.", "signin.login")
 
 
 @bp.route("/setup/<secret>", methods=["GET", "POST"])
 def setup(secret: str):
     """Let the user of an invitation choose a password, and the first editor a name too."""
-    invitation = users.find_invitation(secret, now_ms())
-    if invitation is None:
-        abort(
-            404, "This link is no longer valid: it was used, replaced by a newer one, or expired."
-        )
+    invitation = users.find_invitation(secret, now_ms()) or abort(
+        404, "This link is no longer valid: it was used, replaced by a newer one, or expired."
+    )
     user = invitation.user
     if request.method == "GET":
         return render_template("signin/setup.html", user=user)
@@ -161,8 +155,7 @@ def setup(secret: str):
     except users.AccountError as error:
         return render_template("signin/setup.html", user=user, message=str(error)), 422
     start_session(user)
-    flash(f"Welcome, {user.name}.")
-    return redirect(url_for("home"), 303)
+    return redirect_with(f"Welcome, {user.name}.", "home")
 
 
 def hash_new_password() -> str:
@@ -180,8 +173,7 @@ def hash_new_password() -> str:
 
 def own_path(text: str) -> str:
     """Return the text if it is a path on this site, otherwise an empty string."""
-    is_path = text.startswith("/") and not text.startswith("//")
     # Browsers read "\" as "/", and drop line ends and tabs.
-    if not is_path or "\\" in text or not text.isprintable():
-        return ""
-    return text
+    if re.fullmatch(r"/(?!/)[^\\]*", text) and text.isprintable():
+        return text
+    return ""

@@ -2,9 +2,8 @@
 
 import re
 from contextlib import suppress
-from typing import NamedTuple
 
-from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, abort, g, render_template, request
 from peewee import OperationalError
 
 from clock import MINUTE, now_ms
@@ -13,6 +12,7 @@ from models import Token, db
 from web.accounts.api_tokens import SCOPES, create_token
 from web.accounts.users import AccountError, digest
 from web.problems import ApiError
+from web.redirects import redirect_with
 
 bp = Blueprint("tokens", __name__, url_prefix="/tokens")
 
@@ -20,18 +20,8 @@ bp = Blueprint("tokens", __name__, url_prefix="/tokens")
 _FIND_TOKEN = "SELECT id, name, scopes, expires_at, used_at FROM token WHERE digest = ?"
 
 
-class RequestToken(NamedTuple):
-    """The token of the current request."""
-
-    id: int
-    name: str
-    scopes: str
-    expires_at: int | None
-    used_at: int | None
-
-
-def require_token(scope: str, now: int) -> None:
-    """Store the request's token in `g.token`.
+def require_token(scope: str) -> None:
+    """Check the request's token, and store its id in `g.token_id`.
 
     Raises:
         ApiError: the token is missing, unknown, expired, or lacks the scope.
@@ -42,23 +32,23 @@ def require_token(scope: str, now: int) -> None:
     row = db.execute_sql(_FIND_TOKEN, (digest(secret),)).fetchone()
     if row is None:
         raise ApiError(401, "This token is unknown. It may have been revoked.")
-    token = RequestToken(*row)
-    if token.expires_at is not None and token.expires_at <= now:
-        raise ApiError(401, f"The token “{token.name}” has expired.")
-    if scope not in token.scopes.split():
-        raise ApiError(403, f"The token “{token.name}” lacks the scope {scope}.")
-    if token.used_at is None or not 0 <= now - token.used_at < MINUTE:
-        _record_use(token, now)
-    g.token = token
+    g.token_id, name, scopes, expires_at, used_at = row
+    now = now_ms()
+    if expires_at is not None and expires_at <= now:
+        raise ApiError(401, f"The token “{name}” has expired.")
+    if scope not in scopes.split():
+        raise ApiError(403, f"The token “{name}” lacks the scope {scope}.")
+    if used_at is None or not 0 <= now - used_at < MINUTE:
+        _record_use(g.token_id, now)
 
 
-def _record_use(token: RequestToken, now: int) -> None:
+def _record_use(token_id: int, now: int) -> None:
     """Store the time without waiting; a busy or full database is ignored until the next use."""
     timeout = db.execute_sql("PRAGMA busy_timeout").fetchone()[0]
     db.execute_sql("PRAGMA busy_timeout = 0")
     try:
         with suppress(OperationalError), relaxed_durability():
-            Token.update(used_at=now).where(Token.id == token.id).execute()
+            Token.set_by_id(token_id, {"used_at": now})
     finally:
         db.execute_sql(f"PRAGMA busy_timeout = {timeout}")
 
@@ -101,12 +91,11 @@ def add():
 @bp.post("/<int:token_id>/revoke")
 def revoke(token_id: int):
     """Delete a token; requests with it are refused from then on."""
-    token = Token.get_or_none(Token.id == token_id)
-    if token is None:
-        abort(404, "There is no such token. It may have been revoked.")
+    token = Token.get_or_none(Token.id == token_id) or abort(
+        404, "There is no such token. It may have been revoked."
+    )
     token.delete_instance()
-    flash(f"The token “{token.name}” is revoked.")
-    return redirect(url_for("tokens.index"), 303)
+    return redirect_with(f"The token “{token.name}” is revoked.", "tokens.index")
 
 
 @bp.errorhandler(AccountError)
@@ -124,7 +113,5 @@ def _days(text: str) -> int | None:
 
 
 def _page(status: int = 200, **context):
-    html = render_template(
-        "tokens/index.html", tokens=Token.listed(), scopes=SCOPES, now=now_ms(), **context
-    )
+    html = render_template("tokens/index.html", tokens=Token.listed(), scopes=SCOPES, **context)
     return html, status

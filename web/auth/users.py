@@ -1,11 +1,12 @@
 """The page of users, and the account page."""
 
-from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, abort, g, render_template, request, url_for
 
 from clock import now_ms
 from models import Role, User
 from web.accounts import users
 from web.auth.login import authenticate, hash_new_password, start_session
+from web.redirects import redirect_with
 from web.services import services
 
 bp = Blueprint("people", __name__)
@@ -20,9 +21,8 @@ def index():
 @bp.post("/people")
 def add():
     """Create a user and show the sign-up link once."""
-    name = request.form.get("name", "")
-    user = users.add(name, request.form.get("role", Role.VIEWER), now_ms())
-    return _page_with_link(user)
+    form = request.form
+    return _page_with_link(users.add(form.get("name", ""), form.get("role", Role.VIEWER), now_ms()))
 
 
 @bp.post("/people/<int:user_id>/link")
@@ -37,8 +37,7 @@ def role(user_id: int):
     user = _get_user(user_id)
     new_role = request.form.get("role", "")
     users.set_role(user, new_role)
-    flash(f"The role of {user.name} is now {new_role}.")
-    return redirect(url_for("people.index"), 303)
+    return redirect_with(f"The role of {user.name} is now {new_role}.", "people.index")
 
 
 @bp.post("/people/<int:user_id>/remove")
@@ -46,8 +45,7 @@ def remove(user_id: int):
     """Delete a user and their sessions."""
     user = _get_user(user_id)
     users.remove(user)
-    flash(f"{user.name} is removed.")
-    return redirect(url_for("people.index"), 303)
+    return redirect_with(f"{user.name} is removed.", "people.index")
 
 
 @bp.errorhandler(users.AccountError)
@@ -67,7 +65,7 @@ def _page_with_link(user: User):
 
 
 def _page(status: int = 200, **context):
-    html = render_template("people/index.html", people=User.listed(), now=now_ms(), **context)
+    html = render_template("people/index.html", people=User.listed(), **context)
     return html, status
 
 
@@ -77,15 +75,12 @@ def account():
     if request.method == "GET":
         return render_template("people/account.html")
     try:
-        _change_password(g.person)
+        if authenticate(g.person.name, request.form.get("old", "")) is None:
+            raise users.AccountError("The current password is wrong.")
+        users.set_password(g.person, hash_new_password())
     except users.AccountError as error:
         return render_template("people/account.html", message=str(error)), 422
-    flash("Your password is changed. All other browsers are signed out.")
-    return redirect(url_for("people.account"), 303)
-
-
-def _change_password(user: User) -> None:
-    if authenticate(user.name, request.form.get("old", "")) is None:
-        raise users.AccountError("The current password is wrong.")
-    users.set_password(user, hash_new_password())
-    start_session(user)
+    start_session(g.person)
+    return redirect_with(
+        "Your password is changed. All other browsers are signed out.", "people.account"
+    )

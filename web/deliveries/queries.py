@@ -4,10 +4,10 @@ Every list is found by an index, however many deliveries there are.
 """
 
 import math
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
-from peewee import SQL, ModelSelect, fn
+from peewee import ModelSelect, fn
 
 from delivery.outcome import REASONS, Actor, Reason, StageResult, Verdict, status_hint
 from models import MAX_ID, Alert, Attempt, Channel, Delivery, DeliveryState
@@ -33,41 +33,22 @@ _NO_HINT = (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.SUPER
 _COLUMNS = [field for field in Delivery._meta.sorted_fields if field is not Delivery.body]
 
 
-class DeliveryFilters(NamedTuple):
-    """Filters of the delivery list; an empty one selects every delivery."""
-
-    states: tuple[DeliveryState, ...] = ()
-    channel: int = 0
-    alert: int = 0
-    before: int = 0
-
-
-class DeliveryRow(NamedTuple):
-    """A delivery with its alert and channel, and the reason for its state."""
-
-    delivery: Delivery
-    explanation: str
-
-
-def find_deliveries(filters: DeliveryFilters, now: int) -> list[DeliveryRow]:
-    """Return a page of deliveries, newest first.
+def page_query(
+    states: tuple[DeliveryState, ...], channel: int, alert: int, before: int
+) -> "ModelSelect[Delivery]":
+    """Return the query of a page of deliveries, newest first; 0 or () selects every delivery.
 
     One delivery beyond `PAGE_SIZE` shows that there is another page.
     """
-    return [DeliveryRow(delivery, explain(delivery, now)) for delivery in page_query(filters)]
-
-
-def page_query(filters: DeliveryFilters) -> "ModelSelect[Delivery]":
-    """Return the query of a page of deliveries and one more."""
-    ids = Delivery.select(Delivery.id).where(Delivery.id < (filters.before or MAX_ID))
-    in_states = Delivery.state << filters.states
-    if filters.alert:
-        ids = ids.where(Delivery.alert == filters.alert)
-    if filters.channel:
-        ids = ids.where(Delivery.channel == filters.channel)
+    ids = Delivery.select(Delivery.id).where(Delivery.id < (before or MAX_ID))
+    in_states = Delivery.state << states
+    if alert:
+        ids = ids.where(Delivery.alert == alert)
+    if channel:
+        ids = ids.where(Delivery.channel == channel)
         # Two indexes answer this together; reading a channel's rows would read their bodies.
         in_states = Delivery.id << Delivery.select(Delivery.id).where(in_states)
-    if filters.states:
+    if states:
         ids = ids.where(in_states)
     page = ids.order_by(Delivery.id.desc()).limit(PAGE_SIZE + 1)
     rows = _select(Alert.id, Alert.name, Channel.id, Channel.name).where(Delivery.id << page)
@@ -96,23 +77,23 @@ def latest_attempts(delivery: Delivery) -> list[Attempt]:
 
 def latest_alerts(limit: int) -> list[Alert]:
     """Return the latest alerts, newest first, each with its `delivery_count`."""
-    count = Delivery.select(fn.COUNT(SQL("1"))).where(Delivery.alert == Alert.id)
+    count = Delivery.select(fn.COUNT(Delivery.id)).where(Delivery.alert == Alert.id)
     return list(Alert.latest(limit).select_extend(count.alias("delivery_count")))
 
 
 def count_deliveries(state: str) -> int:
     """Return the number of deliveries in a state, at most one more than `MAX_COUNT`."""
-    rows = Delivery.select(SQL("1")).where(Delivery.state << STATE_FILTERS[state])
+    rows = Delivery.select(Delivery.id).where(Delivery.state << STATE_FILTERS[state])
     return rows.limit(MAX_COUNT + 1).count()
 
 
 def explain(delivery: Delivery, now: int) -> str:
     """Return when the next attempt is due, the cause of the state, and the last result."""
-    sentences = [_next_attempt(delivery, now), delivery.cause]
+    text = f"{_next_attempt(delivery, now)} {delivery.cause}"
     last_message = getattr(delivery, "last_message", None) or ""
     if last_message not in delivery.cause:
-        sentences.append(f"Last attempt: {last_message}")
-    return " ".join(filter(None, sentences))
+        text += f" Last attempt: {last_message}"
+    return text.strip()
 
 
 def _next_attempt(delivery: Delivery, now: int) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, abort, g, render_template, request
 from werkzeug.wrappers import Response
 
 from clock import now_ms
@@ -11,6 +11,7 @@ from delivery.alerts.routing import alert_from_json
 from delivery.queue import wakeup
 from models import MAX_ID, Channel, ChannelState, Delivery, DeliveryState
 from web.deliveries import queries
+from web.redirects import redirect_with
 from web.services import services
 
 bp = Blueprint("deliveries", __name__)
@@ -30,39 +31,33 @@ def index():
     """Show the deliveries, newest first, one page at a time."""
     names = ("state", "channel", "alert", "before")
     query = {name: request.args[name] for name in names if request.args.get(name)}
-    state = query.get("state", "")
-    if state and state not in queries.STATE_FILTERS:
+    states = queries.STATE_FILTERS.get(query.get("state", ""), ())
+    if "state" in query and not states:
         abort(404, "There is no such delivery state.")
-    filters = queries.DeliveryFilters(
-        queries.STATE_FILTERS.get(state, ()),
-        _number(query, "channel"),
-        _number(query, "alert"),
-        _number(query, "before"),
-    )
-    now = now_ms()
-    rows = queries.find_deliveries(filters, now)
+    numbers = [_number(query, name) for name in names[1:]]
+    deliveries = list(queries.page_query(states, *numbers))
     older = None
-    if len(rows) > queries.PAGE_SIZE:
-        rows.pop()
-        older = {**query, "before": rows[-1].delivery.webhook_id}
+    if len(deliveries) > queries.PAGE_SIZE:
+        deliveries.pop()
+        older = {**query, "before": deliveries[-1].webhook_id}
     return render_template(
         "deliveries/index.html",
         query=query,
-        rows=rows,
+        deliveries=deliveries,
+        explain=queries.explain,
         older=older,
         channels=list(Channel.listed()),
         state_filters=queries.STATE_FILTERS,
         counts={name: queries.count_deliveries(name) for name in _COUNTED_STATES},
         max_count=queries.MAX_COUNT,
-        now=now,
     )
 
 
 def _number(query: dict[str, str], name: str) -> int:
     """Return the number in `7` or `msg_7`; 0 if the query has no such member."""
-    match = re.fullmatch("(?:msg_)?([0-9]{1,19})", query.get(name, "0"), re.ASCII)
-    if match is None:
-        abort(404, f"The value of “{name}” in the address is not a number.")
+    match = re.fullmatch("(?:msg_)?([0-9]{1,19})", query.get(name, "0"), re.ASCII) or abort(
+        404, f"The value of “{name}” in the address is not a number."
+    )
     return min(int(match[1]), MAX_ID)
 
 
@@ -71,12 +66,11 @@ def detail(number: int):
     """Show a delivery: its state, its attempts and its alert."""
     delivery = _load(number)
     attempts = queries.latest_attempts(delivery)
-    now = now_ms()
     alert = alert_from_json(delivery.alert.body)
     return render_template(
         "deliveries/detail.html",
         delivery=delivery,
-        explanation=queries.explain(delivery, now),
+        explanation=queries.explain(delivery, now_ms()),
         hint=queries.hint_for(delivery, attempts[-1] if attempts else None),
         actions=_allowed_actions(delivery),
         attempts=attempts,
@@ -85,15 +79,13 @@ def detail(number: int):
         alert=alert,
         # Any other scheme could run a script.
         is_link=re.match(r"https?://\S", alert.url, re.IGNORECASE),
-        now=now,
     )
 
 
 def _load(number: int) -> Delivery:
-    delivery = queries.find_delivery(number)
-    if delivery is None:
-        abort(404, "There is no such delivery. It is deleted together with its channel.")
-    return delivery
+    return queries.find_delivery(number) or abort(
+        404, "There is no such delivery. It is deleted together with its channel."
+    )
 
 
 def _allowed_actions(delivery: Delivery) -> set[str]:
@@ -119,7 +111,7 @@ def snooze(number: int) -> Response:
     minutes = int(text) if re.fullmatch("[0-9]{1,4}", text, re.ASCII) else 0
     if not 1 <= minutes <= MAX_SNOOZE_MINUTES:
         reason = f"enter whole minutes from 1 to {MAX_SNOOZE_MINUTES}."
-        return _redirect(number, f"Nothing was changed: {reason}", "bad")
+        return _redirect_unchanged(number, reason)
     done = outbox.snooze(number, minutes, now_ms())
     return _report(number, done, f"The delivery is snoozed for {minutes} minutes.")
 
@@ -135,21 +127,19 @@ def _report(number: int, done: bool, message: str) -> Response:
     """Redirect to a delivery with the message, or with why nothing was changed."""
     delivery = _load(number)
     if done:
-        return _redirect(number, message)
+        return redirect_with(message, "deliveries.detail", number=number)
     reason = f"the delivery is {delivery.state.replace('_', ' ')}."
     if delivery.channel.state == ChannelState.PAUSED:
         reason += " Its channel is paused: resume the channel first."
-    return _redirect(number, f"Nothing was changed: {reason}", "bad")
+    return _redirect_unchanged(number, reason)
 
 
-def _redirect(number: int, message: str, category: str = "message") -> Response:
-    flash(message, category)
-    return redirect(url_for("deliveries.detail", number=number), 303)
+def _redirect_unchanged(number: int, reason: str) -> Response:
+    message = f"Nothing was changed: {reason}"
+    return redirect_with(message, "deliveries.detail", "bad", number=number)
 
 
 @bp.get("/alerts")
 def alerts():
     """Show the latest alerts and the number of deliveries of each."""
-    return render_template(
-        "alerts/index.html", alerts=queries.latest_alerts(MAX_ALERTS), now=now_ms()
-    )
+    return render_template("alerts/index.html", alerts=queries.latest_alerts(MAX_ALERTS))
