@@ -20,7 +20,6 @@ from delivery.outcome import (
 from delivery.redaction import Mask, escape_invisible, mask_for
 from delivery.response import Judgement, Response
 from delivery.retry import retry_after
-from delivery.settings import Settings
 
 MAX_HEADERS = 30
 MAX_HEADER_NAME = 100
@@ -36,25 +35,23 @@ _NEXT_STAGE: dict[str, Stage] = {
 }
 
 
-def classify_response(
-    exchange: Exchange, settings: Settings, response: Response, message: Message
-) -> Outcome:
+def classify_response(exchange: Exchange, response: Response, message: Message) -> Outcome:
     """Return the outcome of an exchange that got a response.
 
     Broken framing and redirects are judged here, every other response by the kind.
     """
     judgement = _judge(response, message)
-    outcome = _outcome(exchange, settings, judgement, response.status)
+    outcome = _outcome(exchange, judgement, response.status)
     wait = None
     if outcome.verdict == Verdict.RETRY:
         wait = retry_after(
             response.values("Retry-After"), exchange.started_at, judgement.retry_after
         )
     if judgement.reason == Reason.REDIRECT:
-        suggested_fix = _moved_url(response, exchange, settings)
+        suggested_fix = _moved_url(response, exchange)
     else:
         suggested_fix = message.suggest_fix(response)
-    mask = mask_for(settings)
+    mask = mask_for(exchange.settings)
     text = mask(response.text) if response.whole else mask.mask_truncated(response.text)
     return replace(
         outcome,
@@ -66,15 +63,13 @@ def classify_response(
     )
 
 
-def classify_failure(
-    exchange: Exchange, settings: Settings, reason: Reason, detail: str = ""
-) -> Outcome:
+def classify_failure(exchange: Exchange, reason: Reason, detail: str) -> Outcome:
     """Return the outcome of an exchange that got no response."""
     if exchange.stages:
         last = exchange.stages[-1]
         if last.ok and last.name in _NEXT_STAGE:
             exchange.record_stage(_NEXT_STAGE[last.name], "not reached", ok=False)
-    return _outcome(exchange, settings, Judgement(reason, detail))
+    return _outcome(exchange, Judgement(reason, detail))
 
 
 def _judge(response: Response, message: Message) -> Judgement:
@@ -86,42 +81,37 @@ def _judge(response: Response, message: Message) -> Judgement:
     return message.judge(response)
 
 
-def _outcome(
-    exchange: Exchange, settings: Settings, judgement: Judgement, status: int | None = None
-) -> Outcome:
+def _outcome(exchange: Exchange, judgement: Judgement, status: int | None = None) -> Outcome:
     """End the last stage, and return the outcome with its sentences."""
-    reason = judgement.reason
-    reason_text = REASONS[reason]
+    reason_text = REASONS[judgement.reason]
     verdict = judgement.verdict or reason_text.verdict
-    good = verdict in (Verdict.DELIVERED, Verdict.ACCEPTED)
-    exchange.record_stage(Stage.VERDICT, verdict, ok=good)
+    exchange.record_stage(Stage.VERDICT, verdict, verdict in (Verdict.DELIVERED, Verdict.ACCEPTED))
     if judgement.actor == Actor.PROXY:
         reason_text = PROXY_TEXT
-    receiver = exchange.target.authority
-    mask = mask_for(settings)
+    mask = mask_for(exchange.settings)
     detail = _masked(judgement.detail, mask)
     answer = ""
     hint = reason_text.hint
     if status:
         answer = status_line(status)
-        if reason == Reason.HTTP_STATUS:
+        if judgement.reason == Reason.HTTP_STATUS:
             hint = hint or status_hint(status)
             if detail:
                 answer += f" ({detail})"
     context = {
-        "receiver": receiver,
+        "receiver": exchange.target.authority,
         "answer": answer,
         "detail": detail,
-        "seconds": f"{settings.timeout:g}",
+        "seconds": exchange.settings.timeout,
     }
     return Outcome(
         verdict=verdict,
-        reason=reason,
+        reason=judgement.reason,
         actor=judgement.actor or reason_text.actor,
         says=reason_text.says.format(**context),
         hint=hint.format(**context),
-        receiver=receiver,
-        milliseconds=exchange.milliseconds,
+        receiver=exchange.target.authority,
+        milliseconds=sum(stage.milliseconds for stage in exchange.stages),
         status=status,
         stages=tuple(
             replace(stage, detail=_masked(stage.detail, mask)) for stage in exchange.stages
@@ -141,14 +131,14 @@ def _masked(text: str, mask: Mask) -> str:
     return escape_invisible(mask(text))[:MAX_DETAIL]
 
 
-def _moved_url(response: Response, exchange: Exchange, settings: Settings) -> SuggestedFix | None:
+def _moved_url(response: Response, exchange: Exchange) -> SuggestedFix | None:
     """Suggest the address of a redirect as the channel's URL.
 
     Where the redirect changes the origin only, the path and query of the channel stay.
     """
     try:
         location = parse_url(response.value("Location"))
-        configured = parse_url(settings.url)
+        configured = parse_url(exchange.settings.url)
     except InvalidUrl:
         return None
     sent_to = exchange.target

@@ -38,12 +38,7 @@ log = logging.getLogger("tocsin.sender")
 
 
 class _Session(requests.Session):
-    """A session that sends through the guard and follows no redirect."""
-
-    def __init__(self):
-        super().__init__()
-        self.mount("http://", GuardAdapter())
-        self.mount("https://", GuardAdapter())
+    """A session that follows no redirect."""
 
     def resolve_redirects(self, *_args, **_kwargs):
         """Return no redirect; a redirect is an outcome."""
@@ -51,6 +46,8 @@ class _Session(requests.Session):
 
 
 _session = _Session()
+_session.mount("http://", GuardAdapter())
+_session.mount("https://", GuardAdapter())
 
 
 class SendResult(NamedTuple):
@@ -78,8 +75,7 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> G
         headers.append(("Content-Type", message.content_type))
     if message.body or message.method != "GET":
         headers.append(("Content-Length", str(len(message.body))))
-    headers += message.headers
-    headers += _credentials(settings)
+    headers += [*message.headers, *_credentials(settings)]
     headers += [(row.name, row.value) for row in settings.headers]
     try:
         headers += sign(settings, message.id, timestamp, message.body)
@@ -107,29 +103,26 @@ def send(
     The connection is a new one unless `pool` has an open one to the same place. An unexpected
     exception becomes the reason `internal_error`.
     """
-    exchange = Exchange(
-        message.target, policy, settings.timeout, now(), settings.verify_tls, settings.ca_pem
-    )
+    exchange = Exchange(message.target, policy, settings, now())
     request = None
     try:
         request = prepare(message, settings, attempt, exchange.started_at)
         request.exchange = exchange
         request.pool = pool
-        exchange.begin()
         with _session.send(request, stream=True, proxies={}) as http_response:
             response = _read(http_response, exchange)
-        outcome = classify_response(exchange, settings, response, message)
-    except MessageError as error:
-        return SendResult(None, classify_failure(exchange, settings, *_reason_of(error, exchange)))
+        outcome = classify_response(exchange, response, message)
     except Exception as error:  # noqa: BLE001 (no failure leaves this function as an exception)
-        outcome = classify_failure(exchange, settings, *_reason_of(error, exchange))
+        if isinstance(error, MessageError):
+            request = None
+        outcome = classify_failure(exchange, *_reason_of(error, exchange))
     return SendResult(request, outcome)
 
 
 def unsent(error: Exception, settings: Settings, policy: Policy, now: Clock = time.time) -> Outcome:
     """Return the outcome of a message that could not be built because of `error`."""
-    exchange = Exchange(settings.target or _UNKNOWN_TARGET, policy, settings.timeout, now())
-    return classify_failure(exchange, settings, *_reason_of(error, exchange))
+    exchange = Exchange(settings.target or _UNKNOWN_TARGET, policy, settings, now())
+    return classify_failure(exchange, *_reason_of(error, exchange))
 
 
 def wire_bytes(request: PreparedRequest, target: ParsedUrl) -> bytes:

@@ -73,7 +73,7 @@ def test_a_response_that_is_closed_twice_gives_its_connection_back_once(receiver
     settings = Settings(url=receiver.url)
     message = message_of(settings)
     request = sender.prepare(message, settings, 1, 0)
-    request.exchange = Exchange(message.target, POLICY, 2)
+    request.exchange = Exchange(message.target, POLICY, settings)
     request.pool = pool
     response = sender._session.send(request, stream=True)
     assert response.content == b"ok"

@@ -227,15 +227,11 @@ def connection_for(exchange: Exchange) -> Connection:
 
     Raises: ExchangeError if the certificate authorities cannot be read.
     """
+    settings = exchange.settings
     if exchange.target.scheme == "http":
         return Connection(exchange.target)
     try:
-        context = tls.context_for(
-            exchange.verify_tls,
-            exchange.ca_pem,
-            exchange.policy.ca_file,
-            sockets.DeadlineTlsSocket,
-        )
+        context = tls.context_for(settings.verify_tls, settings.ca_pem, exchange.policy.ca_file)
     except (ssl.SSLError, OSError, ValueError):
         raise ExchangeError(
             Reason.TLS_UNTRUSTED, "the certificate authorities to check it against cannot be read"
@@ -256,7 +252,7 @@ def _wrap_tls(sock, context: ssl.SSLContext, exchange: Exchange) -> ssl.SSLSocke
     except OSError as error:
         certificate = None
         if isinstance(error, ssl.SSLCertVerificationError):
-            der = sockets.fetch_certificate(sock.family, peer, host, exchange)
+            der = tls.fetch_certificate(sock.family, peer, host, exchange)
             certificate = tls.Certificate.read(der)
         sock.close()
         exchange.record_stage(Stage.TLS, "failed", ok=False)
