@@ -1,6 +1,7 @@
 """Classify how an exchange ended: build its `Outcome`, with every text masked."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from delivery.guard.exchange import Exchange
 from delivery.guard.url import InvalidUrl, parse_url
@@ -25,14 +26,9 @@ MAX_HEADERS = 30
 MAX_HEADER_NAME = 100
 MAX_EXCERPT = 4000
 MAX_DETAIL = 300
-_NEXT_STAGE: dict[str, Stage] = {
-    Stage.POLICY: Stage.DNS,
-    Stage.DNS: Stage.TCP,
-    Stage.TCP: Stage.SENT,
-    Stage.TLS: Stage.SENT,
-    Stage.SENT: Stage.FIRST_BYTE,
-    Stage.FIRST_BYTE: Stage.ANSWER,
-}
+# Without TLS, the request is sent next; with TLS, a failed handshake has a stage of its own.
+_NEXT_STAGE: dict[Stage, Stage] = dict(pairwise(stage for stage in Stage if stage != Stage.TLS))
+_NEXT_STAGE[Stage.TLS] = Stage.SENT
 
 
 def classify_response(exchange: Exchange, response: Response, message: Message) -> Outcome:
@@ -52,12 +48,13 @@ def classify_response(exchange: Exchange, response: Response, message: Message) 
     else:
         suggested_fix = message.suggest_fix(response)
     mask = mask_for(exchange.settings)
-    text = mask(response.text) if response.whole else mask.mask_truncated(response.text)
+    mask_text = mask.mask_truncated if response.incomplete else mask
+    text = mask_text(response.text)
     return replace(
         outcome,
         headers=_headers(response, mask),
         excerpt=escape_invisible(text[:MAX_EXCERPT])[:MAX_EXCERPT],
-        excerpt_cut=not response.whole or len(text) > MAX_EXCERPT,
+        excerpt_cut=bool(response.incomplete) or len(text) > MAX_EXCERPT,
         retry_after=wait,
         suggested_fix=suggested_fix,
     )
@@ -73,9 +70,8 @@ def classify_failure(exchange: Exchange, reason: Reason, detail: str) -> Outcome
 
 
 def _judge(response: Response, message: Message) -> Judgement:
-    # A body that breaks off, or is not valid HTTP, counts for nothing, whatever its status was.
-    if response.broken in (Reason.CONNECTION_CLOSED, Reason.PROTOCOL_ERROR, Reason.INTERNAL_ERROR):
-        return Judgement(response.broken)
+    if response.invalid and response.incomplete:
+        return Judgement(response.incomplete)
     if response.status in (301, 302, 303, 307, 308):
         return Judgement(Reason.REDIRECT, response.value("Location") or "an empty address")
     return message.judge(response)

@@ -15,11 +15,22 @@ from delivery.settings import Settings
 
 HIDDEN = "••••"
 # Words that many webhook URLs share. As secrets they would hide parts of ordinary responses.
-_COMMON_TEXT = (
-    "webhook webhooks services workflows triggers message messages alerts channels notify "
-    "true false null none"
-)
-_COMMON_WORDS = frozenset(_COMMON_TEXT.split())
+_COMMON_WORDS = [
+    "webhook",
+    "webhooks",
+    "services",
+    "workflows",
+    "triggers",
+    "message",
+    "messages",
+    "alerts",
+    "channels",
+    "notify",
+    "true",
+    "false",
+    "null",
+    "none",
+]
 _MIN_SECRET = 4
 _MIN_SEGMENT = 6
 # The first letters of a secret that must match before the others are compared.
@@ -118,10 +129,8 @@ def _letter_pattern(letter: str) -> str:
     latin1 = letter.encode("latin-1", "ignore")
     json_text = json.dumps(letter)[1:-1]
     spellings = {letter, f"\\{letter}", json_text, f"\\u{number:04x}", utf8.decode("latin-1")}
-    spellings.add("%" + utf8.hex("%"))
-    if latin1:
-        spellings.add("%" + latin1.hex("%"))
-    if latin1 and number > 127:
+    spellings |= {f"%{spelling.hex('%')}" for spelling in (utf8, latin1) if spelling}
+    if 127 < number < 256:
         spellings.add("\ufffd")
     if letter == " ":
         spellings.add("+")

@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+import re
 import ssl
 import time
 from collections.abc import Callable
@@ -17,7 +18,6 @@ from config import VERSION
 from delivery.classify import classify_failure, classify_response
 from delivery.guard import tls
 from delivery.guard.adapter import GuardAdapter, GuardedRequest
-from delivery.guard.connection import Connection
 from delivery.guard.exchange import Exchange, ExchangeError, Policy
 from delivery.guard.pool import ConnectionPool
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
@@ -30,6 +30,9 @@ from delivery.signing import sign
 
 USER_AGENT = f"Tocsin/{VERSION}"
 MAX_BODY_BYTES = 16 * 1024
+_FOLD = re.compile(r"[ \t]*\r\n[ \t]*")
+# The reasons with which a body counts for nothing, whatever the status of the response was.
+_INVALID = (Reason.CONNECTION_CLOSED, Reason.PROTOCOL_ERROR, Reason.INTERNAL_ERROR)
 _UNKNOWN_TARGET = parse_url("http://nowhere.invalid/")
 
 Clock = Callable[[], float]
@@ -125,14 +128,6 @@ def unsent(error: Exception, settings: Settings, policy: Policy, now: Clock = ti
     return classify_failure(exchange, *_reason_of(error, exchange))
 
 
-def wire_bytes(request: PreparedRequest, target: ParsedUrl) -> bytes:
-    """Return the exact bytes of the request, written by the code that sends it.
-
-    Raises: MessageError
-    """
-    return Connection(target).serialize(request)
-
-
 @lru_cache(maxsize=1024)
 def unambiguous_url(target: ParsedUrl) -> str:
     """Return the URL as requests sends it.
@@ -165,32 +160,32 @@ def _credentials(settings: Settings) -> list[tuple[str, str]]:
 def _read(http_response: requests.Response, exchange: Exchange) -> Response:
     """Return the response with its body, as far as it could be read."""
     # A folded value is one line (RFC 9112 §5.2).
-    headers = [(name, _unfold(value)) for name, value in http_response.raw.headers.items()]
+    headers = [
+        (name, _FOLD.sub(" ", value).strip(" \t"))
+        for name, value in http_response.raw.headers.items()
+    ]
     body = bytearray()
-    broken = None
-    undecodable = False
+    incomplete = None
+    invalid = False
     try:
         for piece in http_response.iter_content(MAX_BODY_BYTES + 1):
             body += piece
             if len(body) > MAX_BODY_BYTES:
+                incomplete = Reason.TOO_LARGE
                 break
     except ContentDecodingError:
-        undecodable = True
+        incomplete = Reason.PROTOCOL_ERROR
     except (ExchangeError, http.client.HTTPException, OSError) as error:
-        broken, _ = _reason_of(error, exchange)
+        incomplete, _ = _reason_of(error, exchange)
+        invalid = incomplete in _INVALID
     return Response(
         http_response.status_code,
         tuple(headers),
         bytes(body[:MAX_BODY_BYTES]),
-        cut=len(body) > MAX_BODY_BYTES,
-        broken=broken,
-        undecodable=undecodable,
+        incomplete=incomplete,
+        invalid=invalid,
         host=exchange.target.host,
     )
-
-
-def _unfold(value: str) -> str:
-    return " ".join(line.strip(" \t") for line in value.split("\r\n"))
 
 
 def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:

@@ -73,10 +73,7 @@ class Settings:
 
         Stored secrets are bound to the origin.
         """
-        target = self.target
-        if target is None:
-            return ""
-        return target.origin
+        return self.target.origin if self.target else ""
 
     @property
     def masked_url(self) -> str:
@@ -92,7 +89,7 @@ class Settings:
 
         Because of the key, the hash reveals nothing about a weak secret.
         """
-        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        text = json.dumps(asdict(self), sort_keys=True)
         return hmac.new(key.encode(), text.encode(), "sha256").hexdigest()
 
 
@@ -118,7 +115,7 @@ def write_settings(channel: Channel, settings: Settings, keyring: Keyring, key: 
                 row["value"] = ""
     channel.kind = settings.kind
     channel.origin = settings.origin
-    channel.settings = json.dumps(public, ensure_ascii=True)
+    channel.settings = json.dumps(public)
     channel.sealed = keyring.encrypt(channel_purpose(channel.id), hidden)
     channel.config_hash = settings.fingerprint(key)
 

@@ -25,7 +25,7 @@ MAX_RAW_BODY_BYTES = 256 * 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] +([1-9][0-9]{2})(?: (.*?))?(\r?\n)?", re.DOTALL)
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+[ \t]*(;.*?)?(\r?\n)?", re.DOTALL)
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
-_LENGTH = re.compile("[0-9]{1,1000}", re.ASCII)
+_LENGTHS = re.compile(r"\s*([0-9]{1,1000})\s*(,\s*\1\s*)*", re.ASCII)
 
 
 class _Reader(io.BufferedReader):
@@ -83,11 +83,9 @@ class _StrictResponse(http.client.HTTPResponse):
             assert_header_parsing(self.msg)
         except HeaderParsingError:
             raise ExchangeError(Reason.PROTOCOL_ERROR) from None
-        except http.client.HTTPException as error:
-            # http.client raises the base class itself only for too many headers.
-            if type(error) is http.client.HTTPException:
-                raise ExchangeError(Reason.TOO_LARGE) from None
-            raise
+        except http.client.HTTPException:  # too many headers
+            raise ExchangeError(Reason.TOO_LARGE) from None
+        self.fp.part = "sizes"
         if self.status in (204, 304):
             self.chunked = False
             self.length = 0
@@ -96,12 +94,13 @@ class _StrictResponse(http.client.HTTPResponse):
             self.chunked = True
             self.chunk_left = None
             self.length = None
-        self.fp.part = "sizes"
-        if not self.chunked:
-            self.fp.part = "trailers"
-            content_length = self._content_length()
+        content_length = self.getheader("Content-Length")
+        if content_length is not None and not self.chunked:
+            match = _LENGTHS.fullmatch(content_length)
+            if not match:
+                raise ExchangeError(Reason.PROTOCOL_ERROR)
             if self.length is None:
-                self.length = content_length
+                self.length = int(match[1])
 
     def stream(self, amt: int, decode_content: bool = True) -> Iterator[bytes]:
         """Yield the body in pieces of at most `amt` bytes, decompressed.
@@ -136,22 +135,13 @@ class _StrictResponse(http.client.HTTPResponse):
     def _codings(self, header: str) -> list[str]:
         return [coding.strip() for coding in self.getheader(header, "").lower().split(",")]
 
-    def _content_length(self) -> int | None:
-        values = self.msg.get_all("Content-Length")
-        if not values:
-            return None
-        lengths = set(map(str.strip, ",".join(values).split(",")))
-        if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
-            raise ExchangeError(Reason.PROTOCOL_ERROR)
-        return int(lengths.pop())
-
     def _read_status(self):
         """Skip every interim response (RFC 9110 §15.2); http.client skips 100 alone."""
         while True:
             self.fp.part = "status"
             line = self.fp.readline()
             if not line:
-                raise http.client.RemoteDisconnected("no response")
+                raise ConnectionResetError
             match = _STATUS.fullmatch(line)
             if not match:
                 raise ExchangeError(Reason.PROTOCOL_ERROR)

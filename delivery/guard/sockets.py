@@ -4,7 +4,6 @@ import errno
 import socket
 import ssl
 import time
-from typing import Any
 
 from delivery.guard.addresses import literal_refusal_of, refusal_of
 from delivery.guard.dns import resolve
@@ -83,7 +82,7 @@ def _permitted_addresses(exchange: Exchange) -> list[Address]:
     permitted = []
     addresses = resolve(exchange)
     for address in addresses:
-        problem = refusal_of(address, target.host.rstrip("."), target.port, allowed)
+        problem = refusal_of(address, target, allowed)
         refusal = refusal or problem
         if problem is None:
             permitted.append(address)
@@ -103,10 +102,7 @@ def _failure_of(error: OSError) -> ExchangeError:
     return ExchangeError(Reason.CONNECT_REFUSED, detail)
 
 
-_Socket: Any = object
-
-
-class _Deadlined(_Socket):
+class DeadlineSocket(socket.socket):
     """A socket whose waits end at the deadline of its exchange, and whose bytes are counted."""
 
     exchange: Exchange | None = None
@@ -131,14 +127,10 @@ class _Deadlined(_Socket):
         """Send as a socket does; TLS sends its pieces through this method."""
         return self._within_deadline(super().send, *args)
 
-
-class DeadlineSocket(_Deadlined, socket.socket):
-    """A plain socket with a deadline."""
-
     def sendall(self, *args):
         """Send everything before the deadline, as a socket does."""
         return self._within_deadline(super().sendall, *args)
 
 
-class DeadlineTlsSocket(_Deadlined, ssl.SSLSocket):
+class DeadlineTlsSocket(DeadlineSocket, ssl.SSLSocket):
     """A TLS socket with a deadline."""
