@@ -52,7 +52,10 @@ def classify_response(exchange: Exchange, response: Response, message: Message) 
     text = mask_text(response.text)
     return replace(
         outcome,
-        headers=_headers(response, mask),
+        headers=tuple(
+            (_masked(name, mask)[:MAX_HEADER_NAME], _masked(value, mask))
+            for name, value in response.headers[:MAX_HEADERS]
+        ),
         excerpt=escape_invisible(text[:MAX_EXCERPT])[:MAX_EXCERPT],
         excerpt_cut=bool(response.incomplete) or len(text) > MAX_EXCERPT,
         retry_after=wait,
@@ -112,13 +115,6 @@ def _outcome(exchange: Exchange, judgement: Judgement, status: int | None = None
         stages=tuple(
             replace(stage, detail=_masked(stage.detail, mask)) for stage in exchange.stages
         ),
-    )
-
-
-def _headers(response: Response, mask: Mask) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (_masked(name, mask)[:MAX_HEADER_NAME], _masked(value, mask))
-        for name, value in response.headers[:MAX_HEADERS]
     )
 
 

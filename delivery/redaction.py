@@ -115,8 +115,7 @@ def _url_secrets(target: ParsedUrl) -> list[str]:
     tokens = [part for part in parts if part.lower() not in _COMMON_WORDS]
     if not tokens:
         return []
-    path_and_query = target.url.removeprefix(target.origin)
-    return [*tokens, target.url, path_and_query, target.query]
+    return [*tokens, target.url, target.path_and_query, target.query]
 
 
 @lru_cache(maxsize=4096)

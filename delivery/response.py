@@ -110,8 +110,7 @@ PROXY_PAGE = Judgement(Reason.BODY_SAYS_ERROR, _WEB_PAGE, actor=Actor.PROXY)
 def judge_by_status(response: Response, detail: str = "") -> Judgement:
     """Judge a response by its status alone."""
     if not response.good:
-        verdict = verdict_of_status(response.status)
-        return Judgement(Reason.HTTP_STATUS, detail, verdict=verdict)
+        return Judgement(Reason.HTTP_STATUS, detail, verdict_of_status(response.status))
     if response.incomplete:
         return Judgement(Reason.OK_TRUNCATED)
     return Judgement(Reason.OK)
@@ -182,8 +181,9 @@ def judge_by_code(
     """
 
     def rule(response: Response) -> Judgement:
-        code = number(response.json.get(name))
-        detail = error_text(response.json.get(name), response.json.get(error))
+        value = response.json.get(name)
+        code = number(value)
+        detail = error_text(value, response.json.get(error))
         if code in gone:
             return Judgement(Reason.BODY_SAYS_ERROR, detail, Verdict.GONE)
         if code is not None and code in waits:

@@ -11,7 +11,13 @@ from typing import NamedTuple
 
 import requests
 from requests import PreparedRequest
-from requests.exceptions import ContentDecodingError, RequestException
+from requests.exceptions import (
+    ConnectTimeout,
+    ContentDecodingError,
+    InvalidURL,
+    RequestException,
+    Timeout,
+)
 from requests.structures import CaseInsensitiveDict
 
 from config import VERSION
@@ -66,28 +72,31 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> G
     Raises: InvalidUrl if the URL is ambiguous; MessageError if the message cannot be signed.
     """
     timestamp = int(now)
-    headers = [
-        ("Host", message.target.authority),
-        ("User-Agent", USER_AGENT),
-        ("Accept-Encoding", "gzip, deflate"),
-        ("webhook-id", message.id),
-        ("webhook-timestamp", str(timestamp)),
-        ("X-Delivery-Attempt", str(attempt)),
-    ]
+    headers = CaseInsensitiveDict(
+        {
+            "Host": message.target.authority,
+            "User-Agent": USER_AGENT,
+            "Accept-Encoding": "gzip, deflate",
+            "webhook-id": message.id,
+            "webhook-timestamp": str(timestamp),
+            "X-Delivery-Attempt": str(attempt),
+        }
+    )
     if message.body:
-        headers.append(("Content-Type", message.content_type))
+        headers["Content-Type"] = message.content_type
     if message.body or message.method != "GET":
-        headers.append(("Content-Length", str(len(message.body))))
-    headers += [*message.headers, *_credentials(settings)]
-    headers += [(row.name, row.value) for row in settings.headers]
+        headers["Content-Length"] = str(len(message.body))
+    headers.update(message.headers)
+    headers.update(_credentials(settings))
+    headers.update((row.name, row.value) for row in settings.headers)
     try:
-        headers += sign(settings, message.id, timestamp, message.body)
+        headers.update(sign(settings, message.id, timestamp, message.body))
     except ValueError:
         raise MessageError("The signing secret is not valid.") from None
     request = GuardedRequest()
     request.method = message.method
     request.url = unambiguous_url(message.target)
-    request.headers = CaseInsensitiveDict(headers)
+    request.headers = headers
     request.body = message.body or None
     return request
 
@@ -146,15 +155,15 @@ def unambiguous_url(target: ParsedUrl) -> str:
     return url
 
 
-def _credentials(settings: Settings) -> list[tuple[str, str]]:
+def _credentials(settings: Settings) -> dict[str, str]:
     if settings.auth == "basic":
         token = basic_token(settings.auth_username, settings.auth_secret)
-        return [("Authorization", f"Basic {token}")]
+        return {"Authorization": f"Basic {token}"}
     if settings.auth == "bearer":
-        return [("Authorization", f"Bearer {settings.auth_secret}")]
+        return {"Authorization": f"Bearer {settings.auth_secret}"}
     if settings.auth == "header" and settings.auth_username:
-        return [(settings.auth_username, settings.auth_secret)]
-    return []
+        return {settings.auth_username: settings.auth_secret}
+    return {}
 
 
 def _read(http_response: requests.Response, exchange: Exchange) -> Response:
@@ -202,8 +211,8 @@ def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:
     ):
         # With TLS 1.3 the receiver may refuse a handshake that is complete for Tocsin.
         return tls.reason_of(error)
-    for reason, classes in _REASONS:
-        if isinstance(error, classes):
+    for error_class, reason in _REASONS.items():
+        if isinstance(error, error_class):
             is_sentence = isinstance(error, InvalidUrl | MessageError)
             return reason, str(error) if is_sentence else ""
     log.error("internal error in the sender: %s", format_traceback_without_message(error))
@@ -211,15 +220,18 @@ def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:
 
 
 # The first matching row counts.
-_REASONS: list[tuple[Reason, tuple[type[Exception], ...]]] = [
-    (Reason.INVALID_URL, (InvalidUrl, requests.exceptions.InvalidURL)),
-    (Reason.TEMPLATE_ERROR, (MessageError,)),
-    (Reason.TIMEOUT_CONNECT, (requests.exceptions.ConnectTimeout,)),
-    (Reason.TIMEOUT_TOTAL, (TimeoutError, requests.exceptions.Timeout)),
-    (Reason.CONNECTION_CLOSED, (ConnectionError, http.client.IncompleteRead, ssl.SSLEOFError)),
-    (
-        Reason.PROTOCOL_ERROR,
-        (ssl.SSLError, requests.exceptions.SSLError, http.client.HTTPException),
-    ),
-    (Reason.CONNECTION_CLOSED, (OSError,)),
-]
+_REASONS: dict[type[Exception], Reason] = {
+    InvalidUrl: Reason.INVALID_URL,
+    InvalidURL: Reason.INVALID_URL,
+    MessageError: Reason.TEMPLATE_ERROR,
+    ConnectTimeout: Reason.TIMEOUT_CONNECT,
+    TimeoutError: Reason.TIMEOUT_TOTAL,
+    Timeout: Reason.TIMEOUT_TOTAL,
+    ConnectionError: Reason.CONNECTION_CLOSED,
+    http.client.IncompleteRead: Reason.CONNECTION_CLOSED,
+    ssl.SSLEOFError: Reason.CONNECTION_CLOSED,
+    ssl.SSLError: Reason.PROTOCOL_ERROR,
+    requests.exceptions.SSLError: Reason.PROTOCOL_ERROR,
+    http.client.HTTPException: Reason.PROTOCOL_ERROR,
+    OSError: Reason.CONNECTION_CLOSED,
+}

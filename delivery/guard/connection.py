@@ -242,11 +242,9 @@ def _wrap_tls(sock, context: ssl.SSLContext, exchange: Exchange) -> ssl.SSLSocke
     except OSError as error:
         certificate = None
         if isinstance(error, ssl.SSLCertVerificationError):
-            der = tls.fetch_certificate(sock.family, peer, host, exchange)
-            certificate = tls.Certificate.read(der)
+            certificate = tls.fetch_certificate(sock.family, peer, host, exchange)
         sock.close()
         exchange.record_stage(Stage.TLS, "failed", ok=False)
-        reason, detail = tls.reason_of(error, certificate)
-        raise ExchangeError(reason, detail) from None
+        raise ExchangeError(*tls.reason_of(error, certificate)) from None
     exchange.record_stage(Stage.TLS, tls.describe(secure, exchange.started_at))
     return secure

@@ -79,17 +79,12 @@ def _permitted_addresses(exchange: Exchange) -> list[Address]:
     if target.address:
         exchange.record_stage(Stage.DNS, "no lookup needed")
         return [target.address]
-    permitted = []
-    addresses = resolve(exchange)
-    for address in addresses:
-        problem = refusal_of(address, target, allowed)
-        refusal = refusal or problem
-        if problem is None:
-            permitted.append(address)
-    names = ", ".join(map(str, addresses[:MAX_ADDRESSES]))
+    refusals = {address: refusal_of(address, target, allowed) for address in resolve(exchange)}
+    permitted = [address for address, refusal in refusals.items() if not refusal]
+    names = ", ".join(map(str, list(refusals)[:MAX_ADDRESSES]))
     exchange.record_stage(Stage.DNS, names, ok=bool(permitted))
     if not permitted:
-        raise ExchangeError(Reason.BLOCKED_ADDRESS, refusal or "")
+        raise ExchangeError(Reason.BLOCKED_ADDRESS, next(iter(refusals.values())) or "")
     return permitted[:MAX_ADDRESSES]
 
 

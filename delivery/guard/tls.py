@@ -78,14 +78,16 @@ def context_for(verify: bool, ca_pem: str, ca_file: Path | None) -> ssl.SSLConte
         return context
     context.load_verify_locations(certifi.where())
     if ca_file:
-        context.load_verify_locations(str(ca_file))
+        context.load_verify_locations(ca_file)
     if ca_pem.strip():
         context.load_verify_locations(cadata=ca_pem)
     return context
 
 
-def fetch_certificate(family: int, peer: tuple, host: str, exchange: Exchange) -> bytes | None:
-    """Return the certificate (DER) of a receiver that is not trusted, or None.
+def fetch_certificate(
+    family: int, peer: tuple, host: str, exchange: Exchange
+) -> Certificate | None:
+    """Return the certificate of a receiver that is not trusted, or None.
 
     Python's `ssl` does not provide it after a failed handshake, so a second connection fetches
     it from the same checked address and sends nothing.
@@ -95,7 +97,7 @@ def fetch_certificate(family: int, peer: tuple, host: str, exchange: Exchange) -
         with open_socket(family, peer, seconds) as sock:
             sock.settimeout(min(MAX_CERTIFICATE_SECONDS, exchange.seconds_left()))
             with context_for(False, "", None).wrap_socket(sock, server_hostname=host) as secure:
-                return secure.getpeercert(binary_form=True)
+                return Certificate.read(secure.getpeercert(binary_form=True))
     except (OSError, ExchangeError):
         return None
 

@@ -68,18 +68,19 @@ class ParsedUrl:
     @property
     def url(self) -> str:
         """The URL to request."""
-        return self.origin + self._path_and_query
+        return self.origin + self.path_and_query
 
     @property
     def masked(self) -> str:
         """The URL as pages show it: the origin, and the last four characters of a long path."""
-        rest = self._path_and_query
+        rest = self.path_and_query
         if len(rest) > 20:
             return f"{self.origin}/…{rest[-4:]}"
         return self.origin + ("/" if rest == "/" else "/…")
 
     @property
-    def _path_and_query(self) -> str:
+    def path_and_query(self) -> str:
+        """Path and query as in a URL."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
