@@ -206,7 +206,6 @@ class Connection(http.client.HTTPConnection):
         ):
             self.sock.sendall(data)
         exchange.record_stage(Stage.SENT, f"{len(data):,} bytes")
-        exchange.listening = True
         response = self.getresponse()
         exchange.max_bytes = MAX_RAW_BODY_BYTES
         return response
@@ -236,8 +235,8 @@ def _wrap_tls(sock, context: ssl.SSLContext, exchange: Exchange) -> ssl.SSLSocke
     """
     peer = sock.getpeername()
     host = exchange.target.host.rstrip(".")
-    sock.exchange = None  # The socket's timeout is the deadline; OpenSSL limits the bytes.
     try:
+        # The socket's timeout is the deadline; OpenSSL limits the bytes.
         secure = context.wrap_socket(sock, server_hostname=host)
     except OSError as error:
         certificate = None

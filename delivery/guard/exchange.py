@@ -55,7 +55,6 @@ class Exchange:
     stages: list[StageResult] = field(default_factory=list)
     connected: bool = False
     max_bytes: int = MAX_HEAD_BYTES
-    listening: bool = False
     received_any: bool = False
     began: float = field(default_factory=time.monotonic)
     stage_began: float = field(default_factory=time.monotonic)
@@ -96,7 +95,7 @@ class Exchange:
 
         Raises: ExchangeError if they exceed the limit.
         """
-        if self.listening and count and not self.received_any:
+        if count and not self.received_any:
             self.received_any = True
             self.record_stage(Stage.FIRST_BYTE)
         self.max_bytes -= count

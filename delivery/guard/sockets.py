@@ -100,11 +100,9 @@ def _failure_of(error: OSError) -> ExchangeError:
 class DeadlineSocket(socket.socket):
     """A socket whose waits end at the deadline of its exchange, and whose bytes are counted."""
 
-    exchange: Exchange | None = None
+    exchange: Exchange
 
     def _within_deadline(self, call, *args):
-        if self.exchange is None:
-            return call(*args)
         self.settimeout(self.exchange.seconds_left())
         try:
             return call(*args)
@@ -114,8 +112,7 @@ class DeadlineSocket(socket.socket):
     def recv_into(self, *args):
         """Receive as a socket does; every byte of a response arrives here."""
         count = self._within_deadline(super().recv_into, *args)
-        if self.exchange is not None:
-            self.exchange.count_received(count)
+        self.exchange.count_received(count)
         return count
 
     def send(self, *args):

@@ -154,9 +154,15 @@ def _reason_of_distrust(
     code = error.verify_code
     known = certificate or _UNKNOWN
     if code == _EXPIRED:
-        return Reason.TLS_EXPIRED, f"on {_day(known.not_after)}" if certificate else "some time ago"
+        return (
+            Reason.TLS_EXPIRED,
+            f"on {known.not_after:%-d %B %Y}" if certificate else "some time ago",
+        )
     if code == _NOT_YET_VALID:
-        return Reason.TLS_NOT_YET_VALID, _day(known.not_before) if certificate else "a later day"
+        return (
+            Reason.TLS_NOT_YET_VALID,
+            f"{known.not_before:%-d %B %Y}" if certificate else "a later day",
+        )
     if code == _SELF_SIGNED:
         return Reason.TLS_SELF_SIGNED, ""
     if code in _OTHER_NAME:
@@ -165,10 +171,6 @@ def _reason_of_distrust(
         issuer = known.issuer or "which the certificate does not name"
         return Reason.TLS_UNTRUSTED, f"this machine does not know its issuer, {issuer}"
     return Reason.TLS_UNTRUSTED, error.verify_message.rstrip(".").lower()
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
 
 
 def _issuer(certificate: x509.Certificate) -> str:
