@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from delivery.alerts.samples import sample_alert, samples
 from delivery.event import Event
+from delivery.guard.connection import Connection
 from delivery.guard.exchange import Policy
 from delivery.kinds import kinds
 from delivery.message import Message, body_of, build
 from delivery.outcome import Outcome
 from delivery.rate_limit import RateLimiter
 from delivery.redaction import escape_invisible, mask_for
-from delivery.sender import PreparedRequest, prepare, send, wire_bytes
+from delivery.sender import PreparedRequest, prepare, send
 from delivery.settings import Settings
 from delivery.text import utf8_length, utf16_length
 
@@ -24,16 +25,15 @@ MAX_BODY_SHOWN = 20_000
 _HEADERS_OF_CURL = ("Host", "Content-Length", "Accept-Encoding")
 
 
+@dataclass(eq=False)
 class TestSlotsFull(Exception):
     """No test can be sent now: every slot is in use, or the vendor's rate limit is reached.
 
     `seconds` is the time to wait; `vendor` is empty when the slots are in use.
     """
 
-    def __init__(self, seconds: float, vendor: str = ""):
-        super().__init__(vendor)
-        self.seconds = seconds
-        self.vendor = vendor
+    seconds: float
+    vendor: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,16 @@ class TestRunner:
             raise TestSlotsFull(1)
         try:
             message = sample_message(settings, alert_url)
-            self._check_rate_limit(settings, message)
+            if message.at_vendor:
+                key = (settings.kind, settings.url, settings.options)
+                seconds = self._rate_limiter.wait(key, message.rate_limit, time.monotonic())
+                if seconds:
+                    raise TestSlotsFull(seconds, kinds()[settings.kind].label)
             prepared, outcome = send(message, settings, self._policy)
             request = describe(message, settings, prepared) if prepared else None
             return TestResult(request, outcome)
         finally:
             self._slots.release()
-
-    def _check_rate_limit(self, settings: Settings, message: Message) -> None:
-        if not message.at_vendor:
-            return
-        key = (settings.kind, settings.url, settings.options)
-        seconds = self._rate_limiter.wait(key, message.rate_limit, time.monotonic())
-        if seconds:
-            raise TestSlotsFull(seconds, kinds()[settings.kind].label)
 
 
 def sample_message(settings: Settings, alert_url: str) -> Message:
@@ -132,7 +128,7 @@ def sample_request(settings: Settings, alert_url: str) -> Request:
 def describe(message: Message, settings: Settings, prepared: PreparedRequest) -> Request:
     """Return the exact bytes that `send` writes for a request, with masked secrets."""
     mask = mask_for(settings)
-    head, _, body = wire_bytes(prepared, message.target).partition(b"\r\n\r\n")
+    head, _, body = Connection(message.target).serialize(prepared).partition(b"\r\n\r\n")
     text = mask(body.decode("utf-8", "replace"))
     curl = ["curl", "-sS", "-i", "-X", message.method]
     for name, value in prepared.headers.items():

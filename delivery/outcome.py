@@ -4,13 +4,14 @@ The sentences are in `outcomes.toml` beside this file, one row a reason, ready t
 """
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 
 class Verdict(StrEnum):
@@ -93,6 +94,15 @@ class ReasonText:
 
 
 @dataclass(frozen=True)
+class _Sentences:
+    """The content of `outcomes.toml`."""
+
+    reasons: dict[Reason, ReasonText]
+    proxy: ReasonText
+    statuses: dict[str, str]
+
+
+@dataclass(frozen=True)
 class StageResult:
     """How one stage of an exchange went, and how long it took.
 
@@ -165,21 +175,17 @@ class Outcome:
         }
 
 
-_TABLES = tomllib.loads(Path(__file__).with_name("outcomes.toml").read_text(encoding="utf-8"))
-_STATUS_HINTS: dict[str, str] = _TABLES["statuses"]
-PROXY_TEXT = ReasonText(Actor.PROXY, Verdict.FAILED, **_TABLES["proxy"])
-REASONS = {
-    Reason(name): ReasonText(
-        Actor(row["actor"]), Verdict(row["verdict"]), row["says"], row.get("hint", "")
-    )
-    for name, row in _TABLES["reasons"].items()
-}
+_SENTENCES = msgspec.toml.decode(
+    Path(__file__).with_name("outcomes.toml").read_bytes(), type=_Sentences
+)
+REASONS = _SENTENCES.reasons
+PROXY_TEXT = _SENTENCES.proxy
 
 
 def status_hint(status: int) -> str:
     """Return what to do next after a response with this status."""
     fallback = "500" if 500 <= status <= 599 else "other"
-    return _STATUS_HINTS.get(str(status), _STATUS_HINTS[fallback])
+    return _SENTENCES.statuses.get(str(status)) or _SENTENCES.statuses[fallback]
 
 
 def status_line(status: int) -> str:

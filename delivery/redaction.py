@@ -15,11 +15,22 @@ from delivery.settings import Settings
 
 HIDDEN = "••••"
 # Words that many webhook URLs share. As secrets they would hide parts of ordinary responses.
-_COMMON_TEXT = (
-    "webhook webhooks services workflows triggers message messages alerts channels notify "
-    "true false null none"
-)
-_COMMON_WORDS = frozenset(_COMMON_TEXT.split())
+_COMMON_WORDS = [
+    "webhook",
+    "webhooks",
+    "services",
+    "workflows",
+    "triggers",
+    "message",
+    "messages",
+    "alerts",
+    "channels",
+    "notify",
+    "true",
+    "false",
+    "null",
+    "none",
+]
 _MIN_SECRET = 4
 _MIN_SEGMENT = 6
 # The first letters of a secret that must match before the others are compared.
@@ -104,8 +115,7 @@ def _url_secrets(target: ParsedUrl) -> list[str]:
     tokens = [part for part in parts if part.lower() not in _COMMON_WORDS]
     if not tokens:
         return []
-    path_and_query = target.url.removeprefix(target.origin)
-    return [*tokens, target.url, path_and_query, target.query]
+    return [*tokens, target.url, target.path_and_query, target.query]
 
 
 @lru_cache(maxsize=4096)
@@ -118,10 +128,8 @@ def _letter_pattern(letter: str) -> str:
     latin1 = letter.encode("latin-1", "ignore")
     json_text = json.dumps(letter)[1:-1]
     spellings = {letter, f"\\{letter}", json_text, f"\\u{number:04x}", utf8.decode("latin-1")}
-    spellings.add("%" + utf8.hex("%"))
-    if latin1:
-        spellings.add("%" + latin1.hex("%"))
-    if latin1 and number > 127:
+    spellings |= {f"%{spelling.hex('%')}" for spelling in (utf8, latin1) if spelling}
+    if 127 < number < 256:
         spellings.add("\ufffd")
     if letter == " ":
         spellings.add("+")

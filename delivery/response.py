@@ -30,17 +30,16 @@ _WEB_PAGE = "the response is a web page"
 class Response:
     """A response as far as it was read.
 
-    `body` is decoded, and at most 16 KB; `cut` is true if more followed. `broken` is the reason
-    why reading ended early. `undecodable` is true if the compression of the body is invalid.
-    `host` is the host that the request was sent to.
+    `body` is decoded, and at most 16 KB. `incomplete` is the reason why it was not read to its
+    end, None if it was; `invalid` is true if the connection broke, or sent no valid HTTP. `host`
+    is the host that the request was sent to.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
-    cut: bool = False
-    broken: Reason | None = None
-    undecodable: bool = False
+    incomplete: Reason | None = None
+    invalid: bool = False
     host: str = ""
 
     def values(self, name: str) -> list[str]:
@@ -50,20 +49,6 @@ class Response:
     def value(self, name: str) -> str:
         """Return the first value of a header, empty when the header is missing."""
         return next(iter(self.values(name)), "")
-
-    @property
-    def incomplete(self) -> Reason | None:
-        """Return why the body was not read to its end, None if it was."""
-        if self.undecodable:
-            return Reason.PROTOCOL_ERROR
-        if self.cut and not self.broken:
-            return Reason.TOO_LARGE
-        return self.broken
-
-    @property
-    def whole(self) -> bool:
-        """Return True if the body was read to its end."""
-        return self.incomplete is None
 
     @cached_property
     def text(self) -> str:
@@ -125,8 +110,7 @@ PROXY_PAGE = Judgement(Reason.BODY_SAYS_ERROR, _WEB_PAGE, actor=Actor.PROXY)
 def judge_by_status(response: Response, detail: str = "") -> Judgement:
     """Judge a response by its status alone."""
     if not response.good:
-        verdict = verdict_of_status(response.status)
-        return Judgement(Reason.HTTP_STATUS, detail, verdict=verdict)
+        return Judgement(Reason.HTTP_STATUS, detail, verdict_of_status(response.status))
     if response.incomplete:
         return Judgement(Reason.OK_TRUNCATED)
     return Judgement(Reason.OK)
@@ -197,8 +181,9 @@ def judge_by_code(
     """
 
     def rule(response: Response) -> Judgement:
-        code = number(response.json.get(name))
-        detail = error_text(response.json.get(name), response.json.get(error))
+        value = response.json.get(name)
+        code = number(value)
+        detail = error_text(value, response.json.get(error))
         if code in gone:
             return Judgement(Reason.BODY_SAYS_ERROR, detail, Verdict.GONE)
         if code is not None and code in waits:

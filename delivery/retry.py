@@ -82,18 +82,15 @@ def _parse_step(word: str) -> int:
 
 def _seconds(value: object, now: float) -> float | None:
     """Return a wait of any type in seconds, None if it is invalid."""
-    if isinstance(value, str):
-        return _parse_seconds(value.strip(), now)
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
         return float(min(value, MAX_WAIT))
-    return None
-
-
-def _parse_seconds(value: str, now: float) -> float | None:
-    if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,9})?", value, re.ASCII):
-        return float(value)
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,9})?", text, re.ASCII):
+        return float(text)
     try:
-        moment = parsedate_to_datetime(value)
+        moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:
             # A date without a zone is UTC (RFC 9110 §5.6.7), whatever the zone of this machine.
             moment = moment.replace(tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+import re
 import ssl
 import time
 from collections.abc import Callable
@@ -10,14 +11,19 @@ from typing import NamedTuple
 
 import requests
 from requests import PreparedRequest
-from requests.exceptions import ContentDecodingError, RequestException
+from requests.exceptions import (
+    ConnectTimeout,
+    ContentDecodingError,
+    InvalidURL,
+    RequestException,
+    Timeout,
+)
 from requests.structures import CaseInsensitiveDict
 
 from config import VERSION
 from delivery.classify import classify_failure, classify_response
 from delivery.guard import tls
 from delivery.guard.adapter import GuardAdapter, GuardedRequest
-from delivery.guard.connection import Connection
 from delivery.guard.exchange import Exchange, ExchangeError, Policy
 from delivery.guard.pool import ConnectionPool
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
@@ -30,6 +36,9 @@ from delivery.signing import sign
 
 USER_AGENT = f"Tocsin/{VERSION}"
 MAX_BODY_BYTES = 16 * 1024
+_FOLD = re.compile(r"[ \t]*\r\n[ \t]*")
+# The reasons with which a body counts for nothing, whatever the status of the response was.
+_INVALID = (Reason.CONNECTION_CLOSED, Reason.PROTOCOL_ERROR, Reason.INTERNAL_ERROR)
 _UNKNOWN_TARGET = parse_url("http://nowhere.invalid/")
 
 Clock = Callable[[], float]
@@ -38,12 +47,7 @@ log = logging.getLogger("tocsin.sender")
 
 
 class _Session(requests.Session):
-    """A session that sends through the guard and follows no redirect."""
-
-    def __init__(self):
-        super().__init__()
-        self.mount("http://", GuardAdapter())
-        self.mount("https://", GuardAdapter())
+    """A session that follows no redirect."""
 
     def resolve_redirects(self, *_args, **_kwargs):
         """Return no redirect; a redirect is an outcome."""
@@ -51,6 +55,8 @@ class _Session(requests.Session):
 
 
 _session = _Session()
+_session.mount("http://", GuardAdapter())
+_session.mount("https://", GuardAdapter())
 
 
 class SendResult(NamedTuple):
@@ -66,29 +72,31 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> G
     Raises: InvalidUrl if the URL is ambiguous; MessageError if the message cannot be signed.
     """
     timestamp = int(now)
-    headers = [
-        ("Host", message.target.authority),
-        ("User-Agent", USER_AGENT),
-        ("Accept-Encoding", "gzip, deflate"),
-        ("webhook-id", message.id),
-        ("webhook-timestamp", str(timestamp)),
-        ("X-Delivery-Attempt", str(attempt)),
-    ]
+    headers = CaseInsensitiveDict(
+        {
+            "Host": message.target.authority,
+            "User-Agent": USER_AGENT,
+            "Accept-Encoding": "gzip, deflate",
+            "webhook-id": message.id,
+            "webhook-timestamp": str(timestamp),
+            "X-Delivery-Attempt": str(attempt),
+        }
+    )
     if message.body:
-        headers.append(("Content-Type", message.content_type))
+        headers["Content-Type"] = message.content_type
     if message.body or message.method != "GET":
-        headers.append(("Content-Length", str(len(message.body))))
-    headers += message.headers
-    headers += _credentials(settings)
-    headers += [(row.name, row.value) for row in settings.headers]
+        headers["Content-Length"] = str(len(message.body))
+    headers.update(message.headers)
+    headers.update(_credentials(settings))
+    headers.update((row.name, row.value) for row in settings.headers)
     try:
-        headers += sign(settings, message.id, timestamp, message.body)
+        headers.update(sign(settings, message.id, timestamp, message.body))
     except ValueError:
         raise MessageError("The signing secret is not valid.") from None
     request = GuardedRequest()
     request.method = message.method
     request.url = unambiguous_url(message.target)
-    request.headers = CaseInsensitiveDict(headers)
+    request.headers = headers
     request.body = message.body or None
     return request
 
@@ -107,37 +115,26 @@ def send(
     The connection is a new one unless `pool` has an open one to the same place. An unexpected
     exception becomes the reason `internal_error`.
     """
-    exchange = Exchange(
-        message.target, policy, settings.timeout, now(), settings.verify_tls, settings.ca_pem
-    )
+    exchange = Exchange(message.target, policy, settings, now())
     request = None
     try:
         request = prepare(message, settings, attempt, exchange.started_at)
         request.exchange = exchange
         request.pool = pool
-        exchange.begin()
         with _session.send(request, stream=True, proxies={}) as http_response:
             response = _read(http_response, exchange)
-        outcome = classify_response(exchange, settings, response, message)
-    except MessageError as error:
-        return SendResult(None, classify_failure(exchange, settings, *_reason_of(error, exchange)))
+        outcome = classify_response(exchange, response, message)
     except Exception as error:  # noqa: BLE001 (no failure leaves this function as an exception)
-        outcome = classify_failure(exchange, settings, *_reason_of(error, exchange))
+        if isinstance(error, MessageError):
+            request = None
+        outcome = classify_failure(exchange, *_reason_of(error, exchange))
     return SendResult(request, outcome)
 
 
 def unsent(error: Exception, settings: Settings, policy: Policy, now: Clock = time.time) -> Outcome:
     """Return the outcome of a message that could not be built because of `error`."""
-    exchange = Exchange(settings.target or _UNKNOWN_TARGET, policy, settings.timeout, now())
-    return classify_failure(exchange, settings, *_reason_of(error, exchange))
-
-
-def wire_bytes(request: PreparedRequest, target: ParsedUrl) -> bytes:
-    """Return the exact bytes of the request, written by the code that sends it.
-
-    Raises: MessageError
-    """
-    return Connection(target).serialize(request)
+    exchange = Exchange(settings.target or _UNKNOWN_TARGET, policy, settings, now())
+    return classify_failure(exchange, *_reason_of(error, exchange))
 
 
 @lru_cache(maxsize=1024)
@@ -158,46 +155,46 @@ def unambiguous_url(target: ParsedUrl) -> str:
     return url
 
 
-def _credentials(settings: Settings) -> list[tuple[str, str]]:
+def _credentials(settings: Settings) -> dict[str, str]:
     if settings.auth == "basic":
         token = basic_token(settings.auth_username, settings.auth_secret)
-        return [("Authorization", f"Basic {token}")]
+        return {"Authorization": f"Basic {token}"}
     if settings.auth == "bearer":
-        return [("Authorization", f"Bearer {settings.auth_secret}")]
+        return {"Authorization": f"Bearer {settings.auth_secret}"}
     if settings.auth == "header" and settings.auth_username:
-        return [(settings.auth_username, settings.auth_secret)]
-    return []
+        return {settings.auth_username: settings.auth_secret}
+    return {}
 
 
 def _read(http_response: requests.Response, exchange: Exchange) -> Response:
     """Return the response with its body, as far as it could be read."""
     # A folded value is one line (RFC 9112 §5.2).
-    headers = [(name, _unfold(value)) for name, value in http_response.raw.headers.items()]
+    headers = [
+        (name, _FOLD.sub(" ", value).strip(" \t"))
+        for name, value in http_response.raw.headers.items()
+    ]
     body = bytearray()
-    broken = None
-    undecodable = False
+    incomplete = None
+    invalid = False
     try:
         for piece in http_response.iter_content(MAX_BODY_BYTES + 1):
             body += piece
             if len(body) > MAX_BODY_BYTES:
+                incomplete = Reason.TOO_LARGE
                 break
     except ContentDecodingError:
-        undecodable = True
+        incomplete = Reason.PROTOCOL_ERROR
     except (ExchangeError, http.client.HTTPException, OSError) as error:
-        broken, _ = _reason_of(error, exchange)
+        incomplete, _ = _reason_of(error, exchange)
+        invalid = incomplete in _INVALID
     return Response(
         http_response.status_code,
         tuple(headers),
         bytes(body[:MAX_BODY_BYTES]),
-        cut=len(body) > MAX_BODY_BYTES,
-        broken=broken,
-        undecodable=undecodable,
+        incomplete=incomplete,
+        invalid=invalid,
         host=exchange.target.host,
     )
-
-
-def _unfold(value: str) -> str:
-    return " ".join(line.strip(" \t") for line in value.split("\r\n"))
 
 
 def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:
@@ -214,8 +211,8 @@ def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:
     ):
         # With TLS 1.3 the receiver may refuse a handshake that is complete for Tocsin.
         return tls.reason_of(error)
-    for reason, classes in _REASONS:
-        if isinstance(error, classes):
+    for error_class, reason in _REASONS.items():
+        if isinstance(error, error_class):
             is_sentence = isinstance(error, InvalidUrl | MessageError)
             return reason, str(error) if is_sentence else ""
     log.error("internal error in the sender: %s", format_traceback_without_message(error))
@@ -223,15 +220,18 @@ def _reason_of(error: Exception, exchange: Exchange) -> tuple[Reason, str]:
 
 
 # The first matching row counts.
-_REASONS: list[tuple[Reason, tuple[type[Exception], ...]]] = [
-    (Reason.INVALID_URL, (InvalidUrl, requests.exceptions.InvalidURL)),
-    (Reason.TEMPLATE_ERROR, (MessageError,)),
-    (Reason.TIMEOUT_CONNECT, (requests.exceptions.ConnectTimeout,)),
-    (Reason.TIMEOUT_TOTAL, (TimeoutError, requests.exceptions.Timeout)),
-    (Reason.CONNECTION_CLOSED, (ConnectionError, http.client.IncompleteRead, ssl.SSLEOFError)),
-    (
-        Reason.PROTOCOL_ERROR,
-        (ssl.SSLError, requests.exceptions.SSLError, http.client.HTTPException),
-    ),
-    (Reason.CONNECTION_CLOSED, (OSError,)),
-]
+_REASONS: dict[type[Exception], Reason] = {
+    InvalidUrl: Reason.INVALID_URL,
+    InvalidURL: Reason.INVALID_URL,
+    MessageError: Reason.TEMPLATE_ERROR,
+    ConnectTimeout: Reason.TIMEOUT_CONNECT,
+    TimeoutError: Reason.TIMEOUT_TOTAL,
+    Timeout: Reason.TIMEOUT_TOTAL,
+    ConnectionError: Reason.CONNECTION_CLOSED,
+    http.client.IncompleteRead: Reason.CONNECTION_CLOSED,
+    ssl.SSLEOFError: Reason.CONNECTION_CLOSED,
+    ssl.SSLError: Reason.PROTOCOL_ERROR,
+    requests.exceptions.SSLError: Reason.PROTOCOL_ERROR,
+    http.client.HTTPException: Reason.PROTOCOL_ERROR,
+    OSError: Reason.CONNECTION_CLOSED,
+}

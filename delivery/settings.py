@@ -73,10 +73,7 @@ class Settings:
 
         Stored secrets are bound to the origin.
         """
-        target = self.target
-        if target is None:
-            return ""
-        return target.origin
+        return self.target.origin if self.target else ""
 
     @property
     def masked_url(self) -> str:
@@ -92,7 +89,7 @@ class Settings:
 
         Because of the key, the hash reveals nothing about a weak secret.
         """
-        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        text = json.dumps(asdict(self), sort_keys=True)
         return hmac.new(key.encode(), text.encode(), "sha256").hexdigest()
 
 
@@ -118,7 +115,7 @@ def write_settings(channel: Channel, settings: Settings, keyring: Keyring, key: 
                 row["value"] = ""
     channel.kind = settings.kind
     channel.origin = settings.origin
-    channel.settings = json.dumps(public, ensure_ascii=True)
+    channel.settings = json.dumps(public)
     channel.sealed = keyring.encrypt(channel_purpose(channel.id), hidden)
     channel.config_hash = settings.fingerprint(key)
 
@@ -151,19 +148,15 @@ def read_settings(channel: Channel, keyring: Keyring) -> StoredSettings:
 
 
 def _typed(value: object, default: Any) -> Any:
-    """Return the value if it has exactly the type of the default, else the default."""
-    if isinstance(default, str):
-        return _text(value) or default
-    if type(value) is type(default):
-        return value
-    return default
+    """Return the value if it has exactly the type of the default, else the default.
 
-
-def _text(value: object) -> str:
-    """Return a string as valid Unicode, and an empty string for any other type."""
+    A string is returned as valid Unicode.
+    """
+    if type(value) is not type(default):
+        return default
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
-    return ""
+    return value
 
 
 def _rows(rows: object, secrets: object) -> tuple[Header, ...]:
@@ -175,11 +168,11 @@ def _rows(rows: object, secrets: object) -> tuple[Header, ...]:
     for row in rows:
         if not isinstance(row, dict):
             continue
-        name = _text(row.get("name"))
+        name = _typed(row.get("name"), "")
         value = row.get("value")
         secret = row.get("secret") is True
         if secret:
             value = secrets.get(name.lower())
         if name:
-            headers.append(Header(name, _text(value), secret))
+            headers.append(Header(name, _typed(value, ""), secret))
     return tuple(headers)

@@ -1,7 +1,6 @@
 """Signature headers in the three styles that receivers verify. Pure."""
 
 import base64
-import hashlib
 import hmac
 
 from delivery.settings import Settings
@@ -21,15 +20,16 @@ def sign(settings: Settings, message_id: str, timestamp: int, body: bytes) -> li
         return []
     if settings.signing == "standard":
         return [(STANDARD_HEADER, _standard_signature(settings, message_id, timestamp, body))]
+    headers = []
+    if settings.signing == "grafana" and settings.signing_timestamp_header:
+        headers.append((settings.signing_timestamp_header, str(timestamp)))
+        body = f"{timestamp}:".encode() + body
+    signature = hmac.digest(secret.encode(), body, "sha256").hex()
+    if settings.signing == "grafana":
+        return [*headers, (GRAFANA_HEADER, signature)]
     if settings.signing == "github":
-        return [(GITHUB_HEADER, "sha256=" + _digest(secret.encode(), body).hex())]
-    if settings.signing != "grafana":
-        return []
-    timestamp_header = settings.signing_timestamp_header
-    if not timestamp_header:
-        return [(GRAFANA_HEADER, _digest(secret.encode(), body).hex())]
-    signature = _digest(secret.encode(), f"{timestamp}:".encode() + body).hex()
-    return [(timestamp_header, str(timestamp)), (GRAFANA_HEADER, signature)]
+        return [(GITHUB_HEADER, f"sha256={signature}")]
+    return []
 
 
 def standard_key(secret: str) -> bytes:
@@ -55,10 +55,6 @@ def _standard_signature(settings: Settings, message_id: str, timestamp: int, bod
     content = f"{message_id}.{timestamp}.".encode() + body
     signatures = []
     for secret in filter(None, (settings.signing_secret, settings.signing_secret_old)):
-        digest = _digest(standard_key(secret), content)
+        digest = hmac.digest(standard_key(secret), content, "sha256")
         signatures.append("v1," + base64.b64encode(digest).decode())
     return " ".join(signatures)
-
-
-def _digest(key: bytes, content: bytes) -> bytes:
-    return hmac.digest(key, content, hashlib.sha256)

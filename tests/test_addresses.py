@@ -11,6 +11,8 @@ from config import Config
 from delivery.guard.addresses import literal_refusal_of, refusal_of
 from delivery.guard.url import parse_url
 
+TARGET = parse_url("https://h.example")
+
 
 def allowing(networks):
     """Return the permissions of this value of TOCSIN_ALLOW_NETWORKS."""
@@ -19,7 +21,9 @@ def allowing(networks):
 
 def refusal(address, networks="", host="hooks.example", port=443):
     """Return why an address is refused when `networks` are allowed."""
-    return refusal_of(ipaddress.ip_address(address), host, port, allowing(networks))
+    name = f"[{host}]" if ":" in host else host
+    target = parse_url(f"https://{name}:{port}")
+    return refusal_of(ipaddress.ip_address(address), target, allowing(networks))
 
 
 def literal_refusal(url, networks=""):
@@ -330,7 +334,7 @@ def test_the_value_that_the_refusal_suggests_allows_the_address(host):
 @given(st.ip_addresses())
 @example(ipaddress.ip_address("fe80::1%eth0"))
 def test_every_private_address_is_refused(address):
-    sentence = refusal_of(address, "h.example", 443, ())
+    sentence = refusal_of(address, TARGET, ())
     assert sentence is None or sentence.endswith((".", ")."))
     if (
         not address.is_global
@@ -352,12 +356,11 @@ def test_an_ipv4_address_embedded_in_ipv6_is_refused(address):
     sixtofour = 0x2002 << 112 | number << 80 | 1
     teredo = 0x20010000 << 96 | number << 64
     for embedding in (mapped, compatible, nat64, sixtofour, teredo):
-        assert refusal_of(ipaddress.IPv6Address(embedding), "h.example", 443, ())
+        assert refusal_of(ipaddress.IPv6Address(embedding), TARGET, ())
 
 
 @pytest.mark.parametrize(
     "address", ["169.254.42.42", "169.254.0.23", "fd00:42::42", "64:ff9b:1:a9fe:a9:fe00::"]
 )
 def test_metadata_of_smaller_clouds_and_through_a_48_bit_nat64_is_refused(address):
-    everything = Config.from_env({"TOCSIN_ALLOW_NETWORKS": "0.0.0.0/0,::/0"}).allow
-    assert "never sends there" in refusal_of(ipaddress.ip_address(address), address, 80, everything)
+    assert "never sends there" in refusal(address, "0.0.0.0/0,::/0", host=address, port=80)

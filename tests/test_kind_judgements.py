@@ -471,10 +471,10 @@ def test_an_unclosed_comment_costs_no_time():
 
 @pytest.mark.parametrize("kind", VENDOR_KINDS)
 def test_an_incomplete_body_that_decides_is_retried(kind):
-    too_large = judged(kind, 200, '{"id', cut=True)
+    too_large = judged(kind, 200, '{"id', incomplete=Reason.TOO_LARGE)
     assert too_large == ("retry", "too_large", "receiver", None, "")
-    assert judged(kind, 200, "", broken=Reason.TIMEOUT_TOTAL).reason == "timeout_total"
-    assert judged(kind, 200, "", undecodable=True).reason == "protocol_error"
+    assert judged(kind, 200, "", incomplete=Reason.TIMEOUT_TOTAL).reason == "timeout_total"
+    assert judged(kind, 200, "", incomplete=Reason.PROTOCOL_ERROR).reason == "protocol_error"
 
 
 @pytest.mark.parametrize(
@@ -644,11 +644,12 @@ _bodies = st.one_of(
 @given(
     st.sampled_from([200, 202, 204, 299, 400, 403, 404, 410, 429, 500, 503, 599, 999]),
     _bodies,
-    st.booleans(),
+    st.sampled_from([None, Reason.TOO_LARGE]),
 )
-def test_no_response_breaks_a_judgement(status, body, cut):
+def test_no_response_breaks_a_judgement(status, body, incomplete):
+    headers = {"Content-Type": "application/json"}
     for kind in VENDOR_KINDS:
-        judgement = judged(kind, status, body, {"Content-Type": "application/json"}, cut=cut)
+        judgement = judged(kind, status, body, headers, incomplete=incomplete)
         assert isinstance(judgement.detail, str)
         if judgement.verdict in ("delivered", "accepted"):
             assert verdict_of_status(status) == "delivered"

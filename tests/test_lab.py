@@ -348,7 +348,8 @@ def connects_to(policy, url):
     Raises:
         ExchangeError: the policy blocks the URL.
     """
-    attempt = exchange.Exchange(Settings(url=url).target, policy, 5.0)
+    settings = Settings(url=url)
+    attempt = exchange.Exchange(settings.target, policy, settings)
     return [str(address) for address in sockets._permitted_addresses(attempt)]
 
 

@@ -73,7 +73,7 @@ def test_a_response_that_is_closed_twice_gives_its_connection_back_once(receiver
     settings = Settings(url=receiver.url)
     message = message_of(settings)
     request = sender.prepare(message, settings, 1, 0)
-    request.exchange = Exchange(message.target, POLICY, 2)
+    request.exchange = Exchange(message.target, POLICY, settings)
     request.pool = pool
     response = sender._session.send(request, stream=True)
     assert response.content == b"ok"
@@ -170,16 +170,17 @@ def test_a_reused_connection_has_the_deadline_of_the_new_exchange(receiver, pool
     assert outcome.milliseconds < 800
 
 
-def test_expired_and_excess_connections_are_closed(receiver):
+@pytest.mark.parametrize(
+    ("name", "limit", "kept"), [("MAX_IDLE_SECONDS", -1, 0), ("MAX_IDLE_CONNECTIONS", 1, 1)]
+)
+def test_expired_and_excess_connections_are_closed(receiver, pool, monkeypatch, name, limit, kept):
+    monkeypatch.setattr(f"delivery.guard.pool.{name}", limit)
     receiver.script = responding(OPEN, OPEN)
-    expired = ConnectionPool(seconds=-1)
-    small = ConnectionPool(size=1)
-    for pool in (expired, small):
-        deliver(receiver.url, pool)
-        deliver(receiver.url.replace("127.0.0.1", "127.1"), pool)
-    assert (len(expired._idle), len(small._idle)) == (0, 1)
-    small.close()
-    assert small._idle == []
+    deliver(receiver.url, pool)
+    deliver(receiver.url.replace("127.0.0.1", "127.1"), pool)
+    assert len(pool._idle) == kept
+    pool.close()
+    assert pool._idle == []
 
 
 def test_the_policy_applies_to_every_new_connection(receiver, pool):

@@ -10,7 +10,6 @@ from certificates import server_context
 from receiver import Receiver
 from test_sender import ALLOW, send
 
-from delivery.guard import sockets
 from delivery.guard.exchange import Policy
 from delivery.guard.tls import Certificate
 
@@ -152,7 +151,7 @@ def test_the_certificate_is_fetched_over_a_second_connection_without_a_request(s
 
 
 def test_without_the_certificate_there_is_still_a_reason(secure, authority, monkeypatch):
-    monkeypatch.setattr(sockets, "fetch_certificate", lambda *_args: None)
+    monkeypatch.setattr("delivery.guard.tls.fetch_certificate", lambda *_args: None)
     receiver = secure(
         authority.issue_cert(
             "127.0.0.1", not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=PAST

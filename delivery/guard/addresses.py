@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from config_values import AllowedTarget
-from delivery.guard.url import Address, ParsedUrl, literal_address
+from delivery.guard.url import Address, ParsedUrl
 
 # The metadata services of clouds, which serve a machine's credentials (AWS with its ECS and EKS
 # agents, GCP, Azure, DigitalOcean, Oracle, Alibaba, Tencent, Scaleway): never allowed.
@@ -52,23 +52,21 @@ class LabEndpoint:
 NO_LAB = LabEndpoint()
 
 
-def refusal_of(
-    address: Address, host: str, port: int, allowed: Iterable[AllowedTarget]
-) -> str | None:
-    """Return why `address`, reached as `host`, must not be connected to, or None.
+def refusal_of(address: Address, target: ParsedUrl, allowed: Iterable[AllowedTarget]) -> str | None:
+    """Return why the target must not be reached at `address`, or None.
 
     The sentence is the same whatever answers at the address, so that it reveals nothing about it.
     """
     if not _METADATA.isdisjoint(_embedded_addresses(address)):
         return f"{address} serves the credentials of cloud machines. Tocsin never sends there."
-    if _is_public(address) or any(_permits(entry, address, host, port) for entry in allowed):
+    if _is_public(address) or any(_permits(entry, address, target) for entry in allowed):
         return None
+    host = target.host.rstrip(".")
     sentence = f"{host} resolves to {address}, which is not a public address."
     if host == str(address):
         sentence = f"{address} is not a public address."
-    network = host if literal_address(host) is None else address
     return (
-        f"{sentence} To allow it, start Tocsin with TOCSIN_ALLOW_NETWORKS={network}"
+        f"{sentence} To allow it, start Tocsin with TOCSIN_ALLOW_NETWORKS={target.address or host}"
         " (or name its network)."
     )
 
@@ -78,29 +76,26 @@ def literal_refusal_of(target: ParsedUrl, allowed: Iterable[AllowedTarget]) -> s
 
     Any other host needs a lookup and is never refused here.
     """
-    host = target.host.rstrip(".")
-    if target.address is not None:
-        return refusal_of(target.address, host, target.port, allowed)
-    if host != "localhost" and not host.endswith(".localhost"):
+    if target.address:
+        return refusal_of(target.address, target, allowed)
+    if target.host.rstrip(".").rpartition(".")[2] != "localhost":
         return None
-    refusals = [refusal_of(address, host, target.port, allowed) for address in _LOOPBACKS]
+    refusals = [refusal_of(address, target, allowed) for address in _LOOPBACKS]
     return refusals[0] if all(refusals) else None
 
 
 def _is_public(address: Address) -> bool:
-    if not address.is_global or address.is_multicast:
-        return False
-    if any(address in network for network in _NOT_PUBLIC):
+    if not address.is_global or any(address in network for network in _NOT_PUBLIC):
         return False
     return address.version == 4 or address in _GLOBAL_V6
 
 
-def _permits(entry: AllowedTarget, address: Address, host: str, port: int) -> bool:
-    if entry.port not in (None, port):
+def _permits(entry: AllowedTarget, address: Address, target: ParsedUrl) -> bool:
+    if entry.port not in (None, target.port):
         return False
-    if entry.network is not None:
+    if entry.network:
         return address in entry.network
-    return entry.host == host.lower().rstrip(".")
+    return entry.host == target.host.rstrip(".")
 
 
 def _embedded_addresses(address: Address) -> set[Address]:

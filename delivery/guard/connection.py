@@ -25,7 +25,7 @@ MAX_RAW_BODY_BYTES = 256 * 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] +([1-9][0-9]{2})(?: (.*?))?(\r?\n)?", re.DOTALL)
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+[ \t]*(;.*?)?(\r?\n)?", re.DOTALL)
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
-_LENGTH = re.compile("[0-9]{1,1000}", re.ASCII)
+_LENGTHS = re.compile(r"\s*([0-9]{1,1000})\s*(,\s*\1\s*)*", re.ASCII)
 
 
 class _Reader(io.BufferedReader):
@@ -83,11 +83,9 @@ class _StrictResponse(http.client.HTTPResponse):
             assert_header_parsing(self.msg)
         except HeaderParsingError:
             raise ExchangeError(Reason.PROTOCOL_ERROR) from None
-        except http.client.HTTPException as error:
-            # http.client raises the base class itself only for too many headers.
-            if type(error) is http.client.HTTPException:
-                raise ExchangeError(Reason.TOO_LARGE) from None
-            raise
+        except http.client.HTTPException:  # too many headers
+            raise ExchangeError(Reason.TOO_LARGE) from None
+        self.fp.part = "sizes"
         if self.status in (204, 304):
             self.chunked = False
             self.length = 0
@@ -96,12 +94,13 @@ class _StrictResponse(http.client.HTTPResponse):
             self.chunked = True
             self.chunk_left = None
             self.length = None
-        self.fp.part = "sizes"
-        if not self.chunked:
-            self.fp.part = "trailers"
-            content_length = self._content_length()
+        content_length = self.getheader("Content-Length")
+        if content_length is not None and not self.chunked:
+            match = _LENGTHS.fullmatch(content_length)
+            if not match:
+                raise ExchangeError(Reason.PROTOCOL_ERROR)
             if self.length is None:
-                self.length = content_length
+                self.length = int(match[1])
 
     def stream(self, amt: int, decode_content: bool = True) -> Iterator[bytes]:
         """Yield the body in pieces of at most `amt` bytes, decompressed.
@@ -136,22 +135,13 @@ class _StrictResponse(http.client.HTTPResponse):
     def _codings(self, header: str) -> list[str]:
         return [coding.strip() for coding in self.getheader(header, "").lower().split(",")]
 
-    def _content_length(self) -> int | None:
-        values = self.msg.get_all("Content-Length")
-        if not values:
-            return None
-        lengths = set(map(str.strip, ",".join(values).split(",")))
-        if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
-            raise ExchangeError(Reason.PROTOCOL_ERROR)
-        return int(lengths.pop())
-
     def _read_status(self):
         """Skip every interim response (RFC 9110 §15.2); http.client skips 100 alone."""
         while True:
             self.fp.part = "status"
             line = self.fp.readline()
             if not line:
-                raise http.client.RemoteDisconnected("no response")
+                raise ConnectionResetError
             match = _STATUS.fullmatch(line)
             if not match:
                 raise ExchangeError(Reason.PROTOCOL_ERROR)
@@ -216,7 +206,6 @@ class Connection(http.client.HTTPConnection):
         ):
             self.sock.sendall(data)
         exchange.record_stage(Stage.SENT, f"{len(data):,} bytes")
-        exchange.listening = True
         response = self.getresponse()
         exchange.max_bytes = MAX_RAW_BODY_BYTES
         return response
@@ -227,15 +216,11 @@ def connection_for(exchange: Exchange) -> Connection:
 
     Raises: ExchangeError if the certificate authorities cannot be read.
     """
+    settings = exchange.settings
     if exchange.target.scheme == "http":
         return Connection(exchange.target)
     try:
-        context = tls.context_for(
-            exchange.verify_tls,
-            exchange.ca_pem,
-            exchange.policy.ca_file,
-            sockets.DeadlineTlsSocket,
-        )
+        context = tls.context_for(settings.verify_tls, settings.ca_pem, exchange.policy.ca_file)
     except (ssl.SSLError, OSError, ValueError):
         raise ExchangeError(
             Reason.TLS_UNTRUSTED, "the certificate authorities to check it against cannot be read"
@@ -250,17 +235,15 @@ def _wrap_tls(sock, context: ssl.SSLContext, exchange: Exchange) -> ssl.SSLSocke
     """
     peer = sock.getpeername()
     host = exchange.target.host.rstrip(".")
-    sock.exchange = None  # The socket's timeout is the deadline; OpenSSL limits the bytes.
     try:
+        # The socket's timeout is the deadline; OpenSSL limits the bytes.
         secure = context.wrap_socket(sock, server_hostname=host)
     except OSError as error:
         certificate = None
         if isinstance(error, ssl.SSLCertVerificationError):
-            der = sockets.fetch_certificate(sock.family, peer, host, exchange)
-            certificate = tls.Certificate.read(der)
+            certificate = tls.fetch_certificate(sock.family, peer, host, exchange)
         sock.close()
         exchange.record_stage(Stage.TLS, "failed", ok=False)
-        reason, detail = tls.reason_of(error, certificate)
-        raise ExchangeError(reason, detail) from None
+        raise ExchangeError(*tls.reason_of(error, certificate)) from None
     exchange.record_stage(Stage.TLS, tls.describe(secure, exchange.started_at))
     return secure

@@ -9,10 +9,12 @@ from config import AllowedTarget
 from delivery.guard.addresses import NO_LAB, LabEndpoint
 from delivery.guard.url import ParsedUrl
 from delivery.outcome import Reason, Stage, StageResult
+from delivery.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
 
 
+@dataclass(eq=False)
 class ExchangeError(Exception):
     """An exchange ended early.
 
@@ -20,10 +22,8 @@ class ExchangeError(Exception):
     nor http.client wraps it.
     """
 
-    def __init__(self, reason: Reason, detail: str = ""):
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
+    reason: Reason
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,18 @@ class Policy:
 class Exchange:
     """An exchange in progress.
 
-    `timeout` is in seconds and counts from `began` (monotonic); `started_at` is wall-clock time in
+    The timeout of the settings counts from `began` (monotonic); `started_at` is wall-clock time in
     epoch seconds. `max_bytes` is how much may still be received. `received_any` is set with the
     first byte of a response.
     """
 
     target: ParsedUrl
     policy: Policy
-    timeout: float
+    settings: Settings
     started_at: float = field(default_factory=time.time)
-    verify_tls: bool = True
-    ca_pem: str = ""
     stages: list[StageResult] = field(default_factory=list)
     connected: bool = False
     max_bytes: int = MAX_HEAD_BYTES
-    listening: bool = False
     received_any: bool = False
     began: float = field(default_factory=time.monotonic)
     stage_began: float = field(default_factory=time.monotonic)
@@ -71,28 +68,18 @@ class Exchange:
         """
         return (
             self.target.origin,
-            self.verify_tls,
-            self.ca_pem,
+            self.settings.verify_tls,
+            self.settings.ca_pem,
             self.policy.ca_file,
             self.policy.lab.permissions(self.target),
         )
-
-    @property
-    def milliseconds(self) -> float:
-        """The time from the beginning to the end of the last stage."""
-        return (self.stage_began - self.began) * 1000
-
-    def begin(self) -> None:
-        """Start the clock; preparing the request does not count."""
-        self.began = time.monotonic()
-        self.stage_began = self.began
 
     def seconds_left(self) -> float:
         """Return the seconds until the deadline.
 
         Raises: ExchangeError if the deadline has passed.
         """
-        seconds = self.began + self.timeout - time.monotonic()
+        seconds = self.began + self.settings.timeout - time.monotonic()
         if seconds <= 0:
             raise ExchangeError(Reason.TIMEOUT_TOTAL if self.connected else Reason.TIMEOUT_CONNECT)
         return seconds
@@ -108,7 +95,7 @@ class Exchange:
 
         Raises: ExchangeError if they exceed the limit.
         """
-        if self.listening and count and not self.received_any:
+        if count and not self.received_any:
             self.received_any = True
             self.record_stage(Stage.FIRST_BYTE)
         self.max_bytes -= count

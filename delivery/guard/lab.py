@@ -6,7 +6,7 @@ import secrets
 from config import Config
 from config_values import AllowedTarget
 from delivery.guard.addresses import LabEndpoint
-from models import Fact, db
+from models import Fact
 
 PATH_PREFIX = "/lab/in/"
 
@@ -17,7 +17,8 @@ def address(config: Config) -> LabEndpoint:
     The first call creates its random part (128 bits). Needs the database.
     """
     host = config.host.lower()
-    path = PATH_PREFIX + _random_part()
+    fact, _ = Fact.get_or_create(name="lab", defaults={"value": secrets.token_hex(16)})
+    path = PATH_PREFIX + fact.value
     # gunicorn binds a name to IPv4 only, and [::] to both families.
     loopbacks = {"127.0.0.1"}
     if host == "::":
@@ -29,12 +30,6 @@ def address(config: Config) -> LabEndpoint:
     permissions = tuple(_permission(name, config.port) for name in sorted(reachable))
     url = config.address.rstrip("/") + path
     return LabEndpoint(url, frozenset(hosts), config.port, path, permissions)
-
-
-def _random_part() -> str:
-    with db.atomic():
-        fact = Fact.get_or_none(Fact.name == "lab")
-        return (fact or Fact.create(name="lab", value=secrets.token_hex(16))).value
 
 
 def _permission(host: str, port: int) -> AllowedTarget:

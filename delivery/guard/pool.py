@@ -22,9 +22,7 @@ class ConnectionPool:
     The pool is thread-safe.
     """
 
-    def __init__(self, seconds: float = MAX_IDLE_SECONDS, size: int = MAX_IDLE_CONNECTIONS):
-        self._seconds = seconds
-        self._size = size
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[_Idle] = []
 
@@ -57,6 +55,8 @@ class ConnectionPool:
                 self._idle.pop().connection.close()
 
     def _close_expired(self) -> None:
-        oldest = time.monotonic() - self._seconds
-        while self._idle and (self._idle[0].since < oldest or len(self._idle) > self._size):
+        oldest = time.monotonic() - MAX_IDLE_SECONDS
+        while self._idle and (
+            self._idle[0].since < oldest or len(self._idle) > MAX_IDLE_CONNECTIONS
+        ):
             self._idle.pop(0).connection.close()

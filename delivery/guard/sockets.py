@@ -4,7 +4,6 @@ import errno
 import socket
 import ssl
 import time
-from typing import Any
 
 from delivery.guard.addresses import literal_refusal_of, refusal_of
 from delivery.guard.dns import resolve
@@ -15,8 +14,6 @@ from delivery.outcome import Reason, Stage
 MAX_CONNECT_SECONDS = 3.0
 MIN_CONNECT_SECONDS = 0.05
 MAX_ADDRESSES = 6
-MAX_CERTIFICATE_SECONDS = 2.0
-NO_RESPONSE = "it did not respond in time"
 
 
 def connect(exchange: Exchange) -> "DeadlineSocket":
@@ -29,46 +26,25 @@ def connect(exchange: Exchange) -> "DeadlineSocket":
     addresses = _permitted_addresses(exchange)
     port = exchange.target.port
     deadline = time.monotonic() + MAX_CONNECT_SECONDS
-    detail = ""
+    failure = ExchangeError(Reason.CONNECT_REFUSED)
     for tried, address in enumerate(addresses):
         seconds = min(deadline - time.monotonic(), exchange.seconds_left())
         share = max(MIN_CONNECT_SECONDS, seconds / (len(addresses) - tried))
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         try:
-            sock = _open_socket(family, (str(address), port), share)
+            sock = open_socket(family, (str(address), port), share)
         except OSError as error:
-            detail = _describe_error(error)
+            failure = _failure_of(error)
             continue
         exchange.connected = True
         exchange.record_stage(Stage.TCP, f"connected to {address}, port {port}")
         sock.settimeout(exchange.seconds_left())
         return sock
-    exchange.record_stage(Stage.TCP, detail, ok=False)
-    if detail == NO_RESPONSE:
-        raise ExchangeError(Reason.TIMEOUT_CONNECT, detail)
-    raise ExchangeError(Reason.CONNECT_REFUSED, detail)
+    exchange.record_stage(Stage.TCP, failure.detail, ok=False)
+    raise failure
 
 
-def fetch_certificate(family: int, peer: tuple, host: str, exchange: Exchange) -> bytes | None:
-    """Return the certificate (DER) of a receiver that is not trusted, or None.
-
-    Python's `ssl` does not provide it after a failed handshake, so a second connection fetches
-    it from the same checked address and sends nothing.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        seconds = min(MAX_CERTIFICATE_SECONDS, exchange.seconds_left())
-        with _open_socket(family, peer, seconds) as sock:
-            sock.settimeout(min(MAX_CERTIFICATE_SECONDS, exchange.seconds_left()))
-            with context.wrap_socket(sock, server_hostname=host) as secure:
-                return secure.getpeercert(binary_form=True)
-    except (OSError, ExchangeError):
-        return None
-
-
-def _open_socket(family: int, peer: tuple, seconds: float) -> "DeadlineSocket":
+def open_socket(family: int, peer: tuple, seconds: float) -> "DeadlineSocket":
     """Return a connected socket with this timeout.
 
     Raises: OSError; ExchangeError if this process has no more resources.
@@ -103,39 +79,30 @@ def _permitted_addresses(exchange: Exchange) -> list[Address]:
     if target.address:
         exchange.record_stage(Stage.DNS, "no lookup needed")
         return [target.address]
-    permitted = []
-    addresses = resolve(exchange)
-    for address in addresses:
-        problem = refusal_of(address, target.host.rstrip("."), target.port, allowed)
-        refusal = refusal or problem
-        if problem is None:
-            permitted.append(address)
-    names = ", ".join(map(str, addresses[:MAX_ADDRESSES]))
+    refusals = {address: refusal_of(address, target, allowed) for address in resolve(exchange)}
+    permitted = [address for address, refusal in refusals.items() if not refusal]
+    names = ", ".join(map(str, list(refusals)[:MAX_ADDRESSES]))
     exchange.record_stage(Stage.DNS, names, ok=bool(permitted))
     if not permitted:
-        raise ExchangeError(Reason.BLOCKED_ADDRESS, refusal or "")
+        raise ExchangeError(Reason.BLOCKED_ADDRESS, next(iter(refusals.values())) or "")
     return permitted[:MAX_ADDRESSES]
 
 
-def _describe_error(error: OSError) -> str:
+def _failure_of(error: OSError) -> ExchangeError:
     if isinstance(error, TimeoutError):
-        return NO_RESPONSE
+        return ExchangeError(Reason.TIMEOUT_CONNECT, "it did not respond in time")
+    detail = (error.strerror or "no route").lower()
     if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there (connection refused)"
-    return (error.strerror or "no route").lower()
+        detail = "nothing listens there (connection refused)"
+    return ExchangeError(Reason.CONNECT_REFUSED, detail)
 
 
-_Socket: Any = object
-
-
-class _Deadlined(_Socket):
+class DeadlineSocket(socket.socket):
     """A socket whose waits end at the deadline of its exchange, and whose bytes are counted."""
 
-    exchange: Exchange | None = None
+    exchange: Exchange
 
     def _within_deadline(self, call, *args):
-        if self.exchange is None:
-            return call(*args)
         self.settimeout(self.exchange.seconds_left())
         try:
             return call(*args)
@@ -145,22 +112,17 @@ class _Deadlined(_Socket):
     def recv_into(self, *args):
         """Receive as a socket does; every byte of a response arrives here."""
         count = self._within_deadline(super().recv_into, *args)
-        if self.exchange is not None:
-            self.exchange.count_received(count)
+        self.exchange.count_received(count)
         return count
 
     def send(self, *args):
         """Send as a socket does; TLS sends its pieces through this method."""
         return self._within_deadline(super().send, *args)
 
-
-class DeadlineSocket(_Deadlined, socket.socket):
-    """A plain socket with a deadline."""
-
     def sendall(self, *args):
         """Send everything before the deadline, as a socket does."""
         return self._within_deadline(super().sendall, *args)
 
 
-class DeadlineTlsSocket(_Deadlined, ssl.SSLSocket):
+class DeadlineTlsSocket(DeadlineSocket, ssl.SSLSocket):
     """A TLS socket with a deadline."""

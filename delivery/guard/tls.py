@@ -1,5 +1,6 @@
 """TLS of the sender: trust, the description of a connection, and the reason of a failure."""
 
+import re
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,8 +11,11 @@ import certifi
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from delivery.guard.exchange import Exchange, ExchangeError
+from delivery.guard.sockets import DeadlineTlsSocket, open_socket
 from delivery.outcome import Reason
 
+MAX_CERTIFICATE_SECONDS = 2.0
 MAX_NAMES = 5
 
 # OpenSSL's codes of X509_verify_cert (x509_vfy.h).
@@ -20,18 +24,11 @@ _EXPIRED = 10
 _SELF_SIGNED = 18
 _OTHER_NAME = (62, 64)
 _UNKNOWN_ISSUER = (2, 19, 20, 21)
-_NOT_TLS = (
-    "WRONG_VERSION_NUMBER",
-    "HTTP_REQUEST",
-    "UNKNOWN_PROTOCOL",
-    "RECORD_LAYER_FAILURE",
-    "PACKET_LENGTH_TOO_LONG",
+_NOT_TLS = re.compile(
+    "WRONG_VERSION_NUMBER|HTTP_REQUEST|UNKNOWN_PROTOCOL|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG"
 )
-_NO_COMMON_VERSION = (
-    "PROTOCOL_VERSION",
-    "UNSUPPORTED_PROTOCOL",
-    "NO_PROTOCOLS_AVAILABLE",
-    "VERSION_TOO_LOW",
+_NO_COMMON_VERSION = re.compile(
+    "PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|VERSION_TOO_LOW"
 )
 
 
@@ -63,9 +60,7 @@ _UNKNOWN = Certificate("", (), datetime.min, datetime.max)
 
 
 @lru_cache(maxsize=64)
-def context_for(
-    verify: bool, ca_pem: str, ca_file: Path | None, socket_class: type
-) -> ssl.SSLContext:
+def context_for(verify: bool, ca_pem: str, ca_file: Path | None) -> ssl.SSLContext:
     """Return a client context.
 
     It trusts the authorities of this system, of Mozilla, of TOCSIN_CA_FILE and of the channel.
@@ -74,7 +69,7 @@ def context_for(
     Raises: ssl.SSLError if a PEM text is invalid.
     """
     context = ssl.create_default_context()
-    context.sslsocket_class = socket_class
+    context.sslsocket_class = DeadlineTlsSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if not verify:
@@ -83,10 +78,28 @@ def context_for(
         return context
     context.load_verify_locations(certifi.where())
     if ca_file:
-        context.load_verify_locations(str(ca_file))
+        context.load_verify_locations(ca_file)
     if ca_pem.strip():
         context.load_verify_locations(cadata=ca_pem)
     return context
+
+
+def fetch_certificate(
+    family: int, peer: tuple, host: str, exchange: Exchange
+) -> Certificate | None:
+    """Return the certificate of a receiver that is not trusted, or None.
+
+    Python's `ssl` does not provide it after a failed handshake, so a second connection fetches
+    it from the same checked address and sends nothing.
+    """
+    try:
+        seconds = min(MAX_CERTIFICATE_SECONDS, exchange.seconds_left())
+        with open_socket(family, peer, seconds) as sock:
+            sock.settimeout(min(MAX_CERTIFICATE_SECONDS, exchange.seconds_left()))
+            with context_for(False, "", None).wrap_socket(sock, server_hostname=host) as secure:
+                return Certificate.read(secure.getpeercert(binary_form=True))
+    except (OSError, ExchangeError):
+        return None
 
 
 def refuse_broken_pem(text: str) -> None:
@@ -128,9 +141,9 @@ def reason_of(error: OSError, certificate: Certificate | None = None) -> tuple[R
     if isinstance(error, ssl.SSLCertVerificationError):
         return _reason_of_distrust(error, certificate)
     code = (getattr(error, "reason", None) or "").upper()
-    if any(part in code for part in _NOT_TLS):
+    if _NOT_TLS.search(code):
         return Reason.TLS_NOT_TLS, ""
-    if any(part in code for part in _NO_COMMON_VERSION):
+    if _NO_COMMON_VERSION.search(code):
         return Reason.TLS_PROTOCOL, ""
     return Reason.TLS_HANDSHAKE, code.replace("_", " ").lower() or "the connection was closed"
 
@@ -141,9 +154,15 @@ def _reason_of_distrust(
     code = error.verify_code
     known = certificate or _UNKNOWN
     if code == _EXPIRED:
-        return Reason.TLS_EXPIRED, f"on {_day(known.not_after)}" if certificate else "some time ago"
+        return (
+            Reason.TLS_EXPIRED,
+            f"on {known.not_after:%-d %B %Y}" if certificate else "some time ago",
+        )
     if code == _NOT_YET_VALID:
-        return Reason.TLS_NOT_YET_VALID, _day(known.not_before) if certificate else "a later day"
+        return (
+            Reason.TLS_NOT_YET_VALID,
+            f"{known.not_before:%-d %B %Y}" if certificate else "a later day",
+        )
     if code == _SELF_SIGNED:
         return Reason.TLS_SELF_SIGNED, ""
     if code in _OTHER_NAME:
@@ -152,10 +171,6 @@ def _reason_of_distrust(
         issuer = known.issuer or "which the certificate does not name"
         return Reason.TLS_UNTRUSTED, f"this machine does not know its issuer, {issuer}"
     return Reason.TLS_UNTRUSTED, error.verify_message.rstrip(".").lower()
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
 
 
 def _issuer(certificate: x509.Certificate) -> str:

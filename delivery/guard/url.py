@@ -17,24 +17,18 @@ PORTS = {"http": 80, "https": 443}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # Checked in this order; the first match is reported.
-_MISTAKES = [
-    (re.compile(pattern, re.ASCII | re.IGNORECASE), sentence)
-    for pattern, sentence in (
-        (
-            r"^$",
-            "Enter the URL of the receiver, such as https://hooks.example.com/services/….",
-        ),
-        (
-            r"[\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u2060-\u206f\u3000\ufeff]",
-            "The URL contains a space or an invisible character: remove it, or write %20.",
-        ),
-        (r"[\ud800-\udfff]", "The URL contains an invalid character: type the URL again."),
-        (r"^(?![a-z][a-z0-9+.-]*://)", "Begin the URL with https:// (or http://)."),
-        (r"^(?!https?://)", "Tocsin sends to http:// and https:// URLs only."),
-        (r"\\", "The URL contains a backslash; use / instead."),
-        (r"^[^?#]*[^/?#]https?://", "There are two URLs in this field; keep one."),
-    )
-]
+_MISTAKES = (
+    (r"^$", "Enter the URL of the receiver, such as https://hooks.example.com/services/…."),
+    (
+        r"[\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u2060-\u206f\u3000\ufeff]",
+        "The URL contains a space or an invisible character: remove it, or write %20.",
+    ),
+    (r"[\ud800-\udfff]", "The URL contains an invalid character: type the URL again."),
+    (r"^(?![a-z][a-z0-9+.-]*://)", "Begin the URL with https:// (or http://)."),
+    (r"^(?!https?://)", "Tocsin sends to http:// and https:// URLs only."),
+    (r"\\", "The URL contains a backslash; use / instead."),
+    (r"^[^?#]*[^/?#]https?://", "There are two URLs in this field; keep one."),
+)
 _IPV6_AUTHORITY = re.compile(r"\[[^\[\]]*\](:[0-9]+)?")
 _HOST_NAME = re.compile(r"(?!\.)(?:[a-z0-9_-]{1,63}(?:\.|$))+")
 _ENDS_LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
@@ -74,18 +68,19 @@ class ParsedUrl:
     @property
     def url(self) -> str:
         """The URL to request."""
-        return self.origin + self._path_and_query
+        return self.origin + self.path_and_query
 
     @property
     def masked(self) -> str:
         """The URL as pages show it: the origin, and the last four characters of a long path."""
-        rest = self._path_and_query
+        rest = self.path_and_query
         if len(rest) > 20:
             return f"{self.origin}/…{rest[-4:]}"
         return self.origin + ("/" if rest == "/" else "/…")
 
     @property
-    def _path_and_query(self) -> str:
+    def path_and_query(self) -> str:
+        """Path and query as in a URL."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
@@ -141,7 +136,7 @@ def _refuse_mistakes(url: str) -> None:
             f"The URL has {len(url)} characters; at most {MAX_URL_LENGTH} are allowed."
         )
     for pattern, sentence in _MISTAKES:
-        if pattern.search(url):
+        if re.search(pattern, url, re.ASCII | re.IGNORECASE):
             raise InvalidUrl(sentence)
 
 

@@ -52,10 +52,10 @@ class Keyring:
                 "Its URL and secrets cannot be decrypted: "
                 "the row is damaged, or encrypted with another key."
             ) from None
-        values = content.get("values") if isinstance(content, dict) else None
-        if not isinstance(values, dict) or content.get("for") != purpose:
-            raise DecryptionError("Its URL and secrets belong to another channel.")
-        return values
+        match content:
+            case {"for": stored_purpose, "values": dict(values)} if stored_purpose == purpose:
+                return values
+        raise DecryptionError("Its URL and secrets belong to another channel.")
 
     # Why a rotation (delivery/secrets/rotation.py) may run beside a server: every row is encrypted
     # inside the write transaction that stores it (web/channels/editor.py, web/channels/views.py;

@@ -119,10 +119,10 @@ def _store_key_check(keyring: Keyring) -> None:
 
 def _reencrypt(keyring: Keyring) -> Rotation:
     """Encrypt every row again in one transaction; a row that cannot be decrypted stays."""
-    reencrypted = 0
     undecryptable = []
     with db.atomic():
-        for channel in list(Channel.listed()):
+        channels = list(Channel.listed())
+        for channel in channels:
             purpose = channel_purpose(channel.id)
             try:
                 values = keyring.decrypt(purpose, channel.sealed)
@@ -131,9 +131,8 @@ def _reencrypt(keyring: Keyring) -> Rotation:
                 continue
             token = keyring.encrypt(purpose, values)
             Channel.update(sealed=token).where(Channel.id == channel.id).execute()
-            reencrypted += 1
         _store_key_check(keyring)
-    return Rotation(reencrypted, tuple(undecryptable))
+    return Rotation(len(channels) - len(undecryptable), tuple(undecryptable))
 
 
 def _write(path: Path, keys: tuple[str, ...], folder: int) -> None:
