@@ -91,6 +91,7 @@ def check_header_value(value: str) -> None:
 
 def parse_whole_number(text: str, minimum: int, maximum: int, default: int, message: str) -> int:
     """Return the number in a text of at most five digits; the default for an empty text."""
+    text = text.strip()
     if not text:
         return default
     if re.fullmatch("[0-9]{1,5}", text) and minimum <= int(text) <= maximum:

@@ -26,12 +26,12 @@ class VersionConflict(Exception):
 class Edit:
     """One channel in the editor.
 
-    The channel has no id while it is new; `stored` is None then. `problem` says what is wrong with
-    the stored row.
+    The channel has no id while it is new; `stored` are the defaults then. `problem` says what is
+    wrong with the stored row.
     """
 
     channel: Channel
-    stored: Settings | None
+    stored: Settings
     problem: str
     form: ChannelForm
 
@@ -62,21 +62,18 @@ def open_edit(
     `values` fill the form of a new channel.
     """
     channel = Channel(name="")
-    stored = None
+    stored = Settings()
     problem = ""
     if channel_id is not None:
         channel = get_channel_or_404(channel_id)
         stored, problem = read_settings(channel, services().keyring)
-        values = values_of(channel, stored)
-    if posted is not None:
-        values = None
+        if posted is None:
+            values = values_of(channel, stored)
     context = Context(
         stored=stored,
         name_taken=lambda name: Channel.name_taken(name, channel.id),
-        policy=services().policy,
-        keyring=services().keyring,
+        services=services(),
         posted=posted or MultiDict(),
-        fingerprint_key=services().config.secret_key,
     )
     return Edit(channel, stored, problem, ChannelForm(context, **values or {}))
 
@@ -115,7 +112,7 @@ def save(edit: Edit) -> Channel:
     now = now_ms()
     with db.atomic():
         if not channel.id:
-            name = edit.form.name.data.strip()
+            name = edit.form.name.text
             channel = Channel.create(name=name, kind="", version=0, created_at=now, updated_at=now)
         write_settings(
             channel, edit.form.settings(), services().keyring, services().config.secret_key

@@ -6,6 +6,7 @@ the whole form, and answers htmx with a fragment and a plain browser with the wh
 
 import logging
 import math
+from functools import wraps
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
 from markupsafe import escape
@@ -35,19 +36,23 @@ log = logging.getLogger("tocsin.web")
 
 
 def _for_both(rule: str):
-    """Register a POST route below `/channels/<id>` and below `/channels/new`."""
+    """Register a view of the posted edit below `/channels/<id>` and below `/channels/new`."""
 
     def register(view):
-        bp.post(f"/new/{rule}", defaults={"channel_id": None})(view)
-        return bp.post(f"/<int:channel_id>/{rule}")(view)
+        @wraps(view)
+        def view_of_channel(channel_id: int | None = None, **arguments):
+            return view(open_edit(channel_id, request.form), **arguments)
+
+        bp.post(f"/new/{rule}")(view_of_channel)
+        bp.post(f"/<int:channel_id>/{rule}")(view_of_channel)
+        return view
 
     return register
 
 
 @_for_both("validate/<field>")
-def validate(channel_id: int | None, field: str):
+def validate(edit: Edit, field: str):
     """Return the message of one field, empty when it is valid, and the hints beside it."""
-    edit = open_edit(channel_id, request.form)
     edit.form.validate()
     checked = edit.form.all_fields().get(field)
     if checked is None:
@@ -63,9 +68,8 @@ def validate(channel_id: int | None, field: str):
 
 
 @_for_both("test")
-def test(channel_id: int | None):
+def test(edit: Edit):
     """Send a test of the unsaved edit; the answer is 200 whatever the receiver does."""
-    edit = open_edit(channel_id, request.form)
     if not edit.form.validate():
         return _respond(edit, "_test_result.html", 422)
     settings = edit.form.settings()
@@ -103,12 +107,11 @@ def store_result(edit: Edit, result: TestResult, settings: Settings) -> str:
 
 
 @_for_both("preview")
-def preview(channel_id: int | None):
+def preview(edit: Edit):
     """Show the bodies for the sample alerts and, if the form is valid, the exact request.
 
     While a body is typed (`?live=1`), the answer is 200 for an invalid form too.
     """
-    edit = open_edit(channel_id, request.form)
     valid = edit.form.validate()
     settings = edit.form.settings()
     sent = None
@@ -123,22 +126,21 @@ def preview(channel_id: int | None):
 
 
 @_for_both("kind")
-def kind(channel_id: int | None):
+def kind(edit: Edit):
     """Return the form, or its options alone, for the chosen kind."""
-    edit = open_edit(channel_id, request.form)
-    if _wants_fragment():
+    if "HX-Request" in request.headers:
         return _render("_options.html", edit, swapped=True)
     return edit_page(edit)
 
 
 @_for_both("apply")
-def apply(channel_id: int | None):
+def apply(edit: Edit):
     """Return the form with a suggested change; nothing is saved."""
     posted = request.form.copy()
     changes = _suggested_changes(posted)
     for name, text in changes.items():
         posted.setlist(name, [text])
-    return edit_page(open_edit(channel_id, posted), applied=bool(changes))
+    return edit_page(open_edit(edit.channel.id, posted), applied=bool(changes))
 
 
 def _suggested_changes(posted: MultiDict) -> dict[str, str]:
@@ -162,23 +164,22 @@ def _suggested_changes(posted: MultiDict) -> dict[str, str]:
 
 
 @_for_both("rows")
-def rows(channel_id: int | None):
+def rows(edit: Edit):
     """Add a header row, or remove the one that `remove` names; htmx gets the new row alone."""
-    edit = open_edit(channel_id, request.form)
     headers = edit.form.headers
     fragment = ""
     if "remove" in request.form:
         headers.entries[:] = [row for row in headers if row.name != request.form["remove"]]
     else:
         fragment = _render("_header_row.html", edit, row=headers.append_entry())
-    if _wants_fragment():
+    if "HX-Request" in request.headers:
         return fragment
     return edit_page(edit)
 
 
 def _respond(edit: Edit, fragment: str, status: int = 200, **context) -> Response:
     """Return a fragment with the message of every field, or the whole page that includes it."""
-    if not _wants_fragment():
+    if "HX-Request" not in request.headers:
         return edit_page(edit, status, fragment=fragment, **context)
     if "live" not in request.args:
         context["out_of_band"] = True
@@ -187,7 +188,3 @@ def _respond(edit: Edit, fragment: str, status: int = 200, **context) -> Respons
 
 def _render(template: str, edit: Edit, **context) -> str:
     return render_template(f"channels/{template}", edit=edit, form=edit.form, **context)
-
-
-def _wants_fragment() -> bool:
-    return "HX-Request" in request.headers

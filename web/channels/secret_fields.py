@@ -5,7 +5,6 @@ that was typed before the page was redrawn comes back encrypted in `<field>-carr
 shows no secret, and nothing that was typed is lost.
 """
 
-import hashlib
 import hmac
 import json
 from collections.abc import Callable
@@ -14,22 +13,20 @@ from dataclasses import dataclass, field
 from werkzeug.datastructures import MultiDict
 from wtforms.validators import ValidationError
 
-from delivery.guard.exchange import Policy
 from delivery.secrets.encryption import DecryptionError, Keyring
 from delivery.settings import Settings
 from web.channels.fields import TextField
+from web.services import Services
 
 
 @dataclass(frozen=True)
 class Context:
     """Everything the channel form is judged against besides its own fields."""
 
-    stored: Settings | None
+    stored: Settings
     name_taken: Callable[[str], bool]
-    policy: Policy
-    keyring: Keyring
+    services: Services
     posted: MultiDict = field(default_factory=MultiDict)
-    fingerprint_key: str = field(default="", repr=False)
 
 
 class SecretField(TextField):
@@ -40,13 +37,13 @@ class SecretField(TextField):
 
     @property
     def channel_form(self):
-        """The channel form, which has the context and the origin of the URL."""
-        return self._form
+        """The channel form, also around a header row; it has the context and the origin."""
+        return self._form._parent_form or self._form
 
     @property
     def stored(self) -> str:
         """The stored secret; empty without one."""
-        return getattr(self.channel_form.context.stored, self.name, "")
+        return getattr(self.channel_form.context.stored, self.name)
 
     @property
     def identity(self) -> str:
@@ -95,9 +92,9 @@ class SecretField(TextField):
     @property
     def fingerprint(self) -> str:
         """A short keyed hash of the stored secret, for people to compare."""
-        key = self.channel_form.context.fingerprint_key.encode()
+        key = self.channel_form.context.services.config.secret_key.encode()
         text = json.dumps([self.identity, self.stored]).encode()
-        return hmac.new(key, text, hashlib.sha256).hexdigest()[:8]
+        return hmac.new(key, text, "sha256").hexdigest()[:8]
 
     def refuse_changed_origin(self) -> None:
         """Refuse to send the stored secret to an origin that it was not saved for.
@@ -116,7 +113,7 @@ class SecretField(TextField):
 
     @property
     def _keyring(self) -> Keyring:
-        return self.channel_form.context.keyring
+        return self.channel_form.context.services.keyring
 
     def _posted(self, suffix: str) -> str:
         return self.channel_form.context.posted.get(f"{self.name}-{suffix}", "")

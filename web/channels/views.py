@@ -3,8 +3,6 @@
 No view here sends a message.
 """
 
-from dataclasses import dataclass
-
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from peewee import IntegrityError
 from werkzeug.wrappers import Response
@@ -33,17 +31,6 @@ bp = Blueprint("channels", __name__, url_prefix="/channels")
 _COPIED = ("kind", "matchers", "retries", "repeat_minutes", "proof", "proof_hash", "proven_at")
 
 
-@dataclass(frozen=True)
-class ChannelRow:
-    """A channel as the list shows it; `problem` says what is wrong with the stored row."""
-
-    channel: Channel
-    kind: str
-    url: str
-    state: str
-    problem: str
-
-
 @bp.get("")
 def index():
     """List every channel with its state and its proof."""
@@ -51,16 +38,17 @@ def index():
     return render_template("channels/index.html", rows=rows, now=now_ms())
 
 
-def _row(channel: Channel) -> ChannelRow:
+def _row(channel: Channel) -> dict:
+    """Return a channel as the list shows it; `problem` says what is wrong with the stored row."""
     settings, problem = read_settings(channel, services().keyring)
     kind = kinds().get(channel.kind)
-    return ChannelRow(
-        channel=channel,
-        kind=kind.label if kind else f"unknown kind “{channel.kind[:40]}”",
-        url=settings.masked_url,
-        state=channel.state if channel.state in list(ChannelState) else ChannelState.PAUSED,
-        problem=problem or why_unusable(channel, settings),
-    )
+    return {
+        "channel": channel,
+        "kind": kind.label if kind else f"unknown kind “{channel.kind[:40]}”",
+        "url": settings.masked_url,
+        "state": channel.state if channel.state in list(ChannelState) else ChannelState.PAUSED,
+        "problem": problem or why_unusable(channel, settings),
+    }
 
 
 def why_unusable(channel: Channel, settings: Settings) -> str:
@@ -73,9 +61,7 @@ def why_unusable(channel: Channel, settings: Settings) -> str:
 @bp.get("/new")
 def new():
     """Show an empty form for the kind in `?kind=`; `?url=` may only be the lab's URL."""
-    kind = kinds().get(request.args.get("kind", ""))
-    if kind is None:
-        return edit_page(open_edit(None))
+    kind = kinds().get(request.args.get("kind", ""), kinds()["webhook"])
     url = request.args.get("url", "")
     if url != services().policy.lab.url:
         url = ""
@@ -170,8 +156,13 @@ def duplicate(channel_id: int):
     now = now_ms()
     values = {name: getattr(source, name) for name in _COPIED}
     with db.atomic():
-        values.update(name=name_copy(source.name), state=ChannelState.PAUSED)
-        copy = Channel.create(**values, created_at=now, updated_at=now)
+        copy = Channel.create(
+            **values,
+            name=name_copy(source.name),
+            state=ChannelState.PAUSED,
+            created_at=now,
+            updated_at=now,
+        )
         write_settings(copy, settings, services().keyring, services().config.secret_key)
         copy.save()
     flash("This is the copy. It is paused until you resume it in the list.")
@@ -188,5 +179,5 @@ def confirm_delete(channel_id: int):
 def delete(channel_id: int):
     """Delete a channel and its attempts."""
     channel = get_channel_or_404(channel_id)
-    Channel.delete().where(Channel.id == channel.id).execute()
+    channel.delete_instance()
     return _back_to_list(f"“{channel.name}” is deleted.")
