@@ -74,7 +74,7 @@ def native(**_token) -> Response:
     if key is None:
         answer = _native_answer(_store(_parse(parse_native, parse_strict, body)))
     else:
-        answer = IdempotencyRecord(key, body).find_or_store()
+        answer = _answer_once(key, body)
     return Response(answer, 202, content_type="application/json")
 
 
@@ -83,55 +83,49 @@ def _native_answer(results: list[IngestResult]) -> str:
     return json.dumps({"alerts": alerts})
 
 
-class IdempotencyRecord:
-    """The stored response to a token's `Idempotency-Key`, with the hash of the request's body."""
+def _answer_once(key: str, body: bytes) -> str:
+    """Return the response to alerts; a request that repeats the key gets the first response.
 
-    def __init__(self, key: str, body: bytes):
-        if not 1 <= len(key) <= MAX_KEY_LENGTH:
-            message = f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters."
-            raise ApiError(400, f"{message} Nothing was stored.")
-        unique = f"{g.token_id}\0{key}".encode("utf-8", "replace")
-        self.key = sha256(unique).hexdigest()
-        self.body = body
-        self.body_hash = sha256(body).hexdigest()
+    Raises:
+        ApiError: The key is invalid, or was used with another body.
+    """
+    if not 1 <= len(key) <= MAX_KEY_LENGTH:
+        message = f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters."
+        raise ApiError(400, f"{message} Nothing was stored.")
+    key_hash = sha256(f"{g.token_id}\0{key}".encode("utf-8", "replace")).hexdigest()
+    body_hash = sha256(body).hexdigest()
 
-    def find_or_store(self) -> str:
-        """Return the stored response, or that to the alerts, which are stored with it."""
-        answer = self.find()
-        if answer is not None:
-            return answer
-        parsed = _parse(parse_native, parse_strict, self.body)
-        try:
-            return _native_answer(_store(parsed, self.save))
-        except IntegrityError:
-            # A concurrent request may have stored the response.
-            answer = self.find()
-            if answer is None:
-                raise
-            return answer
-
-    def find(self) -> str | None:
-        """Return the stored response; None if the key is new.
-
-        Raises:
-            ApiError: The key was used with another body.
-        """
-        receipt = Receipt.get_or_none(Receipt.key == self.key, _is_current())
-        if receipt is None:
-            return None
-        if not receipt.answer.startswith(self.body_hash):
-            raise ApiError(
-                422,
-                "This Idempotency-Key was used with another body. "
-                "Nothing was stored: choose another key.",
-            )
-        return receipt.answer.removeprefix(self.body_hash)
-
-    def save(self, results: list[IngestResult]) -> None:
+    def save(results: list[IngestResult]) -> None:
         """Store the response, in the transaction that stores the alerts."""
-        Receipt.delete().where(Receipt.key == self.key, ~_is_current()).execute()
-        answer = self.body_hash + _native_answer(results)
-        Receipt.create(key=self.key, answer=answer, at=now_ms())
+        Receipt.delete().where(Receipt.key == key_hash, ~_is_current()).execute()
+        answer = body_hash + _native_answer(results)
+        Receipt.create(key=key_hash, answer=answer, at=now_ms())
+
+    answer = _stored_answer(key_hash, body_hash)
+    if answer is not None:
+        return answer
+    parsed = _parse(parse_native, parse_strict, body)
+    try:
+        return _native_answer(_store(parsed, save))
+    except IntegrityError:
+        # A concurrent request may have stored the response.
+        answer = _stored_answer(key_hash, body_hash)
+        if answer is None:
+            raise
+        return answer
+
+
+def _stored_answer(key_hash: str, body_hash: str) -> str | None:
+    receipt = Receipt.get_or_none(Receipt.key == key_hash, _is_current())
+    if receipt is None:
+        return None
+    if not receipt.answer.startswith(body_hash):
+        raise ApiError(
+            422,
+            "This Idempotency-Key was used with another body. "
+            "Nothing was stored: choose another key.",
+        )
+    return receipt.answer.removeprefix(body_hash)
 
 
 def _is_current() -> Any:

@@ -16,7 +16,7 @@ from delivery.channel_test import TestSlotsFull
 from delivery.guard.url import InvalidUrl
 from delivery.kinds import kinds
 from delivery.message import MessageError
-from delivery.settings import SECRET_FIELDS, Settings, read_settings
+from delivery.settings import SECRET_FIELDS, Settings
 from models import Channel
 from web.api.channel_schema import (
     CHANNEL_MEMBERS,
@@ -29,7 +29,7 @@ from web.auth.access import require_scope
 from web.channels.editor import Edit, VersionConflict, get_channel_or_404, open_edit, save
 from web.channels.forms import values_of
 from web.channels.live import store_result
-from web.channels.views import why_unusable
+from web.channels.views import read_channel
 from web.problems import ApiError
 from web.services import services
 
@@ -103,7 +103,7 @@ def test(channel_id: int):
 
 
 def _to_json(channel: Channel) -> dict[str, Any]:
-    settings, problem = read_settings(channel, services().keyring)
+    settings, problem = read_channel(channel)
     values = values_of(channel, settings)
     secrets = [name for name in SECRET_FIELDS if getattr(settings, name)]
     options = {}
@@ -127,7 +127,6 @@ def _to_json(channel: Channel) -> dict[str, Any]:
         "created_at": rfc3339(channel.created_at),
         "updated_at": rfc3339(channel.updated_at),
     }
-    problem = problem or why_unusable(channel, settings)
     if problem:
         members["problem"] = problem
     return members

@@ -14,6 +14,7 @@ from models import Attempt, Channel, ChannelState, Proof, db
 from web.channels.forms import ChannelForm, values_of
 from web.channels.secret_fields import Context
 from web.services import services
+from web.validation import parse_repeat
 
 MAX_TESTS_SHOWN = 5
 
@@ -133,8 +134,14 @@ def _update(channel: Channel, form: ChannelForm, now: int) -> None:
     """Store the columns, unless the form was opened on another version."""
     if channel.version and form.version.data != str(channel.version):
         raise VersionConflict
-    values = form.columns()
-    values.update(version=channel.version + 1, updated_at=now)
+    values = {
+        "name": form.name.text,
+        "matchers": form.matchers.data,
+        "retries": form.retries.text,
+        "repeat_minutes": parse_repeat(form.repeat.data),
+        "version": channel.version + 1,
+        "updated_at": now,
+    }
     for name in ("kind", "origin", "settings", "sealed", "config_hash"):
         values[name] = getattr(channel, name)
     if channel.config_hash != channel.proof_hash:

@@ -3,6 +3,8 @@
 One class judges a field check, a test and a save, always as a whole. It never uses the network.
 """
 
+import re
+
 from wtforms import Field, Form, FormField
 from wtforms.validators import ValidationError
 
@@ -128,15 +130,6 @@ class ChannelForm(Form):
             settings["signing_timestamp_header"] = self.signing_timestamp_header.text
         return Settings(**settings)
 
-    def columns(self) -> dict:
-        """Return the columns of a valid form that do not change the exchange."""
-        return {
-            "name": self.name.text,
-            "matchers": self.matchers.data,
-            "retries": self.retries.text,
-            "repeat_minutes": parse_repeat(self.repeat.data),
-        }
-
     def all_fields(self) -> dict[str, Field]:
         """Return every field that can have a message by its name, with those of header rows."""
         fields = [field for field in self if field is not self.version]
@@ -172,7 +165,7 @@ class ChannelForm(Form):
         if self.auth.data == "basic":
             if not name:
                 raise ValidationError("Enter the user name.")
-            if ":" in name or any(ord(letter) < 32 for letter in name):
+            if re.search(r"[:\x00-\x1f]", name):
                 raise ValidationError(
                     "A user name for Basic authentication cannot contain a colon "
                     "or a control character."

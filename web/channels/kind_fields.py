@@ -55,7 +55,7 @@ def add_options(form, values: dict[str, str]) -> None:
     """
     for option in form.chosen_kind.options:
         name = PREFIX + option.name
-        field = form.meta.bind_field(form, OptionField(option), {"name": name, "prefix": ""})
+        field = OptionField(option).bind(form, name)
         stored = "" if option.secret else field.stored
         field.process(form.context.posted or None, values.get(name, stored))
         form._fields[name] = field

@@ -11,7 +11,6 @@ from functools import wraps
 from flask import Blueprint, Response, abort, make_response, render_template, request
 from markupsafe import escape
 from peewee import DatabaseError
-from werkzeug.datastructures import MultiDict
 
 from clock import now_ms
 from database import describe_error, relaxed_durability
@@ -22,12 +21,12 @@ from delivery.channel_test import (
     sample_request,
 )
 from delivery.guard.url import InvalidUrl
-from delivery.kinds import kinds
 from delivery.message import MessageError
 from delivery.secrets.encryption import DecryptionError
 from delivery.settings import Settings
 from models import Attempt
 from web.channels.editor import Edit, edit_page, open_edit
+from web.channels.forms import ChannelForm
 from web.channels.hints import CHANGE, encrypt_change, hints_for
 from web.services import services
 
@@ -62,8 +61,9 @@ def validate(edit: Edit, field: str):
     if hints:
         # A header row has no place for hints.
         name = field if field in edit.form else "url"
-        context = {"name": name, "base": edit.base, "hints": hints, "out_of_band": True}
-        html += render_template("channels/_hints.html", **context)
+        html += _render(
+            "_hints.html", edit, name=name, base=edit.base, hints=hints, out_of_band=True
+        )
     return html
 
 
@@ -136,22 +136,21 @@ def kind(edit: Edit):
 @_for_both("apply")
 def apply(edit: Edit):
     """Return the form with a suggested change; nothing is saved."""
+    changes = _suggested_changes(edit.form)
     posted = request.form.copy()
-    changes = _suggested_changes(posted)
     for name, text in changes.items():
-        posted.setlist(name, [text])
+        posted[name] = text
     return edit_page(open_edit(edit.channel.id, posted), applied=bool(changes))
 
 
-def _suggested_changes(posted: MultiDict) -> dict[str, str]:
+def _suggested_changes(form: ChannelForm) -> dict[str, str]:
     """Return the change behind the pressed button; empty if it no longer applies."""
-    chosen = kinds().get(posted.get("kind", ""))
-    starter = posted.get("starter", "")
-    if chosen and starter in chosen.starters:
-        if posted.get("body", "").strip():
+    posted = form.context.posted
+    starter = form.chosen_kind.starters.get(posted.get("starter", ""))
+    if starter:
+        if form.body.text:
             return {}
-        changes = chosen.starters[starter].changes
-        return {name: text for name, text in changes.items() if not posted.get(name, "").strip()}
+        return {name: text for name, text in starter.changes.items() if not form[name].text}
     try:
         changes = services().keyring.decrypt(CHANGE, posted.get(CHANGE, ""))
     except DecryptionError:

@@ -28,8 +28,6 @@ from web.services import services
 
 bp = Blueprint("channels", __name__, url_prefix="/channels")
 
-_COPIED = ("kind", "matchers", "retries", "repeat_minutes", "proof", "proof_hash", "proven_at")
-
 
 @bp.get("")
 def index():
@@ -40,22 +38,23 @@ def index():
 
 def _row(channel: Channel) -> dict:
     """Return a channel as the list shows it; `problem` says what is wrong with the stored row."""
-    settings, problem = read_settings(channel, services().keyring)
+    settings, problem = read_channel(channel)
     kind = kinds().get(channel.kind)
     return {
         "channel": channel,
         "kind": kind.label if kind else f"unknown kind “{channel.kind[:40]}”",
         "url": settings.masked_url,
         "state": channel.state if channel.state in list(ChannelState) else ChannelState.PAUSED,
-        "problem": problem or why_unusable(channel, settings),
+        "problem": problem,
     }
 
 
-def why_unusable(channel: Channel, settings: Settings) -> str:
-    """Return why a channel whose row is intact cannot send; empty when it can."""
-    if settings.target and channel.kind in kinds():
-        return ""
-    return "Its kind or URL cannot be used."
+def read_channel(channel: Channel) -> tuple[Settings, str]:
+    """Return the settings of a channel, and why it cannot send; empty when it can."""
+    settings, problem = read_settings(channel, services().keyring)
+    if not problem and (settings.target is None or channel.kind not in kinds()):
+        problem = "Its kind or URL cannot be used."
+    return settings, problem
 
 
 @bp.get("/new")
@@ -154,15 +153,15 @@ def duplicate(channel_id: int):
             f"“{source.name}” cannot be duplicated. {problem} Open it, repair it and save it first."
         )
     now = now_ms()
-    values = {name: getattr(source, name) for name in _COPIED}
     with db.atomic():
-        copy = Channel.create(
-            **values,
-            name=name_copy(source.name),
-            state=ChannelState.PAUSED,
-            created_at=now,
-            updated_at=now,
-        )
+        copy = Channel(**source.__data__)
+        copy.id = None
+        copy.name = name_copy(source.name)
+        copy.state = ChannelState.PAUSED
+        copy.version = 1
+        copy.created_at = now
+        copy.updated_at = now
+        copy.save()
         write_settings(copy, settings, services().keyring, services().config.secret_key)
         copy.save()
     flash("This is the copy. It is paused until you resume it in the list.")
