@@ -22,7 +22,7 @@ from delivery.signing import standard_key
 from models import Channel
 from web.channels.fields import ChoiceField, SwitchField, TextField
 from web.channels.header_rows import HeaderRow, HeaderRows
-from web.channels.kind_fields import PREFIX, OptionField, add_options
+from web.channels.kind_fields import PREFIX, OptionField
 from web.channels.secret_fields import Context, SecretField
 from web.validation import (
     as_validation_error,
@@ -78,8 +78,13 @@ class ChannelForm(Form):
 
     def __init__(self, context: Context, **values):
         self.context = context
-        super().__init__(formdata=context.posted or None, **values)
-        add_options(self, values)
+        formdata = context.posted or None
+        super().__init__(formdata=formdata, **values)
+        for option in self.chosen_kind.options:
+            field = OptionField(option).bind(self, PREFIX + option.name)
+            # An option that is not posted is as stored, also after a change of the kind and back.
+            field.process(formdata, "" if option.secret else field.stored)
+            self._fields[field.name] = field
 
     # --- the kind and the URL --------------------------------------------------------------------
 

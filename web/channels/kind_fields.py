@@ -45,17 +45,3 @@ class OptionField(SecretField):
         if value.strip():
             with as_validation_error():
                 self.option.check(value)
-
-
-def add_options(form, values: dict[str, str]) -> None:
-    """Add the options of the chosen kind to the form, as posted or with these values.
-
-    An option that is neither posted nor given shows what is stored, as after a change of the kind
-    and back; a secret one stays blank.
-    """
-    for option in form.chosen_kind.options:
-        name = PREFIX + option.name
-        field = OptionField(option).bind(form, name)
-        stored = "" if option.secret else field.stored
-        field.process(form.context.posted or None, values.get(name, stored))
-        form._fields[name] = field
