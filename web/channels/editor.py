@@ -119,15 +119,11 @@ def save(edit: Edit) -> Channel:
             channel, edit.form.settings(), services().keyring, services().config.secret_key
         )
         _update(channel, edit.form, now)
-        _resume_failing(channel, now)
+        # A failing channel delivers again, because the save may have repaired it.
+        failing = (Channel.id == channel.id) & (Channel.state == ChannelState.FAILING)
+        if Channel.update(state=ChannelState.DELIVERING).where(failing).execute():
+            outbox.release(channel.id, now)
     return channel
-
-
-def _resume_failing(channel: Channel, now: int) -> None:
-    """Let a failing channel deliver again, because the save may have repaired it."""
-    failing = (Channel.id == channel.id) & (Channel.state == ChannelState.FAILING)
-    if Channel.update(state=ChannelState.DELIVERING).where(failing).execute():
-        outbox.release(channel.id, now)
 
 
 def _update(channel: Channel, form: ChannelForm, now: int) -> None:

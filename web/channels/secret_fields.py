@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from werkzeug.datastructures import MultiDict
 from wtforms.validators import ValidationError
 
-from delivery.secrets.encryption import DecryptionError, Keyring
+from delivery.secrets.encryption import DecryptionError
 from delivery.settings import Settings
 from web.channels.fields import TextField
 from web.services import Services
@@ -51,25 +51,21 @@ class SecretField(TextField):
         return self.name
 
     @property
-    def resubmitted(self) -> str:
-        """The secret that was typed before the page was redrawn; empty without one."""
-        token = self._posted("carried")
-        if not token:
-            return ""
+    def entered(self) -> str:
+        """The new secret, typed now or before the page was redrawn; empty without one."""
+        context = self.channel_form.context
+        token = context.posted.get(f"{self.name}-carried", "")
+        if self.data or not token:
+            return self.data
         try:
-            return str(self._keyring.decrypt(f"typed {self.name}", token)["value"])
+            return str(context.services.keyring.decrypt(f"typed {self.name}", token)["value"])
         except (DecryptionError, KeyError):
             return ""
 
     @property
-    def entered(self) -> str:
-        """The new secret, typed now or before the page was redrawn; empty without one."""
-        return self.data or self.resubmitted
-
-    @property
     def is_removed(self) -> bool:
         """True if the stored secret is to be removed."""
-        return self._posted("remove") == "1"
+        return self.channel_form.context.posted.get(f"{self.name}-remove") == "1"
 
     @property
     def keeps_stored(self) -> bool:
@@ -87,7 +83,10 @@ class SecretField(TextField):
     def resubmission_token(self) -> str:
         """The new secret, encrypted for the redrawn page; empty without one."""
         entered = self.entered
-        return entered and self._keyring.encrypt(f"typed {self.name}", {"value": entered})
+        if not entered:
+            return ""
+        keyring = self.channel_form.context.services.keyring
+        return keyring.encrypt(f"typed {self.name}", {"value": entered})
 
     @property
     def fingerprint(self) -> str:
@@ -110,10 +109,3 @@ class SecretField(TextField):
                 f"The URL now points to {origin}, but this secret was saved for "
                 f"{saved_for or 'another address'}: enter it again."
             )
-
-    @property
-    def _keyring(self) -> Keyring:
-        return self.channel_form.context.services.keyring
-
-    def _posted(self, suffix: str) -> str:
-        return self.channel_form.context.posted.get(f"{self.name}-{suffix}", "")
