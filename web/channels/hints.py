@@ -10,6 +10,7 @@ from wtforms import Field
 
 from delivery.alerts.matchers import labels_of, matches, parse_matchers
 from delivery.alerts.routing import alert_from_json
+from delivery.guard.url import ParsedUrl
 from delivery.kinds import kinds, match_url
 from delivery.kinds.spec import RecognizedUrl
 from delivery.settings import Settings
@@ -67,9 +68,7 @@ def _url_hints(form: ChannelForm, field: Field, text: str) -> list[Hint]:
     target = Settings(url=text).target
     if target is None:
         return []
-    recognized = match_url(target)
-    if recognized and not recognized.certain and form.kind.data != "webhook":
-        recognized = None  # a guess counts only while the kind is the default
+    recognized = _recognize(form, target)
     pasted_elsewhere = field is not form.url
     if recognized is None and pasted_elsewhere:
         return []
@@ -83,6 +82,14 @@ def _url_hints(form: ChannelForm, field: Field, text: str) -> list[Hint]:
     if kind.url_hint(target):
         hints.append(Hint(kind.url_hint(target)))
     return hints
+
+
+def _recognize(form: ChannelForm, target: ParsedUrl) -> RecognizedUrl | None:
+    """Return the kind of a URL; a guess counts only while the kind is the default."""
+    recognized = match_url(target)
+    if recognized and not recognized.certain and form.kind.data != "webhook":
+        return None
+    return recognized
 
 
 def _vendor_hints(form: ChannelForm) -> list[Hint]:
