@@ -3,7 +3,7 @@
 No view here sends a message.
 """
 
-from flask import Blueprint, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, g, render_template, request
 from peewee import IntegrityError
 from werkzeug.wrappers import Response
 
@@ -24,6 +24,7 @@ from web.channels.editor import (
     redraw_edit,
     save,
 )
+from web.redirects import redirect_with
 from web.services import services
 
 bp = Blueprint("channels", __name__, url_prefix="/channels")
@@ -103,8 +104,7 @@ def _save(edit: Edit) -> Response:
     except IntegrityError:
         edit.form.name.errors = ["This name was just taken by another channel: choose another."]
         return edit_page(edit, 422)
-    flash("Saved.")
-    return redirect(url_for("channels.edit", channel_id=channel.id), 303)
+    return redirect_with("Saved.", "channels.edit", channel_id=channel.id)
 
 
 def _conflict(edit: Edit) -> Response:
@@ -135,12 +135,7 @@ def _set_state(channel_id: int, state: ChannelState, change_outbox, sentence: st
         Channel.update(state=state, updated_at=now).where(Channel.id == channel.id).execute()
         change_outbox(channel.id, now)
     wakeup.notify(services().config.data_dir)
-    return _back_to_list(f"“{channel.name}” {sentence}")
-
-
-def _back_to_list(message: str) -> Response:
-    flash(message)
-    return redirect(url_for("channels.index"), 303)
+    return redirect_with(f"“{channel.name}” {sentence}", "channels.index")
 
 
 @bp.post("/<int:channel_id>/duplicate")
@@ -149,9 +144,9 @@ def duplicate(channel_id: int):
     source = get_channel_or_404(channel_id)
     settings, problem = read_settings(source, services().keyring)
     if problem:
-        return _back_to_list(
-            f"“{source.name}” cannot be duplicated. {problem} Open it, repair it and save it first."
-        )
+        message = f"“{source.name}” cannot be duplicated. {problem}"
+        message += " Open it, repair it and save it first."
+        return redirect_with(message, "channels.index")
     now = now_ms()
     with db.atomic():
         copy = Channel(**source.__data__)
@@ -164,8 +159,8 @@ def duplicate(channel_id: int):
         copy.save()
         write_settings(copy, settings, services().keyring, services().config.secret_key)
         copy.save()
-    flash("This is the copy. It is paused until you resume it in the list.")
-    return redirect(url_for("channels.edit", channel_id=copy.id), 303)
+    message = "This is the copy. It is paused until you resume it in the list."
+    return redirect_with(message, "channels.edit", channel_id=copy.id)
 
 
 @bp.get("/<int:channel_id>/delete")
@@ -179,4 +174,4 @@ def delete(channel_id: int):
     """Delete a channel and its attempts."""
     channel = get_channel_or_404(channel_id)
     channel.delete_instance()
-    return _back_to_list(f"“{channel.name}” is deleted.")
+    return redirect_with(f"“{channel.name}” is deleted.", "channels.index")
