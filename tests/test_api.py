@@ -8,6 +8,7 @@ from receiver import reply
 
 from clock import now_ms
 from delivery.channel_test import TestSlotsFull
+from delivery.settings import read_settings
 from models import Channel, ChannelState
 from web.accounts.api_tokens import create_token
 from web.api import channel_schema, channels
@@ -90,7 +91,7 @@ def script(app):
 def settings_of(app, channel_id):
     """Return the stored settings with decrypted secrets."""
     with app.app_context():
-        return channels.read_settings(Channel.find(channel_id), services().keyring).settings
+        return read_settings(Channel.find(channel_id), services().keyring).settings
 
 
 # --- authentication ---

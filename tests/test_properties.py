@@ -3,6 +3,7 @@
 import json
 import string
 import time
+from types import SimpleNamespace
 
 import pytest
 from channels import form_of
@@ -46,10 +47,9 @@ posted = st.text(
 
 def form_with(**fields) -> ChannelForm:
     """Return a channel form without a web server."""
-    context = Context(
-        None, lambda _name: False, Policy(ALLOW), KEYRING, MultiDict(form_of(**fields))
-    )
-    return ChannelForm(context)
+    services = SimpleNamespace(policy=Policy(ALLOW), keyring=KEYRING)
+    posted = MultiDict(form_of(**fields))
+    return ChannelForm(Context(Settings(), lambda _name: False, services, posted))
 
 
 def message_of(given: Settings) -> Message:
@@ -224,7 +224,7 @@ def test_credentials_and_signatures_get_a_message_or_can_be_sent(
         assert all(": " in line or line.endswith(":") for line in lines[1:])
         assert len({line.partition(":")[0].lower() for line in lines}) == len(lines)
         return
-    assert form.problems()
+    assert form.invalid_fields()
 
 
 # --- statuses and waits ---------------------------------------------------------------------------

@@ -7,6 +7,8 @@ import os
 import re
 import stat
 import threading
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from channels import create, fields_in, form_of, message_at, stored_form
@@ -15,7 +17,6 @@ from werkzeug.datastructures import MultiDict
 
 import database
 from config import Config, ConfigError
-from delivery.guard.exchange import Policy
 from delivery.kinds import kinds
 from delivery.secrets import encryption as keyring_module
 from delivery.secrets import rotation
@@ -469,7 +470,7 @@ def saved(channel_id, app, number):
         edit = open_edit(
             channel_id, MultiDict(form_of(name=f"Saved {channel_id}", version=version, **form))
         )
-        assert edit.form.validate(), edit.form.problems()
+        assert edit.form.validate(), edit.form.invalid_fields()
         save(edit)
 
 
@@ -644,11 +645,11 @@ def test_fingerprints_are_equal_for_the_same_field_of_two_channels_and_differ_be
 
 
 def test_fingerprints_of_two_installations_differ(client, config):
-    notify, known = Keyring((OLD,)), Settings(auth="bearer", auth_secret="s3cret-auth")
-    forms = [
-        ChannelForm(Context(known, lambda _name: False, Policy(), notify, fingerprint_key=key))
-        for key in (config.secret_key, "the secret key of another")
-    ]
+    stored = Settings(auth="bearer", auth_secret="s3cret-auth")
+    forms = []
+    for key in (config.secret_key, "the secret key of another"):
+        services = SimpleNamespace(config=replace(config, secret_key=key))
+        forms.append(ChannelForm(Context(stored, lambda _name: False, services)))
     one, two = (form.auth_secret.fingerprint for form in forms)
     assert re.fullmatch(r"[0-9a-f]{8}", one)
     assert one != two

@@ -100,7 +100,7 @@ def _not_signed_in(_error: SignInRequired):
 
 @bp.app_errorhandler(ApiError)
 def _api_error(error: ApiError):
-    response = failure(error.status, error.message, **error.members)
+    response = failure(error.status, error.message, errors=error.errors)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="Tocsin"'
     if error.retry_after:

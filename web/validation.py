@@ -13,7 +13,10 @@ MAX_NAME_LENGTH = 100
 MAX_HEADER_LENGTH = 4096
 MAX_REPEAT_MINUTES = 7 * 24 * 60
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters, surrogates, and marks that change the text direction.
+_FORBIDDEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 # RFC 9110 §5.6.2, and the fields that belong to the connection or that Tocsin sets.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 _RESERVED = re.compile(
@@ -41,7 +44,7 @@ def check_name(name: str) -> None:
         raise ValidationError(
             f"The name has {len(name)} characters; the maximum is {MAX_NAME_LENGTH}."
         )
-    if any(unicodedata.category(letter) in ("Cc", "Cs") or letter in _BIDI for letter in name):
+    if _FORBIDDEN.search(name):
         raise ValidationError(
             "The name contains a control character or one that changes the text direction: "
             "remove it."
@@ -91,6 +94,7 @@ def check_header_value(value: str) -> None:
 
 def parse_whole_number(text: str, minimum: int, maximum: int, default: int, message: str) -> int:
     """Return the number in a text of at most five digits; the default for an empty text."""
+    text = text.strip()
     if not text:
         return default
     if re.fullmatch("[0-9]{1,5}", text) and minimum <= int(text) <= maximum:

@@ -4,10 +4,10 @@ A success is sent after the commit; anything else can be sent again. Every addre
 `/t/<token>`, for senders that support only a URL.
 """
 
-import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from delivery.alerts.parsers import (
     parse_uptrace,
     parse_webhook,
 )
-from delivery.alerts.routing import DELIVERY_LIFETIME, IngestResult, ReceivedAlert
+from delivery.alerts.routing import DELIVERY_LIFETIME, IngestResult
 from delivery.json_text import JsonError, parse_lenient, parse_strict
 from delivery.outbox import OutboxFull
 from models import Receipt
@@ -70,72 +70,67 @@ def native(**_token) -> Response:
     A request that repeats an `Idempotency-Key` gets the first response and stores nothing.
     """
     body = _read_body()
-    if "Idempotency-Key" in request.headers:
-        record = IdempotencyRecord(request.headers["Idempotency-Key"], body)
-        answer = record.find() or _store_once(body, record)
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        answer = _native_answer(_store(_parse(parse_native, parse_strict, body)))
     else:
-        answer = _native_answer(_store(_parse(parse_native, parse_strict, body).alerts))
+        answer = _answer_once(key, body)
     return Response(answer, 202, content_type="application/json")
 
 
-def _store_once(body: bytes, record: "IdempotencyRecord") -> str:
-    """Store alerts with the record of their response, unless a concurrent request did."""
-    alerts = _parse(parse_native, parse_strict, body).alerts
+def _native_answer(results: list[IngestResult]) -> str:
+    alerts = [{"id": result.id, "deliveries": result.deliveries} for result in results]
+    return json.dumps({"alerts": alerts})
+
+
+def _answer_once(key: str, body: bytes) -> str:
+    """Return the response to alerts; a request that repeats the key gets the first response.
+
+    Raises:
+        ApiError: The key is invalid, or was used with another body.
+    """
+    if not 1 <= len(key) <= MAX_KEY_LENGTH:
+        message = f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters."
+        raise ApiError(400, f"{message} Nothing was stored.")
+    key_hash = sha256(f"{g.token_id}\0{key}".encode("utf-8", "replace")).hexdigest()
+    body_hash = sha256(body).hexdigest()
+
+    def save(results: list[IngestResult]) -> None:
+        """Store the response, in the transaction that stores the alerts."""
+        Receipt.delete().where(Receipt.key == key_hash, ~_is_current()).execute()
+        answer = body_hash + _native_answer(results)
+        Receipt.create(key=key_hash, answer=answer, at=now_ms())
+
+    answer = _stored_answer(key_hash, body_hash)
+    if answer is not None:
+        return answer
+    parsed = _parse(parse_native, parse_strict, body)
     try:
-        return _native_answer(_store(alerts, record.save))
+        return _native_answer(_store(parsed, save))
     except IntegrityError:
-        answer = record.find()
+        # A concurrent request may have stored the response.
+        answer = _stored_answer(key_hash, body_hash)
         if answer is None:
             raise
         return answer
 
 
-def _native_answer(results: Sequence[IngestResult]) -> str:
-    alerts = [{"id": result.id, "deliveries": result.deliveries} for result in results]
-    return json.dumps({"alerts": alerts})
-
-
-class IdempotencyRecord:
-    """The stored response to a token's `Idempotency-Key`, with the hash of the request's body."""
-
-    def __init__(self, key: str, body: bytes):
-        if not 1 <= len(key) <= MAX_KEY_LENGTH:
-            message = f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} characters."
-            raise ApiError(400, f"{message} Nothing was stored.")
-        self.key = _sha256(f"{g.token_id}\0{key}".encode("utf-8", "replace"))
-        self.body_hash = _sha256(body)
-
-    def find(self) -> str | None:
-        """Return the stored response; None if the key is new.
-
-        Raises:
-            ApiError: The key was used with another body.
-        """
-        receipt = Receipt.get_or_none(Receipt.key == self.key, _is_current())
-        if receipt is None:
-            return None
-        if not receipt.answer.startswith(self.body_hash):
-            raise ApiError(
-                422,
-                "This Idempotency-Key was used with another body. "
-                "Nothing was stored: choose another key.",
-            )
-        return receipt.answer.removeprefix(self.body_hash)
-
-    def save(self, results: Sequence[IngestResult]) -> None:
-        """Store the response, in the transaction that stores the alerts."""
-        Receipt.delete().where(Receipt.key == self.key, ~_is_current()).execute()
-        answer = self.body_hash + _native_answer(results)
-        Receipt.create(key=self.key, answer=answer, at=now_ms())
+def _stored_answer(key_hash: str, body_hash: str) -> str | None:
+    receipt = Receipt.get_or_none(Receipt.key == key_hash, _is_current())
+    if receipt is None:
+        return None
+    if not receipt.answer.startswith(body_hash):
+        raise ApiError(
+            422,
+            "This Idempotency-Key was used with another body. "
+            "Nothing was stored: choose another key.",
+        )
+    return receipt.answer.removeprefix(body_hash)
 
 
 def _is_current() -> Any:
     now = now_ms()
     return Receipt.at.between(now - DELIVERY_LIFETIME, now + DELIVERY_LIFETIME)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 @ingest_route("/api/v2/alerts", "POST")
@@ -148,42 +143,36 @@ def alertmanager(**_token) -> Response:
 
 
 @ingest_route("/api/v2/status", "GET")
-def status(**_token) -> Response:
+def status(**_token):
     """Return the status that clients of Alertmanager read."""
     unknown = dict.fromkeys(("revision", "branch", "buildUser", "buildDate", "goVersion"), "")
-    body = {
+    return {
         "cluster": {"status": "disabled", "peers": []},
         "versionInfo": {"version": VERSION, **unknown},
         "config": {"original": ""},
         "uptime": rfc3339(STARTED),
     }
-    return Response(json.dumps(body), content_type="application/json")
 
 
 @ingest_route("/ingest/alertmanager", "POST")
-def from_alertmanager(**_token) -> Response:
-    """Receive Alertmanager's webhook (version 4)."""
-    return _receive_webhook(parse_webhook)
-
-
 @ingest_route("/ingest/grafana", "POST", "PUT")
-def from_grafana(**_token) -> Response:
-    """Receive Grafana's webhook."""
+def from_alertmanager(**_token):
+    """Receive the webhook of Alertmanager (version 4) or Grafana."""
     return _receive_webhook(parse_webhook)
 
 
 @ingest_route("/ingest/uptrace", "POST")
-def from_uptrace(**_token) -> Response:
+def from_uptrace(**_token):
     """Receive Uptrace's webhook."""
     return _receive_webhook(parse_uptrace)
 
 
-def _receive_webhook(parser: Parser) -> Response:
+def _receive_webhook(parser: Parser) -> dict:
     problems = _store_valid(parser)
     if problems:
         details = "; ".join(problems)
         raise ApiError(422, f"Some alerts are invalid; the others are stored. {details}.")
-    return Response("{}", 200, content_type="application/json")
+    return {}
 
 
 @bp.after_request
@@ -204,7 +193,7 @@ def as_alertmanager_error(response: Response) -> Response:
 def _store_valid(parser: Parser) -> list[str]:
     """Store the valid alerts of the request, and return what is wrong with the others."""
     parsed = _parse(parser, parse_lenient, _read_body())
-    _store(parsed.alerts)
+    _store(parsed)
     return parsed.problems
 
 
@@ -227,12 +216,11 @@ def _parse(parser: Parser, read_json: Callable[[bytes], Any], body: bytes) -> Pa
     except TooManyAlerts as error:
         raise ApiError(413, str(error)) from None
     except InvalidPayload as error:
-        members: dict[str, Any] = {"errors": error.errors} if error.errors else {}
-        raise ApiError(422, str(error), **members) from None
+        raise ApiError(422, str(error), errors=error.errors) from None
 
 
 def _store(
-    alerts: list[ReceivedAlert], also: Callable[[list[IngestResult]], None] | None = None
+    parsed: ParsedAlerts, also: Callable[[list[IngestResult]], None] | None = None
 ) -> list[IngestResult]:
     """Return what was stored and committed.
 
@@ -240,10 +228,10 @@ def _store(
         ApiError: Nothing was stored; the sender must send it again.
         IntegrityError: `also` stored what another request had stored.
     """
-    if not alerts and also is None:
+    if not parsed.alerts and also is None:
         return []
     try:
-        return services().batch_writer.store(alerts, now_ms(), also)
+        return services().batch_writer.store(parsed.alerts, now_ms(), also)
     except IntegrityError:
         raise
     except OutboxFull:

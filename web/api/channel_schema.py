@@ -1,5 +1,6 @@
 """The JSON schema of a channel, and its errors as problem documents."""
 
+import codecs
 import re
 from collections.abc import Mapping
 from typing import Any, TypedDict, cast
@@ -7,6 +8,7 @@ from typing import Any, TypedDict, cast
 import msgspec
 from msgspec import Raw, Struct
 
+from delivery.json_text import JsonError, parse_strict
 from web.problems import ApiError
 
 
@@ -18,31 +20,35 @@ class HeaderBody(Struct, forbid_unknown_fields=True):
     secret: bool = False
 
 
+_Text = str | None
+_Number = int | float | None
+
+
 class ChannelBody(TypedDict, total=False):
     """A channel as scripts write it; `payload` and `body` keep every byte."""
 
-    name: str | None
-    kind: str | None
-    url: str | None
-    method: str | None
+    name: _Text
+    kind: _Text
+    url: _Text
+    method: _Text
     headers: list[HeaderBody] | None
-    auth: str | None
-    auth_username: str | None
-    auth_secret: str | None
-    signing: str | None
-    signing_secret: str | None
-    signing_secret_old: str | None
-    signing_timestamp_header: str | None
+    auth: _Text
+    auth_username: _Text
+    auth_secret: _Text
+    signing: _Text
+    signing_secret: _Text
+    signing_secret_old: _Text
+    signing_timestamp_header: _Text
     payload: Raw
     body: Raw
     options: dict[str, Raw] | None
-    timeout: int | float | None
+    timeout: _Number
     verify_tls: bool | None
-    ca_pem: str | None
-    matchers: str | None
-    retries: str | None
-    repeat: int | float | None
-    version: int | float | None
+    ca_pem: _Text
+    matchers: _Text
+    retries: _Text
+    repeat: _Number
+    version: _Number
 
 
 # Members of a response that a request may repeat; their values are ignored.
@@ -71,10 +77,15 @@ def decode_channel(data: bytes) -> ChannelBody:
     """Return the channel of a JSON object.
 
     Raises:
-        ApiError: The data is not an object, or a member is unknown or of another type.
+        ApiError: The data is no JSON object, or a member is unknown or of another type.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
+        parse_strict(data)
         members = msgspec.json.decode(data, type=dict[str, Raw])
+    except JsonError as error:
+        message = f"The body could not be read as JSON. {error} Nothing was saved."
+        raise ApiError(400, message) from None
     except msgspec.ValidationError:
         raise ApiError(422, "Send a channel as one JSON object.") from None
     for name in READ_ONLY:
@@ -96,10 +107,10 @@ def decode_members(
         try:
             values[name] = msgspec.json.decode(raw, type=types[name])
         except KeyError:
-            errors[prefix + name] = _UNKNOWN
+            errors[prefix + name] = [_UNKNOWN]
         except msgspec.ValidationError as error:
             path, message = _explain(str(error))
-            errors[prefix + name + path] = message
+            errors[prefix + name + path] = [message]
     if errors:
         raise invalid_channel(errors)
     return values
@@ -116,8 +127,6 @@ def _explain(error: str) -> tuple[str, str]:
     return "-".join(names), f"This must be {type_name}."
 
 
-def invalid_channel(messages: dict[str, str]) -> ApiError:
+def invalid_channel(errors: dict[str, list[str]]) -> ApiError:
     """Return the error for a channel that is not saved, with messages by member."""
-    errors = {name: [message] for name, message in messages.items()}
-    detail = "Nothing was saved. “errors” has the messages by member."
-    return ApiError(422, detail, errors=errors)
+    return ApiError(422, "Nothing was saved. “errors” has the messages by member.", errors=errors)

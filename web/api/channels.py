@@ -3,7 +3,6 @@
 The schema judges members and types; the form judges values, as it does for a page.
 """
 
-import codecs
 from typing import Any
 
 import msgspec
@@ -15,10 +14,9 @@ from werkzeug.datastructures import MultiDict
 from delivery.alerts.alert import rfc3339
 from delivery.channel_test import TestSlotsFull
 from delivery.guard.url import InvalidUrl
-from delivery.json_text import JsonError, parse_strict
 from delivery.kinds import kinds
 from delivery.message import MessageError
-from delivery.settings import SECRET_FIELDS, Settings, read_settings
+from delivery.settings import SECRET_FIELDS, Settings
 from models import Channel
 from web.api.channel_schema import (
     CHANNEL_MEMBERS,
@@ -31,24 +29,11 @@ from web.auth.access import require_scope
 from web.channels.editor import Edit, VersionConflict, get_channel_or_404, open_edit, save
 from web.channels.forms import values_of
 from web.channels.live import store_result
-from web.channels.views import why_unusable
+from web.channels.views import read_channel
 from web.problems import ApiError
 from web.services import services
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
-
-_OUTCOME = (
-    "verdict",
-    "reason",
-    "actor",
-    "status",
-    "milliseconds",
-    "says",
-    "hint",
-    "receiver",
-    "excerpt",
-    "retry_after",
-)
 
 
 @bp.get("/channels")
@@ -84,7 +69,7 @@ def replace(channel_id: int):
 @require_scope("channels:write")
 def delete(channel_id: int):
     """Delete a channel and its attempts."""
-    Channel.delete().where(Channel.id == get_channel_or_404(channel_id).id).execute()
+    get_channel_or_404(channel_id).delete_instance()
     return "", 204
 
 
@@ -96,7 +81,7 @@ def test(channel_id: int):
     refusal = edit.problem
     if request.get_data().strip() not in (b"", b"{}"):
         refusal = "A test has no body: it sends the stored channel."
-    if refusal or edit.stored is None:
+    if refusal:
         raise ApiError(422, f"Nothing was sent. {refusal}")
     try:
         result = services().test_runner.run(edit.stored, edit.alert_url)
@@ -106,13 +91,19 @@ def test(channel_id: int):
         raise ApiError(429, message, error.seconds) from None
     except (InvalidUrl, MessageError) as error:
         raise ApiError(422, f"Nothing was sent. {error}") from None
-    outcome = {name: getattr(result.outcome, name) for name in _OUTCOME}
-    stages = [vars(stage) for stage in result.outcome.stages]
-    return {**outcome, "stages": stages, "unstored": store_result(edit, result, edit.stored)}
+    outcome = result.outcome
+    return {
+        **outcome.columns(),
+        "milliseconds": outcome.milliseconds,
+        "hint": outcome.hint,
+        "retry_after": outcome.retry_after,
+        "stages": outcome.stages,
+        "unstored": store_result(edit, result, edit.stored),
+    }
 
 
 def _to_json(channel: Channel) -> dict[str, Any]:
-    settings, problem = read_settings(channel, services().keyring)
+    settings, problem = read_channel(channel)
     values = values_of(channel, settings)
     secrets = [name for name in SECRET_FIELDS if getattr(settings, name)]
     options = {}
@@ -124,7 +115,7 @@ def _to_json(channel: Channel) -> dict[str, Any]:
     members = {
         **{name: values[name] for name in CHANNEL_MEMBERS if name in values},
         "id": channel.id,
-        "url": settings.target.masked if settings.target else "",
+        "url": settings.masked_url,
         "options": options,
         "timeout": settings.timeout,
         "repeat": channel.repeat_minutes or None,
@@ -136,7 +127,6 @@ def _to_json(channel: Channel) -> dict[str, Any]:
         "created_at": rfc3339(channel.created_at),
         "updated_at": rfc3339(channel.updated_at),
     }
-    problem = problem or why_unusable(channel, settings)
     if problem:
         members["problem"] = problem
     return members
@@ -144,43 +134,35 @@ def _to_json(channel: Channel) -> dict[str, Any]:
 
 def _save(channel_id: int | None) -> Channel:
     stored = open_edit(channel_id)
-    body = _read_channel()
+    body = decode_channel(request.get_data())
     try:
         if channel_id and body.get("version") not in (None, stored.channel.version):
             raise VersionConflict
         edit = open_edit(channel_id, _form_data(body, stored))
         if not edit.form.validate():
-            problems = edit.form.problems()
-            raise invalid_channel({name: message for name, _label, message in problems})
+            fields = edit.form.invalid_fields()
+            raise invalid_channel({field.name: field.errors for field in fields})
         return get_channel_or_404(save(edit).id)
     except VersionConflict:
         message = "Nothing was saved. Another user has changed this channel: read it again."
         raise ApiError(409, message) from None
     except IntegrityError:
         message = "Another channel has just taken this name: choose another."
-        raise invalid_channel({"name": message}) from None
-
-
-def _read_channel() -> ChannelBody:
-    data = request.get_data().removeprefix(codecs.BOM_UTF8)
-    try:
-        parse_strict(data)
-    except JsonError as error:
-        message = f"The body could not be read as JSON. {error} Nothing was saved."
-        raise ApiError(400, message) from None
-    return decode_channel(data)
+        raise invalid_channel({"name": [message]}) from None
 
 
 def _form_data(body: ChannelBody, edit: Edit) -> MultiDict:
     """Return what a page would post for this body."""
     values: dict[str, Any] = {**body, "headers": None, "options": None}
-    values["url"] = _full_url(body, edit.stored or Settings())
+    values["url"] = _full_url(body, edit.stored)
+    values["version"] = edit.channel.version
     for number, row in enumerate(body.get("headers") or []):
         for name, value in msgspec.structs.asdict(row).items():
             values[f"headers-{number}-{name}"] = value
-    values["version"] = edit.channel.version
-    data = MultiDict(_option_data(body))
-    for name, value in values.items():
+    options = _options(body)
+    # An option that is not posted would keep its stored value.
+    data = MultiDict(dict.fromkeys(options, ""))
+    for name, value in {**values, **options}.items():
         if isinstance(value, Raw):
             value = _json_text(bytes(value))
         if value is not None:
@@ -199,18 +181,13 @@ def _json_text(data: bytes) -> str | None:
     return data.decode()
 
 
-def _option_data(body: ChannelBody) -> dict[str, str]:
-    """Return the form's fields of the options; null and an absent option are blank."""
+def _options(body: ChannelBody) -> dict[str, str | None]:
+    """Return the options of the kind by their names in the form; an absent option is blank."""
     sent = body.get("options") or {}
     kind = kinds().get(body.get("kind") or "webhook")
     names = [option.name for option in kind.options] if kind else list(sent)
     options = decode_members(sent, dict.fromkeys(names, str | None), "options-")
-    data = {}
-    for name in names:
-        data[f"options-{name}"] = options.get(name) or ""
-        if name in sent and options[name] is None:
-            data[f"options-{name}-remove"] = "1"
-    return data
+    return {f"options-{name}": options.get(name, "") for name in names}
 
 
 def _full_url(body: ChannelBody, stored: Settings) -> str | None:
@@ -218,10 +195,9 @@ def _full_url(body: ChannelBody, stored: Settings) -> str | None:
     url = body.get("url", "")
     if url is None:
         return None
-    shown = stored.target.masked if stored.target else ""
-    if url.strip() in ("", shown):
+    if url.strip() in ("", stored.masked_url):
         return stored.url
     if "/…" in url:
         message = "This URL is shortened: leave it out to keep the stored one, or send all of it."
-        raise invalid_channel({"url": message})
+        raise invalid_channel({"url": [message]})
     return url

@@ -3,11 +3,13 @@
 `/-/healthy` and `/-/ready` are the same under Alertmanager's addresses.
 """
 
-from flask import Blueprint, Response
+from flask import Blueprint
 
 from models import Channel
 
 bp = Blueprint("health", __name__)
+
+PLAIN_TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 @bp.get("/healthz")
@@ -26,11 +28,11 @@ def readyz():
 @bp.get("/-/healthy")
 def healthy():
     """Return 200 while the process answers."""
-    return Response("Tocsin is Healthy.\n", content_type="text/plain; charset=utf-8")
+    return "Tocsin is Healthy.\n", PLAIN_TEXT
 
 
 @bp.get("/-/ready")
 def ready():
     """Return 200 while the database answers."""
     readyz()
-    return Response("Tocsin is Ready.\n", content_type="text/plain; charset=utf-8")
+    return "Tocsin is Ready.\n", PLAIN_TEXT

@@ -1,7 +1,7 @@
 """Metrics for Prometheus, counted in the database so that all web processes agree."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
@@ -48,7 +48,7 @@ def _count(query: Any, column: Any) -> dict[tuple, int]:
     return {(value,): count for value, count in rows}
 
 
-def _set(gauge: Gauge, known: Iterable[tuple], counts: Mapping[tuple, int]) -> None:
+def _set(gauge: Gauge, known: Iterable[tuple], counts: dict[tuple, int]) -> None:
     """Set the counts; every known combination of labels without one is 0.
 
     A query over a series that does not exist finds nothing at all.

@@ -1,39 +1,30 @@
 """Compare a stale form with the stored channel."""
 
-from dataclasses import dataclass
-
 from delivery.settings import SECRET_FIELDS, Settings
 from web.channels.editor import Edit
 from web.channels.forms import values_of
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A field whose stored value is not the value in the form."""
+def differences(edit: Edit) -> list[tuple[str, str, str]]:
+    """Return (label, stored value, typed value) of the fields that differ.
 
-    label: str
-    theirs: str
-    yours: str
-
-
-def differences(edit: Edit) -> list[Difference]:
-    """Return the fields that differ; a secret only says that it was changed."""
+    A secret only says that it was changed.
+    """
     form = edit.form
-    theirs = _as_text(values_of(edit.channel, edit.stored or Settings()))
+    theirs = _as_text(values_of(edit.channel, edit.stored))
     yours = _as_text({**form.data, "url": form.effective_url})
-    labels = {field.name: field.label.text for field in form}
     options = [field.name for field in form.options if field.option.secret]
-    secrets = (*SECRET_FIELDS, *options)
+    for name in (*SECRET_FIELDS, *options):
+        yours[name] = theirs[name] = "kept as stored"
+        if form[name].entered or form[name].is_removed:
+            yours[name] = "changed (not shown)"
+    labels = {field.name: field.label.text for field in form}
     found = []
-    for name in {**theirs, **yours}:
+    for name in theirs | yours:
         saved = theirs.get(name, "")
         typed = yours.get(name, "")
-        if name not in secrets and saved != typed:
-            label = labels.get(name, name)
-            found.append(Difference(label, _display(name, saved), _display(name, typed)))
-    for name in secrets:
-        if form[name].entered or form[name].is_removed:
-            found.append(Difference(labels[name], "kept as stored", "changed (not shown)"))
+        if saved != typed:
+            found.append((labels.get(name, name), _display(name, saved), _display(name, typed)))
     return found
 
 

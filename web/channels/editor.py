@@ -14,6 +14,7 @@ from models import Attempt, Channel, ChannelState, Proof, db
 from web.channels.forms import ChannelForm, values_of
 from web.channels.secret_fields import Context
 from web.services import services
+from web.validation import parse_repeat
 
 MAX_TESTS_SHOWN = 5
 
@@ -26,12 +27,12 @@ class VersionConflict(Exception):
 class Edit:
     """One channel in the editor.
 
-    The channel has no id while it is new; `stored` is None then. `problem` says what is wrong with
-    the stored row.
+    The channel has no id while it is new; `stored` are the defaults then. `problem` says what is
+    wrong with the stored row.
     """
 
     channel: Channel
-    stored: Settings | None
+    stored: Settings
     problem: str
     form: ChannelForm
 
@@ -62,21 +63,18 @@ def open_edit(
     `values` fill the form of a new channel.
     """
     channel = Channel(name="")
-    stored = None
+    stored = Settings()
     problem = ""
     if channel_id is not None:
         channel = get_channel_or_404(channel_id)
         stored, problem = read_settings(channel, services().keyring)
-        values = values_of(channel, stored)
-    if posted is not None:
-        values = None
+        if posted is None:
+            values = values_of(channel, stored)
     context = Context(
         stored=stored,
         name_taken=lambda name: Channel.name_taken(name, channel.id),
-        policy=services().policy,
-        keyring=services().keyring,
+        services=services(),
         posted=posted or MultiDict(),
-        fingerprint_key=services().config.secret_key,
     )
     return Edit(channel, stored, problem, ChannelForm(context, **values or {}))
 
@@ -115,29 +113,31 @@ def save(edit: Edit) -> Channel:
     now = now_ms()
     with db.atomic():
         if not channel.id:
-            name = edit.form.name.data.strip()
+            name = edit.form.name.text
             channel = Channel.create(name=name, kind="", version=0, created_at=now, updated_at=now)
         write_settings(
             channel, edit.form.settings(), services().keyring, services().config.secret_key
         )
         _update(channel, edit.form, now)
-        _resume_failing(channel, now)
+        # A failing channel delivers again, because the save may have repaired it.
+        failing = (Channel.id == channel.id) & (Channel.state == ChannelState.FAILING)
+        if Channel.update(state=ChannelState.DELIVERING).where(failing).execute():
+            outbox.release(channel.id, now)
     return channel
-
-
-def _resume_failing(channel: Channel, now: int) -> None:
-    """Let a failing channel deliver again, because the save may have repaired it."""
-    failing = (Channel.id == channel.id) & (Channel.state == ChannelState.FAILING)
-    if Channel.update(state=ChannelState.DELIVERING).where(failing).execute():
-        outbox.release(channel.id, now)
 
 
 def _update(channel: Channel, form: ChannelForm, now: int) -> None:
     """Store the columns, unless the form was opened on another version."""
     if channel.version and form.version.data != str(channel.version):
         raise VersionConflict
-    values = form.columns()
-    values.update(version=channel.version + 1, updated_at=now)
+    values = {
+        "name": form.name.text,
+        "matchers": form.matchers.data,
+        "retries": form.retries.text,
+        "repeat_minutes": parse_repeat(form.repeat.data),
+        "version": channel.version + 1,
+        "updated_at": now,
+    }
     for name in ("kind", "origin", "settings", "sealed", "config_hash"):
         values[name] = getattr(channel, name)
     if channel.config_hash != channel.proof_hash:

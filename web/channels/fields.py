@@ -3,19 +3,30 @@
 from wtforms import StringField
 from wtforms.validators import ValidationError
 
+from web.validation import as_validation_error
+
 _OFF = ("", "0", "false", "off", "no")
 
 
 class TextField(StringField):
-    """A text; empty where the form does not name it."""
+    """A text; empty where the form does not name it.
 
-    def __init__(self, label="", default="", **kwargs):
+    `check` raises ValueError for a text that is invalid; it does not get a blank one.
+    """
+
+    def __init__(self, label="", default="", check=None, **kwargs):
         super().__init__(label, default=default, **kwargs)
+        self.check = check
 
     @property
     def text(self) -> str:
         """The text without the blanks around it."""
         return self.data.strip()
+
+    def pre_validate(self, form):
+        if self.check and self.text:
+            with as_validation_error():
+                self.check(self.data)
 
 
 class SwitchField(StringField):

@@ -3,23 +3,26 @@
 One class judges a field check, a test and a save, always as a whole. It never uses the network.
 """
 
+import re
+
 from wtforms import Field, Form, FormField
 from wtforms.validators import ValidationError
 
-from delivery import json_text, retry, template
-from delivery.alerts import matchers as alert_matchers
+from delivery import json_text, template
+from delivery.alerts.matchers import parse_matchers
 from delivery.guard.addresses import literal_refusal_of
 from delivery.guard.tls import refuse_broken_pem
 from delivery.guard.url import parse_url
 from delivery.kinds import kinds
 from delivery.kinds.spec import Kind
+from delivery.retry import parse_steps
 from delivery.sender import unambiguous_url
 from delivery.settings import DEFAULT_TIMEOUT, METHODS, Settings
 from delivery.signing import standard_key
 from models import Channel
 from web.channels.fields import ChoiceField, SwitchField, TextField
 from web.channels.header_rows import HeaderRow, HeaderRows
-from web.channels.kind_fields import PREFIX, OptionField, add_options
+from web.channels.kind_fields import PREFIX, OptionField
 from web.channels.secret_fields import Context, SecretField
 from web.validation import (
     as_validation_error,
@@ -55,7 +58,7 @@ class ChannelForm(Form):
     )
     url = TextField("URL")
     method = ChoiceField("Method", list(zip(METHODS, METHODS, strict=True)), default="POST")
-    matchers = TextField("Matchers")
+    matchers = TextField("Matchers", check=parse_matchers)
     headers = HeaderRows(FormField(HeaderRow))
     auth = ChoiceField("Authentication", _AUTHS, default="none")
     auth_username = TextField("User name or header name")
@@ -66,36 +69,34 @@ class ChannelForm(Form):
     signing_timestamp_header = TextField("Timestamp header")
     payload = TextField("Payload")
     body = TextField("Body")
-    timeout = TextField("Timeout (seconds)")
+    timeout = TextField("Timeout (seconds)", check=parse_timeout)
     verify_tls = SwitchField("Verify the receiver's certificate", default=True)
-    ca_pem = TextField("Certificate authorities (PEM)")
-    retries = TextField("Retry schedule")
-    repeat = TextField("Repeat interval (minutes)")
+    ca_pem = TextField("Certificate authorities (PEM)", check=refuse_broken_pem)
+    retries = TextField("Retry schedule", check=parse_steps)
+    repeat = TextField("Repeat interval (minutes)", check=parse_repeat)
     version = TextField()
 
     def __init__(self, context: Context, **values):
         self.context = context
-        super().__init__(formdata=context.posted or None, **values)
-        add_options(self, values)
+        formdata = context.posted or None
+        super().__init__(formdata=formdata, **values)
+        for option in self.chosen_kind.options:
+            field = OptionField(option).bind(self, PREFIX + option.name)
+            # An option that is not posted is as stored, also after a change of the kind and back.
+            field.process(formdata, "" if option.secret else field.stored)
+            self._fields[field.name] = field
 
     # --- the kind and the URL --------------------------------------------------------------------
 
     @property
-    def chosen_kind(self) -> Kind | None:
-        """The chosen kind, or None for an unknown one."""
-        return kinds().get(self.kind.data)
-
-    def uses(self, name: str) -> bool:
-        """Return True if the chosen kind has this field."""
-        return self.chosen_kind is not None and name in self.chosen_kind.uses
+    def chosen_kind(self) -> Kind:
+        """The chosen kind; the default one in place of an unknown one, which is an error."""
+        return kinds().get(self.kind.data, kinds()[self.kind.default])
 
     @property
     def effective_url(self) -> str:
         """The URL as typed, or the vendor's own server when it is empty."""
-        url = self.url.text
-        if self.chosen_kind and not url:
-            return self.chosen_kind.base
-        return url
+        return self.url.text or self.chosen_kind.base
 
     @property
     def origin(self) -> str:
@@ -113,13 +114,15 @@ class ChannelForm(Form):
         """Return the settings in the form; an invalid field may count as its default."""
         auth = self.auth.data
         signing = self.signing.data
-        settings = {name: self[name].data for name in _AS_TYPED}
-        settings["url"] = self.effective_url
-        settings["headers"] = tuple(row.header for row in self.headers.filled)
-        options = [field.header for field in self.options]
-        settings["options"] = tuple(option for option in options if option.value)
+        options = (field.header for field in self.options)
+        settings = {
+            **{name: self[name].data for name in _AS_TYPED},
+            "url": self.effective_url,
+            "headers": tuple(row.header for row in self.headers.filled),
+            "options": tuple(option for option in options if option.value),
+        }
         if not self.timeout.errors:
-            settings["timeout"] = parse_timeout(self.timeout.text)
+            settings["timeout"] = parse_timeout(self.timeout.data)
         if auth in ("basic", "header"):
             settings["auth_username"] = self.auth_username.text
         if auth != "none":
@@ -132,15 +135,6 @@ class ChannelForm(Form):
             settings["signing_timestamp_header"] = self.signing_timestamp_header.text
         return Settings(**settings)
 
-    def columns(self) -> dict:
-        """Return the columns of a valid form that do not change the exchange."""
-        return {
-            "name": self.name.text,
-            "matchers": self.matchers.data,
-            "retries": self.retries.text,
-            "repeat_minutes": parse_repeat(self.repeat.text),
-        }
-
     def all_fields(self) -> dict[str, Field]:
         """Return every field that can have a message by its name, with those of header rows."""
         fields = [field for field in self if field is not self.version]
@@ -148,13 +142,9 @@ class ChannelForm(Form):
             fields += row.form
         return {field.name: field for field in fields}
 
-    def problems(self) -> list[tuple[str, str, str]]:
-        """Return (field name, label, message) of every invalid field."""
-        problems = []
-        for name, field in self.all_fields().items():
-            if field.errors:
-                problems.append((name, field.label.text, " ".join(field.errors)))
-        return problems
+    def invalid_fields(self) -> list[Field]:
+        """Return every field that has a message."""
+        return [field for field in self.all_fields().values() if field.errors]
 
     # --- rules -----------------------------------------------------------------------------------
 
@@ -168,9 +158,8 @@ class ChannelForm(Form):
         with as_validation_error():
             target = parse_url(self.effective_url)
             unambiguous_url(target)
-        policy = self.context.policy
-        allowed = (*policy.allow, *policy.lab.permissions(target))
-        refusal = literal_refusal_of(target, allowed)
+        policy = self.context.services.policy
+        refusal = literal_refusal_of(target, (*policy.allow, *policy.lab.permissions(target)))
         if refusal:
             raise ValidationError(refusal)
 
@@ -181,7 +170,7 @@ class ChannelForm(Form):
         if self.auth.data == "basic":
             if not name:
                 raise ValidationError("Enter the user name.")
-            if ":" in name or any(ord(letter) < 32 for letter in name):
+            if re.search(r"[:\x00-\x1f]", name):
                 raise ValidationError(
                     "A user name for Basic authentication cannot contain a colon "
                     "or a control character."
@@ -208,36 +197,17 @@ class ChannelForm(Form):
             check_header_name(field.text)
 
     def validate_payload(self, field):
-        if field.text and self.uses("payload"):
+        if field.text and "payload" in self.chosen_kind.uses:
             with as_validation_error():
                 json_text.check_json(field.data)
 
     def validate_body(self, field):
-        if not self.uses("body"):
+        if "body" not in self.chosen_kind.uses:
             return
         if not field.text:
             raise ValidationError("Enter a JSON document, or choose a starter body.")
         with as_validation_error():
             template.parse(field.data)
-
-    def validate_matchers(self, field):
-        with as_validation_error():
-            alert_matchers.parse_matchers(field.data)
-
-    def validate_retries(self, field):
-        with as_validation_error():
-            retry.parse_steps(field.data)
-
-    def validate_repeat(self, field):
-        parse_repeat(field.text)
-
-    def validate_timeout(self, field):
-        parse_timeout(field.text)
-
-    def validate_ca_pem(self, field):
-        if field.text:
-            with as_validation_error():
-                refuse_broken_pem(field.data)
 
     # --- helpers of the rules --------------------------------------------------------------------
 

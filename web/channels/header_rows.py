@@ -5,7 +5,7 @@ import re
 from wtforms import FieldList, Form
 from wtforms.validators import ValidationError
 
-from delivery.settings import Header
+from delivery.settings import Header, Settings
 from web.channels.fields import SwitchField, TextField
 from web.channels.secret_fields import SecretField
 from web.validation import check_header_name, check_header_value
@@ -18,23 +18,17 @@ class HeaderValue(SecretField):
     """The value of a header; a secret one is stored under the header's name."""
 
     @property
-    def channel_form(self):
-        """The channel form around the row."""
-        return self._form.channel_form
-
-    @property
     def stored(self) -> str:
         """The stored secret of this header name; empty without one."""
-        settings = self.channel_form.context.stored
-        for header in settings.headers if settings else ():
-            if header.secret and header.name.lower() == self._form.header_name.lower():
+        for header in self.channel_form.context.stored.headers:
+            if header.secret and header.name.lower() == self._form.key:
                 return header.value
         return ""
 
     @property
     def identity(self) -> str:
         """The name of the header."""
-        return f"header {self._form.header_name.lower()}"
+        return f"header {self._form.key}"
 
 
 class HeaderRow(Form):
@@ -45,31 +39,24 @@ class HeaderRow(Form):
     secret = SwitchField("Secret", default=False)
 
     @property
-    def channel_form(self):
-        """The channel form around the row."""
-        return self._parent_form
-
-    @property
-    def header_name(self) -> str:
-        """The name of the header."""
-        return self.name.text
+    def key(self) -> str:
+        """The name of the header in lower case: secrets are stored under it."""
+        return self.name.text.lower()
 
     @property
     def header(self) -> Header:
         """The row as it is stored."""
-        is_secret = bool(self.secret.data)
-        value = self.value.value if is_secret else self.value.data
-        return Header(self.header_name, value.strip(), is_secret)
+        value = self.value.value if self.secret.data else self.value.data
+        return Header(self.name.text, value.strip(), self.secret.data)
 
     def validate_name(self, field):
-        check_header_name(self.header_name)
-        name = self.header_name.lower()
-        names = [row.header_name.lower() for row in self.channel_form.headers.filled]
-        if names.count(name) > 1:
+        check_header_name(field.text)
+        names = [row.key for row in self._parent_form.headers.filled]
+        if names.count(self.key) > 1:
             raise ValidationError(
                 "This header appears twice: put both values into one row, or remove one."
             )
-        if name == self.channel_form.authentication_header:
+        if self.key == self._parent_form.authentication_header:
             raise ValidationError(
                 "The authentication already sets this header: remove the row, "
                 "or set Authentication to None."
@@ -80,7 +67,7 @@ class HeaderRow(Form):
         check_header_value(header.value)
         if header.secret:
             field.refuse_changed_origin()
-            if self.channel_form.context.stored and not header.value:
+            if field.channel_form.context.stored != Settings() and not header.value:
                 raise ValidationError("Enter the value: none is stored under this header name.")
         elif field.stored and not field.data:
             raise ValidationError(
@@ -95,7 +82,7 @@ class HeaderRows(FieldList):
     def filled(self) -> list[HeaderRow]:
         """The rows that have a name or a value; an empty row is ignored."""
         rows = [entry.form for entry in self]
-        return [row for row in rows if row.header_name or row.value.entered]
+        return [row for row in rows if row.key or row.value.entered]
 
     def validate(self, form, _extra_validators=()) -> bool:
         """Judge the number of rows here, and each row at its own fields."""

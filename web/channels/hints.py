@@ -49,7 +49,7 @@ def hints_for(form: ChannelForm, field: Field) -> list[Hint]:
 
 def encrypt_change(form: ChannelForm, changes: dict[str, str]) -> str:
     """Return a change of form fields, encrypted: it may hold a secret."""
-    return form.context.keyring.encrypt(CHANGE, changes)
+    return form.context.services.keyring.encrypt(CHANGE, changes)
 
 
 def count_matches(text: str) -> str:
@@ -79,7 +79,7 @@ def _url_hints(form: ChannelForm, field: Field, text: str) -> list[Hint]:
             hints.append(_suggestion(form, field, recognized))
         if recognized.certain:
             kind = recognized.kind
-    if kind and kind.url_hint(target):
+    if kind.url_hint(target):
         hints.append(Hint(kind.url_hint(target)))
     return hints
 
@@ -95,7 +95,7 @@ def _recognize(form: ChannelForm, target: ParsedUrl) -> RecognizedUrl | None:
 def _vendor_hints(form: ChannelForm) -> list[Hint]:
     """Return a hint if the URL is the server of a vendor other than the chosen kind's."""
     chosen = form.chosen_kind
-    if chosen is None or not chosen.base:
+    if not chosen.base:
         return []
     for kind in kinds().values():
         if kind is not chosen and kind.base and kind.base == form.origin:

@@ -21,7 +21,7 @@ class OptionField(SecretField):
     def stored(self) -> str:
         """The stored option, if the kind is still the same; else empty."""
         settings = self.channel_form.context.stored
-        if settings is None or settings.kind != self.channel_form.kind.data:
+        if settings.kind != self.channel_form.kind.data:
             return ""
         return settings.option(self.option.name)
 
@@ -45,18 +45,3 @@ class OptionField(SecretField):
         if value.strip():
             with as_validation_error():
                 self.option.check(value)
-
-
-def add_options(form, values: dict[str, str]) -> None:
-    """Add the options of the chosen kind to the form, as posted or with these values.
-
-    An option that is neither posted nor given shows what is stored, as after a change of the kind
-    and back; a secret one stays blank.
-    """
-    kind = form.chosen_kind
-    for option in kind.options if kind else ():
-        name = PREFIX + option.name
-        field = form.meta.bind_field(form, OptionField(option), {"name": name, "prefix": ""})
-        stored = "" if option.secret else field.stored
-        field.process(form.context.posted or None, values.get(name, stored))
-        form._fields[name] = field

@@ -6,11 +6,11 @@ the whole form, and answers htmx with a fragment and a plain browser with the wh
 
 import logging
 import math
+from functools import wraps
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
 from markupsafe import escape
 from peewee import DatabaseError
-from werkzeug.datastructures import MultiDict
 
 from clock import now_ms
 from database import describe_error, relaxed_durability
@@ -21,12 +21,12 @@ from delivery.channel_test import (
     sample_request,
 )
 from delivery.guard.url import InvalidUrl
-from delivery.kinds import kinds
 from delivery.message import MessageError
 from delivery.secrets.encryption import DecryptionError
 from delivery.settings import Settings
 from models import Attempt
 from web.channels.editor import Edit, edit_page, open_edit
+from web.channels.forms import ChannelForm
 from web.channels.hints import CHANGE, encrypt_change, hints_for
 from web.services import services
 
@@ -35,19 +35,23 @@ log = logging.getLogger("tocsin.web")
 
 
 def _for_both(rule: str):
-    """Register a POST route below `/channels/<id>` and below `/channels/new`."""
+    """Register a view of the posted edit below `/channels/<id>` and below `/channels/new`."""
 
     def register(view):
-        bp.post(f"/new/{rule}", defaults={"channel_id": None})(view)
-        return bp.post(f"/<int:channel_id>/{rule}")(view)
+        @wraps(view)
+        def view_of_channel(channel_id: int | None = None, **arguments):
+            return view(open_edit(channel_id, request.form), **arguments)
+
+        bp.post(f"/new/{rule}")(view_of_channel)
+        bp.post(f"/<int:channel_id>/{rule}")(view_of_channel)
+        return view
 
     return register
 
 
 @_for_both("validate/<field>")
-def validate(channel_id: int | None, field: str):
+def validate(edit: Edit, field: str):
     """Return the message of one field, empty when it is valid, and the hints beside it."""
-    edit = open_edit(channel_id, request.form)
     edit.form.validate()
     checked = edit.form.all_fields().get(field)
     if checked is None:
@@ -57,15 +61,15 @@ def validate(channel_id: int | None, field: str):
     if hints:
         # A header row has no place for hints.
         name = field if field in edit.form else "url"
-        context = {"name": name, "base": edit.base, "hints": hints, "out_of_band": True}
-        html += render_template("channels/_hints.html", **context)
+        html += _render(
+            "_hints.html", edit, name=name, base=edit.base, hints=hints, out_of_band=True
+        )
     return html
 
 
 @_for_both("test")
-def test(channel_id: int | None):
+def test(edit: Edit):
     """Send a test of the unsaved edit; the answer is 200 whatever the receiver does."""
-    edit = open_edit(channel_id, request.form)
     if not edit.form.validate():
         return _respond(edit, "_test_result.html", 422)
     settings = edit.form.settings()
@@ -103,12 +107,11 @@ def store_result(edit: Edit, result: TestResult, settings: Settings) -> str:
 
 
 @_for_both("preview")
-def preview(channel_id: int | None):
+def preview(edit: Edit):
     """Show the bodies for the sample alerts and, if the form is valid, the exact request.
 
     While a body is typed (`?live=1`), the answer is 200 for an invalid form too.
     """
-    edit = open_edit(channel_id, request.form)
     valid = edit.form.validate()
     settings = edit.form.settings()
     sent = None
@@ -123,33 +126,31 @@ def preview(channel_id: int | None):
 
 
 @_for_both("kind")
-def kind(channel_id: int | None):
+def kind(edit: Edit):
     """Return the form, or its options alone, for the chosen kind."""
-    edit = open_edit(channel_id, request.form)
-    if _wants_fragment():
+    if "HX-Request" in request.headers:
         return _render("_options.html", edit, swapped=True)
     return edit_page(edit)
 
 
 @_for_both("apply")
-def apply(channel_id: int | None):
+def apply(edit: Edit):
     """Return the form with a suggested change; nothing is saved."""
+    changes = _suggested_changes(edit.form)
     posted = request.form.copy()
-    changes = _suggested_changes(posted)
     for name, text in changes.items():
-        posted.setlist(name, [text])
-    return edit_page(open_edit(channel_id, posted), applied=bool(changes))
+        posted[name] = text
+    return edit_page(open_edit(edit.channel.id, posted), applied=bool(changes))
 
 
-def _suggested_changes(posted: MultiDict) -> dict[str, str]:
+def _suggested_changes(form: ChannelForm) -> dict[str, str]:
     """Return the change behind the pressed button; empty if it no longer applies."""
-    chosen = kinds().get(posted.get("kind", ""))
-    starter = posted.get("starter", "")
-    if chosen and starter in chosen.starters:
-        if posted.get("body", "").strip():
+    posted = form.context.posted
+    starter = form.chosen_kind.starters.get(posted.get("starter", ""))
+    if starter:
+        if form.body.text:
             return {}
-        changes = chosen.starters[starter].changes
-        return {name: text for name, text in changes.items() if not posted.get(name, "").strip()}
+        return {name: text for name, text in starter.changes.items() if not form[name].text}
     try:
         changes = services().keyring.decrypt(CHANGE, posted.get(CHANGE, ""))
     except DecryptionError:
@@ -162,23 +163,22 @@ def _suggested_changes(posted: MultiDict) -> dict[str, str]:
 
 
 @_for_both("rows")
-def rows(channel_id: int | None):
+def rows(edit: Edit):
     """Add a header row, or remove the one that `remove` names; htmx gets the new row alone."""
-    edit = open_edit(channel_id, request.form)
     headers = edit.form.headers
     fragment = ""
     if "remove" in request.form:
         headers.entries[:] = [row for row in headers if row.name != request.form["remove"]]
     else:
         fragment = _render("_header_row.html", edit, row=headers.append_entry())
-    if _wants_fragment():
+    if "HX-Request" in request.headers:
         return fragment
     return edit_page(edit)
 
 
 def _respond(edit: Edit, fragment: str, status: int = 200, **context) -> Response:
     """Return a fragment with the message of every field, or the whole page that includes it."""
-    if not _wants_fragment():
+    if "HX-Request" not in request.headers:
         return edit_page(edit, status, fragment=fragment, **context)
     if "live" not in request.args:
         context["out_of_band"] = True
@@ -187,7 +187,3 @@ def _respond(edit: Edit, fragment: str, status: int = 200, **context) -> Respons
 
 def _render(template: str, edit: Edit, **context) -> str:
     return render_template(f"channels/{template}", edit=edit, form=edit.form, **context)
-
-
-def _wants_fragment() -> bool:
-    return "HX-Request" in request.headers

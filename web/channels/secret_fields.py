@@ -5,7 +5,6 @@ that was typed before the page was redrawn comes back encrypted in `<field>-carr
 shows no secret, and nothing that was typed is lost.
 """
 
-import hashlib
 import hmac
 import json
 from collections.abc import Callable
@@ -14,22 +13,20 @@ from dataclasses import dataclass, field
 from werkzeug.datastructures import MultiDict
 from wtforms.validators import ValidationError
 
-from delivery.guard.exchange import Policy
-from delivery.secrets.encryption import DecryptionError, Keyring
+from delivery.secrets.encryption import DecryptionError
 from delivery.settings import Settings
 from web.channels.fields import TextField
+from web.services import Services
 
 
 @dataclass(frozen=True)
 class Context:
     """Everything the channel form is judged against besides its own fields."""
 
-    stored: Settings | None
+    stored: Settings
     name_taken: Callable[[str], bool]
-    policy: Policy
-    keyring: Keyring
+    services: Services
     posted: MultiDict = field(default_factory=MultiDict)
-    fingerprint_key: str = field(default="", repr=False)
 
 
 class SecretField(TextField):
@@ -40,13 +37,13 @@ class SecretField(TextField):
 
     @property
     def channel_form(self):
-        """The channel form, which has the context and the origin of the URL."""
-        return self._form
+        """The channel form, also around a header row; it has the context and the origin."""
+        return self._form._parent_form or self._form
 
     @property
     def stored(self) -> str:
         """The stored secret; empty without one."""
-        return getattr(self.channel_form.context.stored, self.name, "")
+        return getattr(self.channel_form.context.stored, self.name)
 
     @property
     def identity(self) -> str:
@@ -54,25 +51,21 @@ class SecretField(TextField):
         return self.name
 
     @property
-    def resubmitted(self) -> str:
-        """The secret that was typed before the page was redrawn; empty without one."""
-        token = self._posted("carried")
-        if not token:
-            return ""
+    def entered(self) -> str:
+        """The new secret, typed now or before the page was redrawn; empty without one."""
+        context = self.channel_form.context
+        token = context.posted.get(f"{self.name}-carried", "")
+        if self.data or not token:
+            return self.data
         try:
-            return str(self._keyring.decrypt(f"typed {self.name}", token)["value"])
+            return str(context.services.keyring.decrypt(f"typed {self.name}", token)["value"])
         except (DecryptionError, KeyError):
             return ""
 
     @property
-    def entered(self) -> str:
-        """The new secret, typed now or before the page was redrawn; empty without one."""
-        return self.data or self.resubmitted
-
-    @property
     def is_removed(self) -> bool:
         """True if the stored secret is to be removed."""
-        return self._posted("remove") == "1"
+        return self.channel_form.context.posted.get(f"{self.name}-remove") == "1"
 
     @property
     def keeps_stored(self) -> bool:
@@ -90,14 +83,17 @@ class SecretField(TextField):
     def resubmission_token(self) -> str:
         """The new secret, encrypted for the redrawn page; empty without one."""
         entered = self.entered
-        return entered and self._keyring.encrypt(f"typed {self.name}", {"value": entered})
+        if not entered:
+            return ""
+        keyring = self.channel_form.context.services.keyring
+        return keyring.encrypt(f"typed {self.name}", {"value": entered})
 
     @property
     def fingerprint(self) -> str:
         """A short keyed hash of the stored secret, for people to compare."""
-        key = self.channel_form.context.fingerprint_key.encode()
+        key = self.channel_form.context.services.config.secret_key.encode()
         text = json.dumps([self.identity, self.stored]).encode()
-        return hmac.new(key, text, hashlib.sha256).hexdigest()[:8]
+        return hmac.new(key, text, "sha256").hexdigest()[:8]
 
     def refuse_changed_origin(self) -> None:
         """Refuse to send the stored secret to an origin that it was not saved for.
@@ -113,10 +109,3 @@ class SecretField(TextField):
                 f"The URL now points to {origin}, but this secret was saved for "
                 f"{saved_for or 'another address'}: enter it again."
             )
-
-    @property
-    def _keyring(self) -> Keyring:
-        return self.channel_form.context.keyring
-
-    def _posted(self, suffix: str) -> str:
-        return self.channel_form.context.posted.get(f"{self.name}-{suffix}", "")

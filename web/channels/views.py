@@ -3,9 +3,7 @@
 No view here sends a message.
 """
 
-from dataclasses import dataclass
-
-from flask import Blueprint, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, g, render_template, request
 from peewee import IntegrityError
 from werkzeug.wrappers import Response
 
@@ -26,22 +24,10 @@ from web.channels.editor import (
     redraw_edit,
     save,
 )
+from web.redirects import redirect_with
 from web.services import services
 
 bp = Blueprint("channels", __name__, url_prefix="/channels")
-
-_COPIED = ("kind", "matchers", "retries", "repeat_minutes", "proof", "proof_hash", "proven_at")
-
-
-@dataclass(frozen=True)
-class ChannelRow:
-    """A channel as the list shows it; `problem` says what is wrong with the stored row."""
-
-    channel: Channel
-    kind: str
-    url: str
-    state: str
-    problem: str
 
 
 @bp.get("")
@@ -51,31 +37,31 @@ def index():
     return render_template("channels/index.html", rows=rows, now=now_ms())
 
 
-def _row(channel: Channel) -> ChannelRow:
-    settings, problem = read_settings(channel, services().keyring)
+def _row(channel: Channel) -> dict:
+    """Return a channel as the list shows it; `problem` says what is wrong with the stored row."""
+    settings, problem = read_channel(channel)
     kind = kinds().get(channel.kind)
-    return ChannelRow(
-        channel=channel,
-        kind=kind.label if kind else f"unknown kind “{channel.kind[:40]}”",
-        url=settings.masked_url,
-        state=channel.state if channel.state in list(ChannelState) else ChannelState.PAUSED,
-        problem=problem or why_unusable(channel, settings),
-    )
+    return {
+        "channel": channel,
+        "kind": kind.label if kind else f"unknown kind “{channel.kind[:40]}”",
+        "url": settings.masked_url,
+        "state": channel.state if channel.state in list(ChannelState) else ChannelState.PAUSED,
+        "problem": problem,
+    }
 
 
-def why_unusable(channel: Channel, settings: Settings) -> str:
-    """Return why a channel whose row is intact cannot send; empty when it can."""
-    if settings.target and channel.kind in kinds():
-        return ""
-    return "Its kind or URL cannot be used."
+def read_channel(channel: Channel) -> tuple[Settings, str]:
+    """Return the settings of a channel, and why it cannot send; empty when it can."""
+    settings, problem = read_settings(channel, services().keyring)
+    if not problem and (settings.target is None or channel.kind not in kinds()):
+        problem = "Its kind or URL cannot be used."
+    return settings, problem
 
 
 @bp.get("/new")
 def new():
     """Show an empty form for the kind in `?kind=`; `?url=` may only be the lab's URL."""
-    kind = kinds().get(request.args.get("kind", ""))
-    if kind is None:
-        return edit_page(open_edit(None))
+    kind = kinds().get(request.args.get("kind", ""), kinds()["webhook"])
     url = request.args.get("url", "")
     if url != services().policy.lab.url:
         url = ""
@@ -118,8 +104,7 @@ def _save(edit: Edit) -> Response:
     except IntegrityError:
         edit.form.name.errors = ["This name was just taken by another channel: choose another."]
         return edit_page(edit, 422)
-    flash("Saved.")
-    return redirect(url_for("channels.edit", channel_id=channel.id), 303)
+    return redirect_with("Saved.", "channels.edit", channel_id=channel.id)
 
 
 def _conflict(edit: Edit) -> Response:
@@ -150,12 +135,7 @@ def _set_state(channel_id: int, state: ChannelState, change_outbox, sentence: st
         Channel.update(state=state, updated_at=now).where(Channel.id == channel.id).execute()
         change_outbox(channel.id, now)
     wakeup.notify(services().config.data_dir)
-    return _back_to_list(f"“{channel.name}” {sentence}")
-
-
-def _back_to_list(message: str) -> Response:
-    flash(message)
-    return redirect(url_for("channels.index"), 303)
+    return redirect_with(f"“{channel.name}” {sentence}", "channels.index")
 
 
 @bp.post("/<int:channel_id>/duplicate")
@@ -164,18 +144,23 @@ def duplicate(channel_id: int):
     source = get_channel_or_404(channel_id)
     settings, problem = read_settings(source, services().keyring)
     if problem:
-        return _back_to_list(
-            f"“{source.name}” cannot be duplicated. {problem} Open it, repair it and save it first."
-        )
+        message = f"“{source.name}” cannot be duplicated. {problem}"
+        message += " Open it, repair it and save it first."
+        return redirect_with(message, "channels.index")
     now = now_ms()
-    values = {name: getattr(source, name) for name in _COPIED}
     with db.atomic():
-        values.update(name=name_copy(source.name), state=ChannelState.PAUSED)
-        copy = Channel.create(**values, created_at=now, updated_at=now)
+        copy = Channel(**source.__data__)
+        copy.id = None
+        copy.name = name_copy(source.name)
+        copy.state = ChannelState.PAUSED
+        copy.version = 1
+        copy.created_at = now
+        copy.updated_at = now
+        copy.save()
         write_settings(copy, settings, services().keyring, services().config.secret_key)
         copy.save()
-    flash("This is the copy. It is paused until you resume it in the list.")
-    return redirect(url_for("channels.edit", channel_id=copy.id), 303)
+    message = "This is the copy. It is paused until you resume it in the list."
+    return redirect_with(message, "channels.edit", channel_id=copy.id)
 
 
 @bp.get("/<int:channel_id>/delete")
@@ -188,5 +173,5 @@ def confirm_delete(channel_id: int):
 def delete(channel_id: int):
     """Delete a channel and its attempts."""
     channel = get_channel_or_404(channel_id)
-    Channel.delete().where(Channel.id == channel.id).execute()
-    return _back_to_list(f"“{channel.name}” is deleted.")
+    channel.delete_instance()
+    return redirect_with(f"“{channel.name}” is deleted.", "channels.index")
