@@ -225,7 +225,7 @@ class Worker:
         if self._unsent:
             due_at = self._now() + RELEASE_MS
             with relaxed_durability():
-                outbox.release_claim(self._unsent, due_at, "It could not be sent right away.")
+                outbox.release_claim(self._unsent, due_at)
             for delivery in self._unsent:
                 del self._in_flight[delivery.id]
             self._unsent = []
