@@ -34,7 +34,7 @@ from delivery.queue.settlement import FinishedAttempt, settle_attempt
 from delivery.queue.worker_lock import CrashMarker, acquire_worker_lock
 from delivery.redaction import format_traceback_without_message
 from delivery.secrets.encryption import Keyring
-from delivery.sender import send
+from delivery.sender import Clock, send
 from models import db
 
 MAX_IN_FLIGHT = 96
@@ -54,8 +54,8 @@ class Worker:
         self,
         config: Config,
         *,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock = time.time,
+        monotonic: Clock = time.monotonic,
         rng: Callable[[], float] = random.random,
     ):
         self._config = config

@@ -1,6 +1,7 @@
 """Decide which channels an alert is delivered to. Pure: no clock and no database."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ PROBE_INTERVAL = 10 * MINUTE
 WAITING_STATES = (DeliveryState.PENDING, DeliveryState.HELD)
 
 CHANNEL_NOT_DELIVERING = "The channel is not delivering: held until it does."
-SUPERSEDED_BY = {
+SUPERSEDED_BY: dict[str, str] = {
     AlertStatus.CLOSED: "The alert closed before this was delivered: the closing is sent instead.",
     AlertStatus.OPEN: "The alert opened again before this was delivered: that is sent instead.",
 }
@@ -63,10 +64,10 @@ class AlertChange(NamedTuple):
     is_open: bool
 
 
-class LastDelivery(NamedTuple):
+@dataclass
+class LastDelivery:
     """The last delivery of an alert to a channel."""
 
-    id: int
     event: str
     state: str
     created_at: int
@@ -77,19 +78,16 @@ class LastDelivery(NamedTuple):
         return self.event == AlertStatus.OPEN and self.state != DeliveryState.DROPPED
 
 
-@dataclass
-class NewDelivery:
+@dataclass(kw_only=True)
+class NewDelivery(LastDelivery):
     """The columns of a new delivery, and whether it supersedes older ones that wait."""
 
     id: int
     channel_id: int
     alert_id: int
-    event: AlertStatus
-    repeated: int
-    created_at: int
+    repeated: int = 0
     due_at: int
     expires_at: int
-    state: DeliveryState = DeliveryState.PENDING
     cause: str = ""
     settled_at: int | None = None
     supersedes: bool = False
@@ -99,35 +97,31 @@ class NewDelivery:
 class RoutingContext:
     """What decides about the alerts of one transaction.
 
-    `last_deliveries` is keyed by alert id and channel id.
+    `last_deliveries` is keyed by alert id and channel id. `delivery_ids` are the next free ones.
     """
 
     now: int
     routes: list[ChannelRoute]
     silences: list[ActiveSilence]
     last_deliveries: dict[tuple[int, int], LastDelivery]
+    delivery_ids: Iterator[int]
 
 
 def merge_alert(alert: Alert, stored_body: str, now: int) -> Alert:
-    """Return the received alert, completed with its times and its stored details."""
-    if alert.status == AlertStatus.OPEN:
-        return _merge_opening(alert, stored_body, now)
-    return _merge_closing(alert, alert_from_json(stored_body), now)
+    """Return the received alert, completed with its times and its stored details.
 
-
-def _merge_opening(alert: Alert, stored_body: str, now: int) -> Alert:
-    """Return an opening; an alert that stays open keeps its start."""
+    An alert that stays open keeps its start. A closing keeps the details of the opening that it
+    does not state.
+    """
     starts_at = alert.starts_at
-    if stored_body and not starts_at:
-        stored = alert_from_json(stored_body)
-        if stored.status == AlertStatus.OPEN:
-            starts_at = stored.starts_at
-    return replace(alert, starts_at=starts_at or now, ends_at=None)
-
-
-def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
-    """Return a closing, with the details of the opening that it does not state."""
     ends_at = alert.ends_at
+    if alert.status == AlertStatus.OPEN:
+        if stored_body and not starts_at:
+            stored = alert_from_json(stored_body)
+            if stored.status == AlertStatus.OPEN:
+                starts_at = stored.starts_at
+        return replace(alert, starts_at=starts_at or now, ends_at=None)
+    stored = alert_from_json(stored_body)
     if stored.status == AlertStatus.CLOSED:
         ends_at = ends_at or stored.ends_at
     return replace(
@@ -135,16 +129,14 @@ def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
         labels=alert.labels or stored.labels,
         annotations=alert.annotations or stored.annotations,
         url=alert.url or stored.url,
-        starts_at=alert.starts_at or stored.starts_at or ends_at or now,
+        starts_at=starts_at or stored.starts_at or ends_at or now,
         ends_at=ends_at or now,
     )
 
 
-def plan_deliveries(
-    change: AlertChange, context: RoutingContext, first_id: int
-) -> list[NewDelivery]:
-    """Return the deliveries that a received alert makes due, with ids from `first_id`."""
-    deliveries: list[NewDelivery] = []
+def plan_deliveries(change: AlertChange, context: RoutingContext) -> list[NewDelivery]:
+    """Return the deliveries that a received alert makes due."""
+    deliveries = []
     labels = labels_of(change.alert)
     silence = None
     if change.is_open:
@@ -155,7 +147,7 @@ def plan_deliveries(
             continue
         if silence and last and change.was_open:
             continue
-        delivery = _new_delivery(first_id + len(deliveries), change, route, context.now)
+        delivery = _new_delivery(change, route, context)
         if last:
             delivery.repeated = int(change.was_open and change.is_open and last.is_opening)
             delivery.supersedes = last.state in WAITING_STATES and not silence
@@ -190,18 +182,16 @@ def _is_due(
     return is_over and interval > 0 and now - last.created_at >= interval
 
 
-def _new_delivery(
-    delivery_id: int, change: AlertChange, route: ChannelRoute, now: int
-) -> NewDelivery:
+def _new_delivery(change: AlertChange, route: ChannelRoute, context: RoutingContext) -> NewDelivery:
     delivery = NewDelivery(
-        id=delivery_id,
+        change.alert.status,
+        DeliveryState.PENDING,
+        context.now,
+        id=next(context.delivery_ids),
         channel_id=route.channel_id,
         alert_id=change.id,
-        event=change.alert.status,
-        repeated=0,
-        created_at=now,
-        due_at=now,
-        expires_at=now + DELIVERY_LIFETIME,
+        due_at=context.now,
+        expires_at=context.now + DELIVERY_LIFETIME,
     )
     if route.state != ChannelState.DELIVERING:
         delivery.state = DeliveryState.HELD
@@ -213,8 +203,7 @@ def _new_delivery(
 
 def alert_to_json(alert: Alert) -> str:
     """Return the stored JSON of an alert, in the shape of `POST /api/v1/alerts`."""
-    parts = {**vars(alert), "labels": dict(alert.labels), "annotations": dict(alert.annotations)}
-    return json.dumps(parts, ensure_ascii=False)
+    return json.dumps(vars(alert), ensure_ascii=False)
 
 
 def alert_from_json(body: str) -> Alert:

@@ -1,12 +1,13 @@
 """Limit how many deliveries of a channel are in flight, and how fast they follow."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from delivery.outbox import ClaimedDelivery
 from delivery.outcome import Outcome, Reason
 from delivery.queue.channel_cache import CachedChannel, ChannelCache
 from delivery.rate_limit import RateLimiter
+from delivery.sender import Clock
 
 MAX_PER_CHANNEL = 4
 MAX_UNREACHABLE = 2  # attempts in a row, until a channel gets one attempt at a time
@@ -18,7 +19,7 @@ _UNREACHABLE = frozenset(
 class ChannelLimits:
     """The rate limits of vendors, and the channels that cannot be reached."""
 
-    def __init__(self, channels: ChannelCache, monotonic: Callable[[], float]):
+    def __init__(self, channels: ChannelCache, monotonic: Clock):
         self._channels = channels
         self._monotonic = monotonic
         self._rate_limiter = RateLimiter()
