@@ -46,7 +46,7 @@ class BatchWriter:
     called after every batch.
     """
 
-    def __init__(self, folder: Path, on_commit: Callable[[], None] = lambda: None):
+    def __init__(self, folder: Path, on_commit: Callable[[], None]):
         self._queue: deque[WriteRequest] = deque()
         self._guard = Lock()
         self._busy = False

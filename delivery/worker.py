@@ -23,12 +23,11 @@ from delivery import outbox
 from delivery.guard import lab
 from delivery.guard.exchange import Policy
 from delivery.guard.pool import ConnectionPool
-from delivery.message import Message
 from delivery.outbox import ClaimedDelivery
 from delivery.outcome import Outcome
 from delivery.queue import wakeup
-from delivery.queue.channel_cache import CachedChannel, ChannelCache
-from delivery.queue.channel_limits import MAX_PER_CHANNEL, ChannelLimits
+from delivery.queue.channel_cache import ChannelCache
+from delivery.queue.channel_limits import ChannelLimits
 from delivery.queue.message_builder import MessageBuilder, PreparedDelivery
 from delivery.queue.settlement import FinishedAttempt, settle_attempt
 from delivery.queue.worker_lock import CrashMarker, acquire_worker_lock
@@ -127,8 +126,7 @@ class Worker:
         if self._started:
             return 0.0
         due_in = outbox.next_due(self._now())
-        is_full = len(self._in_flight) >= MAX_IN_FLIGHT
-        if due_in is None or (due_in == 0 and is_full):
+        if due_in is None:
             return timeout
         waits = self._limits.waits()
         if due_in or not (self._in_flight or waits):
@@ -169,7 +167,6 @@ class Worker:
             return outbox.claim(
                 now,
                 max_count=min(free, CLAIM_BATCH_SIZE),
-                per_channel=MAX_PER_CHANNEL,
                 room=self._limits.room(in_flight),
                 with_suspect=self._has_crash_suspects and not has_suspect,
             )
@@ -202,14 +199,15 @@ class Worker:
     def _submit(self, prepared: PreparedDelivery) -> bool:
         """Hand a delivery to the pool; return False if no thread can be started."""
         try:
-            self._pool.submit(self._send, *prepared)
+            self._pool.submit(self._send, prepared)
         except RuntimeError as error:
             log.error("no thread to send with: %s", format_traceback_without_message(error))
             return False
         self._unsent.remove(prepared.delivery)
         return True
 
-    def _send(self, delivery: ClaimedDelivery, channel: CachedChannel, message: Message) -> None:
+    def _send(self, prepared: PreparedDelivery) -> None:
+        delivery, channel, message = prepared
         started_at = self._now()
         result = send(
             message,
@@ -267,21 +265,15 @@ def work(config: Config, stop: threading.Event, crashed: bool = False) -> None:
         return
     db.connect(reuse_if_open=True)
     try:
-        if worker := _begin(config, stop, crashed):
-            worker.run(stop)
+        while not stop.is_set():
+            try:
+                worker = Worker(config)
+                worker.begin(crashed)
+            except DatabaseError as error:
+                log.error("the worker cannot begin yet: %s", describe_error(error, config.database))
+                stop.wait(0.5)
+            else:
+                worker.run(stop)
     except Exception as error:
         log.critical("the worker ends: %s", format_traceback_without_message(error))
         raise
-
-
-def _begin(config: Config, stop: threading.Event, crashed: bool) -> Worker | None:
-    """Return a worker that has taken over; None if `stop` is set before the database works."""
-    while not stop.is_set():
-        try:
-            worker = Worker(config)
-            worker.begin(crashed)
-            return worker
-        except DatabaseError as error:
-            log.error("the worker cannot begin yet: %s", describe_error(error, config.database))
-            stop.wait(0.5)
-    return None

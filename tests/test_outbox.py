@@ -65,7 +65,7 @@ def result(delivery, state="delivered", due=NOW, verdict=Verdict.RETRY) -> Attem
 
 
 def claim_due(now=NOW, *, max_count=64, room=None):
-    return claim(now, max_count=max_count, per_channel=4, room=room or {})
+    return claim(now, max_count=max_count, room=room or {})
 
 
 # --- store ---

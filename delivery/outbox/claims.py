@@ -1,6 +1,7 @@
 """Claim due deliveries for the worker, before they are sent."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,6 +13,7 @@ from delivery.outbox.statements import execute, execute_many
 from models import db
 
 MAX_CRASHES = 3
+MAX_PER_CHANNEL = 4
 
 _NEXT_DUE = "SELECT max(0, min(due_at) - :now) FROM delivery WHERE state = 'pending'"
 _CRASH_SUSPECT = """
@@ -28,7 +30,7 @@ _DUE = """
                 SELECT 1 FROM delivery o WHERE o.alert_id = p.alert_id
                     AND o.channel_id = p.channel_id
                     AND (o.state = 'sending' OR (o.state = 'pending' AND o.id < p.id)))
-        ORDER BY p.due_at, p.id LIMIT :per_channel)
+        ORDER BY p.due_at, p.id LIMIT :max_per_channel)
     JOIN alert a ON a.id = d.alert_id
     WHERE c.id NOT IN (SELECT value FROM json_each(:full))
     ORDER BY d.due_at, d.id LIMIT :max_count"""
@@ -82,29 +84,27 @@ def claim(
     now: int,
     *,
     max_count: int,
-    per_channel: int,
     room: Mapping[int, int],
     with_suspect: bool = True,
 ) -> list[ClaimedDelivery]:
     """Claim due deliveries, oldest first, and count an attempt of each.
 
-    At most `max_count` are claimed, and `per_channel` of each channel, or as many as `room` has
-    for it. Of an alert and a channel, one at a time is under way: a closing never overtakes its
+    At most `max_count` are claimed, and of each channel as many as `room` has for it, or
+    MAX_PER_CHANNEL. Of an alert and a channel, one at a time is under way: a closing never overtakes its
     opening. Of the deliveries that may have crashed a worker, at most one is claimed (none unless
     `with_suspect`): if the worker crashes again, that one did it.
     """
     full = json.dumps([channel_id for channel_id, free in room.items() if free <= 0])
-    due = partial(execute, _DUE, now=now, per_channel=per_channel, full=full)
-    left = dict(room)
+    due = partial(execute, _DUE, now=now, max_per_channel=MAX_PER_CHANNEL, full=full)
+    left = defaultdict(lambda: MAX_PER_CHANNEL, room)
     claimed = []
     with db.atomic():
         rows = due(max_count=max_count, is_suspect=0).fetchall()
         if with_suspect:
             rows += due(max_count=1, is_suspect=1).fetchall()
         for delivery in map(ClaimedDelivery._make, rows):
-            free = left.get(delivery.channel_id, per_channel)
-            if free > 0:
-                left[delivery.channel_id] = free - 1
+            if left[delivery.channel_id] > 0:
+                left[delivery.channel_id] -= 1
                 claimed.append(delivery)
         execute_many(_CLAIM, map(ClaimedDelivery._asdict, claimed))
     return claimed

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from delivery import retry
 from delivery.kinds import kinds
+from delivery.rate_limit import RateLimit
 from delivery.secrets.encryption import Keyring
 from delivery.settings import Settings, read_settings
 from models import Channel, db
@@ -25,7 +26,7 @@ class CachedChannel:
     settings: Settings
     problem: str
     steps: tuple[int, ...]
-    rate_limit: tuple[tuple[int, float], ...]
+    rate_limit: RateLimit
     state: str
     config_hash: str
     revision: tuple

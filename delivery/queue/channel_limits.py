@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from delivery.outbox import ClaimedDelivery
+from delivery.outbox import MAX_PER_CHANNEL, ClaimedDelivery
 from delivery.outcome import Outcome, Reason
 from delivery.queue.channel_cache import CachedChannel, ChannelCache
 from delivery.rate_limit import RateLimiter
 from delivery.sender import Clock
 
-MAX_PER_CHANNEL = 4
 MAX_UNREACHABLE = 2  # attempts in a row, until a channel gets one attempt at a time
 _UNREACHABLE = frozenset(
     {Reason.TIMEOUT_CONNECT, Reason.TIMEOUT_TOTAL, Reason.CONNECT_REFUSED, Reason.DNS_TIMEOUT}
