@@ -39,6 +39,7 @@ class WriteRequest:
     error: Exception | None = field(default_factory=lambda: InterfaceError("the process is ending"))
 
 
+@dataclass
 class BatchWriter:
     """Writes the requests of many threads in batches.
 
@@ -46,12 +47,11 @@ class BatchWriter:
     called after every batch.
     """
 
-    def __init__(self, folder: Path, on_commit: Callable[[], None]):
-        self._queue: deque[WriteRequest] = deque()
-        self._guard = Lock()
-        self._busy = False
-        self._lock_path = folder / "commits.lock"
-        self._on_commit = on_commit
+    folder: Path
+    on_commit: Callable[[], None]
+    _queue: deque[WriteRequest] = field(default_factory=deque)
+    _guard: Lock = field(default_factory=Lock)
+    _busy: bool = False
 
     def store(
         self,
@@ -89,10 +89,10 @@ class BatchWriter:
             with ExitStack() as stack:
                 # Take turns with other processes: SQLite's own wait sleeps up to 0.1 s at a time.
                 with suppress(OSError):  # without a lock file, SQLite's wait has to do
-                    stack.enter_context(file_lock(self._lock_path))
+                    stack.enter_context(file_lock(self.folder / "commits.lock"))
                 batch = self._next_batch()
                 _write(batch)
-            self._on_commit()
+            self.on_commit()
         finally:
             for written in batch:
                 written.wakeup.release()

@@ -93,7 +93,6 @@ class Worker:
     def begin(self, crashed: bool = False) -> None:
         """Take over the deliveries of an earlier worker, which may have crashed."""
         outbox.take_over(self._now(), self._crash_marker.crashed_on, crashed)
-        self._has_crash_suspects = outbox.has_crash_suspects()
         self._crash_marker.record(0)
 
     def run_once(self, timeout: float) -> int:
@@ -143,9 +142,9 @@ class Worker:
         jump_ms = int(jump * 1000)
         outbox.move_with_clock(jump_ms, self._now(), self._newest_id)
         self._clock_offset += jump
-        for delivery in list(self._in_flight.values()):
+        for delivery_id, delivery in self._in_flight.items():
             moved = delivery._replace(expires_at=delivery.expires_at + jump_ms)
-            self._in_flight[delivery.id] = moved
+            self._in_flight[delivery_id] = moved
 
     def _maintain(self) -> None:
         self._newest_id = outbox.newest_id()
@@ -221,9 +220,8 @@ class Worker:
 
     def _release_unsent(self) -> None:
         if self._unsent:
-            due_at = self._now() + RELEASE_MS
             with relaxed_durability():
-                outbox.release_claim(self._unsent, due_at)
+                outbox.release_claim(self._unsent, self._now() + RELEASE_MS)
             for delivery in self._unsent:
                 del self._in_flight[delivery.id]
             self._unsent = []

@@ -22,8 +22,7 @@ SUPERSEDED_BY: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class ReceivedAlert:
+class ReceivedAlert(NamedTuple):
     """A received alert, the hash of its identity, and when it closes unless sent again."""
 
     key: str
@@ -31,12 +30,11 @@ class ReceivedAlert:
     closes_at: int | None = None
 
 
-@dataclass(frozen=True)
-class IngestResult:
+class IngestResult(NamedTuple):
     """The id of a stored alert, and the `webhook-id`s of its new deliveries."""
 
     id: int
-    deliveries: tuple[str, ...] = ()
+    deliveries: tuple[str, ...]
 
 
 class ChannelRoute(NamedTuple):
@@ -89,7 +87,6 @@ class NewDelivery(LastDelivery):
     due_at: int
     expires_at: int
     cause: str = ""
-    settled_at: int | None = None
     supersedes: bool = False
 
 
@@ -140,10 +137,13 @@ def plan_deliveries(change: AlertChange, context: RoutingContext) -> list[NewDel
     labels = labels_of(change.alert)
     silence = None
     if change.is_open:
-        silence = _find_silence(labels, context.silences)
+        matching = (item for item in context.silences if matches(item.matchers, labels))
+        silence = next(matching, None)
     for route in context.routes:
         last = context.last_deliveries.get((change.id, route.channel_id))
-        if not _is_due(change, route, last, labels, context.now):
+        if change.is_open and not matches(route.matchers, labels):
+            continue
+        if not _is_due(change, route, last, context.now):
             continue
         if silence and last and change.was_open:
             continue
@@ -154,27 +154,14 @@ def plan_deliveries(change: AlertChange, context: RoutingContext) -> list[NewDel
         if silence:
             delivery.state = DeliveryState.DROPPED
             delivery.cause = silence.cause
-            delivery.settled_at = context.now
         deliveries.append(delivery)
     return deliveries
 
 
-def _find_silence(labels: dict[str, str], silences: list[ActiveSilence]) -> ActiveSilence | None:
-    return next((silence for silence in silences if matches(silence.matchers, labels)), None)
-
-
-def _is_due(
-    change: AlertChange,
-    route: ChannelRoute,
-    last: LastDelivery | None,
-    labels: dict[str, str],
-    now: int,
-) -> bool:
+def _is_due(change: AlertChange, route: ChannelRoute, last: LastDelivery | None, now: int) -> bool:
     has_opening = last is not None and last.is_opening
     if not change.is_open:
         return change.was_open and has_opening
-    if route.matchers and not matches(route.matchers, labels):
-        return False
     if last is None or not (change.was_open and has_opening):
         return True
     is_over = last.state not in (*WAITING_STATES, DeliveryState.SENDING)

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import NamedTuple
 
 from clock import SECOND
 from delivery.alerts.alert import AlertStatus
@@ -44,7 +43,8 @@ _OVERDUE = "SELECT key, body FROM alert WHERE closes_at <= :now LIMIT :max_count
 _LAST_DELIVERIES = """
     SELECT alert_id, channel_id, event, state, created_at FROM delivery WHERE id IN (
         SELECT coalesce(max(CASE WHEN state <> 'dropped' THEN id END), max(id)) FROM delivery
-        WHERE alert_id IN (SELECT value FROM json_each(:alert_ids))
+        WHERE alert_id IN (
+            SELECT id FROM alert WHERE key IN (SELECT value FROM json_each(:keys)))
         GROUP BY alert_id, channel_id)"""
 _ROUTES = "SELECT id, state, matchers, repeat_minutes FROM channel"
 _SILENCES = "SELECT id, matchers, made_by, reason FROM silence WHERE until > :now"
@@ -57,7 +57,7 @@ _STORE_DELIVERY = """
     INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
         cause, created_at, settled_at, attempts, claims)
     VALUES (:id, :channel_id, :alert_id, :event, :repeated, :state, :due_at, :expires_at,
-        :cause, :created_at, :settled_at, 0, 0)"""
+        :cause, :created_at, iif(:state = 'dropped', :created_at, NULL), 0, 0)"""
 _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :cause, settled_at = :created_at
     WHERE alert_id = :alert_id AND channel_id = :channel_id AND id < :id
@@ -66,14 +66,6 @@ _SUPERSEDE = """
 
 class OutboxFull(Exception):
     """Too many deliveries wait already: no more are stored."""
-
-
-class KnownAlert(NamedTuple):
-    """The stored state of an alert."""
-
-    id: int
-    status: str
-    body: str
 
 
 @dataclass
@@ -98,7 +90,10 @@ def store(received: Sequence[ReceivedAlert], now: int, urgent: bool = False) -> 
         OutboxFull: too many deliveries wait, and the alerts are not urgent.
     """
     with db.atomic():
-        waiting = _count_waiting(now)
+        waiting = _waiting_counts[db.obj.database]
+        if not 0 <= now - waiting.counted_at < SECOND:  # counting many of them takes long
+            waiting.count = execute(_COUNT_WAITING, max_waiting=MAX_WAITING).fetchone()[0]
+            waiting.counted_at = now
         if waiting.count >= MAX_WAITING and not urgent:
             raise OutboxFull
         plan = WritePlan([alert.key for alert in received], now)
@@ -123,37 +118,40 @@ class WritePlan:
     """Everything that one transaction writes."""
 
     def __init__(self, keys: list[str], now: int):
-        rows = execute(_KNOWN_ALERTS, keys=json.dumps(keys))
-        self._known = {key: KnownAlert(*columns) for key, *columns in rows}
+        keys_json = json.dumps(keys)
+        known = execute(_KNOWN_ALERTS, keys=keys_json)
+        self._known: dict[str, tuple[int, str, str]] = {row[0]: row[1:] for row in known}
+        last = execute(_LAST_DELIVERIES, keys=keys_json)
+        last_deliveries = {row[:2]: LastDelivery(*row[2:]) for row in last}
         next_alert, next_delivery = execute(_NEXT_IDS, now=now).fetchone()
         self._alert_ids = count(next_alert)
-        last = _last_deliveries([known.id for known in self._known.values()])
-        silences = _silences(now)
-        self._context = RoutingContext(now, _routes(), silences, last, count(next_delivery))
+        self._context = RoutingContext(
+            now, _routes(), _silences(now), last_deliveries, count(next_delivery)
+        )
         self.alerts: list[tuple] = []
         self.deliveries: list[NewDelivery] = []
 
     def add(self, received: ReceivedAlert) -> IngestResult:
         """Add an alert and its deliveries."""
         now = self._context.now
-        known = self._known.get(received.key)
-        if known is None:
-            known = KnownAlert(next(self._alert_ids), "", "")
-        alert = merge_alert(received.alert, known.body, now)
+        key = received.key
+        known = self._known.get(key) or (next(self._alert_ids), "", "")
+        alert_id, old_status, old_body = known
+        alert = merge_alert(received.alert, old_body, now)
         body = alert_to_json(alert)
-        is_open = alert.status == AlertStatus.OPEN
-        closes_at = received.closes_at if is_open else None
-        row = (known.id, received.key, alert.name, alert.status, body, closes_at, now)
+        row = (alert_id, key, alert.name, alert.status, body, received.closes_at, now)
         self.alerts.append(row)
-        self._known[received.key] = KnownAlert(known.id, alert.status, body)
-        change = AlertChange(known.id, alert, known.status == AlertStatus.OPEN, is_open)
+        self._known[key] = (alert_id, alert.status, body)
+        was_open = old_status == AlertStatus.OPEN
+        is_open = alert.status == AlertStatus.OPEN
+        change = AlertChange(alert_id, alert, was_open, is_open)
         deliveries = plan_deliveries(change, self._context)
         self.deliveries += deliveries
         last = self._context.last_deliveries
         for new in deliveries:
-            if new.state != DeliveryState.DROPPED or (known.id, new.channel_id) not in last:
-                last[known.id, new.channel_id] = new
-        return IngestResult(known.id, tuple(f"msg_{new.id}" for new in deliveries))
+            if new.state != DeliveryState.DROPPED or (alert_id, new.channel_id) not in last:
+                last[alert_id, new.channel_id] = new
+        return IngestResult(alert_id, tuple(f"msg_{new.id}" for new in deliveries))
 
     def write(self) -> None:
         """Write everything that was added."""
@@ -162,20 +160,6 @@ class WritePlan:
         for new in self.deliveries:
             if new.supersedes:
                 db.execute_sql(_SUPERSEDE, {**vars(new), "cause": SUPERSEDED_BY[new.event]})
-
-
-def _count_waiting(now: int) -> WaitingCount:
-    """Count the waiting deliveries, once a second: with many of them, that takes long."""
-    waiting = _waiting_counts[db.obj.database]
-    if not 0 <= now - waiting.counted_at < SECOND:
-        waiting.count = execute(_COUNT_WAITING, max_waiting=MAX_WAITING).fetchone()[0]
-        waiting.counted_at = now
-    return waiting
-
-
-def _last_deliveries(alert_ids: list[int]) -> dict[tuple[int, int], LastDelivery]:
-    rows = execute(_LAST_DELIVERIES, alert_ids=json.dumps(alert_ids))
-    return {row[:2]: LastDelivery(*row[2:]) for row in rows}
 
 
 def _routes() -> list[ChannelRoute]:

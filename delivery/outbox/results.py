@@ -106,8 +106,12 @@ def _catch_up(delivery_ids: Iterable[int], now: int) -> None:
 def _update_channel(result: AttemptResult, now: int) -> None:
     """Make a channel failing, heal it or prove it, as the outcome says."""
     next_probe = now + PROBE_INTERVAL
-    times = {"now": now, "next_probe": next_probe, "stale": now - PROBE_INTERVAL}
-    parameters = {**vars(result), **times}
+    parameters = {
+        **vars(result),
+        "now": now,
+        "next_probe": next_probe,
+        "stale": now - PROBE_INTERVAL,
+    }
     if result.state == DeliveryState.HELD:
         execute(_POSTPONE_PROBE, **parameters)
     elif result.outcome.good:

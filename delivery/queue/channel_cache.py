@@ -1,7 +1,7 @@
 """The worker's cache of channels, with their secrets decrypted."""
 
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from delivery import retry
 from delivery.kinds import kinds
@@ -15,8 +15,7 @@ _REVISIONS = """
     WHERE id IN (SELECT value FROM json_each(:ids))"""
 
 
-@dataclass(frozen=True)
-class CachedChannel:
+class CachedChannel(NamedTuple):
     """A channel with decrypted settings; `problem` says why that failed.
 
     `steps` is its retry schedule in seconds, `rate_limit` the limit of its vendor. A row with

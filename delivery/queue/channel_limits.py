@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from delivery.outbox import MAX_PER_CHANNEL, ClaimedDelivery
 from delivery.outcome import Outcome, Reason
@@ -15,14 +16,14 @@ _UNREACHABLE = frozenset(
 )
 
 
+@dataclass
 class ChannelLimits:
     """The rate limits of vendors, and the channels that cannot be reached."""
 
-    def __init__(self, channels: ChannelCache, monotonic: Clock):
-        self._channels = channels
-        self._monotonic = monotonic
-        self._rate_limiter = RateLimiter()
-        self._unreachable: Counter[int] = Counter()  # attempts in a row
+    channels: ChannelCache
+    monotonic: Clock
+    _rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    _unreachable: Counter[int] = field(default_factory=Counter)  # attempts in a row
 
     def record(self, channel_id: int, outcome: Outcome) -> None:
         """Count the attempts in a row that did not reach a receiver."""
@@ -34,11 +35,11 @@ class ChannelLimits:
     def may_send(self, channel: CachedChannel) -> bool:
         """Return True if the rate limit allows a message now, and count the message."""
         key = channel.rate_limit_key
-        return not self._rate_limiter.wait(key, channel.rate_limit, self._monotonic())
+        return not self._rate_limiter.wait(key, channel.rate_limit, self.monotonic())
 
     def waits(self) -> list[float]:
         """Return the seconds until the exhausted rate limits allow a message."""
-        return list(filter(None, map(self._wait, self._channels.values())))
+        return list(filter(None, map(self._wait, self.channels.values())))
 
     def room(self, in_flight: Iterable[ClaimedDelivery]) -> dict[int, int]:
         """Return how many more deliveries may start, by channel; others may start the maximum."""
@@ -46,7 +47,7 @@ class ChannelLimits:
         for channel_id, count in self._unreachable.items():
             if count >= MAX_UNREACHABLE:
                 room[channel_id] = 1
-        for channel_id, channel in self._channels.items():
+        for channel_id, channel in self.channels.items():
             if channel.rate_limit:
                 room[channel_id] = int(not self._wait(channel))
         for delivery in in_flight:
@@ -55,4 +56,4 @@ class ChannelLimits:
 
     def _wait(self, channel: CachedChannel) -> float:
         key = channel.rate_limit_key
-        return self._rate_limiter.look(key, channel.rate_limit, self._monotonic())
+        return self._rate_limiter.look(key, channel.rate_limit, self.monotonic())
