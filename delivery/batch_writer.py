@@ -71,12 +71,11 @@ class BatchWriter:
         request.wakeup.acquire()
         with self._guard:
             self._queue.append(request)
-            leads = not self._busy
+            must_wait = self._busy
             self._busy = True
-        if not leads:
+        if must_wait:
             request.wakeup.acquire()
-            leads = not request.done
-        if leads:
+        if not request.done:
             self._lead(request)
         if request.error:
             raise request.error

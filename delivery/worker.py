@@ -103,10 +103,11 @@ class Worker:
         try:
             self._receive(self._wait_seconds(timeout))
             self._follow_clock()
-            self._settle()
-            self._release_unsent()
             self._maintain()
-            self._started = self._start(self._claim())
+            with relaxed_durability():
+                self._settle()
+                self._release_unsent()
+                self._started = self._start(self._claim())
             self._database_error = ""
         except DatabaseError as error:
             message = describe_error(error, self._config.database)
@@ -162,13 +163,12 @@ class Worker:
             return []
         in_flight = self._in_flight.values()
         has_suspect = any(delivery.crashes for delivery in in_flight)
-        with relaxed_durability():
-            return outbox.claim(
-                now,
-                max_count=min(free, CLAIM_BATCH_SIZE),
-                room=self._limits.room(in_flight),
-                with_suspect=self._has_crash_suspects and not has_suspect,
-            )
+        return outbox.claim(
+            now,
+            max_count=min(free, CLAIM_BATCH_SIZE),
+            room=self._limits.room(in_flight),
+            with_suspect=self._has_crash_suspects and not has_suspect,
+        )
 
     def _start(self, claimed: list[ClaimedDelivery]) -> int:
         """Send claimed deliveries, and release those that cannot be sent now."""
@@ -178,8 +178,7 @@ class Worker:
         self._unsent = list(claimed)
         self._channels.refresh({delivery.channel_id for delivery in claimed})
         prepared = list(filter(None, map(self._prepare, claimed)))
-        with relaxed_durability():
-            outbox.store_bodies(self._builder.new_bodies(prepared))
+        outbox.store_bodies(self._builder.new_bodies(prepared))
         started = sum(map(self._submit, prepared))
         self._release_unsent()
         return started
@@ -220,8 +219,7 @@ class Worker:
 
     def _release_unsent(self) -> None:
         if self._unsent:
-            with relaxed_durability():
-                outbox.release_claim(self._unsent, self._now() + RELEASE_MS)
+            outbox.release_claim(self._unsent, self._now() + RELEASE_MS)
             for delivery in self._unsent:
                 del self._in_flight[delivery.id]
             self._unsent = []
@@ -247,8 +245,7 @@ class Worker:
         for attempt in self._unsettled:
             delivery = self._in_flight[attempt.delivery_id]
             results.append(settle_attempt(delivery, attempt, now, self._rng()))
-        with relaxed_durability():
-            outbox.settle(results, now)
+        outbox.settle(results, now)
         for result in results:
             del self._in_flight[result.delivery_id]
         self._unsettled = []

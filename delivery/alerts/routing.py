@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from clock import DAY, MINUTE
 from delivery.alerts.alert import Alert, AlertStatus
-from delivery.alerts.matchers import Matcher, labels_of, matches
+from delivery.alerts.matchers import Matcher, matches
 from delivery.json_text import parse_or_none
 from models import ChannelState, DeliveryState
 
@@ -40,9 +40,9 @@ class IngestResult(NamedTuple):
 class ChannelRoute(NamedTuple):
     """A channel's matchers and repeat interval (0: never)."""
 
+    matchers: tuple[Matcher, ...]
     channel_id: int
     state: str
-    matchers: tuple[Matcher, ...]
     repeat_minutes: int
 
 
@@ -54,10 +54,11 @@ class ActiveSilence(NamedTuple):
 
 
 class AlertChange(NamedTuple):
-    """A received alert, and whether it was open before and is open now."""
+    """A received alert, its labels for matching, and whether it was open and is open now."""
 
     id: int
     alert: Alert
+    labels: dict[str, str]
     was_open: bool
     is_open: bool
 
@@ -105,20 +106,19 @@ class RoutingContext:
 
 
 def merge_alert(alert: Alert, stored_body: str, now: int) -> Alert:
-    """Return the received alert, completed with its times and its stored details.
+    """Return the received alert, completed with its times and its stored details."""
+    if alert.status == AlertStatus.CLOSED:
+        return _merge_closing(alert, alert_from_json(stored_body), now)
+    if stored_body and not alert.starts_at:
+        stored = alert_from_json(stored_body)
+        if stored.status == AlertStatus.OPEN:  # an alert that stays open keeps its start
+            now = stored.starts_at or now
+    return replace(alert, starts_at=alert.starts_at or now, ends_at=None)
 
-    An alert that stays open keeps its start. A closing keeps the details of the opening that it
-    does not state.
-    """
-    starts_at = alert.starts_at
+
+def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
+    """Return a closing, with the details of the opening that it does not state."""
     ends_at = alert.ends_at
-    if alert.status == AlertStatus.OPEN:
-        if stored_body and not starts_at:
-            stored = alert_from_json(stored_body)
-            if stored.status == AlertStatus.OPEN:
-                starts_at = stored.starts_at
-        return replace(alert, starts_at=starts_at or now, ends_at=None)
-    stored = alert_from_json(stored_body)
     if stored.status == AlertStatus.CLOSED:
         ends_at = ends_at or stored.ends_at
     return replace(
@@ -126,7 +126,7 @@ def merge_alert(alert: Alert, stored_body: str, now: int) -> Alert:
         labels=alert.labels or stored.labels,
         annotations=alert.annotations or stored.annotations,
         url=alert.url or stored.url,
-        starts_at=starts_at or stored.starts_at or ends_at or now,
+        starts_at=alert.starts_at or stored.starts_at or ends_at or now,
         ends_at=ends_at or now,
     )
 
@@ -134,15 +134,9 @@ def merge_alert(alert: Alert, stored_body: str, now: int) -> Alert:
 def plan_deliveries(change: AlertChange, context: RoutingContext) -> list[NewDelivery]:
     """Return the deliveries that a received alert makes due."""
     deliveries = []
-    labels = labels_of(change.alert)
-    silence = None
-    if change.is_open:
-        matching = (item for item in context.silences if matches(item.matchers, labels))
-        silence = next(matching, None)
+    silence = _find_silence(change, context.silences)
     for route in context.routes:
         last = context.last_deliveries.get((change.id, route.channel_id))
-        if change.is_open and not matches(route.matchers, labels):
-            continue
         if not _is_due(change, route, last, context.now):
             continue
         if silence and last and change.was_open:
@@ -158,10 +152,19 @@ def plan_deliveries(change: AlertChange, context: RoutingContext) -> list[NewDel
     return deliveries
 
 
+def _find_silence(change: AlertChange, silences: list[ActiveSilence]) -> ActiveSilence | None:
+    for silence in silences:
+        if change.is_open and matches(silence.matchers, change.labels):
+            return silence
+    return None
+
+
 def _is_due(change: AlertChange, route: ChannelRoute, last: LastDelivery | None, now: int) -> bool:
     has_opening = last is not None and last.is_opening
     if not change.is_open:
         return change.was_open and has_opening
+    if not matches(route.matchers, change.labels):
+        return False
     if last is None or not (change.was_open and has_opening):
         return True
     is_over = last.state not in (*WAITING_STATES, DeliveryState.SENDING)

@@ -90,9 +90,9 @@ def claim(
     """Claim due deliveries, oldest first, and count an attempt of each.
 
     At most `max_count` are claimed, and of each channel as many as `room` has for it, or
-    MAX_PER_CHANNEL. Of an alert and a channel, one at a time is under way: a closing never overtakes its
-    opening. Of the deliveries that may have crashed a worker, at most one is claimed (none unless
-    `with_suspect`): if the worker crashes again, that one did it.
+    MAX_PER_CHANNEL. Of an alert and a channel, one at a time is under way: a closing never
+    overtakes its opening. Of the deliveries that may have crashed a worker, at most one is
+    claimed (none unless `with_suspect`): if the worker crashes again, that one did it.
     """
     full = json.dumps([channel_id for channel_id, free in room.items() if free <= 0])
     due = partial(execute, _DUE, now=now, max_per_channel=MAX_PER_CHANNEL, full=full)

@@ -8,7 +8,7 @@ from itertools import count
 
 from clock import SECOND
 from delivery.alerts.alert import AlertStatus
-from delivery.alerts.matchers import Matcher, MatcherError, parse_matchers
+from delivery.alerts.matchers import Matcher, MatcherError, labels_of, parse_matchers
 from delivery.alerts.routing import (
     SUPERSEDED_BY,
     ActiveSilence,
@@ -38,7 +38,8 @@ _NEXT_IDS = """
     SELECT (SELECT coalesce(max(id), 0) + 1 FROM alert),
         (SELECT max(coalesce(max(id), 0) + 1, :now * 1000000) FROM delivery)"""
 _KNOWN_ALERTS = """
-    SELECT key, id, status, body FROM alert WHERE key IN (SELECT value FROM json_each(:keys))"""
+    SELECT key, id, status = 'open', body FROM alert
+    WHERE key IN (SELECT value FROM json_each(:keys))"""
 _OVERDUE = "SELECT key, body FROM alert WHERE closes_at <= :now LIMIT :max_count"
 _LAST_DELIVERIES = """
     SELECT alert_id, channel_id, event, state, created_at FROM delivery WHERE id IN (
@@ -46,8 +47,10 @@ _LAST_DELIVERIES = """
         WHERE alert_id IN (
             SELECT id FROM alert WHERE key IN (SELECT value FROM json_each(:keys)))
         GROUP BY alert_id, channel_id)"""
-_ROUTES = "SELECT id, state, matchers, repeat_minutes FROM channel"
-_SILENCES = "SELECT id, matchers, made_by, reason FROM silence WHERE until > :now"
+_ROUTES = "SELECT matchers, id, state, repeat_minutes FROM channel"
+_SILENCES = """
+    SELECT matchers, 'Silence ' || id || ': ' || reason || ' (' || made_by || ')'
+    FROM silence WHERE until > :now"""
 _STORE_ALERT = """
     INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
@@ -120,7 +123,7 @@ class WritePlan:
     def __init__(self, keys: list[str], now: int):
         keys_json = json.dumps(keys)
         known = execute(_KNOWN_ALERTS, keys=keys_json)
-        self._known: dict[str, tuple[int, str, str]] = {row[0]: row[1:] for row in known}
+        self._known: dict[str, tuple[int, bool, str]] = {row[0]: row[1:] for row in known}
         last = execute(_LAST_DELIVERIES, keys=keys_json)
         last_deliveries = {row[:2]: LastDelivery(*row[2:]) for row in last}
         next_alert, next_delivery = execute(_NEXT_IDS, now=now).fetchone()
@@ -135,16 +138,15 @@ class WritePlan:
         """Add an alert and its deliveries."""
         now = self._context.now
         key = received.key
-        known = self._known.get(key) or (next(self._alert_ids), "", "")
-        alert_id, old_status, old_body = known
+        known = self._known.get(key) or (next(self._alert_ids), False, "")
+        alert_id, was_open, old_body = known
         alert = merge_alert(received.alert, old_body, now)
         body = alert_to_json(alert)
         row = (alert_id, key, alert.name, alert.status, body, received.closes_at, now)
         self.alerts.append(row)
-        self._known[key] = (alert_id, alert.status, body)
-        was_open = old_status == AlertStatus.OPEN
         is_open = alert.status == AlertStatus.OPEN
-        change = AlertChange(alert_id, alert, was_open, is_open)
+        self._known[key] = (alert_id, is_open, body)
+        change = AlertChange(alert_id, alert, labels_of(alert), was_open, is_open)
         deliveries = plan_deliveries(change, self._context)
         self.deliveries += deliveries
         last = self._context.last_deliveries
@@ -163,16 +165,12 @@ class WritePlan:
 
 
 def _routes() -> list[ChannelRoute]:
-    rows = execute(_ROUTES)
-    return [ChannelRoute(id_, state, _matchers(text), repeat) for id_, state, text, repeat in rows]
+    return [ChannelRoute(_matchers(text), *columns) for text, *columns in execute(_ROUTES)]
 
 
 def _silences(now: int) -> list[ActiveSilence]:
-    silences = []
-    for silence_id, matchers, made_by, reason in execute(_SILENCES, now=now):
-        cause = f"Silence {silence_id}: {reason} ({made_by})"
-        silences.append(ActiveSilence(_matchers(matchers), cause))
-    return silences
+    rows = execute(_SILENCES, now=now)
+    return [ActiveSilence(_matchers(text), cause) for text, cause in rows]
 
 
 def _matchers(text: str) -> tuple[Matcher, ...]:

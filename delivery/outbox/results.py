@@ -33,8 +33,8 @@ _RELEASE_CLAIM = """
         cause = 'It could not be sent right away.'
     WHERE id = :id AND state = 'sending' AND attempts = :attempt"""
 _POSTPONE_PROBE = """
-    UPDATE delivery SET due_at = :next_probe
-    WHERE channel_id = :channel_id AND state = 'held' AND due_at < :next_probe"""
+    UPDATE delivery SET due_at = :now + :interval
+    WHERE channel_id = :channel_id AND state = 'held' AND due_at < :now + :interval"""
 # Only if the configuration is still the one of the attempt.
 _FAIL_CHANNEL = """
     UPDATE channel SET state = 'failing'
@@ -44,7 +44,8 @@ _HEAL_CHANNEL = """
 _PROVE_CHANNEL = """
     UPDATE channel SET proof = 'proven by delivery', proof_hash = config_hash, proven_at = :now
     WHERE id = :channel_id AND config_hash = :config_hash
-        AND (proof <> 'proven by delivery' OR proof_hash <> config_hash OR proven_at < :stale)"""
+        AND (proof <> 'proven by delivery' OR proof_hash <> config_hash
+            OR proven_at < :now - :interval)"""
 _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :closed, settled_at = :now
     WHERE id = :id AND state IN ('pending', 'held') AND EXISTS (
@@ -105,13 +106,7 @@ def _catch_up(delivery_ids: Iterable[int], now: int) -> None:
 
 def _update_channel(result: AttemptResult, now: int) -> None:
     """Make a channel failing, heal it or prove it, as the outcome says."""
-    next_probe = now + PROBE_INTERVAL
-    parameters = {
-        **vars(result),
-        "now": now,
-        "next_probe": next_probe,
-        "stale": now - PROBE_INTERVAL,
-    }
+    parameters = {**vars(result), "now": now, "interval": PROBE_INTERVAL}
     if result.state == DeliveryState.HELD:
         execute(_POSTPONE_PROBE, **parameters)
     elif result.outcome.good:
@@ -119,4 +114,4 @@ def _update_channel(result: AttemptResult, now: int) -> None:
             release(result.channel_id, now)
         execute(_PROVE_CHANNEL, **parameters)
     elif result.outcome.verdict == Verdict.GONE and execute(_FAIL_CHANNEL, **parameters).rowcount:
-        hold(result.channel_id, next_probe)
+        hold(result.channel_id, now + PROBE_INTERVAL)

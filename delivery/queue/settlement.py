@@ -29,14 +29,13 @@ def settle_attempt(
     """
     outcome = attempt.outcome
     state = DeliveryState.FAILED
-    if outcome.good:
-        state = DeliveryState(outcome.verdict)  # delivered or accepted
     due_at = now
     cause = outcome.says
-    if attempt.channel.state == ChannelState.FAILING and now < delivery.expires_at:
-        if not outcome.good:
-            state = DeliveryState.HELD
-            due_at = now + PROBE_INTERVAL
+    if outcome.good:
+        state = DeliveryState(outcome.verdict)  # delivered or accepted
+    elif attempt.channel.state == ChannelState.FAILING and now < delivery.expires_at:
+        state = DeliveryState.HELD
+        due_at = now + PROBE_INTERVAL
     elif outcome.verdict == Verdict.RETRY:
         step = delivery.finished_attempts + 1
         wait = retry.wait(step, attempt.channel.steps, outcome.retry_after, random_number)
