@@ -103,10 +103,11 @@ class Worker:
         try:
             self._receive(self._wait_seconds(timeout))
             self._follow_clock()
-            self._maintain()
             with relaxed_durability():
                 self._settle()
                 self._release_unsent()
+            self._maintain()
+            with relaxed_durability():
                 self._started = self._start(self._claim())
             self._database_error = ""
         except DatabaseError as error:
