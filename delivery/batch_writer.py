@@ -4,8 +4,8 @@ Waiting for the disk is most of what storing an alert costs, and one wait serves
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,7 @@ InTransaction = Callable[[list[IngestResult]], None]
 
 @dataclass
 class WriteRequest:
-    """The alerts of one thread, and their results or the error.
+    """The alerts of one thread, and their results; `error` is None once these are committed.
 
     `wakeup` is released when the request is done, or its thread has to lead the next batch.
     """
@@ -35,10 +35,11 @@ class WriteRequest:
     in_transaction: InTransaction | None
     wakeup: Lock = field(default_factory=Lock)
     done: bool = False
-    results: list[IngestResult] | None = None
-    error: Exception | None = None
+    results: list[IngestResult] = field(default_factory=list)
+    error: Exception | None = field(default_factory=lambda: InterfaceError("the process is ending"))
 
 
+@dataclass
 class BatchWriter:
     """Writes the requests of many threads in batches.
 
@@ -46,12 +47,11 @@ class BatchWriter:
     called after every batch.
     """
 
-    def __init__(self, folder: Path, on_commit: Callable[[], None] = lambda: None):
-        self._queue: deque[WriteRequest] = deque()
-        self._guard = Lock()
-        self._busy = False
-        self._lock_path = folder / "commits.lock"
-        self._on_commit = on_commit
+    folder: Path
+    on_commit: Callable[[], None]
+    _queue: deque[WriteRequest] = field(default_factory=deque)
+    _guard: Lock = field(default_factory=Lock)
+    _busy: bool = False
 
     def store(
         self,
@@ -71,25 +71,27 @@ class BatchWriter:
         request.wakeup.acquire()
         with self._guard:
             self._queue.append(request)
-            leads = not self._busy
+            must_wait = self._busy
             self._busy = True
-        if not leads:
+        if must_wait:
             request.wakeup.acquire()
-            leads = not request.done
-        if leads:
+        if not request.done:
             self._lead(request)
-        if request.results is None:
-            raise request.error or InterfaceError("the process is ending")
+        if request.error:
+            raise request.error
         return request.results
 
     def _lead(self, request: WriteRequest) -> None:
         """Write the next batch, which begins with this request, and wake the next leader."""
         batch: list[WriteRequest] = []
         try:
-            with self._process_lock():
+            with ExitStack() as stack:
+                # Take turns with other processes: SQLite's own wait sleeps up to 0.1 s at a time.
+                with suppress(OSError):  # without a lock file, SQLite's wait has to do
+                    stack.enter_context(file_lock(self.folder / "commits.lock"))
                 batch = self._next_batch()
                 _write(batch)
-            self._on_commit()
+            self.on_commit()
         finally:
             for written in batch:
                 written.wakeup.release()
@@ -99,14 +101,6 @@ class BatchWriter:
                 self._busy = bool(self._queue)
                 if self._queue:
                     self._queue[0].wakeup.release()
-
-    @contextmanager
-    def _process_lock(self) -> Iterator[None]:
-        """Take turns with other processes: SQLite's own wait sleeps up to 0.1 s at a time."""
-        with ExitStack() as stack:
-            with suppress(OSError):  # without a lock file, SQLite's wait has to do
-                stack.enter_context(file_lock(self._lock_path))
-            yield
 
     def _next_batch(self) -> list[WriteRequest]:
         """Take the next requests that fit into a batch; the first always does."""
@@ -138,9 +132,9 @@ def _commit(batch: list[WriteRequest]) -> None:
     received = [alert for request in batch for alert in request.received]
     with db.atomic():
         results = iter(outbox.store(received, max(request.now for request in batch)))
-        parts = [list(islice(results, len(request.received))) for request in batch]
-        for request, part in zip(batch, parts, strict=True):
+        for request in batch:
+            request.results = list(islice(results, len(request.received)))
             if request.in_transaction:
-                request.in_transaction(part)
-    for request, part in zip(batch, parts, strict=True):
-        request.results = part
+                request.in_transaction(request.results)
+    for request in batch:
+        request.error = None

@@ -23,18 +23,17 @@ from delivery import outbox
 from delivery.guard import lab
 from delivery.guard.exchange import Policy
 from delivery.guard.pool import ConnectionPool
-from delivery.message import Message
 from delivery.outbox import ClaimedDelivery
 from delivery.outcome import Outcome
 from delivery.queue import wakeup
-from delivery.queue.channel_cache import CachedChannel, ChannelCache
-from delivery.queue.channel_limits import MAX_PER_CHANNEL, ChannelLimits
+from delivery.queue.channel_cache import ChannelCache
+from delivery.queue.channel_limits import ChannelLimits
 from delivery.queue.message_builder import MessageBuilder, PreparedDelivery
 from delivery.queue.settlement import FinishedAttempt, settle_attempt
 from delivery.queue.worker_lock import CrashMarker, acquire_worker_lock
 from delivery.redaction import format_traceback_without_message
 from delivery.secrets.encryption import Keyring
-from delivery.sender import send
+from delivery.sender import Clock, send
 from models import db
 
 MAX_IN_FLIGHT = 96
@@ -54,8 +53,8 @@ class Worker:
         self,
         config: Config,
         *,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock = time.time,
+        monotonic: Clock = time.monotonic,
         rng: Callable[[], float] = random.random,
     ):
         self._config = config
@@ -94,7 +93,6 @@ class Worker:
     def begin(self, crashed: bool = False) -> None:
         """Take over the deliveries of an earlier worker, which may have crashed."""
         outbox.take_over(self._now(), self._crash_marker.crashed_on, crashed)
-        self._has_crash_suspects = outbox.has_crash_suspects()
         self._crash_marker.record(0)
 
     def run_once(self, timeout: float) -> int:
@@ -105,10 +103,12 @@ class Worker:
         try:
             self._receive(self._wait_seconds(timeout))
             self._follow_clock()
-            self._settle()
-            self._release_unsent()
+            with relaxed_durability():
+                self._settle()
+                self._release_unsent()
             self._maintain()
-            self._started = self._start(self._claim())
+            with relaxed_durability():
+                self._started = self._start(self._claim())
             self._database_error = ""
         except DatabaseError as error:
             message = describe_error(error, self._config.database)
@@ -127,8 +127,7 @@ class Worker:
         if self._started:
             return 0.0
         due_in = outbox.next_due(self._now())
-        is_full = len(self._in_flight) >= MAX_IN_FLIGHT
-        if due_in is None or (due_in == 0 and is_full):
+        if due_in is None:
             return timeout
         waits = self._limits.waits()
         if due_in or not (self._in_flight or waits):
@@ -145,9 +144,9 @@ class Worker:
         jump_ms = int(jump * 1000)
         outbox.move_with_clock(jump_ms, self._now(), self._newest_id)
         self._clock_offset += jump
-        for delivery in list(self._in_flight.values()):
+        for delivery_id, delivery in self._in_flight.items():
             moved = delivery._replace(expires_at=delivery.expires_at + jump_ms)
-            self._in_flight[delivery.id] = moved
+            self._in_flight[delivery_id] = moved
 
     def _maintain(self) -> None:
         self._newest_id = outbox.newest_id()
@@ -165,14 +164,12 @@ class Worker:
             return []
         in_flight = self._in_flight.values()
         has_suspect = any(delivery.crashes for delivery in in_flight)
-        with relaxed_durability():
-            return outbox.claim(
-                now,
-                max_count=min(free, CLAIM_BATCH_SIZE),
-                per_channel=MAX_PER_CHANNEL,
-                room=self._limits.room(in_flight),
-                with_suspect=self._has_crash_suspects and not has_suspect,
-            )
+        return outbox.claim(
+            now,
+            max_count=min(free, CLAIM_BATCH_SIZE),
+            room=self._limits.room(in_flight),
+            with_suspect=self._has_crash_suspects and not has_suspect,
+        )
 
     def _start(self, claimed: list[ClaimedDelivery]) -> int:
         """Send claimed deliveries, and release those that cannot be sent now."""
@@ -182,8 +179,7 @@ class Worker:
         self._unsent = list(claimed)
         self._channels.refresh({delivery.channel_id for delivery in claimed})
         prepared = list(filter(None, map(self._prepare, claimed)))
-        with relaxed_durability():
-            outbox.store_bodies(self._builder.new_bodies(prepared))
+        outbox.store_bodies(self._builder.new_bodies(prepared))
         started = sum(map(self._submit, prepared))
         self._release_unsent()
         return started
@@ -202,14 +198,15 @@ class Worker:
     def _submit(self, prepared: PreparedDelivery) -> bool:
         """Hand a delivery to the pool; return False if no thread can be started."""
         try:
-            self._pool.submit(self._send, *prepared)
+            self._pool.submit(self._send, prepared)
         except RuntimeError as error:
             log.error("no thread to send with: %s", format_traceback_without_message(error))
             return False
         self._unsent.remove(prepared.delivery)
         return True
 
-    def _send(self, delivery: ClaimedDelivery, channel: CachedChannel, message: Message) -> None:
+    def _send(self, prepared: PreparedDelivery) -> None:
+        delivery, channel, message = prepared
         started_at = self._now()
         result = send(
             message,
@@ -223,9 +220,7 @@ class Worker:
 
     def _release_unsent(self) -> None:
         if self._unsent:
-            due_at = self._now() + RELEASE_MS
-            with relaxed_durability():
-                outbox.release_claim(self._unsent, due_at, "It could not be sent right away.")
+            outbox.release_claim(self._unsent, self._now() + RELEASE_MS)
             for delivery in self._unsent:
                 del self._in_flight[delivery.id]
             self._unsent = []
@@ -251,8 +246,7 @@ class Worker:
         for attempt in self._unsettled:
             delivery = self._in_flight[attempt.delivery_id]
             results.append(settle_attempt(delivery, attempt, now, self._rng()))
-        with relaxed_durability():
-            outbox.settle(results, now)
+        outbox.settle(results, now)
         for result in results:
             del self._in_flight[result.delivery_id]
         self._unsettled = []
@@ -267,21 +261,15 @@ def work(config: Config, stop: threading.Event, crashed: bool = False) -> None:
         return
     db.connect(reuse_if_open=True)
     try:
-        if worker := _begin(config, stop, crashed):
-            worker.run(stop)
+        while not stop.is_set():
+            try:
+                worker = Worker(config)
+                worker.begin(crashed)
+            except DatabaseError as error:
+                log.error("the worker cannot begin yet: %s", describe_error(error, config.database))
+                stop.wait(0.5)
+            else:
+                worker.run(stop)
     except Exception as error:
         log.critical("the worker ends: %s", format_traceback_without_message(error))
         raise
-
-
-def _begin(config: Config, stop: threading.Event, crashed: bool) -> Worker | None:
-    """Return a worker that has taken over; None if `stop` is set before the database works."""
-    while not stop.is_set():
-        try:
-            worker = Worker(config)
-            worker.begin(crashed)
-            return worker
-        except DatabaseError as error:
-            log.error("the worker cannot begin yet: %s", describe_error(error, config.database))
-            stop.wait(0.5)
-    return None

@@ -1,4 +1,4 @@
-"""The first tables, in SQL: independent of what the models become."""
+"""Create the first tables, in SQL that does not depend on the models."""
 
 _STATEMENTS = (
     """CREATE TABLE IF NOT EXISTS "channel" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "name" TEXT NOT NULL,

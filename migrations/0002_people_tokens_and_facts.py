@@ -1,4 +1,4 @@
-"""People and their sign-ins, tokens for machines, and what the installation knows of itself."""
+"""Create the tables of users, sign-ins, API tokens and facts about the installation."""
 
 _STATEMENTS = (
     """CREATE TABLE "user" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "name" TEXT NOT NULL COLLATE NOCASE,

@@ -1,4 +1,4 @@
-"""Alerts, the deliveries that are owed, silences, receipts, the lab; and what channels and attempts say of them."""
+"""Create alerts, deliveries, silences, receipts and lab requests; extend channels and attempts."""
 
 _STATEMENTS = (
     """CREATE TABLE "alert" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "key" TEXT NOT NULL, "name" TEXT NOT NULL,

@@ -1,6 +1,6 @@
 """Users, their sign-ins, API tokens, and facts about the installation."""
 
-from peewee import SQL, BigIntegerField, ForeignKeyField, ModelSelect, TextField
+from peewee import BigIntegerField, ForeignKeyField, ModelSelect, TextField
 from playhouse.sqlite_ext import AutoIncrementField
 
 from models.states import Role
@@ -19,11 +19,6 @@ class User(Table):
     password = TextField(default="")
     created_at = BigIntegerField()
     seen_at = BigIntegerField(null=True)
-
-    @classmethod
-    def listed(cls) -> "ModelSelect[User]":
-        """Return all users, ordered by name."""
-        return cls.select().order_by(cls.name)
 
     @classmethod
     def named(cls, name: str) -> "User | None":
@@ -86,11 +81,6 @@ class Token(Table):
     created_at = BigIntegerField()
     expires_at = BigIntegerField(null=True)
     used_at = BigIntegerField(null=True)
-
-    @classmethod
-    def listed(cls) -> "ModelSelect[Token]":
-        """Return all tokens, ordered by name."""
-        return cls.select().order_by(SQL("name COLLATE NOCASE"))
 
 
 class Fact(Table):

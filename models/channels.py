@@ -4,7 +4,7 @@ The parameters of a channel stand in two columns: `settings`, JSON without secre
 one Fernet token with the URL and every secret. `delivery.settings` reads and writes both.
 """
 
-from peewee import SQL, BigIntegerField, IntegerField, ModelSelect, TextField
+from peewee import BigIntegerField, IntegerField, TextField
 from playhouse.sqlite_ext import AutoIncrementField
 
 from models.states import ChannelState, Proof
@@ -36,11 +36,6 @@ class Channel(Table):
     matchers = TextField(default="")
     retries = TextField(default="")
     repeat_minutes = IntegerField(default=0)
-
-    @classmethod
-    def listed(cls) -> "ModelSelect[Channel]":
-        """Return all channels, ordered by name."""
-        return cls.select().order_by(SQL("name COLLATE NOCASE"), cls.id)
 
     @classmethod
     def find(cls, channel_id: int) -> "Channel | None":

@@ -1,6 +1,8 @@
 """The database and what all tables share. Times are milliseconds since the epoch, UTC."""
 
-from peewee import DatabaseProxy, Model
+from typing import Self
+
+from peewee import SQL, DatabaseProxy, Model, ModelSelect
 
 db = DatabaseProxy()
 
@@ -14,3 +16,8 @@ class Table(Model):
         database = db
         legacy_table_names = False
         strict_tables = True
+
+    @classmethod
+    def listed(cls) -> "ModelSelect[Self]":
+        """Return all rows of a table with names, ordered by name."""
+        return cls.select().order_by(SQL("name COLLATE NOCASE"), SQL("id"))

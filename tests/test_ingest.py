@@ -722,5 +722,5 @@ def test_the_worker_is_notified_after_each_commit(app, tmp_path):
 
 
 def test_alerts_are_stored_where_no_lock_file_can_be_created(app, tmp_path):
-    group = BatchWriter(tmp_path / "nowhere")
+    group = BatchWriter(tmp_path / "nowhere", lambda: None)
     assert len(group.store(parse_native({"name": "a"}, NOW)[0], NOW)) == 1

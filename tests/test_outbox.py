@@ -65,7 +65,7 @@ def result(delivery, state="delivered", due=NOW, verdict=Verdict.RETRY) -> Attem
 
 
 def claim_due(now=NOW, *, max_count=64, room=None):
-    return claim(now, max_count=max_count, per_channel=4, room=room or {})
+    return claim(now, max_count=max_count, room=room or {})
 
 
 # --- store ---
@@ -429,7 +429,7 @@ def test_a_late_result_changes_nothing():
 def test_a_released_claim_is_pending_again_and_counts_as_no_attempt():
     channel()
     store([alert()], NOW)
-    release_claim(claim_due(), NOW + 1000, "Not now.")
+    release_claim(claim_due(), NOW + 1000)
     row = Delivery.get()
     assert (row.state, row.attempts, row.due_at) == ("pending", 0, NOW + 1000)
 
@@ -570,7 +570,7 @@ def test_a_released_opening_is_superseded_if_its_alert_has_closed():
     store([alert("a")], NOW)
     claimed = claim_due()
     store([alert("a", status="closed")], NOW)
-    release_claim(claimed, NOW + MINUTE, "Not now.")
+    release_claim(claimed, NOW + MINUTE)
     assert [row[1:] for row in deliveries()] == [("open", "superseded")] * 2 + [
         ("closed", "pending")
     ] * 2
@@ -596,7 +596,7 @@ def test_a_delivery_that_returns_to_a_paused_channel_is_held(how):
     claimed = claim_due()
     Channel.update(state="paused").execute()
     outbox.hold(here, NOW)
-    release_claim(claimed, NOW, "") if how == "released" else take_over(NOW)
+    release_claim(claimed, NOW) if how == "released" else take_over(NOW)
     assert deliveries() == [(here, "open", "held")]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clock import HOUR
-from delivery.alerts.routing import PROBE_INTERVAL
+from delivery.alerts.routing import PROBE_INTERVAL, WAITING_STATES
 from delivery.outbox import ClaimedDelivery
 from delivery.outcome import Actor, Outcome, Reason, Verdict
 from delivery.queue.channel_cache import CachedChannel
@@ -52,7 +52,7 @@ def settle(verdict, state=ChannelState.DELIVERING, steps=(10, 30), retry_after=N
 def test_a_final_verdict_settles_the_delivery(verdict, state):
     result = settle(verdict)
     assert (result.state, result.due_at, result.cause) == (state, NOW, "It said so.")
-    assert not result.is_waiting
+    assert result.state not in WAITING_STATES
 
 
 RETRIES: list[tuple[dict[str, Any], str, int, str]] = [
@@ -85,7 +85,6 @@ def test_a_probe_that_arrives_is_delivered_and_an_expired_one_fails():
 
 def test_a_result_names_the_attempt_and_its_configuration():
     result = settle(Verdict.DELIVERED)
-    row = result.parameters(NOW)
-    assert (row["delivery_id"], row["channel_id"], row["number"]) == (7, 3, 2)
-    assert (row["config_hash"], row["started_at"], row["settled_at"]) == ("hash", NOW - 50, NOW)
-    assert (row["verdict"], row["says"]) == ("delivered", "It said so.")
+    assert (result.delivery_id, result.channel_id, result.number) == (7, 3, 2)
+    assert (result.config_hash, result.started_at) == ("hash", NOW - 50)
+    assert (result.outcome.verdict, result.outcome.says) == ("delivered", "It said so.")

@@ -1,12 +1,13 @@
 """Decide which channels an alert is delivered to. Pure: no clock and no database."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from clock import DAY, MINUTE
 from delivery.alerts.alert import Alert, AlertStatus
-from delivery.alerts.matchers import Matcher, labels_of, matches
+from delivery.alerts.matchers import Matcher, matches
 from delivery.json_text import parse_or_none
 from models import ChannelState, DeliveryState
 
@@ -15,14 +16,13 @@ PROBE_INTERVAL = 10 * MINUTE
 WAITING_STATES = (DeliveryState.PENDING, DeliveryState.HELD)
 
 CHANNEL_NOT_DELIVERING = "The channel is not delivering: held until it does."
-SUPERSEDED_BY = {
+SUPERSEDED_BY: dict[str, str] = {
     AlertStatus.CLOSED: "The alert closed before this was delivered: the closing is sent instead.",
     AlertStatus.OPEN: "The alert opened again before this was delivered: that is sent instead.",
 }
 
 
-@dataclass(frozen=True)
-class ReceivedAlert:
+class ReceivedAlert(NamedTuple):
     """A received alert, the hash of its identity, and when it closes unless sent again."""
 
     key: str
@@ -30,20 +30,19 @@ class ReceivedAlert:
     closes_at: int | None = None
 
 
-@dataclass(frozen=True)
-class IngestResult:
+class IngestResult(NamedTuple):
     """The id of a stored alert, and the `webhook-id`s of its new deliveries."""
 
     id: int
-    deliveries: tuple[str, ...] = ()
+    deliveries: tuple[str, ...]
 
 
 class ChannelRoute(NamedTuple):
     """A channel's matchers and repeat interval (0: never)."""
 
+    matchers: tuple[Matcher, ...]
     channel_id: int
     state: str
-    matchers: tuple[Matcher, ...]
     repeat_minutes: int
 
 
@@ -55,18 +54,19 @@ class ActiveSilence(NamedTuple):
 
 
 class AlertChange(NamedTuple):
-    """A received alert, and whether it was open before and is open now."""
+    """A received alert, its labels for matching, and whether it was open and is open now."""
 
     id: int
     alert: Alert
+    labels: dict[str, str]
     was_open: bool
     is_open: bool
 
 
-class LastDelivery(NamedTuple):
+@dataclass
+class LastDelivery:
     """The last delivery of an alert to a channel."""
 
-    id: int
     event: str
     state: str
     created_at: int
@@ -77,21 +77,17 @@ class LastDelivery(NamedTuple):
         return self.event == AlertStatus.OPEN and self.state != DeliveryState.DROPPED
 
 
-@dataclass
-class NewDelivery:
+@dataclass(kw_only=True)
+class NewDelivery(LastDelivery):
     """The columns of a new delivery, and whether it supersedes older ones that wait."""
 
     id: int
     channel_id: int
     alert_id: int
-    event: AlertStatus
-    repeated: int
-    created_at: int
+    repeated: int = 0
     due_at: int
     expires_at: int
-    state: DeliveryState = DeliveryState.PENDING
     cause: str = ""
-    settled_at: int | None = None
     supersedes: bool = False
 
 
@@ -99,30 +95,25 @@ class NewDelivery:
 class RoutingContext:
     """What decides about the alerts of one transaction.
 
-    `last_deliveries` is keyed by alert id and channel id.
+    `last_deliveries` is keyed by alert id and channel id. `delivery_ids` are the next free ones.
     """
 
     now: int
     routes: list[ChannelRoute]
     silences: list[ActiveSilence]
     last_deliveries: dict[tuple[int, int], LastDelivery]
+    delivery_ids: Iterator[int]
 
 
 def merge_alert(alert: Alert, stored_body: str, now: int) -> Alert:
     """Return the received alert, completed with its times and its stored details."""
-    if alert.status == AlertStatus.OPEN:
-        return _merge_opening(alert, stored_body, now)
-    return _merge_closing(alert, alert_from_json(stored_body), now)
-
-
-def _merge_opening(alert: Alert, stored_body: str, now: int) -> Alert:
-    """Return an opening; an alert that stays open keeps its start."""
-    starts_at = alert.starts_at
-    if stored_body and not starts_at:
+    if alert.status == AlertStatus.CLOSED:
+        return _merge_closing(alert, alert_from_json(stored_body), now)
+    if stored_body and not alert.starts_at:
         stored = alert_from_json(stored_body)
-        if stored.status == AlertStatus.OPEN:
-            starts_at = stored.starts_at
-    return replace(alert, starts_at=starts_at or now, ends_at=None)
+        if stored.status == AlertStatus.OPEN:  # an alert that stays open keeps its start
+            now = stored.starts_at or now
+    return replace(alert, starts_at=alert.starts_at or now, ends_at=None)
 
 
 def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
@@ -140,48 +131,39 @@ def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
     )
 
 
-def plan_deliveries(
-    change: AlertChange, context: RoutingContext, first_id: int
-) -> list[NewDelivery]:
-    """Return the deliveries that a received alert makes due, with ids from `first_id`."""
-    deliveries: list[NewDelivery] = []
-    labels = labels_of(change.alert)
-    silence = None
-    if change.is_open:
-        silence = _find_silence(labels, context.silences)
+def plan_deliveries(change: AlertChange, context: RoutingContext) -> list[NewDelivery]:
+    """Return the deliveries that a received alert makes due."""
+    deliveries = []
+    silence = _find_silence(change, context.silences)
     for route in context.routes:
         last = context.last_deliveries.get((change.id, route.channel_id))
-        if not _is_due(change, route, last, labels, context.now):
+        if not _is_due(change, route, last, context.now):
             continue
         if silence and last and change.was_open:
             continue
-        delivery = _new_delivery(first_id + len(deliveries), change, route, context.now)
+        delivery = _new_delivery(change, route, context)
         if last:
             delivery.repeated = int(change.was_open and change.is_open and last.is_opening)
             delivery.supersedes = last.state in WAITING_STATES and not silence
         if silence:
             delivery.state = DeliveryState.DROPPED
             delivery.cause = silence.cause
-            delivery.settled_at = context.now
         deliveries.append(delivery)
     return deliveries
 
 
-def _find_silence(labels: dict[str, str], silences: list[ActiveSilence]) -> ActiveSilence | None:
-    return next((silence for silence in silences if matches(silence.matchers, labels)), None)
+def _find_silence(change: AlertChange, silences: list[ActiveSilence]) -> ActiveSilence | None:
+    for silence in silences:
+        if change.is_open and matches(silence.matchers, change.labels):
+            return silence
+    return None
 
 
-def _is_due(
-    change: AlertChange,
-    route: ChannelRoute,
-    last: LastDelivery | None,
-    labels: dict[str, str],
-    now: int,
-) -> bool:
+def _is_due(change: AlertChange, route: ChannelRoute, last: LastDelivery | None, now: int) -> bool:
     has_opening = last is not None and last.is_opening
     if not change.is_open:
         return change.was_open and has_opening
-    if route.matchers and not matches(route.matchers, labels):
+    if not matches(route.matchers, change.labels):
         return False
     if last is None or not (change.was_open and has_opening):
         return True
@@ -190,18 +172,16 @@ def _is_due(
     return is_over and interval > 0 and now - last.created_at >= interval
 
 
-def _new_delivery(
-    delivery_id: int, change: AlertChange, route: ChannelRoute, now: int
-) -> NewDelivery:
+def _new_delivery(change: AlertChange, route: ChannelRoute, context: RoutingContext) -> NewDelivery:
     delivery = NewDelivery(
-        id=delivery_id,
+        change.alert.status,
+        DeliveryState.PENDING,
+        context.now,
+        id=next(context.delivery_ids),
         channel_id=route.channel_id,
         alert_id=change.id,
-        event=change.alert.status,
-        repeated=0,
-        created_at=now,
-        due_at=now,
-        expires_at=now + DELIVERY_LIFETIME,
+        due_at=context.now,
+        expires_at=context.now + DELIVERY_LIFETIME,
     )
     if route.state != ChannelState.DELIVERING:
         delivery.state = DeliveryState.HELD
@@ -213,8 +193,7 @@ def _new_delivery(
 
 def alert_to_json(alert: Alert) -> str:
     """Return the stored JSON of an alert, in the shape of `POST /api/v1/alerts`."""
-    parts = {**vars(alert), "labels": dict(alert.labels), "annotations": dict(alert.annotations)}
-    return json.dumps(parts, ensure_ascii=False)
+    return json.dumps(vars(alert), ensure_ascii=False)
 
 
 def alert_from_json(body: str) -> Alert:

@@ -15,6 +15,7 @@ from delivery.outbox.actions import (
     snooze,
 )
 from delivery.outbox.claims import (
+    MAX_PER_CHANNEL,
     ClaimedDelivery,
     claim,
     has_crash_suspects,

@@ -1,11 +1,11 @@
 """Actions of users on deliveries, and the effect of a channel's state."""
 
-from peewee import fn
+import json
 
 from clock import MINUTE
 from delivery.alerts.routing import CHANNEL_NOT_DELIVERING, DELIVERY_LIFETIME
-from delivery.outbox.statements import update_deliveries
-from models import Channel, ChannelState, Delivery, DeliveryState
+from delivery.outbox.statements import execute
+from models import DeliveryState
 
 RETRIABLE_STATES = (
     DeliveryState.PENDING,
@@ -15,28 +15,38 @@ RETRIABLE_STATES = (
 )
 CANCELABLE_STATES = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.PARKED)
 
+_HOLD = """
+    UPDATE delivery SET state = 'held', cause = :cause, due_at = :due_at
+    WHERE channel_id = :channel_id AND state = 'pending'"""
+_RELEASE = """
+    UPDATE delivery SET state = 'pending', cause = '', due_at = :now, expires_at = :expires_at
+    WHERE channel_id = :channel_id AND state = 'held'"""
+_RETRY_NOW = """
+    UPDATE delivery SET state = 'pending', cause = 'A user requested another attempt.',
+        due_at = :now, expires_at = :expires_at, claims = 0, settled_at = NULL
+    WHERE id = :id AND state IN (SELECT value FROM json_each(:states))
+        AND channel_id NOT IN (SELECT id FROM channel WHERE state = 'paused')
+        AND NOT EXISTS (
+            SELECT 1 FROM delivery n WHERE n.alert_id = delivery.alert_id
+                AND n.channel_id = delivery.channel_id AND n.id > delivery.id
+                AND n.state <> 'dropped')"""
+_SNOOZE = """
+    UPDATE delivery SET cause = :cause, due_at = :due_at,
+        expires_at = max(expires_at, :min_expires_at)
+    WHERE id = :id AND state = 'pending'"""
+_CANCEL = """
+    UPDATE delivery SET state = 'given_up', cause = :cause, settled_at = :now
+    WHERE id = :id AND state IN (SELECT value FROM json_each(:states))"""
+
 
 def hold(channel_id: int, due_at: int) -> None:
     """Hold the pending deliveries of a channel that stopped delivering."""
-    update_deliveries(
-        [DeliveryState.PENDING],
-        Delivery.channel == channel_id,
-        state=DeliveryState.HELD,
-        cause=CHANNEL_NOT_DELIVERING,
-        due_at=due_at,
-    )
+    execute(_HOLD, channel_id=channel_id, due_at=due_at, cause=CHANNEL_NOT_DELIVERING)
 
 
 def release(channel_id: int, now: int) -> None:
     """Make the held deliveries of a channel due, with a new lifetime."""
-    update_deliveries(
-        [DeliveryState.HELD],
-        Delivery.channel == channel_id,
-        state=DeliveryState.PENDING,
-        cause="",
-        due_at=now,
-        expires_at=now + DELIVERY_LIFETIME,
-    )
+    execute(_RELEASE, channel_id=channel_id, now=now, expires_at=now + DELIVERY_LIFETIME)
 
 
 def retry_now(delivery_id: int, now: int) -> bool:
@@ -45,49 +55,36 @@ def retry_now(delivery_id: int, now: int) -> bool:
     Return False if its state does not allow that, its channel is paused, or a newer delivery of
     the same alert to the same channel exists.
     """
-    newer = Delivery.alias()
-    newer_deliveries = newer.select(newer.id).where(
-        newer.alert == Delivery.alert,
-        newer.channel == Delivery.channel,
-        newer.id > Delivery.id,
-        newer.state != DeliveryState.DROPPED,
-    )
-    paused_channels = Channel.select(Channel.id).where(Channel.state == ChannelState.PAUSED)
-    updated = update_deliveries(
-        RETRIABLE_STATES,
-        Delivery.id == delivery_id,
-        Delivery.channel.not_in(paused_channels),
-        ~fn.EXISTS(newer_deliveries),
-        state=DeliveryState.PENDING,
-        cause="A user requested another attempt.",
-        due_at=now,
+    cursor = execute(
+        _RETRY_NOW,
+        id=delivery_id,
+        states=json.dumps(RETRIABLE_STATES),
+        now=now,
         expires_at=now + DELIVERY_LIFETIME,
-        claims=0,
-        settled_at=None,
     )
-    return updated == 1
+    return cursor.rowcount == 1
 
 
 def snooze(delivery_id: int, minutes: int, now: int) -> bool:
     """Postpone a pending delivery; return False if it is not pending."""
     due_at = now + minutes * MINUTE
-    updated = update_deliveries(
-        [DeliveryState.PENDING],
-        Delivery.id == delivery_id,
+    cursor = execute(
+        _SNOOZE,
+        id=delivery_id,
         cause=f"A user snoozed the delivery for {minutes} minutes.",
         due_at=due_at,
-        expires_at=fn.MAX(Delivery.expires_at, due_at + MINUTE),
+        min_expires_at=due_at + MINUTE,
     )
-    return updated == 1
+    return cursor.rowcount == 1
 
 
 def cancel(delivery_id: int, user_name: str, now: int) -> bool:
     """Cancel a waiting or parked delivery; return False for other states."""
-    updated = update_deliveries(
-        CANCELABLE_STATES,
-        Delivery.id == delivery_id,
-        state=DeliveryState.GIVEN_UP,
+    cursor = execute(
+        _CANCEL,
+        id=delivery_id,
+        states=json.dumps(CANCELABLE_STATES),
         cause=f"Canceled by {user_name}.",
-        settled_at=now,
+        now=now,
     )
-    return updated == 1
+    return cursor.rowcount == 1

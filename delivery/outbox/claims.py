@@ -1,20 +1,21 @@
 """Claim due deliveries for the worker, before they are sent."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
-
-from peewee import fn
 
 from delivery.alerts.alert import Alert, AlertStatus
 from delivery.alerts.routing import alert_from_json
-from delivery.outbox.statements import execute_many, update_deliveries
-from models import Channel, ChannelState, Delivery, DeliveryState, db
+from delivery.outbox.statements import execute, execute_many
+from models import db
 
 MAX_CRASHES = 3
+MAX_PER_CHANNEL = 4
 
-_NEXT_DUE = "SELECT min(due_at) FROM delivery WHERE state = 'pending'"
+_NEXT_DUE = "SELECT max(0, min(due_at) - :now) FROM delivery WHERE state = 'pending'"
 _CRASH_SUSPECT = """
     SELECT 1 FROM delivery WHERE claims > 0 AND state IN ('pending', 'held', 'sending') LIMIT 1"""
 # CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries.
@@ -29,12 +30,22 @@ _DUE = """
                 SELECT 1 FROM delivery o WHERE o.alert_id = p.alert_id
                     AND o.channel_id = p.channel_id
                     AND (o.state = 'sending' OR (o.state = 'pending' AND o.id < p.id)))
-        ORDER BY p.due_at, p.id LIMIT :per_channel)
+        ORDER BY p.due_at, p.id LIMIT :max_per_channel)
     JOIN alert a ON a.id = d.alert_id
     WHERE c.id NOT IN (SELECT value FROM json_each(:full))
     ORDER BY d.due_at, d.id LIMIT :max_count"""
 _CLAIM = "UPDATE delivery SET state = 'sending', attempts = attempts + 1 WHERE id = :id"
-_STORE_BODY = "UPDATE delivery SET body = :body WHERE id = :id AND body IS NULL"
+_STORE_BODY = "UPDATE delivery SET body = ?2 WHERE id = ?1 AND body IS NULL"
+_COUNT_CRASH = """
+    UPDATE delivery SET claims = claims + 1
+    WHERE state = 'sending' AND (id = :crashed_on OR (:crashed AND NOT :crashed_on))"""
+_PARK = """
+    UPDATE delivery SET state = 'parked', cause = :cause, settled_at = :now
+    WHERE state = 'sending' AND claims >= :max_crashes"""
+_TAKE_OVER = """
+    UPDATE delivery SET due_at = min(due_at, :now), state = iif(
+        (SELECT state FROM channel WHERE id = channel_id) = 'delivering', 'pending', 'held')
+    WHERE state = 'sending'"""
 
 
 class ClaimedDelivery(NamedTuple):
@@ -66,48 +77,36 @@ class ClaimedDelivery(NamedTuple):
 
 def next_due(now: int) -> int | None:
     """Return the milliseconds until a pending delivery is due; None without any."""
-    due_at = db.execute_sql(_NEXT_DUE).fetchone()[0]
-    if due_at is None:
-        return None
-    return max(0, due_at - now)
+    return execute(_NEXT_DUE, now=now).fetchone()[0]
 
 
 def claim(
     now: int,
     *,
     max_count: int,
-    per_channel: int,
     room: Mapping[int, int],
     with_suspect: bool = True,
 ) -> list[ClaimedDelivery]:
     """Claim due deliveries, oldest first, and count an attempt of each.
 
-    At most `max_count` are claimed, and `per_channel` of each channel, or as many as `room` has
-    for it. Of an alert and a channel, one at a time is under way: a closing never overtakes its
-    opening. Of the deliveries that may have crashed a worker, at most one is claimed (none unless
-    `with_suspect`): if the worker crashes again, that one did it.
+    At most `max_count` are claimed, and of each channel as many as `room` has for it, or
+    MAX_PER_CHANNEL. Of an alert and a channel, one at a time is under way: a closing never
+    overtakes its opening. Of the deliveries that may have crashed a worker, at most one is
+    claimed (none unless `with_suspect`): if the worker crashes again, that one did it.
     """
-    full = [channel_id for channel_id, free in room.items() if free <= 0]
-    parameters = {
-        "now": now,
-        "per_channel": per_channel,
-        "full": json.dumps(full),
-        "max_count": max_count,
-        "is_suspect": 0,
-    }
-    left = dict(room)
+    full = json.dumps([channel_id for channel_id, free in room.items() if free <= 0])
+    due = partial(execute, _DUE, now=now, max_per_channel=MAX_PER_CHANNEL, full=full)
+    left = defaultdict(lambda: MAX_PER_CHANNEL, room)
     claimed = []
     with db.atomic():
-        rows = db.execute_sql(_DUE, parameters).fetchall()
+        rows = due(max_count=max_count, is_suspect=0).fetchall()
         if with_suspect:
-            parameters |= {"max_count": 1, "is_suspect": 1}
-            rows += db.execute_sql(_DUE, parameters).fetchall()
+            rows += due(max_count=1, is_suspect=1).fetchall()
         for delivery in map(ClaimedDelivery._make, rows):
-            free = left.get(delivery.channel_id, per_channel)
-            if free > 0:
-                left[delivery.channel_id] = free - 1
+            if left[delivery.channel_id] > 0:
+                left[delivery.channel_id] -= 1
                 claimed.append(delivery)
-        execute_many(_CLAIM, [{"id": delivery.id} for delivery in claimed])
+        execute_many(_CLAIM, map(ClaimedDelivery._asdict, claimed))
     return claimed
 
 
@@ -115,8 +114,7 @@ def store_bodies(bodies: Mapping[int, str]) -> None:
     """Store the bodies of deliveries, by id, before they are sent for the first time."""
     if bodies:
         with db.atomic():
-            rows = ({"id": delivery_id, "body": body} for delivery_id, body in bodies.items())
-            execute_many(_STORE_BODY, rows)
+            execute_many(_STORE_BODY, bodies.items())
 
 
 def take_over(now: int, crashed_on: int = 0, crashed: bool = False) -> int:
@@ -126,28 +124,13 @@ def take_over(now: int, crashed_on: int = 0, crashed: bool = False) -> int:
     crashed otherwise, every delivery under way is a suspect. A delivery is parked after three
     crashes.
     """
-    under_way = [DeliveryState.SENDING]
-    delivering = Channel.select(Channel.id).where(Channel.state == ChannelState.DELIVERING)
-    to_delivering = Delivery.channel << delivering
-    due_at = fn.MIN(Delivery.due_at, now)
+    cause = f"It crashed the worker {MAX_CRASHES} times: parked, so that others are sent."
     with db.atomic():
-        if crashed_on:
-            update_deliveries(under_way, Delivery.id == crashed_on, claims=Delivery.claims + 1)
-        elif crashed:
-            update_deliveries(under_way, claims=Delivery.claims + 1)
-        update_deliveries(
-            under_way,
-            Delivery.claims >= MAX_CRASHES,
-            state=DeliveryState.PARKED,
-            cause=f"It crashed the worker {MAX_CRASHES} times: parked, so that others are sent.",
-            settled_at=now,
-        )
-        pending = update_deliveries(
-            under_way, to_delivering, state=DeliveryState.PENDING, due_at=due_at
-        )
-        return pending + update_deliveries(under_way, state=DeliveryState.HELD, due_at=due_at)
+        execute(_COUNT_CRASH, crashed_on=crashed_on, crashed=crashed)
+        execute(_PARK, max_crashes=MAX_CRASHES, cause=cause, now=now)
+        return execute(_TAKE_OVER, now=now).rowcount
 
 
 def has_crash_suspects() -> bool:
     """Return True if a waiting delivery may have crashed a worker; reads all of them."""
-    return db.execute_sql(_CRASH_SUSPECT).fetchone() is not None
+    return execute(_CRASH_SUSPECT).fetchone() is not None

@@ -1,13 +1,14 @@
 """Store received alerts, and the deliveries that they make due."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from itertools import count
 
 from clock import SECOND
 from delivery.alerts.alert import AlertStatus
-from delivery.alerts.matchers import Matcher, MatcherError, parse_matchers
+from delivery.alerts.matchers import Matcher, MatcherError, labels_of, parse_matchers
 from delivery.alerts.routing import (
     SUPERSEDED_BY,
     ActiveSilence,
@@ -23,35 +24,43 @@ from delivery.alerts.routing import (
     merge_alert,
     plan_deliveries,
 )
-from delivery.outbox.statements import execute_many
-from models import Alert, DeliveryState, db
+from delivery.outbox.statements import execute, execute_many
+from models import DeliveryState, db
 
 MAX_WAITING = 200_000
 MAX_CLOSED_AT_ONCE = 500
 
 _COUNT_WAITING = """
     SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state = 'pending' LIMIT :max_waiting)"""
-_NEWEST_IDS = """
-    SELECT (SELECT coalesce(max(id), 0) FROM delivery), (SELECT coalesce(max(id), 0) FROM alert)"""
+# Receivers remember the ids of deliveries: they go up even if the clock goes back, and differ
+# between databases.
+_NEXT_IDS = """
+    SELECT (SELECT coalesce(max(id), 0) + 1 FROM alert),
+        (SELECT max(coalesce(max(id), 0) + 1, :now * 1000000) FROM delivery)"""
 _KNOWN_ALERTS = """
-    SELECT key, id, status, body FROM alert WHERE key IN (SELECT value FROM json_each(:keys))"""
+    SELECT key, id, status = 'open', body FROM alert
+    WHERE key IN (SELECT value FROM json_each(:keys))"""
+_OVERDUE = "SELECT key, body FROM alert WHERE closes_at <= :now LIMIT :max_count"
 _LAST_DELIVERIES = """
-    SELECT alert_id, channel_id, id, event, state, created_at FROM delivery WHERE id IN (
+    SELECT alert_id, channel_id, event, state, created_at FROM delivery WHERE id IN (
         SELECT coalesce(max(CASE WHEN state <> 'dropped' THEN id END), max(id)) FROM delivery
-        WHERE alert_id IN (SELECT value FROM json_each(:alert_ids))
+        WHERE alert_id IN (
+            SELECT id FROM alert WHERE key IN (SELECT value FROM json_each(:keys)))
         GROUP BY alert_id, channel_id)"""
-_ROUTES = "SELECT id, state, matchers, repeat_minutes FROM channel"
-_SILENCES = "SELECT id, matchers, made_by, reason FROM silence WHERE until > :now"
+_ROUTES = "SELECT matchers, id, state, repeat_minutes FROM channel"
+_SILENCES = """
+    SELECT matchers, 'Silence ' || id || ': ' || reason || ' (' || made_by || ')'
+    FROM silence WHERE until > :now"""
 _STORE_ALERT = """
     INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at)
-    VALUES (:id, :key, :name, :status, :body, :closes_at, :now, :now)
-    ON CONFLICT DO UPDATE SET name = :name, body = :body, closes_at = :closes_at, seen_at = :now,
-        changed_at = CASE WHEN status = :status THEN changed_at ELSE :now END, status = :status"""
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+    ON CONFLICT DO UPDATE SET name = ?3, status = ?4, body = ?5, closes_at = ?6, seen_at = ?7,
+        changed_at = iif(status = ?4, changed_at, ?7)"""
 _STORE_DELIVERY = """
     INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
         cause, created_at, settled_at, attempts, claims)
     VALUES (:id, :channel_id, :alert_id, :event, :repeated, :state, :due_at, :expires_at,
-        :cause, :created_at, :settled_at, 0, 0)"""
+        :cause, :created_at, iif(:state = 'dropped', :created_at, NULL), 0, 0)"""
 _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :cause, settled_at = :created_at
     WHERE alert_id = :alert_id AND channel_id = :channel_id AND id < :id
@@ -62,23 +71,15 @@ class OutboxFull(Exception):
     """Too many deliveries wait already: no more are stored."""
 
 
-class KnownAlert(NamedTuple):
-    """The stored state of an alert."""
-
-    id: int
-    status: str
-    body: str
-
-
 @dataclass
 class WaitingCount:
     """How many deliveries wait, and when they were counted."""
 
-    counted_at: int
-    count: int
+    count: int = 0
+    counted_at: int = 0
 
 
-_waiting_counts: dict[str, WaitingCount] = {}  # by database
+_waiting_counts: dict[str, WaitingCount] = defaultdict(WaitingCount)  # by database
 
 
 def store(received: Sequence[ReceivedAlert], now: int, urgent: bool = False) -> list[IngestResult]:
@@ -92,7 +93,10 @@ def store(received: Sequence[ReceivedAlert], now: int, urgent: bool = False) -> 
         OutboxFull: too many deliveries wait, and the alerts are not urgent.
     """
     with db.atomic():
-        waiting = _count_waiting(now)
+        waiting = _waiting_counts[db.obj.database]
+        if not 0 <= now - waiting.counted_at < SECOND:  # counting many of them takes long
+            waiting.count = execute(_COUNT_WAITING, max_waiting=MAX_WAITING).fetchone()[0]
+            waiting.counted_at = now
         if waiting.count >= MAX_WAITING and not urgent:
             raise OutboxFull
         plan = WritePlan([alert.key for alert in received], now)
@@ -104,11 +108,10 @@ def store(received: Sequence[ReceivedAlert], now: int, urgent: bool = False) -> 
 
 def close_overdue(now: int) -> int:
     """Close open alerts that were not sent again in time, and return how many."""
-    overdue = Alert.select(Alert.key, Alert.body).where(Alert.closes_at <= now)
     closings = []
-    for row in overdue.limit(MAX_CLOSED_AT_ONCE).namedtuples():
-        alert = replace(alert_from_json(row.body), status=AlertStatus.CLOSED, ends_at=now)
-        closings.append(ReceivedAlert(row.key, alert))
+    for key, body in execute(_OVERDUE, now=now, max_count=MAX_CLOSED_AT_ONCE):
+        alert = replace(alert_from_json(body), status=AlertStatus.CLOSED, ends_at=now)
+        closings.append(ReceivedAlert(key, alert))
     if closings:
         store(closings, now, urgent=True)
     return len(closings)
@@ -118,52 +121,39 @@ class WritePlan:
     """Everything that one transaction writes."""
 
     def __init__(self, keys: list[str], now: int):
-        rows = db.execute_sql(_KNOWN_ALERTS, {"keys": json.dumps(keys)})
-        self._known = {key: KnownAlert(*columns) for key, *columns in rows}
-        newest_delivery, newest_alert = db.execute_sql(_NEWEST_IDS).fetchone()
-        self._next_alert_id = newest_alert + 1
-        # Receivers remember ids: they go up even if the clock goes back, and differ between
-        # databases.
-        self._next_delivery_id = max(newest_delivery + 1, now * 1_000_000)
-        last = _last_deliveries([known.id for known in self._known.values()])
-        self._context = RoutingContext(now, _routes(), _silences(now), last)
-        self.alerts: list[dict[str, Any]] = []
+        keys_json = json.dumps(keys)
+        known = execute(_KNOWN_ALERTS, keys=keys_json)
+        self._known: dict[str, tuple[int, bool, str]] = {row[0]: row[1:] for row in known}
+        last = execute(_LAST_DELIVERIES, keys=keys_json)
+        last_deliveries = {row[:2]: LastDelivery(*row[2:]) for row in last}
+        next_alert, next_delivery = execute(_NEXT_IDS, now=now).fetchone()
+        self._alert_ids = count(next_alert)
+        self._context = RoutingContext(
+            now, _routes(), _silences(now), last_deliveries, count(next_delivery)
+        )
+        self.alerts: list[tuple] = []
         self.deliveries: list[NewDelivery] = []
 
     def add(self, received: ReceivedAlert) -> IngestResult:
         """Add an alert and its deliveries."""
         now = self._context.now
-        known = self._known.get(received.key)
-        if known is None:
-            known = KnownAlert(self._next_alert_id, "", "")
-            self._next_alert_id += 1
-        alert = merge_alert(received.alert, known.body, now)
+        key = received.key
+        known = self._known.get(key) or (next(self._alert_ids), False, "")
+        alert_id, was_open, old_body = known
+        alert = merge_alert(received.alert, old_body, now)
         body = alert_to_json(alert)
-        is_open = alert.status == AlertStatus.OPEN
-        row = {
-            "id": known.id,
-            "key": received.key,
-            "name": alert.name,
-            "status": alert.status,
-            "body": body,
-            "closes_at": received.closes_at if is_open else None,
-            "now": now,
-        }
+        row = (alert_id, key, alert.name, alert.status, body, received.closes_at, now)
         self.alerts.append(row)
-        self._known[received.key] = KnownAlert(known.id, alert.status, body)
-        change = AlertChange(known.id, alert, known.status == AlertStatus.OPEN, is_open)
-        deliveries = plan_deliveries(change, self._context, self._next_delivery_id)
-        self._add_deliveries(deliveries)
-        return IngestResult(known.id, tuple(f"msg_{delivery.id}" for delivery in deliveries))
-
-    def _add_deliveries(self, deliveries: list[NewDelivery]) -> None:
-        self._next_delivery_id += len(deliveries)
+        is_open = alert.status == AlertStatus.OPEN
+        self._known[key] = (alert_id, is_open, body)
+        change = AlertChange(alert_id, alert, labels_of(alert), was_open, is_open)
+        deliveries = plan_deliveries(change, self._context)
         self.deliveries += deliveries
-        last_deliveries = self._context.last_deliveries
+        last = self._context.last_deliveries
         for new in deliveries:
-            key = (new.alert_id, new.channel_id)
-            if new.state != DeliveryState.DROPPED or key not in last_deliveries:
-                last_deliveries[key] = LastDelivery(new.id, new.event, new.state, new.created_at)
+            if new.state != DeliveryState.DROPPED or (alert_id, new.channel_id) not in last:
+                last[alert_id, new.channel_id] = new
+        return IngestResult(alert_id, tuple(f"msg_{new.id}" for new in deliveries))
 
     def write(self) -> None:
         """Write everything that was added."""
@@ -174,32 +164,13 @@ class WritePlan:
                 db.execute_sql(_SUPERSEDE, {**vars(new), "cause": SUPERSEDED_BY[new.event]})
 
 
-def _count_waiting(now: int) -> WaitingCount:
-    """Count the waiting deliveries, once a second: with many of them, that takes long."""
-    waiting = _waiting_counts.get(db.obj.database)
-    if waiting is None or not 0 <= now - waiting.counted_at < SECOND:
-        count = db.execute_sql(_COUNT_WAITING, {"max_waiting": MAX_WAITING}).fetchone()[0]
-        waiting = WaitingCount(now, count)
-        _waiting_counts[db.obj.database] = waiting
-    return waiting
-
-
-def _last_deliveries(alert_ids: list[int]) -> dict[tuple[int, int], LastDelivery]:
-    rows = db.execute_sql(_LAST_DELIVERIES, {"alert_ids": json.dumps(alert_ids)})
-    return {row[:2]: LastDelivery._make(row[2:]) for row in rows}
-
-
 def _routes() -> list[ChannelRoute]:
-    rows = db.execute_sql(_ROUTES)
-    return [ChannelRoute(id_, state, _matchers(text), repeat) for id_, state, text, repeat in rows]
+    return [ChannelRoute(_matchers(text), *columns) for text, *columns in execute(_ROUTES)]
 
 
 def _silences(now: int) -> list[ActiveSilence]:
-    silences = []
-    for silence_id, matchers, made_by, reason in db.execute_sql(_SILENCES, {"now": now}):
-        cause = f"Silence {silence_id}: {reason} ({made_by})"
-        silences.append(ActiveSilence(_matchers(matchers), cause))
-    return silences
+    rows = execute(_SILENCES, now=now)
+    return [ActiveSilence(_matchers(text), cause) for text, cause in rows]
 
 
 def _matchers(text: str) -> tuple[Matcher, ...]:

@@ -1,15 +1,15 @@
 """Regular upkeep of the outbox, and the clock."""
 
-from peewee import fn
-
 from clock import HOUR, MINUTE
 from delivery.alerts.routing import DELIVERY_LIFETIME
-from delivery.outbox.statements import update_deliveries
-from models import Alert, Delivery, DeliveryState, Receipt, db
+from delivery.outbox.statements import execute
+from models import db
 
 # The longest step of a schedule, 10 h, with its 20 %.
 MAX_DUE_AHEAD = 12 * HOUR + MINUTE
 
+_CORRECT_DUE_TIMES = """
+    UPDATE delivery SET due_at = :now WHERE state = 'pending' AND due_at > :latest"""
 # Runs every second. CROSS JOIN makes SQLite begin with the channels, of which few are failing.
 _START_PROBES = """
     UPDATE delivery SET state = 'pending', due_at = :now WHERE id IN (
@@ -19,6 +19,14 @@ _START_PROBES = """
             SELECT 1 FROM delivery b
             WHERE b.channel_id = c.id AND b.state IN ('pending', 'sending'))
         GROUP BY c.id)"""
+_DELETE_OLD_RECEIPTS = """
+    DELETE FROM receipt WHERE at < :now - :lifetime OR at > :now + :lifetime"""
+_MOVE_DELIVERIES = """
+    UPDATE delivery SET due_at = due_at + :jump, expires_at = expires_at + :jump
+    WHERE id <= :newest AND state IN ('pending', 'held', 'sending')"""
+_MOVE_CLOSINGS = """
+    UPDATE alert SET closes_at = closes_at + :jump
+    WHERE closes_at IS NOT NULL AND abs(seen_at - :now) > abs(:jump) / 2"""
 
 
 def sweep(now: int) -> None:
@@ -26,18 +34,15 @@ def sweep(now: int) -> None:
 
     A probe is one held delivery of a failing channel that has no other under way.
     """
-    latest = now + MAX_DUE_AHEAD
+    times = {"now": now, "latest": now + MAX_DUE_AHEAD, "lifetime": DELIVERY_LIFETIME}
     with db.atomic():
-        update_deliveries([DeliveryState.PENDING], Delivery.due_at > latest, due_at=now)
-        db.execute_sql(_START_PROBES, {"now": now, "latest": latest})
-        oldest = now - DELIVERY_LIFETIME
-        newest = now + DELIVERY_LIFETIME
-        Receipt.delete().where((Receipt.at < oldest) | (Receipt.at > newest)).execute()
+        for statement in (_CORRECT_DUE_TIMES, _START_PROBES, _DELETE_OLD_RECEIPTS):
+            execute(statement, **times)
 
 
 def newest_id() -> int:
     """Return the id of the newest delivery, or 0."""
-    return db.execute_sql("SELECT coalesce(max(id), 0) FROM delivery").fetchone()[0]
+    return execute("SELECT coalesce(max(id), 0) FROM delivery").fetchone()[0]
 
 
 def move_with_clock(jump: int, now: int, newest: int) -> None:
@@ -46,13 +51,6 @@ def move_with_clock(jump: int, now: int, newest: int) -> None:
     Deliveries newer than `newest`, and alerts that were seen since, have their times from the
     clock after the jump.
     """
-    unfinished = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.SENDING)
-    update_deliveries(
-        unfinished,
-        Delivery.id <= newest,
-        due_at=Delivery.due_at + jump,
-        expires_at=Delivery.expires_at + jump,
-    )
-    seen_before = fn.ABS(Alert.seen_at - now) > abs(jump) // 2
-    with_end = Alert.closes_at.is_null(False)
-    Alert.update(closes_at=Alert.closes_at + jump).where(with_end, seen_before).execute()
+    with db.atomic():
+        execute(_MOVE_DELIVERIES, jump=jump, newest=newest)
+        execute(_MOVE_CLOSINGS, jump=jump, now=now)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from delivery.alerts.alert import AlertStatus
 from delivery.alerts.routing import (
@@ -13,9 +12,9 @@ from delivery.alerts.routing import (
 )
 from delivery.outbox.actions import hold, release
 from delivery.outbox.claims import ClaimedDelivery
-from delivery.outbox.statements import execute_many, update_deliveries
+from delivery.outbox.statements import execute, execute_many
 from delivery.outcome import Outcome, Verdict
-from models import Channel, ChannelState, Delivery, DeliveryState, db
+from models import DeliveryState, db
 
 # The attempts of a claim that a later worker has taken over change nothing.
 _STORE_ATTEMPT = """
@@ -26,18 +25,27 @@ _STORE_ATTEMPT = """
     WHERE EXISTS (SELECT 1 FROM delivery
         WHERE id = :delivery_id AND state = 'sending' AND attempts = :number)"""
 _STORE_STATE = """
-    UPDATE delivery SET state = :state, due_at = :due_at, cause = :cause, settled_at = :settled_at,
-        claims = 0
+    UPDATE delivery SET state = :state, due_at = :due_at, cause = :cause, claims = 0,
+        settled_at = iif(:state IN ('pending', 'held'), NULL, :now)
     WHERE id = :delivery_id AND state = 'sending' AND attempts = :number"""
 _RELEASE_CLAIM = """
-    UPDATE delivery SET state = 'pending', due_at = :due_at, cause = :cause, attempts = attempts - 1
+    UPDATE delivery SET state = 'pending', due_at = :due_at, attempts = attempts - 1,
+        cause = 'It could not be sent right away.'
     WHERE id = :id AND state = 'sending' AND attempts = :attempt"""
+_POSTPONE_PROBE = """
+    UPDATE delivery SET due_at = :now + :interval
+    WHERE channel_id = :channel_id AND state = 'held' AND due_at < :now + :interval"""
+# Only if the configuration is still the one of the attempt.
+_FAIL_CHANNEL = """
+    UPDATE channel SET state = 'failing'
+    WHERE id = :channel_id AND config_hash = :config_hash AND state = 'delivering'"""
 _HEAL_CHANNEL = """
     UPDATE channel SET state = 'delivering' WHERE id = :channel_id AND state = 'failing'"""
 _PROVE_CHANNEL = """
     UPDATE channel SET proof = 'proven by delivery', proof_hash = config_hash, proven_at = :now
     WHERE id = :channel_id AND config_hash = :config_hash
-        AND (proof <> 'proven by delivery' OR proof_hash <> config_hash OR proven_at < :stale)"""
+        AND (proof <> 'proven by delivery' OR proof_hash <> config_hash
+            OR proven_at < :now - :interval)"""
 _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :closed, settled_at = :now
     WHERE id = :id AND state IN ('pending', 'held') AND EXISTS (
@@ -66,32 +74,22 @@ class AttemptResult:
     due_at: int
     cause: str
 
-    @property
-    def is_waiting(self) -> bool:
-        """Return True if the delivery is sent again."""
-        return self.state in WAITING_STATES
-
-    def parameters(self, now: int) -> dict[str, Any]:
-        """Return the parameters of the statements that store the result."""
-        settled_at = None if self.is_waiting else now
-        return {**vars(self), **self.outcome.columns(), "settled_at": settled_at}
-
 
 def settle(results: Sequence[AttemptResult], now: int) -> None:
     """Store the results of attempts, and their effect on the channels."""
-    rows = [result.parameters(now) for result in results]
+    rows = [{**vars(result), **result.outcome.columns(), "now": now} for result in results]
+    waiting = [result.delivery_id for result in results if result.state in WAITING_STATES]
     with db.atomic():
         execute_many(_STORE_ATTEMPT, rows)
         execute_many(_STORE_STATE, rows)
         for result in results:
             _update_channel(result, now)
-        _catch_up((result.delivery_id for result in results if result.is_waiting), now)
+        _catch_up(waiting, now)
 
 
-def release_claim(claimed: Sequence[ClaimedDelivery], due_at: int, cause: str) -> None:
+def release_claim(claimed: Sequence[ClaimedDelivery], due_at: int) -> None:
     """Give deliveries back that were not sent; the claim counts as no attempt."""
-    columns = {"due_at": due_at, "cause": cause}
-    rows = [{**delivery._asdict(), **columns} for delivery in claimed]
+    rows = [{**delivery._asdict(), "due_at": due_at} for delivery in claimed]
     with db.atomic():
         execute_many(_RELEASE_CLAIM, rows)
         _catch_up((delivery.id for delivery in claimed), due_at)
@@ -108,26 +106,12 @@ def _catch_up(delivery_ids: Iterable[int], now: int) -> None:
 
 def _update_channel(result: AttemptResult, now: int) -> None:
     """Make a channel failing, heal it or prove it, as the outcome says."""
-    next_probe = now + PROBE_INTERVAL
+    parameters = {**vars(result), "now": now, "interval": PROBE_INTERVAL}
     if result.state == DeliveryState.HELD:
-        update_deliveries(
-            [DeliveryState.HELD],
-            Delivery.channel == result.channel_id,
-            Delivery.due_at < next_probe,
-            due_at=next_probe,
-        )
+        execute(_POSTPONE_PROBE, **parameters)
     elif result.outcome.good:
-        stale = {"now": now, "stale": now - PROBE_INTERVAL}
-        parameters = {**vars(result), **stale}
-        if db.execute_sql(_HEAL_CHANNEL, parameters).rowcount:
+        if execute(_HEAL_CHANNEL, **parameters).rowcount:
             release(result.channel_id, now)
-        db.execute_sql(_PROVE_CHANNEL, parameters)
-    elif result.outcome.verdict == Verdict.GONE and _fail_channel(result):
-        hold(result.channel_id, next_probe)
-
-
-def _fail_channel(result: AttemptResult) -> int:
-    """Make a channel failing whose configuration is still the one of the attempt."""
-    same = (Channel.id == result.channel_id) & (Channel.config_hash == result.config_hash)
-    delivering = Channel.state == ChannelState.DELIVERING
-    return Channel.update(state=ChannelState.FAILING).where(same, delivering).execute()
+        execute(_PROVE_CHANNEL, **parameters)
+    elif result.outcome.verdict == Verdict.GONE and execute(_FAIL_CHANNEL, **parameters).rowcount:
+        hold(result.channel_id, now + PROBE_INTERVAL)

@@ -1,10 +1,11 @@
 """The worker's cache of channels, with their secrets decrypted."""
 
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from delivery import retry
 from delivery.kinds import kinds
+from delivery.rate_limit import RateLimit
 from delivery.secrets.encryption import Keyring
 from delivery.settings import Settings, read_settings
 from models import Channel, db
@@ -14,8 +15,7 @@ _REVISIONS = """
     WHERE id IN (SELECT value FROM json_each(:ids))"""
 
 
-@dataclass(frozen=True)
-class CachedChannel:
+class CachedChannel(NamedTuple):
     """A channel with decrypted settings; `problem` says why that failed.
 
     `steps` is its retry schedule in seconds, `rate_limit` the limit of its vendor. A row with
@@ -25,7 +25,7 @@ class CachedChannel:
     settings: Settings
     problem: str
     steps: tuple[int, ...]
-    rate_limit: tuple[tuple[int, float], ...]
+    rate_limit: RateLimit
     state: str
     config_hash: str
     revision: tuple

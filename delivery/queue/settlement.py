@@ -9,11 +9,6 @@ from delivery.outcome import Outcome, Verdict
 from delivery.queue.channel_cache import CachedChannel
 from models import ChannelState, DeliveryState
 
-_ARRIVED = {
-    Verdict.DELIVERED: DeliveryState.DELIVERED,
-    Verdict.ACCEPTED: DeliveryState.ACCEPTED,
-}
-
 
 class FinishedAttempt(NamedTuple):
     """The outcome of an attempt, or of a message that could not be built."""
@@ -33,13 +28,14 @@ def settle_attempt(
     to 1) spreads the retries.
     """
     outcome = attempt.outcome
-    state = _ARRIVED.get(outcome.verdict, DeliveryState.FAILED)
+    state = DeliveryState.FAILED
     due_at = now
     cause = outcome.says
-    if attempt.channel.state == ChannelState.FAILING and now < delivery.expires_at:
-        if not outcome.good:
-            state = DeliveryState.HELD
-            due_at = now + PROBE_INTERVAL
+    if outcome.good:
+        state = DeliveryState(outcome.verdict)  # delivered or accepted
+    elif attempt.channel.state == ChannelState.FAILING and now < delivery.expires_at:
+        state = DeliveryState.HELD
+        due_at = now + PROBE_INTERVAL
     elif outcome.verdict == Verdict.RETRY:
         step = delivery.finished_attempts + 1
         wait = retry.wait(step, attempt.channel.steps, outcome.retry_after, random_number)

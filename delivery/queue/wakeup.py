@@ -16,10 +16,8 @@ def notify(folder: Path) -> None:
     """Wake the worker of a data folder, if it listens."""
     with contextlib.suppress(OSError):
         pipe = os.open(folder / PIPE_NAME, os.O_WRONLY | os.O_NONBLOCK)
-        try:
-            os.write(pipe, b".")
-        finally:
-            os.close(pipe)
+        with os.fdopen(pipe, "wb", buffering=0) as writer:
+            writer.write(b".")
 
 
 def listen(folder: Path, on_wakeup: Callable[[], None]) -> None:
