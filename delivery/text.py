@@ -6,7 +6,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from urllib.parse import quote
 from delivery.alerts.alert import AlertStatus
 from delivery.event import Event
 from delivery.guard.url import MAX_URL_LENGTH, InvalidUrl, parse_url
+from delivery.settings import Settings
 
 MARK = "…"
 MAX_LABELS = 20
@@ -77,13 +78,14 @@ def truncate(
 
 @dataclass(frozen=True)
 class AlertText:
-    """The texts of an event's alert.
+    """The texts of an event's alert, for a message of a channel with these settings.
 
     They hold no control characters except line feeds, and may be of any length: truncate them to
     the limits of the vendor.
     """
 
     event: Event
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def closed(self) -> bool:

@@ -9,7 +9,6 @@ from delivery.event import Event
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
 from delivery.kinds.spec import Kind, UrlPattern
 from delivery.response import PROXY_PAGE, Judgement, Response, judge_by_status
-from delivery.settings import Settings
 from delivery.text import AlertText
 
 PATH = "/api/v2/alerts"
@@ -18,12 +17,12 @@ PATH = "/api/v2/alerts"
 OPEN_MS = 30 * 24 * 3600 * 1000
 
 
-def complete_url(url: ParsedUrl, _settings: Settings, _text: AlertText) -> ParsedUrl:
+def complete_url(url: ParsedUrl, _text: AlertText) -> ParsedUrl:
     """Append the API's path to a bare base URL; any other path stays as it is."""
     return replace(url, path=PATH) if url.path == "/" else url
 
 
-def body(_settings: Settings, text: AlertText) -> list[dict]:
+def body(text: AlertText) -> list[dict]:
     """Return the message.
 
     Alertmanager identifies an alert by all its labels, so they are the same for open and closed.

@@ -5,7 +5,6 @@ import re
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.outcome import Reason, Verdict
 from delivery.response import Judgement, Response, judge_body, judge_by_body
-from delivery.settings import Settings
 from delivery.text import AlertText, escape_markdown, json_length, truncate
 
 BODY = Limit(28_000, unit="bytes")  # not confirmed by the vendor
@@ -17,7 +16,7 @@ _MAX_VALUE = 400
 _CONNECTOR = r"([^/]+\.webhook|outlook)\.office(365)?\.com"
 
 
-def body(_settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return a message with one card."""
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
