@@ -78,18 +78,15 @@ def _valid_names(texts: Mapping[str, str]) -> dict[str, str]:
     """
     valid: dict[str, str] = {}
     for name, text in sorted(texts.items()):
+        base = re.sub(r"[^A-Za-z0-9_]|^(?=[0-9])", "_", name)
+        free = base
+        number = 1
+        while free in valid:
+            number += 1
+            free = f"{base}_{number}"
         if text.strip():
-            valid[_free_name(re.sub(r"[^A-Za-z0-9_]|^(?=[0-9])", "_", name), valid)] = text
+            valid[free] = text
     return valid
-
-
-def _free_name(name: str, taken: Mapping[str, str]) -> str:
-    free = name
-    number = 2
-    while free in taken:
-        free = f"{name}_{number}"
-        number += 1
-    return free
 
 
 KIND = Kind(

@@ -38,15 +38,16 @@ def body(alert: AlertText) -> dict:
 
 def _blocks(alert: AlertText) -> list[dict]:
     """Return title, summary and labels."""
-    title = {
-        "type": "TextBlock",
-        "text": _truncate(alert.title, _MAX_TITLE),
-        "weight": "Bolder",
-        "size": "Medium",
-        "color": "Good" if alert.closed else "Attention",
-        "wrap": True,
-    }
-    blocks: list[dict] = [title]
+    blocks: list[dict] = [
+        {
+            "type": "TextBlock",
+            "text": _truncate(alert.title, _MAX_TITLE),
+            "weight": "Bolder",
+            "size": "Medium",
+            "color": "Good" if alert.closed else "Attention",
+            "wrap": True,
+        }
+    ]
     summary = _truncate(alert.summary, _MAX_SUMMARY)
     if summary:
         blocks.append({"type": "TextBlock", "text": summary, "wrap": True})
