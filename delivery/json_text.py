@@ -137,15 +137,18 @@ def _check_depth(text: str) -> None:
         elif match[0] in "]}":
             depth -= 1
         if depth > MAX_DEPTH:
-            position = line_and_column(text, match.start())
-            raise JsonError(f"{position}: the JSON is nested deeper than {MAX_DEPTH} levels.")
+            raise JsonError(
+                f"{line_and_column(text, match.start())}: "
+                f"the JSON is nested deeper than {MAX_DEPTH} levels."
+            )
 
 
 def _refuse_constant(text: str, name: str) -> NoReturn:
     matches = _STRING_OR_CONSTANT.finditer(text)
     start = next(match.start() for match in matches if match[0] == name)
-    position = line_and_column(text, start)
-    raise JsonError(f"{position}: {name} is not JSON; use a number, null or a string.")
+    raise JsonError(
+        f"{line_and_column(text, start)}: {name} is not JSON; use a number, null or a string."
+    )
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -31,7 +31,6 @@ class Message:
     method: str
     target: ParsedUrl
     body: bytes = field(repr=False)
-    content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     rate_limit: tuple[tuple[int, float], ...] = ()
     at_vendor: bool = False

@@ -17,9 +17,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from delivery import json_text
 from delivery.alerts.alert import rfc3339
-from delivery.json_text import dumps
+from delivery.json_text import JsonError, check_json, dumps, line_and_column, whole_characters
 from delivery.text import MARK, AlertText, truncate, utf8_length
 
 MAX_BYTES = 256 * 1024
@@ -102,8 +101,8 @@ def parse(text: str, strict: bool = True) -> Template:
         TemplateError: If the text is not a valid template.
     """
     try:
-        json_text.check_json(text)
-    except json_text.JsonError as error:
+        check_json(text)
+    except JsonError as error:
         raise TemplateError(str(error)) from None
     return Template(tuple(_Parser(text, strict).parts()))
 
@@ -140,7 +139,7 @@ class _Parser:
 
     def parts(self) -> Iterator[Part]:
         """Yield the parts of the template."""
-        end = json_text.whole_characters(self.text)
+        end = whole_characters(self.text)
         if end < len(self.text):
             raise self._error(end, "this is half of a character, which cannot be sent.")
         for token in _TOKEN.finditer(self.text):
@@ -186,7 +185,7 @@ class _Parser:
         return Part(default if whole else _unquote(default), name, whole)
 
     def _error(self, position: int, message: str) -> TemplateError:
-        return TemplateError(f"{json_text.line_and_column(self.text, position)}: {message}")
+        return TemplateError(f"{line_and_column(self.text, position)}: {message}")
 
 
 def _is_known(name: str) -> bool:

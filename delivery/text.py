@@ -209,11 +209,6 @@ def escape_markdown(text: str) -> str:
     return text.translate(_MARKDOWN)
 
 
-def integer(text: str) -> int | str:
-    """Return the number that the text spells, or the text if it spells none."""
-    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 19 else text
-
-
 def without_empty(**parts: Any) -> dict[str, Any]:
     """Return the parts that are not empty: vendors refuse empty ones."""
     return {name: part for name, part in parts.items() if part}

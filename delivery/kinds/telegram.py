@@ -9,7 +9,7 @@ from delivery.outcome import SuggestedFix, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body, number
 from delivery.retry import verdict_of_status
 from delivery.settings import Settings
-from delivery.text import AlertText, escape_html, integer, truncate, utf16_length, without_empty
+from delivery.text import AlertText, escape_html, truncate, utf16_length
 
 TEXT = Limit(4096, "text")
 _MAX_TITLE = 500
@@ -19,11 +19,17 @@ _IDS = {"chat_id": "chat_id", "message_thread_id": "message_thread_id"}
 
 def body(alert: AlertText) -> dict:
     """Return an HTML message. IDs are numbers, the name of a channel (`@name`) is text."""
-    ids = without_empty(**{name: alert.settings.option(name) for name in _IDS})
+    ids: dict[str, object] = {}
+    for name in _IDS:
+        text = alert.settings.option(name)
+        if text.removeprefix("-").isdecimal() and len(text) < 19:
+            ids[name] = int(text)
+        elif text:
+            ids[name] = text
     title = truncate(alert.title, _MAX_TITLE, utf16_length, escape_html)
     link = f'<a href="{escape_html(alert.link)}">Open alert</a>' if alert.link else ""
     return {
-        **{name: integer(text) for name, text in ids.items()},
+        **ids,
         "text": TEXT.fit(f"<b>{title}</b>", alert.details, link, escape_html),
         "parse_mode": "HTML",
         "link_preview_options": {"is_disabled": True},
