@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from delivery.alerts.alert import AlertStatus
 from delivery.event import Event
 from delivery.guard.url import MAX_URL_LENGTH, InvalidUrl, parse_url
 from delivery.settings import Settings
@@ -90,7 +89,7 @@ class AlertText:
     @property
     def closed(self) -> bool:
         """Whether the alert is closed."""
-        return self.event.alert.status == AlertStatus.CLOSED
+        return self.event.alert.closed
 
     @cached_property
     def name(self) -> str:

@@ -131,7 +131,7 @@ def parse_uptrace(value: Any, _now: int) -> ParsedAlerts:
             "ends_at": value.get("createdAt"),
         }
     )
-    if alert.status == AlertStatus.OPEN:
+    if not alert.closed:
         alert = replace(alert, ends_at=None)
     # Two installations both count their alerts from 1; the host of the links tells them apart.
     origin = alert.url.split("/", 3)[:3]
@@ -246,7 +246,7 @@ def _received(identity: tuple, alert: Alert, closes_at: int | None = None) -> Re
     if sum(map(len, texts)) > MAX_CHARACTERS:
         raise InvalidMember("", f"it is longer than {MAX_CHARACTERS:,} characters")
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-    if alert.status == AlertStatus.CLOSED:
+    if alert.closed:
         closes_at = None
     return ReceivedAlert(key, alert, closes_at)
 

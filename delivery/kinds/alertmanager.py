@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from delivery.alerts.alert import AlertStatus, rfc3339
+from delivery.alerts.alert import rfc3339
 from delivery.event import Event
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
 from delivery.kinds.spec import Kind, UrlPattern
@@ -55,7 +55,7 @@ def _times(event: Event) -> dict[str, str]:
     alert = event.alert
     starts = event.started_at
     ends = max(starts, event.at) + OPEN_MS
-    if alert.status == AlertStatus.CLOSED:
+    if alert.closed:
         starts = min(starts, event.at)
         ends = event.at
         if alert.ends_at is not None:

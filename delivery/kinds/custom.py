@@ -54,6 +54,6 @@ KIND = Kind(
         ),
     ),
     limits=(Limit(MAX_BYTES, unit="bytes"),),
-    uses=frozenset({"method", "body"}),
+    uses=("method", "body"),
     starters=STARTERS,
 )

@@ -128,7 +128,7 @@ class Kind:
     limits: tuple[Limit, ...] = ()
     rate_limit: tuple[tuple[int, float], ...] = ()
     signs_body: bool = False
-    uses: frozenset[str] = frozenset()
+    uses: tuple[str, ...] = ()
     starters: Mapping[str, SuggestedFix] = field(default_factory=dict)
     complete_url: Callable[[ParsedUrl, AlertText], ParsedUrl] = lambda url, _alert: url
     judge: Callable[[Response], Judgement] = judge_by_status

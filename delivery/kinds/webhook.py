@@ -42,5 +42,5 @@ KIND = Kind(
     help="Sends each event as JSON in Uptrace's format, with your own JSON as its payload.",
     url_help="The URL that receives the message.",
     body=body,
-    uses=frozenset({"method", "payload"}),
+    uses=("method", "payload"),
 )
