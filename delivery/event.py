@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from delivery.alerts.alert import Alert, AlertStatus
+from delivery.alerts.alert import Alert
 
 MAX_TIMESTAMP = 10**15
 
@@ -24,7 +24,7 @@ class Event:
         """Uptrace's event name (its documentation says `state-changed`, its code sends this)."""
         if self.repeated:
             return "recurring"
-        return "status-changed" if self.alert.status == AlertStatus.CLOSED else "created"
+        return "status-changed" if self.alert.closed else "created"
 
     @property
     def message_id(self) -> str:

@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 64
 
-_TOO_DEEP = "The JSON is nested too deeply."
 _REMOVE_COMMA = "remove the comma before the closing bracket"
 _EXPLANATIONS = {
     "Expecting value": "a value is missing here",
@@ -38,7 +37,9 @@ _EXPLANATIONS = {
 }
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _STRING_OR_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN', re.DOTALL)
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_WHOLE_CHARACTERS = re.compile(
+    r"(?:[^\\\ud800-\udfff]+|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u(?![dD][89a-fA-F])|\\[^u])*+"
+)
 _MAX_INTEGER_DIGITS = 4000  # Python's `int` refuses 4,301
 
 
@@ -70,15 +71,11 @@ def parse_strict(data: bytes) -> Any:
     """
     try:
         text = data.decode("utf-8-sig")
-        value = _parse(text, object_pairs_hook=_unique_members, parse_int=_parse_integer)
-        if _SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError:
         raise JsonError("The text is not valid UTF-8.") from None
-    except UnicodeEncodeError:
-        raise JsonError("A string contains half of a surrogate pair.") from None
-    except RecursionError:
-        raise JsonError(_TOO_DEEP) from None
+    value = _parse(text, object_pairs_hook=_unique_members, parse_int=_parse_integer)
+    if whole_characters(text) < len(text):
+        raise JsonError("A string contains half of a surrogate pair.")
     return value
 
 
@@ -91,12 +88,9 @@ def parse_lenient(data: bytes) -> Any:
         JsonError: The data is not JSON.
     """
     text = data.decode("utf-8-sig", "replace")
-    try:
-        value = _parse(text, parse_int=_parse_integer)
-        if _SURROGATE.search(text):
-            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-    except RecursionError:
-        raise JsonError(_TOO_DEEP) from None
+    value = _parse(text, parse_int=_parse_integer)
+    if whole_characters(text) < len(text):
+        return json.loads(dumps(value).encode("utf-8", "replace"))
     return value
 
 
@@ -108,9 +102,15 @@ def parse_or_none(text: str) -> Any:
         return None
 
 
-def dumps(value: object) -> str:
+def dumps(value: object, **options: Any) -> str:
     """Return the value as compact JSON that keeps non-ASCII letters."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), **options)
+
+
+def whole_characters(text: str) -> int:
+    """Return the length of JSON up to the first half of a surrogate pair."""
+    whole = _WHOLE_CHARACTERS.match(text)
+    return whole.end() if whole else 0
 
 
 def line_and_column(text: str, position: int) -> str:
@@ -125,6 +125,8 @@ def _parse(text: str, **hooks: Any) -> Any:
         return json.loads(text, parse_constant=partial(_refuse_constant, text), **hooks)
     except json.JSONDecodeError as error:
         raise JsonError(_explain(text, error)) from None
+    except RecursionError:
+        raise JsonError("The JSON is nested too deeply.") from None
 
 
 def _check_depth(text: str) -> None:
@@ -135,15 +137,18 @@ def _check_depth(text: str) -> None:
         elif match[0] in "]}":
             depth -= 1
         if depth > MAX_DEPTH:
-            position = line_and_column(text, match.start())
-            raise JsonError(f"{position}: the JSON is nested deeper than {MAX_DEPTH} levels.")
+            raise JsonError(
+                f"{line_and_column(text, match.start())}: "
+                f"the JSON is nested deeper than {MAX_DEPTH} levels."
+            )
 
 
 def _refuse_constant(text: str, name: str) -> NoReturn:
     matches = _STRING_OR_CONSTANT.finditer(text)
     start = next(match.start() for match in matches if match[0] == name)
-    position = line_and_column(text, start)
-    raise JsonError(f"{position}: {name} is not JSON; use a number, null or a string.")
+    raise JsonError(
+        f"{line_and_column(text, start)}: {name} is not JSON; use a number, null or a string."
+    )
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -31,7 +31,6 @@ class Message:
     method: str
     target: ParsedUrl
     body: bytes = field(repr=False)
-    content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     rate_limit: tuple[tuple[int, float], ...] = ()
     at_vendor: bool = False
@@ -65,7 +64,7 @@ def build(
         body = body_of(settings, event)
     else:
         body = fixed
-    target = kind.request_url(parse_url(settings.url), settings, AlertText(attempt))
+    target = kind.request_url(parse_url(settings.url), AlertText(attempt, settings))
     recognized = kind.match_url(target)
     return Message(
         id=event.message_id,
@@ -87,7 +86,7 @@ def body_of(settings: Settings, event: Event) -> str:
         MessageError: If the channel cannot make a message.
     """
     try:
-        body = _kind_of(settings).body(settings, AlertText(event))
+        body = _kind_of(settings).body(AlertText(event, settings))
     except TemplateError as error:
         raise MessageError(str(error)) from None
     return body if isinstance(body, str) else dumps(body)

@@ -83,7 +83,7 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> G
         }
     )
     if message.body:
-        headers["Content-Type"] = message.content_type
+        headers["Content-Type"] = "application/json"
     if message.body or message.method != "GET":
         headers["Content-Length"] = str(len(message.body))
     headers.update(message.headers)

@@ -17,9 +17,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from delivery import json_text
 from delivery.alerts.alert import rfc3339
-from delivery.json_text import dumps
+from delivery.json_text import JsonError, check_json, dumps, line_and_column, whole_characters
 from delivery.text import MARK, AlertText, truncate, utf8_length
 
 MAX_BYTES = 256 * 1024
@@ -34,9 +33,6 @@ _UNMATCHED = {
     "{{": "{{ has no }} in the same string.",
     "}}": "}} has no {{ before it.",
 }
-_WHOLE_CHARACTERS = re.compile(
-    r"(?:[^\\\ud800-\udfff]+|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u(?![dD][89a-fA-F])|\\[^u])*"
-)
 _WHOLE_ESCAPES = re.compile(r"(?:[^\\]+|\\u.{4}|\\[^u])*")
 _DEFAULT = re.compile(
     r""""[^"]*"|'[^']*'|true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"""
@@ -105,8 +101,8 @@ def parse(text: str, strict: bool = True) -> Template:
         TemplateError: If the text is not a valid template.
     """
     try:
-        json_text.check_json(text)
-    except json_text.JsonError as error:
+        check_json(text)
+    except JsonError as error:
         raise TemplateError(str(error)) from None
     return Template(tuple(_Parser(text, strict).parts()))
 
@@ -115,16 +111,10 @@ def placeholder_values(text: AlertText) -> dict[str, object]:
     """Return the value of every name; an unknown time is None."""
     event = text.event
     alert = event.alert
-    values: dict[str, object] = {
-        "alert.id": alert.id,
-        "alert.name": alert.name,
-        "alert.status": alert.status,
-        "alert.type": alert.type,
+    values: dict[str, object] = {f"alert.{name}": value for name, value in vars(alert).items()}
+    values |= {
         "alert.severity": text.severity,
         "alert.summary": text.summary,
-        "alert.url": alert.url,
-        "alert.labels": alert.labels,
-        "alert.annotations": alert.annotations,
         "alert.starts_at": rfc3339(alert.starts_at) or None,
         "alert.starts_at_ms": alert.starts_at,
         "alert.ends_at": rfc3339(alert.ends_at) or None,
@@ -149,9 +139,9 @@ class _Parser:
 
     def parts(self) -> Iterator[Part]:
         """Yield the parts of the template."""
-        whole = _WHOLE_CHARACTERS.match(self.text)
-        if whole and whole.end() < len(self.text):
-            raise self._error(whole.end(), "this is half of a character, which cannot be sent.")
+        end = whole_characters(self.text)
+        if end < len(self.text):
+            raise self._error(end, "this is half of a character, which cannot be sent.")
         for token in _TOKEN.finditer(self.text):
             string, colon = token.groups()
             if not string:
@@ -165,11 +155,10 @@ class _Parser:
         end = 0
         for braces in _BRACES.finditer(string):
             position = start + braces.start()
-            inside = braces[1]
-            if inside is None:
+            if braces[0] in _UNMATCHED:
                 raise self._error(position, _UNMATCHED[braces[0]])
-            whole = len(braces[0]) == len(string) - len('""')
-            placeholder = self._placeholder(inside, whole, position)
+            whole = string == f'"{braces[0]}"'
+            placeholder = self._placeholder(braces[1], whole, position)
             if whole:
                 yield placeholder
                 return
@@ -179,24 +168,24 @@ class _Parser:
         yield Part(string[end:])
 
     def _placeholder(self, inside: str, whole: bool, position: int) -> Part:
-        parts = json.loads(f'"{inside}"').partition("|")
-        name, bar, default = map(str.strip, parts)
+        name, bar, default = map(str.strip, json.loads(f'"{inside}"').partition("|"))
+        problem = ""
         if not name:
-            message = "a name is missing between {{ and }}, such as {{ alert.name }}."
-            raise self._error(position, message)
-        if self.strict and not _is_known(name):
-            raise self._error(position, _unknown(name))
-        if bar and not _DEFAULT.fullmatch(default):
-            message = (
+            problem = "a name is missing between {{ and }}, such as {{ alert.name }}."
+        elif self.strict and not _is_known(name):
+            problem = _unknown(name)
+        elif bar and not _DEFAULT.fullmatch(default):
+            problem = (
                 "the default after | must be a string in quotes, a number, true, false or null."
             )
-            raise self._error(position, message)
+        if problem:
+            raise self._error(position, problem)
         if default[:1] in ("'", '"'):
             default = dumps(default[1:-1])
         return Part(default if whole else _unquote(default), name, whole)
 
     def _error(self, position: int, message: str) -> TemplateError:
-        return TemplateError(f"{json_text.line_and_column(self.text, position)}: {message}")
+        return TemplateError(f"{line_and_column(self.text, position)}: {message}")
 
 
 def _is_known(name: str) -> bool:
@@ -218,13 +207,7 @@ def _unknown(name: str) -> str:
 def _to_json(value: object) -> str:
     """Return the value as JSON; null for a value that JSON cannot hold, such as NaN."""
     try:
-        text = json.dumps(
-            value,
-            ensure_ascii=False,
-            allow_nan=False,
-            separators=(",", ":"),
-            default=lambda _other: None,
-        )
+        text = dumps(value, allow_nan=False, default=lambda _other: None)
     except (ValueError, TypeError, RecursionError):
         return "null"
     return text.encode("utf-8", "replace").decode()

@@ -6,14 +6,14 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from delivery.alerts.alert import AlertStatus
 from delivery.event import Event
 from delivery.guard.url import MAX_URL_LENGTH, InvalidUrl, parse_url
+from delivery.settings import Settings
 
 MARK = "…"
 MAX_LABELS = 20
@@ -77,18 +77,19 @@ def truncate(
 
 @dataclass(frozen=True)
 class AlertText:
-    """The texts of an event's alert.
+    """The texts of an event's alert, for a message of a channel with these settings.
 
     They hold no control characters except line feeds, and may be of any length: truncate them to
     the limits of the vendor.
     """
 
     event: Event
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def closed(self) -> bool:
         """Whether the alert is closed."""
-        return self.event.alert.status == AlertStatus.CLOSED
+        return self.event.alert.closed
 
     @cached_property
     def name(self) -> str:
@@ -205,11 +206,6 @@ def break_mentions(text: str) -> str:
 def escape_markdown(text: str) -> str:
     """Escape the text for vendors that read Markdown, and disarm mentions."""
     return text.translate(_MARKDOWN)
-
-
-def integer(text: str) -> int | str:
-    """Return the number that the text spells, or the text if it spells none."""
-    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 19 else text
 
 
 def without_empty(**parts: Any) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def test_no_stored_setting_breaks_a_kind(url, text, options):
         known.suggest_fix(response_of(200, "{}"), channel)
         for target in (channel.target, parse_url("https://h.example/x")):
             if target:
-                requested = known.request_url(target, channel, AlertText(event))
+                requested = known.request_url(target, AlertText(event, channel))
                 assert requested.url.startswith(target.origin)
                 assert isinstance(known.url_hint(target), str)
                 known.match_url(target)

@@ -552,7 +552,7 @@ def test_a_label_cannot_replace_another_name():
 def body(text, alert, closed=""):
     """Return the body that a channel of kind `custom` sends."""
     settings = Settings(kind="custom", body=text, options=(Header("closed_body", closed),))
-    return kinds()["custom"].body(settings, AlertText(Event(alert, 5, NOW)))
+    return kinds()["custom"].body(AlertText(Event(alert, 5, NOW), settings))
 
 
 def test_a_closed_alert_uses_its_own_body_if_there_is_one():

@@ -46,6 +46,11 @@ class Alert:
     ends_at: int | None = None
     url: str = ""
 
+    @property
+    def closed(self) -> bool:
+        """Whether the monitored condition has ended."""
+        return self.status == AlertStatus.CLOSED
+
     @classmethod
     def from_json(cls, value: object) -> "Alert":
         """Return the alert of a JSON value in the format of `POST /api/v1/alerts`."""

@@ -109,12 +109,12 @@ def labels_of(alert: Alert) -> dict[str, str]:
     return {"alertname": alert.name, **alert.labels}
 
 
+@dataclass
 class _Reader:
     """Reads a text piece by piece."""
 
-    def __init__(self, text: str):
-        self.text = text
-        self.position = 0
+    text: str
+    position: int = 0
 
     def read(self, pattern: re.Pattern) -> re.Match:
         """Return the piece of this pattern that begins here, and move behind it."""

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from clock import MINUTE
@@ -68,10 +68,13 @@ def parse_native(value: Any, _now: int) -> ParsedAlerts:
     if not invalid:
         return ParsedAlerts(alerts, [])
     errors = {}
+    problems = []
     for index, error in invalid.items():
-        path = f"{index}.{error.member}".rstrip(".") if is_list else error.member
+        path = error.member
+        if is_list:
+            path = f"{index}.{path}".rstrip(".")
         errors[path] = [str(error)]
-    problems = [f"{path or 'the alert'}: {message}" for path, [message] in errors.items()]
+        problems.append(f"{path or 'the alert'}: {error}")
     first_errors = dict(islice(errors.items(), MAX_PROBLEMS))
     raise InvalidPayload(f"{'; '.join(_shorten(problems))}.", first_errors)
 
@@ -128,7 +131,7 @@ def parse_uptrace(value: Any, _now: int) -> ParsedAlerts:
             "ends_at": value.get("createdAt"),
         }
     )
-    if alert.status == AlertStatus.OPEN:
+    if not alert.closed:
         alert = replace(alert, ends_at=None)
     # Two installations both count their alerts from 1; the host of the links tells them apart.
     origin = alert.url.split("/", 3)[:3]
@@ -179,10 +182,11 @@ def _native_alert(members: dict) -> ReceivedAlert:
         ends_at=ends_at,
         url=read_string(members, "url"),
     )
+    identity: tuple = ("name", name, sorted(labels.items()))
     key = read_string(members, "key")
     if key:
-        return _received(("key", key), alert, ends_at)
-    return _received(("name", name, sorted(labels.items())), alert, ends_at)
+        identity = ("key", key)
+    return _received(identity, alert, ends_at)
 
 
 def _alertmanager_alert(now: int, members: dict) -> ReceivedAlert:
@@ -234,16 +238,15 @@ def _received(identity: tuple, alert: Alert, closes_at: int | None = None) -> Re
 
     An identity begins with the name of its family, so that two families never share a key.
     """
-    if len(alert.labels) > MAX_LABELS or len(alert.annotations) > MAX_LABELS:
+    if max(len(alert.labels), len(alert.annotations)) > MAX_LABELS:
         raise InvalidMember("", f"it has more than {MAX_LABELS} labels or annotations")
-    texts = [alert.name, alert.url]
+    texts = [identity[1], alert.name, alert.url]
     for pairs in (alert.labels, alert.annotations):
-        texts += pairs.keys()
-        texts += pairs.values()
-    if len(identity[1]) + sum(map(len, texts)) > MAX_CHARACTERS:
+        texts += chain(*pairs.items())
+    if sum(map(len, texts)) > MAX_CHARACTERS:
         raise InvalidMember("", f"it is longer than {MAX_CHARACTERS:,} characters")
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-    if alert.status == AlertStatus.CLOSED:
+    if alert.closed:
         closes_at = None
     return ReceivedAlert(key, alert, closes_at)
 

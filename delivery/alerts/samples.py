@@ -10,15 +10,13 @@ _HOSTILE = "\"'\\ </script><b>&amp; {{ alert.name }} \r\n\t\x00\x1b[31m \u202egn
 
 def sample_alert(now: int, url: str) -> Alert:
     """Return the alert of a test: open since `now`, and marked as a test."""
-    return Alert.from_json(
-        {
-            "id": str(now),
-            "name": "Test alert from Tocsin",
-            "labels": {"severity": "info", "source": "tocsin"},
-            "annotations": {"summary": "This is a test: nothing is wrong."},
-            "starts_at": now,
-            "url": url,
-        }
+    return Alert(
+        id=str(now),
+        name="Test alert from Tocsin",
+        labels={"severity": "info", "source": "tocsin"},
+        annotations={"summary": "This is a test: nothing is wrong."},
+        starts_at=now,
+        url=url,
     )
 
 
@@ -26,26 +24,19 @@ def samples(now: int, url: str) -> dict[str, Alert]:
     """Return the alerts of a preview by name: `open`, `closed`, `hostile` and `huge`."""
     opened = sample_alert(now, url)
     closed = replace(opened, status=AlertStatus.CLOSED, starts_at=now - 26 * MINUTE, ends_at=now)
-    hostile = {
-        "id": _HOSTILE,
-        "name": _HOSTILE,
-        "labels": {_HOSTILE: _HOSTILE},
-        "annotations": {"summary": _HOSTILE},
-        "starts_at": now,
-        "url": _HOSTILE,
-    }
+    hostile = replace(
+        opened,
+        id=_HOSTILE,
+        name=_HOSTILE,
+        labels={_HOSTILE: _HOSTILE},
+        annotations={"summary": _HOSTILE},
+        url=_HOSTILE,
+    )
     sentences = "One of many sentences. " * 1000
-    huge = {
-        "id": opened.id,
-        "name": "Huge alert. " * 833 + "Huge",
-        "labels": {f"label_{number}": "long value " * 45 + "value" for number in range(1, 201)},
-        "annotations": {"summary": sentences, "description": sentences},
-        "starts_at": now,
-        "url": url,
-    }
-    return {
-        "open": opened,
-        "closed": closed,
-        "hostile": Alert.from_json(hostile),
-        "huge": Alert.from_json(huge),
-    }
+    huge = replace(
+        opened,
+        name="Huge alert. " * 833 + "Huge",
+        labels={f"label_{number}": "long value " * 45 + "value" for number in range(1, 201)},
+        annotations={"summary": sentences, "description": sentences},
+    )
+    return {"open": opened, "closed": closed, "hostile": hostile, "huge": huge}

@@ -4,12 +4,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from delivery.alerts.alert import AlertStatus, rfc3339
+from delivery.alerts.alert import rfc3339
 from delivery.event import Event
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
 from delivery.kinds.spec import Kind, UrlPattern
 from delivery.response import PROXY_PAGE, Judgement, Response, judge_by_status
-from delivery.settings import Settings
 from delivery.text import AlertText
 
 PATH = "/api/v2/alerts"
@@ -18,12 +17,12 @@ PATH = "/api/v2/alerts"
 OPEN_MS = 30 * 24 * 3600 * 1000
 
 
-def complete_url(url: ParsedUrl, _settings: Settings, _text: AlertText) -> ParsedUrl:
+def complete_url(url: ParsedUrl, _text: AlertText) -> ParsedUrl:
     """Append the API's path to a bare base URL; any other path stays as it is."""
     return replace(url, path=PATH) if url.path == "/" else url
 
 
-def body(_settings: Settings, text: AlertText) -> list[dict]:
+def body(text: AlertText) -> list[dict]:
     """Return the message.
 
     Alertmanager identifies an alert by all its labels, so they are the same for open and closed.
@@ -56,7 +55,7 @@ def _times(event: Event) -> dict[str, str]:
     alert = event.alert
     starts = event.started_at
     ends = max(starts, event.at) + OPEN_MS
-    if alert.status == AlertStatus.CLOSED:
+    if alert.closed:
         starts = min(starts, event.at)
         ends = event.at
         if alert.ends_at is not None:
@@ -79,18 +78,15 @@ def _valid_names(texts: Mapping[str, str]) -> dict[str, str]:
     """
     valid: dict[str, str] = {}
     for name, text in sorted(texts.items()):
+        base = re.sub(r"[^A-Za-z0-9_]|^(?=[0-9])", "_", name)
+        free = base
+        number = 1
+        while free in valid:
+            number += 1
+            free = f"{base}_{number}"
         if text.strip():
-            valid[_free_name(re.sub(r"[^A-Za-z0-9_]|^(?=[0-9])", "_", name), valid)] = text
+            valid[free] = text
     return valid
-
-
-def _free_name(name: str, taken: Mapping[str, str]) -> str:
-    free = name
-    number = 2
-    while free in taken:
-        free = f"{name}_{number}"
-        number += 1
-    return free
 
 
 KIND = Kind(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from delivery.kinds.spec import Kind, Limit, Option
 from delivery.outcome import SuggestedFix
-from delivery.settings import Settings
 from delivery.template import MAX_BYTES, Template, parse, placeholder_values
 from delivery.text import AlertText
 
@@ -20,15 +19,16 @@ STARTERS = {
 }
 
 
-def body(settings: Settings, alert: AlertText) -> str:
+def body(alert: AlertText) -> str:
     """Return the rendered template.
 
     Raises:
         TemplateError: If the stored text is not a template.
     """
-    body = settings.option("closed_body") if alert.closed else ""
-    if not body.strip():
-        body = settings.body
+    body = alert.settings.body
+    closed_body = alert.settings.option("closed_body")
+    if alert.closed and closed_body.strip():
+        body = closed_body
     return _template(body).render(placeholder_values(alert))
 
 
@@ -54,6 +54,6 @@ KIND = Kind(
         ),
     ),
     limits=(Limit(MAX_BYTES, unit="bytes"),),
-    uses=frozenset({"method", "body"}),
+    uses=("method", "body"),
     starters=STARTERS,
 )

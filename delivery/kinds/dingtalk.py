@@ -7,7 +7,6 @@ from delivery.guard.url import ParsedUrl
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.urls import with_query
 from delivery.response import judge_by_body, judge_by_code
-from delivery.settings import Settings
 from delivery.text import AlertText, escape_markdown, json_length, truncate
 
 BODY = Limit(20_000, unit="bytes")  # not confirmed by the vendor
@@ -16,7 +15,7 @@ _MAX_TITLE = 1000
 _MAX_TEXT = 14_500
 
 
-def body(_settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return a Markdown message without mentions."""
     title = truncate(alert.title, _MAX_TITLE, json_length, escape_markdown)
     text = truncate(alert.details, _MAX_TEXT, json_length, _escape)
@@ -28,14 +27,14 @@ def body(_settings: Settings, alert: AlertText) -> dict:
     }
 
 
-def complete_url(url: ParsedUrl, settings: Settings, alert: AlertText) -> ParsedUrl:
+def complete_url(url: ParsedUrl, alert: AlertText) -> ParsedUrl:
     """Sign the query: the key is the secret, the message is time and secret (unlike Feishu)."""
-    secret = settings.option("secret").encode("utf-8", "replace")
+    secret = alert.settings.option("secret").encode("utf-8", "replace")
     if not secret:
         return url
-    message = f"{alert.event.timestamp}\n".encode() + secret
-    sign = base64.b64encode(hmac.digest(secret, message, "sha256")).decode()
-    return with_query(url, {"timestamp": str(alert.event.timestamp), "sign": sign})
+    time = str(alert.event.timestamp)
+    digest = hmac.digest(secret, f"{time}\n".encode() + secret, "sha256")
+    return with_query(url, {"timestamp": time, "sign": base64.b64encode(digest).decode()})
 
 
 def _escape(text: str) -> str:

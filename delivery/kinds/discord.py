@@ -14,7 +14,6 @@ from delivery.response import (
     judge_by_status,
     number,
 )
-from delivery.settings import Settings
 from delivery.text import AlertText, escape_markdown, truncate, utf16_length, without_empty
 
 TITLE = Limit(256, "title")
@@ -27,7 +26,7 @@ _judge_by_id = judge_by_member("id", *_ERROR)
 _UNKNOWN_WEBHOOK = 10015
 
 
-def body(_settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return an embed without mentions."""
     title = TITLE.truncate(alert.title, escape_markdown)
     description = DESCRIPTION.truncate(alert.summary, escape_markdown)

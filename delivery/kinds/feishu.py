@@ -5,7 +5,6 @@ import hmac
 
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.response import Judgement, Response, judge_by_body, judge_by_code
-from delivery.settings import Settings
 from delivery.text import AlertText, json_length, truncate
 
 BODY = Limit(20_000, unit="bytes")
@@ -18,39 +17,36 @@ _judge_by_code = judge_by_code("code", "msg", _GONE, _WAITS)
 _judge_by_status_code = judge_by_code("StatusCode", "StatusMessage", _GONE, _WAITS)
 
 
-def body(settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return a card of plain texts, without mentions; signed if there is a secret."""
     text = truncate(alert.details_or_title, _MAX_TEXT, json_length)
     elements: list[dict] = [{"tag": "div", "text": _plain(text)}]
     if alert.link:
-        button = {
-            "tag": "button",
-            "type": "primary",
-            "text": _plain("Open alert"),
-            "url": alert.link,
-        }
+        label = _plain("Open alert")
+        button = {"tag": "button", "type": "primary", "text": label, "url": alert.link}
         elements.append({"tag": "action", "actions": [button]})
     header = {
         "template": "green" if alert.closed else "red",
         "title": _plain(truncate(alert.title, _MAX_TITLE, json_length)),
     }
     card = {"config": {"wide_screen_mode": True}, "header": header, "elements": elements}
-    return {**_signature(settings, alert), "msg_type": "interactive", "card": card}
+    return {**_signature(alert), "msg_type": "interactive", "card": card}
 
 
 def judge(response: Response) -> Judgement:
     """Judge by the code; old versions call it `StatusCode`."""
-    rule = _judge_by_code if "code" in response.json else _judge_by_status_code
-    return rule(response)
+    if "code" in response.json:
+        return _judge_by_code(response)
+    return _judge_by_status_code(response)
 
 
 def _plain(text: str) -> dict[str, str]:
     return {"tag": "plain_text", "content": text}
 
 
-def _signature(settings: Settings, alert: AlertText) -> dict[str, str]:
+def _signature(alert: AlertText) -> dict[str, str]:
     """Sign an empty message: the key is time and secret (unlike DingTalk)."""
-    secret = settings.option("secret")
+    secret = alert.settings.option("secret")
     if not secret:
         return {}
     seconds = str(alert.event.timestamp // 1000)

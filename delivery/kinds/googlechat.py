@@ -2,7 +2,6 @@
 
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.response import judge_by_body, judge_by_member
-from delivery.settings import Settings
 from delivery.text import AlertText, break_mentions, escape_html, json_length, truncate
 
 # A text of 4,096 characters, three bytes each, keeps the body within its limit.
@@ -11,7 +10,7 @@ BODY = Limit(32_000, unit="bytes")  # not confirmed by the vendor
 _MAX_TITLE = 1000
 
 
-def body(_settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return a text and a card in the alert's thread."""
     title = truncate(alert.title, _MAX_TITLE, json_length, break_mentions)
     text = TEXT.truncate(alert.details_or_title, escape_html)

@@ -2,7 +2,6 @@
 
 from delivery.kinds.spec import Kind, Option, UrlPattern
 from delivery.response import judge_by_body, judge_by_member
-from delivery.settings import Settings
 from delivery.text import AlertText, truncate
 
 # Gotify documents no limit; these keep a message readable.
@@ -11,7 +10,7 @@ _MAX_MESSAGE = 8000
 _PRIORITIES = {"critical": 8, "error": 7, "warning": 5, "info": 3, "closed": 3}
 
 
-def body(_settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return the message, which opens the alert's link when tapped."""
     extras = {}
     if alert.link:

@@ -5,7 +5,6 @@ import re
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.outcome import Reason, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
-from delivery.settings import Settings
 from delivery.text import AlertText, escape_markdown, truncate, utf16_length
 
 TEXT = Limit(16_383, "text")
@@ -13,7 +12,7 @@ _MAX_TITLE = 500
 _INVALID_WEBHOOK = re.compile(r"webhooks?\.invalid\b|invalid\w*webhook|webhook_invalid")
 
 
-def body(_settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return a Markdown message."""
     title = truncate(alert.title, _MAX_TITLE, utf16_length, escape_markdown)
     return {"text": TEXT.fit(f"#### {title}", alert.details, alert.markdown_link, escape_markdown)}

@@ -15,10 +15,10 @@ _TOPIC_PATH = f"/(?P<topic>{_TOPIC})"
 _PRIORITIES = {"critical": 5, "error": 4, "warning": 3, "info": 2, "closed": 2}
 
 
-def body(settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return the message, which opens the alert's link when tapped."""
     return {
-        "topic": settings.option("topic"),
+        "topic": alert.settings.option("topic"),
         "title": TITLE.truncate(alert.title),
         "message": MESSAGE.truncate(alert.details_or_title),
         "priority": _PRIORITIES[alert.level],

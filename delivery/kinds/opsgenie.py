@@ -5,7 +5,6 @@ from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.urls import segment, with_path, with_query
 from delivery.outcome import Reason
 from delivery.response import judge_by_body, judge_by_member
-from delivery.settings import Settings
 from delivery.text import AlertText, truncate, without_empty
 
 MESSAGE = Limit(130, "message")
@@ -17,7 +16,7 @@ _MAX_VALUE = 200
 _PRIORITIES = {"critical": "P1", "error": "P2", "warning": "P3", "info": "P5"}
 
 
-def body(_settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return a new alert, or the note that closes the alert with the same alias."""
     if alert.closed:
         return {"source": "Tocsin", "note": MESSAGE.truncate(alert.title)}
@@ -33,7 +32,7 @@ def body(_settings: Settings, alert: AlertText) -> dict:
     }
 
 
-def complete_url(url: ParsedUrl, _settings: Settings, alert: AlertText) -> ParsedUrl:
+def complete_url(url: ParsedUrl, alert: AlertText) -> ParsedUrl:
     """Return the URL that creates an alert, or the one that closes it by its alias."""
     if not alert.closed:
         return url

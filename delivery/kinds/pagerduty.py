@@ -4,7 +4,6 @@ from delivery.alerts.alert import rfc3339
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.outcome import Reason
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
-from delivery.settings import Settings
 from delivery.text import AlertText, json_length, truncate, without_empty
 
 SUMMARY = Limit(1024, "summary")
@@ -14,10 +13,10 @@ _MAX_DESCRIPTION = 100_000  # in bytes: with twenty labels still far from the li
 _SOURCE_LABELS = ("service.name", "service", "instance", "host")
 
 
-def body(settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return a trigger event, or the resolve event with the same key."""
     message: dict[str, object] = {
-        "routing_key": settings.option("routing_key"),
+        "routing_key": alert.settings.option("routing_key"),
         "dedup_key": KEY.truncate(alert.dedup_key),
     }
     if alert.closed:
@@ -39,9 +38,9 @@ def body(settings: Settings, alert: AlertText) -> dict:
 
 def judge(response: Response) -> Judgement:
     """Judge by the member `status`; PagerDuty only queues events."""
-    json = response.json
-    detail = error_text(json.get("message"), json.get("errors"))
-    return judge_body(response, json.get("status") == "success", detail, Reason.ACCEPTED)
+    member = response.json.get
+    detail = error_text(member("message"), member("errors"))
+    return judge_body(response, member("status") == "success", detail, Reason.ACCEPTED)
 
 
 KIND = Kind(

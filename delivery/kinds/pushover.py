@@ -5,8 +5,7 @@ from dataclasses import replace
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.outcome import Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body, number
-from delivery.settings import Settings
-from delivery.text import AlertText
+from delivery.text import AlertText, without_empty
 
 MESSAGE = Limit(1024, "message")
 TITLE = Limit(250, "title")
@@ -17,12 +16,9 @@ _KEY = "[A-Za-z0-9]{30}"
 _NAMES = ("token", "user", "device")
 
 
-def body(settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return the message."""
-    message: dict[str, object] = {}
-    for name in _NAMES:
-        if settings.option(name):
-            message[name] = settings.option(name)
+    message = without_empty(**{name: alert.settings.option(name) for name in _NAMES})
     message["title"] = TITLE.truncate(alert.title)
     message["message"] = MESSAGE.truncate(alert.details_or_title)
     if alert.link and len(alert.link) <= URL.maximum:
@@ -36,9 +32,8 @@ def judge(response: Response) -> Judgement:
 
     Every 4xx is permanent, even 429: it means that the messages of the month are used up.
     """
-    json = response.json
-    accepted = number(json.get("status")) == 1
-    judgement = judge_body(response, accepted, error_text(json.get("errors")))
+    accepted = number(response.json.get("status")) == 1
+    judgement = judge_body(response, accepted, error_text(response.json.get("errors")))
     if 400 <= response.status <= 499:
         return replace(judgement, verdict=Verdict.FAILED)
     return judgement

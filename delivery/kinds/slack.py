@@ -5,28 +5,39 @@ import re
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.outcome import Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
-from delivery.settings import Settings
 from delivery.text import AlertText, escape_html, without_empty
 
 TEXT = Limit(4000, "text")  # 40,000 are accepted, 4,000 recommended; not confirmed
 TITLE = Limit(1024, "title")
 _WORKFLOW = "/(workflows|triggers)/"
-_GONE = ("no_service", "no_team", "channel_not_found", "no_active_hooks", "channel_is_archived")
-_TEMPORARY = (
-    "ratelimited",
-    "rate_limited",
-    "rollup_error",
-    "internal_error",
-    "fatal_error",
-    "service_unavailable",
-)
+_VERDICTS = {
+    "no_service": Verdict.GONE,
+    "no_team": Verdict.GONE,
+    "channel_not_found": Verdict.GONE,
+    "no_active_hooks": Verdict.GONE,
+    "channel_is_archived": Verdict.GONE,
+    "ratelimited": Verdict.RETRY,
+    "rate_limited": Verdict.RETRY,
+    "rollup_error": Verdict.RETRY,
+    "internal_error": Verdict.RETRY,
+    "fatal_error": Verdict.RETRY,
+    "service_unavailable": Verdict.RETRY,
+}
 
 
-def body(settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return the message, or the variables of a workflow."""
     title = TITLE.truncate(alert.title, escape_html)
-    if settings.target and re.search(_WORKFLOW, settings.target.path):
-        return {"title": title, "link": alert.link, **_variables(alert)}
+    target = alert.settings.target
+    if target and re.search(_WORKFLOW, target.path):
+        return {
+            "title": title,
+            "link": alert.link,
+            "status": alert.state,
+            "summary": TEXT.truncate(alert.summary, escape_html),
+            "severity": alert.severity,
+            "labels": TEXT.truncate(alert.label_lines, escape_html),
+        }
     attachment = without_empty(
         color=f"#{alert.color:06x}",
         title=title,
@@ -37,28 +48,12 @@ def body(settings: Settings, alert: AlertText) -> dict:
     return {"text": title, "attachments": [attachment]}
 
 
-def _variables(alert: AlertText) -> dict[str, str]:
-    texts = {
-        "status": alert.state,
-        "summary": alert.summary,
-        "severity": alert.severity,
-        "labels": alert.label_lines,
-    }
-    return {name: TEXT.truncate(text, escape_html) for name, text in texts.items()}
-
-
 def judge(response: Response) -> Judgement:
     """Judge by the text `ok`, or by the member `ok` of a workflow's JSON."""
     text = response.text.strip()
     error = error_text(response.json.get("error")) or text
     accepted = text == "ok" or response.json.get("ok") is True
-    return judge_body(response, accepted, error, verdict=_verdict(error))
-
-
-def _verdict(error: str) -> Verdict | None:
-    if error in _GONE:
-        return Verdict.GONE
-    return Verdict.RETRY if error in _TEMPORARY else None
+    return judge_body(response, accepted, error, verdict=_VERDICTS.get(error))
 
 
 KIND = Kind(

@@ -118,7 +118,7 @@ class Kind:
     label: str
     help: str
     url_help: str
-    body: Callable[[Settings, AlertText], object]
+    body: Callable[[AlertText], object]
     docs: str = ""
     base: str = ""
     path: str = ""
@@ -128,20 +128,20 @@ class Kind:
     limits: tuple[Limit, ...] = ()
     rate_limit: tuple[tuple[int, float], ...] = ()
     signs_body: bool = False
-    uses: frozenset[str] = frozenset()
+    uses: tuple[str, ...] = ()
     starters: Mapping[str, SuggestedFix] = field(default_factory=dict)
-    complete_url: Callable[[ParsedUrl, Settings, AlertText], ParsedUrl] = lambda url, *_: url
+    complete_url: Callable[[ParsedUrl, AlertText], ParsedUrl] = lambda url, _alert: url
     judge: Callable[[Response], Judgement] = judge_by_status
     suggest_fix: Callable[[Response, Settings], SuggestedFix | None] = lambda *_: None
     url_hints: Mapping[str, str] = field(default_factory=dict)
 
-    def request_url(self, url: ParsedUrl, settings: Settings, alert: AlertText) -> ParsedUrl:
+    def request_url(self, url: ParsedUrl, alert: AlertText) -> ParsedUrl:
         """Return the URL that a message to the channel's URL is sent to."""
         if self.path:
             url = with_path(url, self.path)
         if self.query:
             url = with_query(url, self.query)
-        return self.complete_url(url, settings, alert)
+        return self.complete_url(url, alert)
 
     def url_hint(self, url: ParsedUrl) -> str:
         """Return a hint on a URL that is retired or special, empty for any other."""

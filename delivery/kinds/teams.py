@@ -5,7 +5,6 @@ import re
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.outcome import Reason, Verdict
 from delivery.response import Judgement, Response, judge_body, judge_by_body
-from delivery.settings import Settings
 from delivery.text import AlertText, escape_markdown, json_length, truncate
 
 BODY = Limit(28_000, unit="bytes")  # not confirmed by the vendor
@@ -17,7 +16,7 @@ _MAX_VALUE = 400
 _CONNECTOR = r"([^/]+\.webhook|outlook)\.office(365)?\.com"
 
 
-def body(_settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return a message with one card."""
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -39,15 +38,16 @@ def body(_settings: Settings, alert: AlertText) -> dict:
 
 def _blocks(alert: AlertText) -> list[dict]:
     """Return title, summary and labels."""
-    title = {
-        "type": "TextBlock",
-        "text": _truncate(alert.title, _MAX_TITLE),
-        "weight": "Bolder",
-        "size": "Medium",
-        "color": "Good" if alert.closed else "Attention",
-        "wrap": True,
-    }
-    blocks: list[dict] = [title]
+    blocks: list[dict] = [
+        {
+            "type": "TextBlock",
+            "text": _truncate(alert.title, _MAX_TITLE),
+            "weight": "Bolder",
+            "size": "Medium",
+            "color": "Good" if alert.closed else "Attention",
+            "wrap": True,
+        }
+    ]
     summary = _truncate(alert.summary, _MAX_SUMMARY)
     if summary:
         blocks.append({"type": "TextBlock", "text": summary, "wrap": True})

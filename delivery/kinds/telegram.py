@@ -9,7 +9,7 @@ from delivery.outcome import SuggestedFix, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body, number
 from delivery.retry import verdict_of_status
 from delivery.settings import Settings
-from delivery.text import AlertText, escape_html, integer, truncate, utf16_length
+from delivery.text import AlertText, escape_html, truncate, utf16_length
 
 TEXT = Limit(4096, "text")
 _MAX_TITLE = 500
@@ -17,25 +17,28 @@ _PATH = r"(?P<base>(/[^/]+)*)/bot(?P<bot_token>[0-9]+:[\w-]+)(/sendMessage)?"
 _IDS = {"chat_id": "chat_id", "message_thread_id": "message_thread_id"}
 
 
-def body(settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return an HTML message. IDs are numbers, the name of a channel (`@name`) is text."""
-    message: dict[str, object] = {}
+    ids: dict[str, object] = {}
     for name in _IDS:
-        if settings.option(name):
-            message[name] = integer(settings.option(name))
+        text = alert.settings.option(name)
+        if text.removeprefix("-").isdecimal() and len(text) < 19:
+            ids[name] = int(text)
+        elif text:
+            ids[name] = text
     title = truncate(alert.title, _MAX_TITLE, utf16_length, escape_html)
     link = f'<a href="{escape_html(alert.link)}">Open alert</a>' if alert.link else ""
     return {
-        **message,
+        **ids,
         "text": TEXT.fit(f"<b>{title}</b>", alert.details, link, escape_html),
         "parse_mode": "HTML",
         "link_preview_options": {"is_disabled": True},
     }
 
 
-def complete_url(url: ParsedUrl, settings: Settings, _alert: AlertText) -> ParsedUrl:
+def complete_url(url: ParsedUrl, alert: AlertText) -> ParsedUrl:
     """Append the bot's path unless the URL already ends with a bot's path."""
-    token = segment(settings.option("bot_token"))
+    token = segment(alert.settings.option("bot_token"))
     return with_path(url, f"/bot{token}/sendMessage", "/bot[^/]+/sendMessage")
 
 
@@ -43,15 +46,14 @@ def judge(response: Response) -> Judgement:
     """Judge by the member `ok`, and a failure by its `error_code`."""
     json = response.json
     detail = error_text(json.get("error_code"), json.get("description"))
-    verdict = _verdict(number(json.get("error_code")) or 0)
+    code = number(json.get("error_code")) or 0
+    verdict = None
+    if code == 403:
+        verdict = Verdict.GONE
+    elif code >= 400:
+        verdict = verdict_of_status(code)
     judgement = judge_body(response, json.get("ok") is True, detail, verdict=verdict)
     return replace(judgement, retry_after=response.json_object("parameters").get("retry_after"))
-
-
-def _verdict(code: int) -> Verdict | None:
-    if code == 403:
-        return Verdict.GONE
-    return verdict_of_status(code) if code >= 400 else None
 
 
 def suggest_fix(response: Response, _settings: Settings) -> SuggestedFix | None:

@@ -3,11 +3,10 @@
 from delivery.alerts.alert import rfc3339
 from delivery.json_text import JsonError, check_json, dumps
 from delivery.kinds.spec import Kind
-from delivery.settings import Settings
 from delivery.text import AlertText
 
 
-def body(settings: Settings, text: AlertText) -> str:
+def body(text: AlertText) -> str:
     """Return the message as text: the payload in it is exactly what the user typed."""
     event = text.event
     alert = event.alert
@@ -23,7 +22,7 @@ def body(settings: Settings, text: AlertText) -> str:
             "createdAt": rfc3339(event.started_at),
         },
     }
-    return f'{dumps(before)[:-1]},"payload":{_payload(settings.payload)},{dumps(after)[1:]}'
+    return f'{dumps(before)[:-1]},"payload":{_payload(text.settings.payload)},{dumps(after)[1:]}'
 
 
 def _payload(text: str) -> str:
@@ -43,5 +42,5 @@ KIND = Kind(
     help="Sends each event as JSON in Uptrace's format, with your own JSON as its payload.",
     url_help="The URL that receives the message.",
     body=body,
-    uses=frozenset({"method", "payload"}),
+    uses=("method", "payload"),
 )

@@ -2,14 +2,13 @@
 
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.response import judge_by_body, judge_by_code
-from delivery.settings import Settings
 from delivery.text import AlertText, break_mentions, truncate, utf8_length
 
 CONTENT = Limit(4096, "content", "bytes")
 _MAX_NAME = 500
 
 
-def body(_settings: Settings, alert: AlertText) -> dict:
+def body(alert: AlertText) -> dict:
     """Return a Markdown message without mentions."""
     name = truncate(alert.name, _MAX_NAME, utf8_length, break_mentions)
     color = "info" if alert.closed else "warning"
