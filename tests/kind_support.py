@@ -127,7 +127,8 @@ def request_of(requests_mock, kind, parts=LATENCY, url="", closed=False, **optio
     """Send the message of a channel of this kind, and return the request."""
     message = message_of(kind, parts, url, closed=closed, **options)
     requests_mock.post(message.target.url)
-    sender.send(message, channel_of(kind, url, **options), Policy())
+    sent = sender.send(message, channel_of(kind, url, **options), Policy())
+    assert sent.outcome.status == 200
     return requests_mock.last_request
 
 
