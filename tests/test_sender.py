@@ -68,6 +68,7 @@ def test_neither_proxies_nor_netrc_of_the_environment_are_used(receiver, monkeyp
 def test_the_preview_shows_the_bytes_that_are_sent():
     received = []
     server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(5)
 
     def listen():
         connection, _ = server.accept()
@@ -184,6 +185,7 @@ def test_a_closed_port_refuses_the_connection():
 def test_a_receiver_without_tls_has_its_own_reason(receiver):
     receiver.script = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(5)
 
     def speak_plainly():
         connection, _ = server.accept()
