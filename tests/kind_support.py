@@ -1,18 +1,20 @@
-"""Messages and judgements of the kinds, for the tests of the kinds."""
+"""Messages of the kinds, and what becomes of them, for the tests of the kinds.
+
+`request_of` and `outcome_of` send a message; the fixture `requests_mock` intercepts it.
+"""
 
 import json
 import re
-from typing import NamedTuple
 
 import pytest
 
+from delivery import sender
 from delivery.alerts.alert import Alert
 from delivery.event import Event
+from delivery.guard.exchange import Policy
 from delivery.kinds import kinds
 from delivery.message import build
-from delivery.outcome import REASONS, SuggestedFix
 from delivery.response import Response
-from delivery.retry import retry_after
 from delivery.settings import Header, Settings
 from delivery.text import AlertText, utf8_length, utf16_length
 
@@ -58,30 +60,24 @@ LATENCY = {
 _MEASURES = {"characters": utf16_length, "bytes": utf8_length}
 
 
-class Judged(NamedTuple):
-    """What the response of a receiver means, as an outcome states it."""
-
-    verdict: str
-    reason: str
-    actor: str
-    retry_after: float | None
-    detail: str
-
-
-def message_of(kind, parts=LATENCY, url="", at=AT, closed=False, **options):
-    """Return the message of a channel of this kind with the options that it requires."""
+def channel_of(kind, url="", **options):
+    """Return the settings of a channel of this kind with the options that it requires."""
     known = kinds()[kind]
     values = {option.name: OPTIONS[option.name] for option in known.options if option.required}
     values |= options
-    if closed and isinstance(parts, dict):
-        parts = {**parts, "status": "closed"}
-    settings = Settings(
+    return Settings(
         kind=kind,
         url=url or known.base or "https://own.example.test/hook",
         body="{}",
         options=tuple(Header(name, text, True) for name, text in values.items()),
     )
-    return build(settings, Event(Alert.from_json(parts), 1, at))
+
+
+def message_of(kind, parts=LATENCY, url="", at=AT, closed=False, **options):
+    """Return the message of a channel of this kind."""
+    if closed and isinstance(parts, dict):
+        parts = {**parts, "status": "closed"}
+    return build(channel_of(kind, url, **options), Event(Alert.from_json(parts), 1, at))
 
 
 def body_of(kind, parts=LATENCY, **options):
@@ -127,28 +123,41 @@ def assert_within_limits(kind, message):
         assert name == "body" or not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", part), (kind, name)
 
 
-def response_of(status, body, headers=None, **parts):
-    """Return the response with this body: bytes, a text, or a value that is sent as JSON."""
+def request_of(requests_mock, kind, parts=LATENCY, url="", closed=False, **options):
+    """Send the message of a channel of this kind, and return the request."""
+    message = message_of(kind, parts, url, closed=closed, **options)
+    requests_mock.post(message.target.url)
+    sent = sender.send(message, channel_of(kind, url, **options), Policy())
+    assert sent.outcome.status == 200
+    return requests_mock.last_request
+
+
+def json_of(requests_mock, kind, parts=LATENCY, **options):
+    """Send the message, and return its body, parsed as strictly as a receiver may parse it."""
+    request = request_of(requests_mock, kind, parts, **options)
+    assert request.headers["Content-Type"] == "application/json"
+    return request.json(parse_constant=pytest.fail)
+
+
+def to_bytes(body):
+    """Return the bytes of a body: bytes, a text, or a value that is sent as JSON."""
     if not isinstance(body, str | bytes):
         body = json.dumps(body)
     if isinstance(body, str):
         body = body.encode()
-    return Response(status, tuple((headers or {}).items()), body, **parts)
+    return body
 
 
-def judged(kind, status, body, headers=None, **parts):
-    """Return the meaning of a response to a kind, for every test of a judgement."""
-    response = response_of(status, body, headers, **parts)
-    judgement = kinds()[kind].judge(response)
-    row = REASONS[judgement.reason]
-    verdict = judgement.verdict or row.verdict
-    wait = None
-    if verdict == "retry":
-        wait = retry_after(response.values("Retry-After"), AT / 1000, judgement.retry_after)
-    actor = judgement.actor or row.actor
-    return Judged(verdict, judgement.reason, actor, wait, judgement.detail)
+def outcome_of(requests_mock, kind, status, body, headers=None, url=""):
+    """Send a message of this kind at `AT`, and return the outcome of this response."""
+    message = message_of(kind, url=url)
+    requests_mock.post(
+        message.target.url, status_code=status, content=to_bytes(body), headers=headers or {}
+    )
+    channel = channel_of(kind, url)
+    return sender.send(message, channel, Policy(), now=lambda: AT / 1000).outcome
 
 
-def suggested_fix(kind, status, body, **settings) -> SuggestedFix | None:
-    """Return the fix that a kind suggests for a response."""
-    return kinds()[kind].suggest_fix(response_of(status, body), Settings(**settings))
+def response_of(status, body, headers=None, **parts):
+    """Return the response with this body."""
+    return Response(status, tuple((headers or {}).items()), to_bytes(body), **parts)

@@ -10,8 +10,8 @@ from kind_support import (
     LINK,
     VENDOR_KINDS,
     WORKFLOW_URL,
-    body_of,
-    message_of,
+    json_of,
+    request_of,
     text_of,
     texts_of,
 )
@@ -162,12 +162,13 @@ OPEN_MESSAGES = {
 
 
 @pytest.mark.parametrize("kind", OPEN_MESSAGES)
-def test_an_open_alert_makes_exactly_this_message(kind):
-    assert body_of(kind) == OPEN_MESSAGES[kind]
+def test_an_open_alert_makes_exactly_this_message(requests_mock, kind):
+    assert json_of(requests_mock, kind) == OPEN_MESSAGES[kind]
+    assert requests_mock.last_request.method == "POST"
 
 
-def test_teams_gets_exactly_this_card():
-    [attachment] = body_of("teams").pop("attachments")
+def test_teams_gets_exactly_this_card(requests_mock):
+    [attachment] = json_of(requests_mock, "teams").pop("attachments")
     card = attachment.pop("content")
     assert attachment == {
         "contentType": "application/vnd.microsoft.card.adaptive",
@@ -191,9 +192,9 @@ def test_teams_gets_exactly_this_card():
     }
 
 
-def test_a_slack_workflow_gets_flat_variables_and_no_text():
+def test_a_slack_workflow_gets_flat_variables_and_no_text(requests_mock):
     for path in ("/triggers/T0/123/abc", "/workflows/T0/A0/123/abc"):
-        assert body_of("slack", url=f"https://hooks.slack.com{path}") == {
+        assert json_of(requests_mock, "slack", url=f"https://hooks.slack.com{path}") == {
             "title": FIRING,
             "link": LINK,
             "status": "FIRING",
@@ -201,12 +202,14 @@ def test_a_slack_workflow_gets_flat_variables_and_no_text():
             "severity": "critical",
             "labels": "service.name: checkout\nseverity: critical",
         }
-    assert body_of("slack", url=WORKFLOW_URL, closed=True)["status"] == "RESOLVED"
+    closed = json_of(requests_mock, "slack", url=WORKFLOW_URL, closed=True)
+    assert closed["status"] == "RESOLVED"
 
 
 @pytest.mark.parametrize("kind", VENDOR_KINDS)
-def test_a_closed_alert_is_marked_as_resolved_and_keeps_its_key(kind):
-    opened, closed = body_of(kind), body_of(kind, closed=True)
+def test_a_closed_alert_is_marked_as_resolved_and_keeps_its_key(requests_mock, kind):
+    opened = json_of(requests_mock, kind)
+    closed = json_of(requests_mock, kind, closed=True)
     if kind == "pagerduty":
         assert closed == {
             "routing_key": opened["routing_key"],
@@ -222,8 +225,8 @@ def test_a_closed_alert_is_marked_as_resolved_and_keeps_its_key(kind):
 
 
 @pytest.mark.parametrize("kind", VENDOR_KINDS)
-def test_only_a_valid_url_becomes_a_link(kind):
-    assert LINK in message_of(kind).body.decode()
+def test_only_a_valid_url_becomes_a_link(requests_mock, kind):
+    assert LINK in request_of(requests_mock, kind).text
     for url in (
         "",
         None,
@@ -233,31 +236,32 @@ def test_only_a_valid_url_becomes_a_link(kind):
         "ftp://h.example/",
         "http://[",
     ):
-        text = message_of(kind, {**LATENCY, "url": url}).body.decode()
+        text = request_of(requests_mock, kind, {**LATENCY, "url": url}).text
         assert "Open alert" not in text
         assert "wiki" not in text
         assert "javascript" not in text
 
 
-def test_a_link_is_safe_in_any_markup():
+def test_a_link_is_safe_in_any_markup(requests_mock):
     assert text_of(url="https://h.example/a'(b)|<é>\"?x=%20&y=1").link == (
         "https://h.example/a%27%28b%29%7C%3C%C3%A9%3E%22?x=%20&y=1"
     )
     assert text_of(url="https://h.example/" + "🔔" * 1000).link == ""
-    assert "url" not in body_of("pushover", {**LATENCY, "url": "https://h.example/" + "x" * 600})
+    long_link = {**LATENCY, "url": "https://h.example/" + "x" * 600}
+    assert "url" not in json_of(requests_mock, "pushover", long_link)
 
 
 @pytest.mark.parametrize(
     "parts", [{}, None, {"labels": {"": ""}, "annotations": {"summary": " "}, "name": "\x00"}]
 )
 @pytest.mark.parametrize("kind", VENDOR_KINDS)
-def test_no_text_that_a_vendor_requires_is_empty(kind, parts):
+def test_no_text_that_a_vendor_requires_is_empty(requests_mock, kind, parts):
     for closed in (False, True):
-        texts = [*texts_of(body_of(kind, parts, closed=closed))]
+        texts = [*texts_of(json_of(requests_mock, kind, parts, closed=closed))]
         empty = {name for name, text in texts if text == ""}
         assert empty <= {"content"}, empty
         assert any("alert" in text.lower() for _, text in texts) or kind == "pagerduty"
-    assert body_of("wecom", parts)["markdown"]["content"]
+    assert json_of(requests_mock, "wecom", parts)["markdown"]["content"]
 
 
 HOSTILE = (
@@ -267,14 +271,15 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("kind", VENDOR_KINDS)
-def test_hostile_texts_cause_no_mentions_and_no_markup(kind):
+def test_hostile_texts_cause_no_mentions_and_no_markup(requests_mock, kind):
     parts = {
         "name": HOSTILE,
         "annotations": {"summary": HOSTILE},
         "labels": {HOSTILE: HOSTILE},
         "url": LINK,
     }
-    text = "\n".join(text for _, text in texts_of(body_of(kind, parts)))
+    body = json_of(requests_mock, kind, parts)
+    text = "\n".join(text for _, text in texts_of(body))
     if kind in ("slack", "telegram", "googlechat"):
         assert "<!channel>" not in text
         assert "</b> &" not in text
@@ -288,9 +293,9 @@ def test_hostile_texts_cause_no_mentions_and_no_markup(kind):
         for trap in ("<!channel", "<@U1", "@everyone", "@all", "<at", "](https://evil"):
             assert trap not in text
     if kind == "discord":
-        assert body_of(kind, parts)["allowed_mentions"] == {"parse": []}
+        assert body["allowed_mentions"] == {"parse": []}
     if kind == "dingtalk":
-        assert body_of(kind, parts)["at"] == {"isAtAll": False}
+        assert body["at"] == {"isAtAll": False}
     if kind == "feishu":
         assert "lark_md" not in text
 
@@ -306,14 +311,14 @@ def test_hostile_texts_cause_no_mentions_and_no_markup(kind):
     ],
 )
 def test_a_severity_becomes_the_vendors_priority(
-    labels, severity, ntfy, opsgenie, pushover, gotify
+    requests_mock, labels, severity, ntfy, opsgenie, pushover, gotify
 ):
     parts = {**LATENCY, "labels": labels}
-    assert body_of("pagerduty", parts)["payload"]["severity"] == severity
-    assert body_of("ntfy", parts)["priority"] == ntfy
-    assert body_of("opsgenie", parts)["priority"] == opsgenie
-    assert body_of("pushover", parts)["priority"] == pushover
-    assert body_of("gotify", parts)["priority"] == gotify
+    assert json_of(requests_mock, "pagerduty", parts)["payload"]["severity"] == severity
+    assert json_of(requests_mock, "ntfy", parts)["priority"] == ntfy
+    assert json_of(requests_mock, "opsgenie", parts)["priority"] == opsgenie
+    assert json_of(requests_mock, "pushover", parts)["priority"] == pushover
+    assert json_of(requests_mock, "gotify", parts)["priority"] == gotify
 
 
 def test_the_dedup_key_is_short_plain_and_unique():
@@ -380,9 +385,10 @@ ACCEPTED_PATHS = {
     not EXAMPLES.is_dir(), reason="the shared examples are not beside this checkout"
 )
 @pytest.mark.parametrize("file", EXAMPLE_KINDS)
-def test_a_message_has_every_part_of_the_example_with_the_same_types(file):
+def test_a_message_has_every_part_of_the_example_with_the_same_types(requests_mock, file):
     example = json.loads((EXAMPLES / f"{file}.json").read_text())["body"]
-    missing = set(missing_parts(example, body_of(EXAMPLE_KINDS[file]))) - ACCEPTED_PATHS
+    body = json_of(requests_mock, EXAMPLE_KINDS[file])
+    missing = set(missing_parts(example, body)) - ACCEPTED_PATHS
     assert [path for path in missing if not ACCEPTED_NAMES & set(path.split("/"))] == []
 
 

@@ -1,9 +1,9 @@
 """The URLs of the kinds: what is requested, which pasted URLs are recognized, which get a hint."""
 
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from kind_support import OPTIONS, VENDOR_KINDS, WORKFLOW_URL, body_of, message_of
+from kind_support import OPTIONS, VENDOR_KINDS, WORKFLOW_URL, json_of, message_of, request_of
 
 from delivery.guard.url import parse_url
 from delivery.kinds import kinds, match_url
@@ -73,46 +73,67 @@ from delivery.kinds import kinds, match_url
         ),
     ],
 )
-def test_the_url_is_completed_and_keeps_its_prefix(kind, url, requested):
-    assert message_of(kind, url=url).target.url == requested
+def test_the_url_is_completed_and_keeps_its_prefix(requests_mock, kind, url, requested):
+    assert request_of(requests_mock, kind, url=url).url == requested
 
 
-def test_opsgenie_closes_an_alert_by_its_alias():
+def test_opsgenie_closes_an_alert_by_its_alias(requests_mock):
     end = "/v2/alerts/tocsin-4711/close?identifierType=alias"
-    assert message_of("opsgenie", closed=True).target.url == "https://api.opsgenie.com" + end
-    assert (
-        message_of("opsgenie", closed=True, url="https://own.example.test/x/").target.url
-        == "https://own.example.test/x" + end
+    assert request_of(requests_mock, "opsgenie", closed=True).url == (
+        "https://api.opsgenie.com" + end
+    )
+    own = "https://own.example.test/x/"
+    assert request_of(requests_mock, "opsgenie", url=own, closed=True).url == (
+        "https://own.example.test/x" + end
     )
 
 
-def test_a_bot_token_stays_within_its_path_segment():
-    url = message_of("telegram", bot_token="../../x?y#z é\ud800").target.url
-    assert url == "https://api.telegram.org/bot..%2F..%2Fx%3Fy%23z%20%C3%A9%3F/sendMessage"
-
-
-def test_tokens_are_sent_in_the_vendors_header():
-    assert message_of("gotify").headers == (("X-Gotify-Key", "APPTOKEN"),)
-    assert message_of("opsgenie").headers == (("Authorization", f"GenieKey {OPTIONS['api_key']}"),)
-    assert message_of("ntfy", access_token="tk_TOKEN").headers == (
-        ("Authorization", "Bearer tk_TOKEN"),
+def test_a_bot_token_stays_within_its_path_segment(requests_mock):
+    request = request_of(requests_mock, "telegram", bot_token="../../x?y#z é\ud800")
+    assert request.url == (
+        "https://api.telegram.org/bot..%2F..%2Fx%3Fy%23z%20%C3%A9%3F/sendMessage"
     )
-    assert message_of("ntfy").headers == ()
 
 
-def test_feishu_and_dingtalk_sign_in_their_own_ways():
-    body = body_of("feishu", secret="demo-feishu-secret")
+def added_headers(request):
+    """Return the headers that the message of another kind would not have."""
+    every_message = {
+        "Host",
+        "User-Agent",
+        "Accept-Encoding",
+        "webhook-id",
+        "webhook-timestamp",
+        "X-Delivery-Attempt",
+        "Content-Type",
+        "Content-Length",
+    }
+    return {name: value for name, value in request.headers.items() if name not in every_message}
+
+
+def test_tokens_are_sent_in_the_vendors_header(requests_mock):
+    gotify = request_of(requests_mock, "gotify")
+    assert added_headers(gotify) == {"X-Gotify-Key": "APPTOKEN"}
+    opsgenie = request_of(requests_mock, "opsgenie")
+    assert added_headers(opsgenie) == {"Authorization": f"GenieKey {OPTIONS['api_key']}"}
+    protected = request_of(requests_mock, "ntfy", access_token="tk_TOKEN")
+    assert added_headers(protected) == {"Authorization": "Bearer tk_TOKEN"}
+    assert added_headers(request_of(requests_mock, "ntfy")) == {}
+
+
+def test_feishu_and_dingtalk_sign_in_their_own_ways(requests_mock):
+    body = json_of(requests_mock, "feishu", secret="demo-feishu-secret")
     assert (body["timestamp"], body["sign"]) == (
         "1772442900",
         "Emawsud1vU7n6HhVIuGaqnP++ShcYP0lQLiAaeTHkiI=",
     )
     url = "https://oapi.dingtalk.com/robot/send?access_token=TOKEN"
-    assert message_of("dingtalk", url=url, secret="SECdemo0123456789").target.url == (
+    secret = "SECdemo0123456789"
+    assert request_of(requests_mock, "dingtalk", url=url, secret=secret).url == (
         f"{url}&timestamp=1772442900120&sign=XmhKc03ZZ7kOYFHUNuzoh%2FXSDspKmtDVWky%2FyQp%2BcMA%3D"
     )
     signed_url = f"{url}&timestamp=1&sign=x"
-    signed_again = message_of("dingtalk", url=signed_url, secret="SECdemo0123456789").target
-    assert parse_qs(signed_again.query)["timestamp"] == ["1772442900120"]
+    signed_again = request_of(requests_mock, "dingtalk", url=signed_url, secret=secret).url
+    assert parse_qs(urlsplit(signed_again).query)["timestamp"] == ["1772442900120"]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in VENDOR_KINDS if kinds()[kind].base])

@@ -17,8 +17,8 @@ from kind_support import (
     VENDOR_KINDS,
     assert_within_limits,
     body_of,
-    judged,
     message_of,
+    outcome_of,
     response_of,
 )
 
@@ -143,7 +143,7 @@ def test_every_kind_has_an_up_to_date_page_and_no_page_is_left_over():
         )
 
 
-def test_the_kind_of_the_guide_works_as_one_new_file(tmp_path, monkeypatch):
+def test_the_kind_of_the_guide_works_as_one_new_file(requests_mock, tmp_path, monkeypatch):
     guide = (ROOT / "docs" / "adding-a-kind.md").read_text(encoding="utf-8")
     [code] = re.findall(r"```python\n(\"\"\".*?)```", guide, re.S)
     name = re.search(r'name="(\w+)"', code)[1]
@@ -158,9 +158,10 @@ def test_the_kind_of_the_guide_works_as_one_new_file(tmp_path, monkeypatch):
             body = body_of(name, url=url, closed=closed)
             assert ("RESOLVED" if closed else "FIRING") in json.dumps(body)
         assert_within_limits(name, message_of(name, {"name": "x" * 99_999}, url=url))
-        assert judged(name, 200, {"success": True}).verdict == "delivered"
-        assert judged(name, 200, {"success": False, "error": "no"}).verdict == "failed"
-        assert judged(name, 200, PROXY_PAGE).actor == "proxy"
+        refusal = {"success": False, "error": "no"}
+        assert outcome_of(requests_mock, name, 200, {"success": True}).verdict == "delivered"
+        assert outcome_of(requests_mock, name, 200, refusal).verdict == "failed"
+        assert outcome_of(requests_mock, name, 200, PROXY_PAGE).actor == "proxy"
         assert kind.docs
         assert "#" in docs_script().page(kind)
     finally:

@@ -10,9 +10,11 @@ from hypothesis import example, given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 
+from delivery import sender
 from delivery.alerts.alert import Alert, milliseconds, rfc3339, to_text
 from delivery.alerts.samples import sample_alert
 from delivery.event import Event
+from delivery.guard.exchange import Policy
 from delivery.guard.url import InvalidUrl
 from delivery.kinds import kinds
 from delivery.message import MessageError, build
@@ -44,6 +46,15 @@ def message_of(parts, kind="webhook", at=OPENED, number=NUMBER, repeated=False, 
     return build(channel, Event(Alert.from_json(parts), number, at, repeated))
 
 
+def request_of(requests_mock, parts, kind="webhook", at=OPENED, number=NUMBER, **settings):
+    """Send the message of a channel of this kind, and return the request."""
+    message = message_of(parts, kind, at, number, **settings)
+    requests_mock.request(message.method, message.target.url)
+    channel = Settings(**{"kind": kind, "url": URL, **settings})
+    assert sender.send(message, channel, Policy()).outcome.verdict == "delivered"
+    return requests_mock.last_request
+
+
 def body_of(parts, kind="webhook", **options):
     """Return the body of the message, parsed as strictly as a receiver may parse it."""
     return json.loads(
@@ -54,8 +65,11 @@ def body_of(parts, kind="webhook", **options):
 # --- the webhook kind: Uptrace's wire form ---
 
 
-def test_a_webhook_message_has_exactly_the_form_that_uptrace_sends():
-    assert body_of(LATENCY, payload='{"team": "checkout", "tier": 1}') == {
+def test_a_webhook_message_has_exactly_the_form_that_uptrace_sends(requests_mock):
+    request = request_of(requests_mock, LATENCY, payload='{"team": "checkout", "tier": 1}')
+    assert (request.method, request.url) == ("POST", URL)
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.json(parse_constant=pytest.fail) == {
         "id": "1772442900120457000",
         "eventName": "created",
         "payload": {"team": "checkout", "tier": 1},
@@ -71,8 +85,9 @@ def test_a_webhook_message_has_exactly_the_form_that_uptrace_sends():
     }
 
 
-def test_a_closed_alert_has_a_changed_status_and_not_a_changed_state():
-    assert body_of(RESOLVED, at=CLOSED, number=1772444490004000000) == {
+def test_a_closed_alert_has_a_changed_status_and_not_a_changed_state(requests_mock):
+    request = request_of(requests_mock, RESOLVED, at=CLOSED, number=1772444490004000000)
+    assert request.json(parse_constant=pytest.fail) == {
         "id": "1772444490004000000",
         "eventName": "status-changed",
         "payload": None,
@@ -88,8 +103,8 @@ def test_a_closed_alert_has_a_changed_status_and_not_a_changed_state():
     }
 
 
-def test_the_keys_of_a_webhook_message_are_in_uptraces_order():
-    body = body_of(LATENCY)
+def test_the_keys_of_a_webhook_message_are_in_uptraces_order(requests_mock):
+    body = request_of(requests_mock, LATENCY).json(parse_constant=pytest.fail)
     assert list(body) == ["id", "eventName", "payload", "createdAt", "alert"]
     assert list(body["alert"]) == ["id", "url", "name", "type", "status", "createdAt"]
 
@@ -151,8 +166,8 @@ def test_the_type_is_metric_or_error(given, read):
     ],
     ids=lambda text: ascii(text[:24]),
 )
-def test_the_payload_is_sent_exactly_as_typed(payload):
-    text = message_of(LATENCY, payload=payload).body.decode()
+def test_the_payload_is_sent_exactly_as_typed(requests_mock, payload):
+    text = request_of(requests_mock, LATENCY, payload=payload).text
     assert f'"payload":{payload},"createdAt"' in text
     assert json.loads(text, parse_int=str, parse_float=str)["alert"]["id"] == "4711"
 
@@ -179,8 +194,9 @@ def alertmanager(parts, **options):
     return alert
 
 
-def test_an_alertmanager_message_is_an_array_of_one_alert_with_exactly_these_keys():
-    assert body_of(LATENCY, "alertmanager") == [
+def test_an_alertmanager_message_is_an_array_of_one_alert_with_exactly_these_keys(requests_mock):
+    request = request_of(requests_mock, LATENCY, "alertmanager")
+    assert request.json(parse_constant=pytest.fail) == [
         {
             "labels": {
                 "alertname": "p99 latency above 800 ms",
@@ -350,30 +366,35 @@ def test_an_invalid_link_is_left_out_because_alertmanager_would_refuse_the_alert
         ("https://example.test/tunnel?to=am", "https://example.test/tunnel?to=am"),
     ],
 )
-def test_the_base_url_of_an_alertmanager_is_completed(url, requested):
-    assert message_of(LATENCY, "alertmanager", url=url).target.url == requested
+def test_the_base_url_of_an_alertmanager_is_completed(requests_mock, url, requested):
+    assert request_of(requests_mock, LATENCY, "alertmanager", url=url).url == requested
 
 
-def test_the_url_of_a_webhook_is_used_as_it_is():
-    assert message_of(LATENCY, url="https://example.test").target.url == "https://example.test/"
-    assert (
-        message_of(LATENCY, url="https://example.test/a/?b=%20#c").target.url
-        == "https://example.test/a/?b=%20"
-    )
+@pytest.mark.parametrize(
+    ("url", "requested"),
+    [
+        ("https://example.test", "https://example.test/"),
+        ("https://example.test/a/?b=%20#c", "https://example.test/a/?b=%20"),
+    ],
+)
+def test_the_url_of_a_webhook_is_used_as_it_is(requests_mock, url, requested):
+    assert request_of(requests_mock, LATENCY, url=url).url == requested
 
 
 # --- the message around the body ---
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_webhook_uses_its_own_method_and_alertmanager_only_post(method):
-    assert message_of(LATENCY, method=method).method == method
-    assert message_of(LATENCY, "alertmanager", method=method).method == "POST"
+def test_a_webhook_uses_its_own_method_and_alertmanager_only_post(requests_mock, method):
+    assert request_of(requests_mock, LATENCY, method=method).method == method
+    assert request_of(requests_mock, LATENCY, "alertmanager", method=method).method == "POST"
 
 
-def test_a_get_has_no_body():
-    assert message_of(LATENCY, method="GET", payload='{"a": 1}').body == b""
-    assert message_of(LATENCY, "alertmanager", method="GET").body
+def test_a_get_has_no_body(requests_mock):
+    request = request_of(requests_mock, LATENCY, method="GET", payload='{"a": 1}')
+    assert request.body is None
+    assert not {"Content-Type", "Content-Length"} & set(request.headers)
+    assert request_of(requests_mock, LATENCY, "alertmanager", method="GET").body
 
 
 @pytest.mark.parametrize("kind", kinds())

@@ -68,6 +68,7 @@ def test_neither_proxies_nor_netrc_of_the_environment_are_used(receiver, monkeyp
 def test_the_preview_shows_the_bytes_that_are_sent():
     received = []
     server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(5)
 
     def listen():
         connection, _ = server.accept()
@@ -184,6 +185,7 @@ def test_a_closed_port_refuses_the_connection():
 def test_a_receiver_without_tls_has_its_own_reason(receiver):
     receiver.script = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(5)
 
     def speak_plainly():
         connection, _ = server.accept()
@@ -199,20 +201,6 @@ def test_a_receiver_without_tls_has_its_own_reason(receiver):
     assert outcome.reason == "tls_not_tls"
 
 
-def test_an_unexpected_exception_is_an_internal_error_without_its_text(
-    receiver, monkeypatch, caplog
-):
-    text = "http://secret.example/" + "t0ken"
-
-    def broken(*_args):
-        raise KeyError(text)
-
-    monkeypatch.setattr(sender, "_read", broken)
-    outcome = send(f"http://127.0.0.1:{receiver.port}/")
-    assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "internal_error", "tocsin")
-    assert "t0ken" not in caplog.text + outcome.says + outcome.hint
-
-
 def test_a_send_leaves_no_thread(receiver):
     before = threading.active_count() - len(receiver._threads)
     for script in (silence, drip(), reply(200)):
@@ -220,29 +208,6 @@ def test_a_send_leaves_no_thread(receiver):
         send(receiver.url)
     receiver.close()
     assert threading.active_count() <= before
-
-
-def test_an_echoed_secret_is_masked_and_control_characters_are_escaped(receiver):
-    receiver.script = reply(
-        403, b"no t0ken-of-the-path for hunter2!\x00\x1b[31m\xe2\x80\xae", X_Echo="hunter2!"
-    )
-    outcome = send(receiver.url, auth="bearer", auth_secret="hunter2!")
-    shown = outcome.excerpt + repr(outcome.headers)
-    assert "hunter2!" not in shown
-    assert "t0ken" not in shown
-    assert "\\u0000\\u001b[31m\\u202e" in outcome.excerpt
-
-
-@pytest.mark.parametrize(
-    "charset", ["utf-8", "latin-1", "no-such-charset", "a\x00b", "utf-16", "idna", "rot13"]
-)
-def test_no_charset_breaks_the_outcome(receiver, charset):
-    receiver.script = raw(
-        b"HTTP/1.1 500 Oops\r\nContent-Length: 3\r\nContent-Type: text/plain; charset="
-        + charset.encode("latin-1")
-        + b"\r\n\r\n\xff\xfea"
-    )
-    assert send(receiver.url).status == 500
 
 
 def test_the_stages_are_timed_in_order(receiver):

@@ -12,8 +12,8 @@ from delivery.settings import Header, Settings
 URL = "https://hooks.example.com/services/T1"
 
 
-def send(**fields):
-    settings = Settings(url=URL, **fields)
+def send(url=URL, **fields):
+    settings = Settings(url=url, **fields)
     return sender.send(message_of(settings), settings, POLICY).outcome
 
 
@@ -77,6 +77,38 @@ def test_an_exception_of_requests_has_a_reason(requests_mock, error, reason):
     outcome = send()
     assert outcome.reason == reason
     assert "t0p-secret" not in f"{outcome.says} {outcome.hint} {outcome.stages}"
+
+
+def test_an_unexpected_exception_is_an_internal_error_without_its_text(requests_mock, caplog):
+    requests_mock.post(URL, exc=KeyError("http://secret.example/" + "t0ken"))
+    outcome = send()
+    assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "internal_error", "tocsin")
+    assert "KeyError" in caplog.text
+    assert "t0ken" not in caplog.text + outcome.says + outcome.hint
+
+
+def test_an_echoed_secret_is_masked_and_control_characters_are_escaped(requests_mock):
+    requests_mock.post(
+        f"{URL}/t0ken-of-the-path",
+        status_code=403,
+        content=b"no t0ken-of-the-path for hunter2!\x00\x1b[31m\xe2\x80\xae",
+        headers={"X-Echo": "hunter2!"},
+    )
+    outcome = send(f"{URL}/t0ken-of-the-path", auth="bearer", auth_secret="hunter2!")
+    shown = outcome.excerpt + repr(outcome.headers)
+    assert outcome.status == 403
+    assert "hunter2!" not in shown
+    assert "t0ken" not in shown
+    assert "\\u0000\\u001b[31m\\u202e" in outcome.excerpt
+
+
+@pytest.mark.parametrize(
+    "charset", ["utf-8", "latin-1", "no-such-charset", "a\x00b", "utf-16", "idna", "rot13"]
+)
+def test_no_charset_breaks_the_outcome(requests_mock, charset):
+    content_type = {"Content-Type": f"text/plain; charset={charset}"}
+    requests_mock.post(URL, status_code=500, content=b"\xff\xfea", headers=content_type)
+    assert (send().status, send().reason) == (500, "http_status")
 
 
 def test_a_url_that_is_not_mocked_is_not_connected_to(requests_mock):

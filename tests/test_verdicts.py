@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from receiver import raw, reply
+from receiver import raw
 from test_layers import MODULES, imports_of
 from test_sender import POLICY, message_of
 
@@ -13,9 +13,10 @@ from delivery.response import Judgement, judge_by_status
 from delivery.settings import Header, Settings
 
 NOW = 1772442900.0
+URL = "https://receiver.example.test/hooks/t0ken-of-the-path"
 
 
-def send(url, judge=judge_by_status, **fields):
+def send(url=URL, judge=judge_by_status, **fields):
     settings = Settings(url=url, timeout=2, **fields)
     return sender.send(
         replace(message_of(settings), judge=judge), settings, POLICY, now=lambda: NOW
@@ -52,10 +53,10 @@ def send(url, judge=judge_by_status, **fields):
         ),
     ],
 )
-def test_a_kind_judges_a_200_by_its_body(receiver, judgement, verdict, actor, says):
-    receiver.script = reply(200, b'{"code": 1}')
+def test_a_kind_judges_a_200_by_its_body(requests_mock, judgement, verdict, actor, says):
+    requests_mock.post(URL, text='{"code": 1}')
     seen = []
-    outcome = send(receiver.url, lambda response: seen.append(response.text) or judgement)
+    outcome = send(judge=lambda response: seen.append(response.text) or judgement)
     assert seen == ['{"code": 1}']
     assert (outcome.verdict, outcome.reason, outcome.actor, outcome.status) == (
         verdict,
@@ -66,40 +67,42 @@ def test_a_kind_judges_a_200_by_its_body(receiver, judgement, verdict, actor, sa
     assert says in outcome.says
 
 
-def test_the_detail_of_a_kind_is_masked_escaped_and_truncated(receiver):
+def test_the_detail_of_a_kind_is_masked_escaped_and_truncated(requests_mock):
+    requests_mock.post(URL)
     detail = "no t0ken-of-the-path \u202e" + "x" * 1000
-    outcome = send(receiver.url, lambda _response: Judgement(Reason.BODY_SAYS_ERROR, detail))
+    outcome = send(judge=lambda _response: Judgement(Reason.BODY_SAYS_ERROR, detail))
     assert "no •••• \\u202exxx" in outcome.says
     assert len(outcome.says) < 600
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        reply(302, Location="https://new.example/"),
-        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
-    ],
-)
-def test_no_kind_judges_a_redirect_or_an_incomplete_response(receiver, script):
-    receiver.script = script
-    assert send(receiver.url, lambda _response: pytest.fail("the kind judged")).verdict in (
-        "failed",
-        "retry",
-    )
+def fail_if_judged(_response):
+    """Judge no response."""
+    pytest.fail("the kind judged")
 
 
-def test_a_vendors_error_message_follows_the_status_in_the_sentence(receiver):
-    receiver.script = reply(403, b"no")
-    says = send(
-        receiver.url,
-        lambda _response: Judgement(Reason.HTTP_STATUS, "bot was kicked", verdict=Verdict.GONE),
-    ).says
+def test_no_kind_judges_a_redirect(requests_mock):
+    requests_mock.post(URL, status_code=302, headers={"Location": "https://new.example/"})
+    outcome = send(judge=fail_if_judged)
+    assert (outcome.verdict, outcome.reason) == ("failed", "redirect")
+
+
+def test_no_kind_judges_an_incomplete_response(receiver):
+    receiver.script = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
+    outcome = send(receiver.url, fail_if_judged)
+    assert (outcome.verdict, outcome.reason) == ("retry", "connection_closed")
+
+
+def test_a_vendors_error_message_follows_the_status_in_the_sentence(requests_mock):
+    requests_mock.post(URL, status_code=403, text="no")
+    kicked = Judgement(Reason.HTTP_STATUS, "bot was kicked", verdict=Verdict.GONE)
+    says = send(judge=lambda _response: kicked).says
     assert "answered 403 Forbidden (bot was kicked). Tocsin is fine." in says
-    assert "answered 403 Forbidden. Tocsin is fine." in send(receiver.url).says
+    assert "answered 403 Forbidden. Tocsin is fine." in send().says
 
 
-def test_an_exception_in_a_kind_is_an_internal_error(receiver, caplog):
-    outcome = send(receiver.url, lambda _response: 1 / 0)
+def test_an_exception_in_a_kind_is_an_internal_error(requests_mock, caplog):
+    requests_mock.post(URL)
+    outcome = send(judge=lambda _response: 1 / 0)
     assert (outcome.verdict, outcome.reason, outcome.actor) == ("retry", "internal_error", "tocsin")
     assert "ZeroDivisionError" in caplog.text
 
@@ -128,13 +131,11 @@ def test_an_exception_in_a_kind_is_an_internal_error(receiver, caplog):
         ("Mon, 02 Mar 2026 09:16:00 GMT", None, 60.0),
     ],
 )
-def test_a_requested_wait_in_the_body_overrides_the_header(receiver, header, body, seconds):
-    receiver.script = reply(429, **({"Retry_After": header} if header else {}))
-    outcome = send(
-        receiver.url,
-        lambda _response: Judgement(Reason.HTTP_STATUS, verdict=Verdict.RETRY, retry_after=body),
-    )
-    assert outcome.retry_after == seconds
+def test_a_requested_wait_in_the_body_overrides_the_header(requests_mock, header, body, seconds):
+    headers = {"Retry-After": header} if header else {}
+    requests_mock.post(URL, status_code=429, headers=headers)
+    judgement = Judgement(Reason.HTTP_STATUS, verdict=Verdict.RETRY, retry_after=body)
+    assert send(judge=lambda _response: judgement).retry_after == seconds
 
 
 @pytest.mark.parametrize(
