@@ -84,7 +84,10 @@ KIND = Kind(
     label="Microsoft Teams",
     help="Sends an Adaptive Card to a workflow, which posts it to a chat or channel.",
     url_help="The URL of a flow in Workflows that starts from a webhook request.",
-    docs="https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook",
+    docs=(
+        "https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/"
+        "add-incoming-webhook"
+    ),
     url_patterns=(
         UrlPattern(
             r"(/[^/]+)*/workflows/[^/]+/triggers/manual/paths/invoke",
