@@ -1,4 +1,4 @@
-"""Create the first tables, in SQL that does not depend on the models."""
+"""Create channels and attempts, in SQL that is independent of models."""
 
 _STATEMENTS = (
     """CREATE TABLE IF NOT EXISTS "channel" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "name" TEXT NOT NULL,

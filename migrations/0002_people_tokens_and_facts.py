@@ -1,4 +1,4 @@
-"""Create the tables of users, sign-ins, API tokens and facts about the installation."""
+"""Create the tables of users, sign-ins, API tokens and facts."""
 
 _STATEMENTS = (
     """CREATE TABLE "user" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "name" TEXT NOT NULL COLLATE NOCASE,

@@ -1,4 +1,4 @@
-"""Create alerts, deliveries, silences, receipts and lab requests; extend channels and attempts."""
+"""Create alerts, deliveries, silences, receipts and lab requests."""
 
 _STATEMENTS = (
     """CREATE TABLE "alert" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "key" TEXT NOT NULL, "name" TEXT NOT NULL,

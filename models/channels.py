@@ -55,7 +55,7 @@ class Channel(Table):
     def proven(self) -> str:
         """The proof of the current configuration, a value of `Proof`."""
         is_current = self.config_hash and self.proof_hash == self.config_hash
-        is_known = self.proof in (Proof.BY_TEST, Proof.BY_DELIVERY) and self.proven_at is not None
+        is_known = self.proof in set(Proof) and self.proven_at is not None
         if is_current and is_known:
             return self.proof
         return Proof.UNPROVEN

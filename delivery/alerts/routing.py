@@ -160,12 +160,12 @@ def _find_silence(change: AlertChange, silences: list[ActiveSilence]) -> ActiveS
 
 
 def _is_due(change: AlertChange, route: ChannelRoute, last: LastDelivery | None, now: int) -> bool:
-    has_opening = last is not None and last.is_opening
+    has_opening = last is not None and last.is_opening and change.was_open
     if not change.is_open:
-        return change.was_open and has_opening
+        return has_opening
     if not matches(route.matchers, change.labels):
         return False
-    if last is None or not (change.was_open and has_opening):
+    if last is None or not has_opening:
         return True
     is_over = last.state not in (*WAITING_STATES, DeliveryState.SENDING)
     interval = route.repeat_minutes * MINUTE

@@ -71,8 +71,8 @@ class ClaimedDelivery(NamedTuple):
     @property
     def alert(self) -> Alert:
         """The alert, with the status of the delivery's event."""
-        stored = alert_from_json(self.alert_body)
-        return replace(stored, id=str(self.alert_id), status=AlertStatus(self.event))
+        alert = alert_from_json(self.alert_body)
+        return replace(alert, id=str(self.alert_id), status=AlertStatus(self.event))
 
 
 def next_due(now: int) -> int | None:

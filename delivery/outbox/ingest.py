@@ -126,10 +126,9 @@ class WritePlan:
         self._known: dict[str, tuple[int, bool, str]] = {row[0]: row[1:] for row in known}
         last = execute(_LAST_DELIVERIES, keys=keys_json)
         last_deliveries = {row[:2]: LastDelivery(*row[2:]) for row in last}
-        next_alert, next_delivery = execute(_NEXT_IDS, now=now).fetchone()
-        self._alert_ids = count(next_alert)
+        self._alert_ids, delivery_ids = map(count, execute(_NEXT_IDS, now=now).fetchone())
         self._context = RoutingContext(
-            now, _routes(), _silences(now), last_deliveries, count(next_delivery)
+            now, _routes(), _silences(now), last_deliveries, delivery_ids
         )
         self.alerts: list[tuple] = []
         self.deliveries: list[NewDelivery] = []
