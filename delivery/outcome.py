@@ -76,7 +76,6 @@ class Stage(StrEnum):
     TLS = "tls"
     SENT = "sent"
     FIRST_BYTE = "first byte"
-    ANSWER = "answer"
     VERDICT = "verdict"
 
 

@@ -39,7 +39,7 @@ def test_every_kind_is_a_short_file_with_a_label_and_help():
     for name in VENDOR_KINDS:
         kind = kinds()[name]
         file = ROOT / "delivery" / "kinds" / f"{name}.py"
-        assert len(file.read_text().splitlines()) < 104, name
+        assert len(file.read_text().splitlines()) < 110, name
         assert kind.name == name
         assert kind.label
         assert kind.help.endswith(".")

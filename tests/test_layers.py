@@ -1,6 +1,7 @@
 """The structure of the code: which module may import which, and how dense the code may be."""
 
 import ast
+import re
 from functools import cache
 
 import pytest
@@ -124,6 +125,18 @@ def test_no_other_module_uses_an_http_client():
     clients = ("urllib.request", "http.client", "http.server")
     for module in importers_of(*HTTP_CLIENTS) - allowed:
         assert not [name for name in imports_of(module) if name.startswith(clients)], module
+
+
+WRITES_DELIVERIES = re.compile(
+    r"\b(INSERT INTO delivery|UPDATE delivery|DELETE FROM delivery)\b"
+    r"|\bDelivery\.(create|delete|insert|insert_many|replace|update)\b"
+)
+
+
+def test_only_the_outbox_writes_deliveries():
+    writers = {module for module, one in MODULES.items() if WRITES_DELIVERIES.search(one.text)}
+    assert writers
+    assert writers <= modules_in("delivery.outbox")
 
 
 def test_only_the_guard_opens_sockets():
