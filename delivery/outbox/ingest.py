@@ -53,9 +53,9 @@ _SILENCES = """
     FROM silence WHERE until > :now"""
 _STORE_ALERT = """
     INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
-    ON CONFLICT DO UPDATE SET name = ?3, status = ?4, body = ?5, closes_at = ?6, seen_at = ?7,
-        changed_at = iif(status = ?4, changed_at, ?7)"""
+    VALUES (:id, :key, :name, :status, :body, :closes_at, :now, :now)
+    ON CONFLICT DO UPDATE SET name = :name, status = :status, body = :body, closes_at = :closes_at,
+        seen_at = :now, changed_at = iif(status = :status, changed_at, :now)"""
 _STORE_DELIVERY = """
     INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
         cause, created_at, settled_at, attempts, claims)
@@ -130,7 +130,7 @@ class WritePlan:
         self._context = RoutingContext(
             now, _routes(), _silences(now), last_deliveries, delivery_ids
         )
-        self.alerts: list[tuple] = []
+        self.alerts: list[dict] = []
         self.deliveries: list[NewDelivery] = []
 
     def add(self, received: ReceivedAlert) -> IngestResult:
@@ -141,8 +141,17 @@ class WritePlan:
         alert_id, was_open, old_body = known
         alert = merge_alert(received.alert, old_body, now)
         body = alert_to_json(alert)
-        row = (alert_id, key, alert.name, alert.status, body, received.closes_at, now)
-        self.alerts.append(row)
+        self.alerts.append(
+            {
+                "id": alert_id,
+                "key": key,
+                "name": alert.name,
+                "status": alert.status,
+                "body": body,
+                "closes_at": received.closes_at,
+                "now": now,
+            }
+        )
         is_open = alert.status == AlertStatus.OPEN
         self._known[key] = (alert_id, is_open, body)
         change = AlertChange(alert_id, alert, labels_of(alert), was_open, is_open)
