@@ -1,4 +1,4 @@
-"""Duration of a sign-in, one at a time and by four users at once, and of a page meanwhile."""
+"""Duration of a sign-in, one at a time and by four users at once, and of a page during them."""
 
 import threading
 import time

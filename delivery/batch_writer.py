@@ -113,7 +113,7 @@ class BatchWriter:
 
 
 def _write(batch: list[WriteRequest]) -> None:
-    """Write a batch; mark each request done, also if this thread is ended meanwhile."""
+    """Write a batch; mark each request done, also if this thread is ended by then."""
     try:
         _commit(batch)
     except Exception as error:  # noqa: BLE001 (every request raises it in its own thread)

@@ -4,7 +4,10 @@ from enum import StrEnum
 
 
 class ChannelState(StrEnum):
-    """State of a channel; `failing` is set by Tocsin, `paused` by a user."""
+    """State of a channel; `failing` is set by Tocsin, `paused` by a user.
+
+    A channel fails when its hook is gone. A delivered message, a save or *Resume* heals it.
+    """
 
     DELIVERING = "delivering"
     PAUSED = "paused"

@@ -68,7 +68,7 @@ def test_2_a_damaged_row_can_be_listed_opened_repaired_and_deleted(
         response = client.post(f"/channels/{channel_id}/{action}", stored_form(client, channel_id))
         assert response.status_code in (200, 422)
     version = stored_form(client, channel_id)["version"]
-    repaired = form_of(receiver.url, name="Mended", version=version)
+    repaired = form_of(receiver.url, name="Repaired", version=version)
     assert client.post(f"/channels/{channel_id}", repaired).status_code == 303
     assert client.post(f"/channels/{channel_id}/resume").status_code == 303
     assert row_marks(client.get("/channels").text, channel_id)["state"] == "delivering"
