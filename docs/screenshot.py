@@ -29,7 +29,7 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
             )
-            page = browser.new_page(viewport={"width": 1280, "height": 1010})
+            page = browser.new_page(viewport={"width": 1280, "height": 1190})
             script = {"path": str(HTMX), "content_type": "text/javascript", "headers": CORS_HEADERS}
             page.route("https://cdn.jsdelivr.net/**", lambda route: route.fulfill(**script))
             for cookie in server.person.cookies:
