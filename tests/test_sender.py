@@ -239,3 +239,12 @@ def test_the_body_before_a_broken_chunk_is_shown(receiver):
     )
     outcome = send(receiver.url)
     assert (outcome.reason, outcome.excerpt) == ("connection_closed", "the beginning")
+
+
+def test_the_shared_session_keeps_no_cookie_of_a_receiver(receiver):
+    receiver.script = reply(200, b"ok", Set_Cookie="id=1; Path=/")
+    settings = Settings(url=receiver.url)
+    for _ in range(2):
+        sender.send(message_of(settings), settings, POLICY)
+    assert not sender._session.cookies
+    assert "Cookie" not in receiver.requests[-1].headers

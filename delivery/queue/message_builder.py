@@ -38,7 +38,7 @@ class MessageBuilder:
     def build(self, delivery: ClaimedDelivery, channel: CachedChannel) -> Message | Outcome:
         """Return the message of a delivery, or the outcome if it cannot be built.
 
-        The crash marker names the delivery meanwhile, for the worker after a crash.
+        The crash marker names the delivery during the build, for the worker after a crash.
         """
         self.marker.record(delivery.id)
         try:

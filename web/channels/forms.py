@@ -159,7 +159,7 @@ class ChannelForm(Form):
             target = parse_url(self.effective_url)
             unambiguous_url(target)
         policy = self.context.services.policy
-        refusal = literal_refusal_of(target, (*policy.allow, *policy.lab.permissions(target)))
+        refusal = literal_refusal_of(target, policy.permissions(target))
         if refusal:
             raise ValidationError(refusal)
 
