@@ -7,6 +7,7 @@ import database
 import startup
 from clock import now_ms
 from config import Config, unused_variables
+from delivery.listening import start_reporting
 from models import db
 from web.accounts import users
 
@@ -55,7 +56,11 @@ def post_fork(server, worker):
 
 
 def post_worker_init(worker):
-    """Exclude everything loaded so far from garbage collection, to avoid pauses in requests."""
+    """Report that alerts are accepted.
+
+    Everything loaded so far is excluded from garbage collection, to avoid pauses in requests.
+    """
+    start_reporting(lambda: worker.alive)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)

@@ -14,7 +14,7 @@ from threading import Lock
 from peewee import InterfaceError, OperationalError
 
 from delivery import outbox
-from delivery.alerts.routing import IngestResult, ReceivedAlert
+from delivery.alerts.received import IngestResult, ReceivedAlert
 from locks import file_lock
 from models import db
 

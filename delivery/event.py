@@ -11,13 +11,15 @@ MAX_TIMESTAMP = 10**15
 class Event:
     """One opening, closing or repeat of an alert.
 
-    `number` is the number of the delivery, `at` the time in milliseconds since the epoch.
+    `number` is the number of the delivery, `at` the time in milliseconds since the epoch. `told`
+    has the name and the labels of the alert in the last opening that the receiver was sent.
     """
 
     alert: Alert
     number: int
     at: int
     repeated: bool = False
+    told: Alert | None = None
 
     @property
     def name(self) -> str:

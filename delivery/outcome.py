@@ -67,6 +67,10 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
+# The response says that the receiver does not have the message.
+_REFUSALS = frozenset({Reason.HTTP_STATUS, Reason.REDIRECT, Reason.BODY_SAYS_ERROR})
+
+
 class Stage(StrEnum):
     """A step of an exchange, in their order."""
 
@@ -158,6 +162,16 @@ class Outcome:
     def sent(self) -> bool:
         """Return True if the request went out completely."""
         return any(stage.name == Stage.SENT and stage.ok for stage in self.stages)
+
+    @property
+    def answered(self) -> bool:
+        """Return True if an HTTP response came."""
+        return self.status is not None
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Return True if the message arrived, or went out completely without a clear response."""
+        return self.good or (self.sent and self.reason not in _REFUSALS)
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of an attempt's row that describe this outcome."""

@@ -17,6 +17,8 @@ from delivery.outcome import Verdict
 _RETRY_STATUSES = frozenset({408, 425, 429})
 MAX_WAIT = 6 * 3600.0
 SCHEDULE = (10, 30, 120, 600, 1800, 7200, 21600, 36000)
+# An ingress that redeploys its service answers 404 for a while: within three minutes, two retries.
+NOT_FOUND_WAITS = (10, 120)
 MAX_STEPS = 12
 MAX_STEP = 10 * 3600  # 20 % more stays below what outbox.sweep takes for a wrong clock
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -68,6 +70,14 @@ def parse_steps(text: str) -> tuple[int, ...]:
     return tuple(map(_parse_step, words))
 
 
+def steps_or_default(text: str) -> tuple[int, ...]:
+    """Return the seconds before each retry; the default schedule if the text is damaged."""
+    try:
+        return parse_steps(text)
+    except ValueError:
+        return SCHEDULE
+
+
 def _parse_step(word: str) -> int:
     match = re.fullmatch(r"([0-9]{1,5})([smh])", word, re.ASCII)
     if match:
@@ -112,3 +122,23 @@ def wait(
     if requested_wait is not None:
         return max(1.0, requested_wait)
     return steps[attempt - 1] * (0.8 + 0.4 * random_number)
+
+
+def wait_not_found(retries: int, steps: Sequence[int], random_number: float) -> float | None:
+    """Return the seconds until the next retry after 404, None after `retries` of them.
+
+    No wait is longer than the longest step of the schedule; without steps, there is no retry.
+    """
+    longest = max(steps, default=0)
+    waits = [min(seconds, longest) for seconds in NOT_FOUND_WAITS if longest]
+    return wait(retries + 1, waits, None, random_number)
+
+
+def wait_after_failures(failures: int, steps: Sequence[int]) -> int:
+    """Return the seconds before an opening that did not arrive may be sent as a new delivery.
+
+    `failures` openings in a row failed before that one. The last step holds for all further ones;
+    without a step, the default schedule does.
+    """
+    steps = steps or SCHEDULE
+    return steps[min(failures, len(steps) - 1)]

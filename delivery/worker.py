@@ -154,6 +154,7 @@ class Worker:
             self._swept_at = self._monotonic()
             outbox.sweep(self._now())
             outbox.close_overdue(self._now())
+            outbox.review(self._now())
             self._has_crash_suspects = self._has_crash_suspects and outbox.has_crash_suspects()
 
     def _claim(self) -> list[ClaimedDelivery]:
@@ -179,7 +180,8 @@ class Worker:
         self._unsent = list(claimed)
         self._channels.refresh({delivery.channel_id for delivery in claimed})
         prepared = list(filter(None, map(self._prepare, claimed)))
-        outbox.store_bodies(self._builder.new_bodies(prepared))
+        with db.atomic():
+            outbox.store_bodies(self._builder.new_bodies(prepared))
         started = sum(map(self._submit, prepared))
         self._release_unsent()
         return started

@@ -16,7 +16,8 @@ class Channel(Table):
 
     `version` counts the saves. `config_hash` covers everything that affects the exchange. The
     other settings have columns of their own: `matchers` (empty: every alert), `retries` (empty:
-    the default schedule) and `repeat_minutes` (0: an open alert is sent once).
+    the default schedule) and `repeat_minutes` (0: an open alert is sent once). A failing channel
+    is probed at `probe_at`.
     """
 
     id = AutoIncrementField()
@@ -36,6 +37,7 @@ class Channel(Table):
     matchers = TextField(default="")
     retries = TextField(default="")
     repeat_minutes = IntegerField(default=0)
+    probe_at = BigIntegerField(null=True)
 
     @classmethod
     def find(cls, channel_id: int) -> "Channel | None":

@@ -1,6 +1,13 @@
 """Alerts, deliveries, attempts, and what belongs to them."""
 
-from peewee import BigIntegerField, ForeignKeyField, IntegerField, ModelSelect, TextField
+from peewee import (
+    BigIntegerField,
+    CompositeKey,
+    ForeignKeyField,
+    IntegerField,
+    ModelSelect,
+    TextField,
+)
 from playhouse.sqlite_ext import AutoIncrementField
 
 from models.channels import Channel
@@ -13,7 +20,8 @@ class Alert(Table):
     """A monitored condition in its current state.
 
     `key` is a hash of its identity, `body` its JSON as in `POST /api/v1/alerts`. An open alert
-    with a `closes_at` closes at that time unless its source sends it again.
+    with a `closes_at` closes at that time unless its source sends it again. `resolved_start` is the
+    start of the latest alert of this identity that its source resolved.
     """
 
     id = AutoIncrementField()
@@ -24,6 +32,7 @@ class Alert(Table):
     closes_at = BigIntegerField(null=True, index=True)
     changed_at = BigIntegerField()
     seen_at = BigIntegerField()
+    resolved_start = BigIntegerField(null=True)
 
     @classmethod
     def latest(cls, limit: int) -> "ModelSelect[Alert]":
@@ -34,9 +43,11 @@ class Alert(Table):
 class Delivery(Table):
     """One notification of an alert for one channel.
 
-    `event` is `open` or `closed`. `body` is fixed at the first attempt, and encrypted if it holds
-    a secret. `attempts` counts all attempts, `claims` those during which the worker crashed.
-    `cause` is a sentence that explains the state.
+    `event` is `open` or `closed`. `body` is fixed at the first attempt for the configuration in
+    `config_hash`, and encrypted if it holds a secret; `snapshot` is the JSON of the name and the
+    labels that it states. `attempts` counts all attempts, `claims` those during which the worker
+    crashed, `retries` the steps of the schedule that were taken, `not_found` the retries after
+    404. `cause` is a sentence that explains the state.
     """
 
     id = BigIntegerField(primary_key=True)
@@ -53,6 +64,10 @@ class Delivery(Table):
     cause = TextField(default="")
     created_at = BigIntegerField()
     settled_at = BigIntegerField(null=True)
+    config_hash = TextField(default="")
+    snapshot = TextField(null=True)
+    retries = IntegerField(default=0)
+    not_found = IntegerField(default=0)
 
     class Meta:
         indexes = (
@@ -66,6 +81,32 @@ class Delivery(Table):
     def webhook_id(self) -> str:
         """The id that receivers see."""
         return f"msg_{self.id}"
+
+
+class Notification(Table):
+    """What a channel was told of an alert; one row for each pair that has a delivery.
+
+    `delivery_id` is the latest delivery that no silence dropped, or else the latest one. `told_id`
+    is the delivery of an opening that arrived, or may have; it is NULL when the channel does not
+    believe the alert open. `failures` counts the openings in a row before `delivery_id` that did
+    not arrive. At `review_at`, the worker plans the deliveries of the alert again; `silence_id` is
+    the silence that it waits for.
+    """
+
+    alert = ForeignKeyField(Alert, backref="notifications", on_delete="CASCADE", index=False)
+    channel = ForeignKeyField(Channel, backref="notifications", on_delete="CASCADE", index=False)
+    delivery_id = BigIntegerField()
+    told_id = BigIntegerField(null=True)
+    failures = IntegerField(default=0)
+    review_at = BigIntegerField(null=True)
+    silence_id = IntegerField(null=True)
+
+    class Meta:
+        primary_key = CompositeKey("alert", "channel")
+        without_rowid = True
+
+
+Notification.add_index(Notification.review_at, where=Notification.review_at.is_null(False))
 
 
 class Silence(Table):

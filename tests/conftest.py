@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 from argon2 import PasswordHasher
+from channels import form_of
 from jinja2 import FileSystemBytecodeCache
 from markup import check_markup, token_in
 from receiver import Receiver
@@ -218,6 +219,21 @@ class Live:
         )
         assert response.status_code == 303, response.text
         return browser
+
+    def create_channel(self, url, **fields):
+        """Create a channel as the admin."""
+        token = token_in(self.person.get(f"{self.url}/account", timeout=5).text)
+        form = {**form_of(url, **fields), "csrf_token": token}
+        response = self.person.post(f"{self.url}/channels", form, timeout=5, allow_redirects=False)
+        assert response.status_code == 303, response.text
+
+    def create_token(self):
+        """Create an API token for alerts, and return the headers with it."""
+        token = token_in(self.person.get(f"{self.url}/tokens", timeout=5).text)
+        form = {"csrf_token": token, "name": "t", "scope": "ingest"}
+        page = self.person.post(f"{self.url}/tokens", form, timeout=5).text
+        secret = page.split('value="tocsin_')[1].split('"')[0]
+        return {"Authorization": f"Bearer tocsin_{secret}"}
 
     def output(self):
         """Return the output so far."""

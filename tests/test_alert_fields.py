@@ -9,7 +9,7 @@ from markupsafe import Markup
 from test_api import Script
 
 from delivery.alerts.alert import Alert as Seen
-from delivery.alerts.routing import alert_to_json
+from delivery.alerts.received import alert_to_json
 from delivery.retry import MAX_STEP, MAX_STEPS, SCHEDULE, parse_steps
 from models import Alert, Channel
 from web.channels.hints import count_matches

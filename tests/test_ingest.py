@@ -23,7 +23,8 @@ from delivery.alerts.alert import rfc3339
 from delivery.alerts.parsers import parse_native
 from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.batch_writer import BatchWriter
-from models import Alert, Channel, Delivery, Receipt, Token, db
+from delivery.outcome import Actor, Outcome, Reason, Verdict
+from models import Alert, Channel, Delivery, DeliveryState, Receipt, Token, db
 from web.accounts.api_tokens import create_token
 from web.api import alerts
 from web.services import services
@@ -170,6 +171,76 @@ def test_the_native_format_returns_the_stored_alerts_and_deliveries(sender, chan
     )
     assert stored() == [("Disk full", "open"), ("Load", "closed")]
     assert sender.post("/api/v1/alerts", []).json == {"alerts": []}
+
+
+ENDED = "2026-03-02T09:41:29Z"
+
+
+def test_a_native_alert_that_ended_before_it_came_is_closed_and_notifies_nobody(
+    sender, channel, in_march
+):
+    answer = sender.post("/api/v1/alerts", {"name": "Disk full", "ends_at": ENDED})
+    assert answer.json == {"alerts": [{"id": 1, "deliveries": []}]}
+    assert stored() == [("Disk full", "closed")]
+    assert Delivery.select().count() == 0
+
+
+def test_a_native_alert_with_an_end_in_the_past_closes_the_open_one(sender, channel, in_march):
+    sender.post("/api/v1/alerts", {"name": "Disk full", "starts_at": "2026-03-02T09:00:00Z"})
+    outbox.settle(
+        [arrived(delivery) for delivery in outbox.claim(NOW + 5, max_count=9, room={})], NOW + 5
+    )
+    sender.post("/api/v1/alerts", {"name": "Disk full", "status": "open", "ends_at": ENDED})
+    assert stored() == [("Disk full", "closed")]
+    rows = Delivery.select().order_by(Delivery.id)
+    assert [(row.event, row.state) for row in rows] == [
+        ("open", "delivered"),
+        ("closed", "pending"),
+    ]
+    body = json.loads(Alert.get().body)
+    assert body["starts_at"] == 1772442000000
+    assert body["ends_at"] == 1772444489000
+
+
+def test_an_opening_before_its_resolution_that_comes_after_it_stays_closed(
+    sender, channel, in_march
+):
+    firing = {
+        "labels": LABELS,
+        "startsAt": "2026-03-02T09:15:00Z",
+        "endsAt": "2026-03-02T09:55:00Z",
+    }
+    resolved = {**firing, "endsAt": "2026-03-02T09:41:00Z"}
+    later = {**firing, "startsAt": "2026-03-02T09:41:10Z"}
+    for sent, status in (
+        (firing, "open"),
+        (resolved, "closed"),
+        (firing, "closed"),
+        (later, "open"),
+    ):
+        assert sender.post("/api/v2/alerts", [sent]).status_code == 200
+        assert stored() == [(LABELS["alertname"], status)]
+
+
+def arrived(delivery):
+    """Return the result of an attempt that delivered."""
+    outcome = Outcome(
+        Verdict.DELIVERED, Reason.OK, Actor.RECEIVER, "", "", "r", milliseconds=1, status=200
+    )
+    return outbox.AttemptResult(
+        delivery_id=delivery.id,
+        channel_id=delivery.channel_id,
+        number=delivery.attempt,
+        config_hash=delivery.config_hash,
+        started_at=NOW,
+        outcome=outcome,
+        state=DeliveryState.DELIVERED,
+        due_at=NOW,
+        cause="",
+        retries=0,
+        not_found=0,
+        is_probe=False,
+    )
 
 
 def test_uptrace_can_post_as_to_an_alertmanager(sender, in_march):

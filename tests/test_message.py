@@ -355,6 +355,42 @@ def test_an_invalid_link_is_left_out_because_alertmanager_would_refuse_the_alert
     assert alertmanager({**LATENCY, "url": url})["generatorURL"] == ""
 
 
+def after_told(parts, told, at=OPENED):
+    """Return the alerts of the message to an Alertmanager that was told the alert `told`."""
+    event = Event(Alert.from_json(parts), NUMBER, at, told=Alert.from_json(told))
+    return json.loads(build(Settings(kind="alertmanager", url=URL), event).body)
+
+
+OTHER_IDENTITY = {"name": "latency", "labels": {"severity": "warning"}}
+
+
+def test_a_closing_has_the_name_and_labels_that_alertmanager_was_told():
+    [closing] = after_told(RESOLVED, OTHER_IDENTITY, CLOSED)
+    assert closing["labels"] == {"alertname": "latency", "severity": "warning"}
+    assert closing["endsAt"] == "2026-03-02T09:41:30.004Z"
+    assert closing["annotations"]["summary"] == "p99 is 1.2 s, limit 800 ms"
+
+
+def test_an_opening_with_other_labels_resolves_the_alert_that_alertmanager_knows():
+    ended, opened = after_told(LATENCY, OTHER_IDENTITY)
+    assert ended["labels"] == {"alertname": "latency", "severity": "warning"}
+    assert moment(ended["endsAt"]) <= OPENED < moment(opened["endsAt"])
+    assert opened["labels"]["severity"] == "critical"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"name": LATENCY["name"], "labels": LATENCY["labels"]},
+        {"name": LATENCY["name"], "labels": {"service_name": "checkout", "severity": "critical"}},
+    ],
+)
+def test_a_repeat_of_the_same_alert_is_one_alert_with_an_end_far_ahead(told):
+    [repeat] = after_told(LATENCY, told)
+    assert repeat["labels"]["service_name"] == "checkout"
+    assert moment(repeat["endsAt"]) > OPENED
+
+
 @pytest.mark.parametrize(
     ("url", "requested"),
     [

@@ -7,9 +7,11 @@ import pytest
 from clock import HOUR, MINUTE
 from delivery import outbox
 from delivery.alerts.alert import Alert
-from delivery.alerts.routing import DELIVERY_LIFETIME, PROBE_INTERVAL, ReceivedAlert
-from delivery.outbox import AttemptResult, claim, release_claim, settle, store, take_over
-from delivery.outcome import Actor, Outcome, Reason, Verdict
+from delivery.alerts.received import ReceivedAlert
+from delivery.alerts.routing import DELIVERY_LIFETIME
+from delivery.outbox import AttemptResult, NewBody, claim, release_claim, settle, store, take_over
+from delivery.outbox.results import PROBE_INTERVAL
+from delivery.outcome import Actor, Outcome, Reason, Stage, StageResult, Verdict
 from models import Alert as AlertRow
 from models import Attempt, Channel, Delivery, DeliveryState, Silence, db
 
@@ -44,12 +46,32 @@ def deliveries(**where) -> list[tuple]:
     ]
 
 
-def result(delivery, state="delivered", due=NOW, verdict=Verdict.RETRY) -> AttemptResult:
+def result(
+    delivery,
+    state="delivered",
+    due=NOW,
+    *,
+    verdict=Verdict.RETRY,
+    reason=Reason.OK,
+    status: int | None = 200,
+    sent=True,
+    is_probe=False,
+) -> AttemptResult:
     """Return the result of an attempt; `verdict` is used unless the delivery arrived."""
     if state == "delivered":
         verdict = Verdict.DELIVERED
+    elif reason == Reason.OK:
+        reason = Reason.HTTP_STATUS
     outcome = Outcome(
-        verdict, Reason.OK, Actor.RECEIVER, "What happened.", "", "r", milliseconds=3, status=200
+        verdict,
+        reason,
+        Actor.RECEIVER,
+        "What happened.",
+        "",
+        "r",
+        milliseconds=3,
+        status=status,
+        stages=(StageResult(Stage.SENT, 1.0, ok=sent),),
     )
     return AttemptResult(
         delivery_id=delivery.id,
@@ -61,7 +83,16 @@ def result(delivery, state="delivered", due=NOW, verdict=Verdict.RETRY) -> Attem
         state=DeliveryState(state),
         due_at=due,
         cause="why",
+        retries=0,
+        not_found=0,
+        is_probe=is_probe,
     )
+
+
+def arrive(now=NOW, **parts) -> None:
+    """Store an open alert and let its deliveries arrive."""
+    store([alert(**parts)], now)
+    settle([result(delivery) for delivery in claim_due(now)], now)
 
 
 def claim_due(now=NOW, *, max_count=64, room=None):
@@ -95,41 +126,43 @@ def test_an_alert_makes_a_delivery_for_every_matching_channel():
         (["closed", "closed", "open", "open", "closed"], ["open", "closed"]),
     ],
 )
-@pytest.mark.parametrize("at_once", [True, False])
-def test_a_change_of_status_makes_a_delivery_and_a_repetition_does_not(statuses, events, at_once):
+def test_a_change_of_status_makes_a_delivery_and_a_repetition_does_not(statuses, events):
     channel()
-    alerts = [alert(status=status) for status in statuses]
+    for status in statuses:
+        store([alert(status=status)], NOW)
+        settle([result(delivery) for delivery in claim_due()], NOW)
+    assert [row[1:] for row in deliveries()] == [(event, "delivered") for event in events]
+    assert AlertRow.get().status == statuses[-1]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("state", ["delivering", "paused", "failing"])
+def test_an_opening_that_was_never_sent_makes_neither_message_when_its_alert_closes(at_once, state):
+    channel(state=state)
+    alerts = [alert(), alert(status="closed")]
     for batch in [alerts] if at_once else [[received] for received in alerts]:
         store(batch, NOW)
-    assert [row[1] for row in deliveries()] == events
-    assert AlertRow.get().status == statuses[-1]
+    assert [row[1:] for row in deliveries()] == [("open", "superseded")]
+    assert "neither message is sent" in Delivery.get().cause
+    store([alert()], NOW)
+    assert len(deliveries()) == 2
 
 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_newer_event_supersedes_a_waiting_delivery(at_once):
     here = channel()
-    batches = (
-        [[alert(), alert(status="closed")]] if at_once else [[alert()], [alert(status="closed")]]
-    )
-    for batch in batches:
+    arrive()
+    alerts = [alert(status="closed"), alert()]
+    for batch in [alerts] if at_once else [[received] for received in alerts]:
         store(batch, NOW)
-    assert deliveries() == [(here, "open", "superseded"), (here, "closed", "pending")]
-    store([alert()], NOW)
-    assert [row[2] for row in deliveries()] == ["superseded", "superseded", "pending"]
+    assert deliveries()[1:] == [(here, "closed", "superseded"), (here, "open", "pending")]
+    store([alert(status="closed")], NOW)
+    assert [row[2] for row in deliveries()[1:]] == ["superseded", "superseded", "pending"]
 
 
 def test_a_closing_has_both_times_and_the_details_of_the_opening():
     channel()
-    store(
-        [
-            alert(
-                starts_at=NOW - HOUR,
-                url="https://alerts.example/1",
-                annotations={"summary": "92 %"},
-            )
-        ],
-        NOW,
-    )
+    arrive(starts_at=NOW - HOUR, url="https://alerts.example/1", annotations={"summary": "92 %"})
     store([ReceivedAlert("k", Alert.from_json({"status": "closed", "ends_at": NOW}))], NOW)
     [claimed] = claim_due()
     sent = claimed.alert
@@ -152,33 +185,288 @@ def test_a_closing_goes_only_to_the_channels_of_its_opening():
     assert deliveries(event="closed") == [(notified, "closed", "pending")]
 
 
-@pytest.mark.parametrize("state", ["failed", "given_up", "parked", "accepted"])
-def test_a_closing_is_sent_even_if_the_opening_did_not_arrive(state):
+NO_ANSWER = {"verdict": Verdict.RETRY, "reason": Reason.TIMEOUT_TOTAL, "status": None}
+REFUSED = {"verdict": Verdict.FAILED, "reason": Reason.HTTP_STATUS, "status": 400}
+
+
+@pytest.mark.parametrize(
+    ("state", "how", "is_told"),
+    [
+        ("accepted", {"verdict": Verdict.ACCEPTED}, True),
+        ("pending", {**NO_ANSWER, "sent": True}, True),
+        ("pending", {**NO_ANSWER, "sent": False}, False),
+        ("failed", {**NO_ANSWER, "sent": True}, True),
+        ("failed", REFUSED, False),
+        ("failed", {**REFUSED, "status": 302, "reason": Reason.REDIRECT}, False),
+        ("failed", {**REFUSED, "status": 200, "reason": Reason.BODY_SAYS_ERROR}, False),
+        ("pending", {"verdict": Verdict.RETRY, "reason": Reason.HTTP_STATUS, "status": 503}, False),
+        ("pending", {**NO_ANSWER, "sent": True, "reason": Reason.PROTOCOL_ERROR}, True),
+        ("held", {"verdict": Verdict.GONE, "reason": Reason.HTTP_STATUS, "status": 410}, False),
+        ("failed", {"verdict": Verdict.BLOCKED, "status": None, "sent": False}, False),
+    ],
+)
+def test_a_closing_goes_to_channels_whose_opening_arrived_or_may_have(state, how, is_told):
+    channel()
+    store([alert()], NOW)
+    settle([result(delivery, state, NOW + MINUTE, **how) for delivery in claim_due()], NOW)
+    store([alert(status="closed")], NOW)
+    assert [row[1:] for row in deliveries(event="closed")] == [("closed", "pending")] * is_told
+
+
+@pytest.mark.parametrize("state", ["given_up", "parked"])
+def test_no_closing_follows_an_opening_that_was_canceled_or_parked(state):
     channel()
     store([alert()], NOW)
     Delivery.update(state=state).execute()
     store([alert(status="closed")], NOW)
-    assert [row[1:] for row in deliveries()] == [("open", state), ("closed", "pending")]
+    assert [row[1:] for row in deliveries()] == [("open", state)]
+
+
+def test_a_closing_that_arrived_ends_what_the_channel_was_told():
+    channel()
+    arrive()
+    store([alert(status="closed")], NOW)
+    settle([result(delivery) for delivery in claim_due()], NOW)
+    store([alert()], NOW)
+    settle([result(delivery, "failed", **REFUSED) for delivery in claim_due()], NOW)
+    store([alert(status="closed")], NOW)
+    assert [row[1] for row in deliveries()] == ["open", "closed", "open"]
+
+
+def test_a_closing_that_did_not_arrive_is_owed_until_the_alert_closes_again():
+    channel()
+    arrive()
+    store([alert(status="closed")], NOW)
+    settle([result(delivery, "failed", **REFUSED) for delivery in claim_due()], NOW)
+    store([alert()], NOW)
+    settle([result(delivery, "failed", **REFUSED) for delivery in claim_due()], NOW)
+    store([alert(status="closed")], NOW)
+    assert [row[1] for row in deliveries()] == ["open", "closed", "open", "closed"]
+
+
+# --- openings that did not arrive ---
+
+
+@pytest.mark.parametrize("state", ["failed", "given_up", "parked"])
+def test_an_opening_that_did_not_arrive_is_due_again_when_its_source_sends_it_again(state):
+    channel()
+    store([alert()], NOW)
+    Delivery.update(state=state, settled_at=NOW).execute()
+    assert outbox.review(NOW + HOUR) == 0
+    store([alert()], NOW + 2000)
+    store([alert()], NOW + 3000)
+    [first, second] = Delivery.select().order_by(Delivery.id)
+    assert (first.state, second.state, second.due_at) == (state, "pending", NOW + 10_000)
+    assert (second.event, second.repeated) == ("open", 0)
+    assert "did not arrive" in second.cause
+    assert claim_due(NOW + 9_999) == []
+    assert len(claim_due(NOW + 10_000)) == 1
 
 
 @pytest.mark.parametrize(
-    ("minutes", "state", "repeated"),
+    ("retries", "waits"),
     [
-        (59, "delivered", False),
-        (60, "delivered", True),
-        (60, "pending", False),
-        (60, "sending", False),
-        (60, "failed", True),
+        ("", [10, 30, 120, 600, 1800, 7200, 21600, 36000, 36000]),
+        ("1s, 5s", [1, 5, 5, 5]),
+        ("none", [10, 30, 120]),
     ],
 )
-def test_an_open_alert_is_repeated_after_the_repeat_interval(minutes, state, repeated):
-    channel(repeat_minutes=60)
+def test_an_opening_is_sent_again_at_most_once_per_step_of_the_schedule(retries, waits):
+    channel(retries=retries, config_hash="x")
+    now = NOW
+    store([alert()], now)
+    settle([result(delivery, "failed", **REFUSED) for delivery in claim_due(now)], now)
+    for wait in waits:
+        for part in (0, 0.5, 0.9):
+            store([alert()], now + int(wait * part * 1000))
+        assert claim_due(now + wait * 1000 - 1) == []
+        now += wait * 1000
+        [delivery] = claim_due(now)
+        settle([result(delivery, "failed", **REFUSED)], now)
+    assert len(deliveries()) == len(waits) + 1
+
+
+def test_an_opening_is_due_at_once_when_the_channel_was_edited_or_the_alert_opened_again():
+    channel(config_hash="x")
     store([alert()], NOW)
-    Delivery.update(state=state).execute()
-    store([alert()], NOW + minutes * MINUTE)
-    assert [row.repeated for row in Delivery.select().order_by(Delivery.id)] == [0, 1][
-        : 1 + repeated
+    settle([result(delivery, "failed", **REFUSED) for delivery in claim_due()], NOW)
+    Channel.update(config_hash="another").execute()
+    store([alert()], NOW + 1)
+    [again] = claim_due(NOW + 1)
+    settle([result(again, "failed", **REFUSED)], NOW + 1)
+    store([alert(status="closed"), alert()], NOW + 2)
+    assert len(claim_due(NOW + 2)) == 1
+
+
+@pytest.mark.parametrize("state", ["failed", "given_up", "parked"])
+def test_a_closing_that_did_not_arrive_is_due_again_when_its_source_sends_it_again(state):
+    channel()
+    arrive()
+    store([alert(status="closed")], NOW)
+    Delivery.update(state=state, settled_at=NOW).where(Delivery.event == "closed").execute()
+    store([alert(status="closed")], NOW + 1)
+    store([alert(status="closed")], NOW + 2)
+    [again] = claim_due(NOW + 10_000)
+    settle([result(again)], NOW + 10_000)
+    store([alert(status="closed")], NOW + HOUR)
+    assert [row[1:] for row in deliveries()] == [
+        ("open", "delivered"),
+        ("closed", state),
+        ("closed", "delivered"),
     ]
+
+
+def test_an_edit_makes_pending_deliveries_due():
+    here = channel()
+    store([alert()], NOW)
+    settle([result(delivery, "pending", NOW + HOUR) for delivery in claim_due()], NOW)
+    outbox.send_now(here, NOW + 1)
+    assert len(claim_due(NOW + 1)) == 1
+
+
+# --- changes of an open alert ---
+
+
+@pytest.mark.parametrize(
+    ("matchers", "labels", "is_due"),
+    [
+        ("", {"severity": "critical"}, False),
+        ("", {"severity": "warning"}, True),
+        ("", {"severity": "critical", "pod": "b"}, False),
+        ("", {"severity": "critical", "priority": "P1"}, True),
+        ('pod!=""', {"severity": "critical", "pod": "b"}, True),
+        ('severity="critical"', {"severity": "warning"}, False),
+        ('alertname=~".*"', {"severity": "critical", "alertname": "Other"}, True),
+    ],
+)
+@pytest.mark.parametrize("state", ["delivered", "failed", "sending"])
+def test_a_change_of_severity_or_of_a_matched_label_notifies_again(matchers, labels, is_due, state):
+    channel(matchers=matchers)
+    store([alert(labels={"severity": "critical", "pod": "a"})], NOW)
+    [delivery] = claim_due()
+    if state != "sending":
+        settle([result(delivery, state, **({} if state == "delivered" else REFUSED))], NOW)
+    if state == "failed" and not is_due:
+        return  # it is due again after a step, whatever its labels
+    store([alert(labels=labels)], NOW + 1)
+    store([alert(labels=labels)], NOW + 2)
+    new = Delivery.select().where(Delivery.id > delivery.id)
+    assert [(row.due_at, row.repeated) for row in new] == [
+        (NOW + 1, int(state == "delivered"))
+    ] * is_due
+
+
+def test_a_change_before_the_message_is_built_makes_no_further_delivery():
+    channel()
+    store([alert(labels={"severity": "warning"})], NOW)
+    store([alert(labels={"severity": "critical"})], NOW)
+    [delivery] = claim_due()
+    assert delivery.alert.labels == {"severity": "critical"}
+    settle([result(delivery)], NOW)
+    store([alert(labels={"severity": "critical"})], NOW)
+    assert len(deliveries()) == 1
+
+
+def test_a_change_supersedes_the_retry_of_the_earlier_message():
+    channel()
+    store([alert(labels={"severity": "warning"})], NOW)
+    settle([result(delivery, "pending", NOW + MINUTE) for delivery in claim_due()], NOW)
+    store([alert(labels={"severity": "critical"})], NOW + 1)
+    assert [row[2] for row in deliveries()] == ["superseded", "pending"]
+
+
+def test_an_opening_that_waits_is_not_sent_when_the_matchers_no_longer_match():
+    channel(matchers='severity="critical"')
+    store([alert()], NOW)
+    settle([result(delivery, "pending", NOW + MINUTE) for delivery in claim_due()], NOW)
+    store([alert(labels={"severity": "warning"})], NOW + 1)
+    assert claim_due(NOW + MINUTE) == []
+    assert "no longer match" in Delivery.get().cause
+    store([alert()], NOW + MINUTE)
+    assert [row[2] for row in deliveries()] == ["superseded", "pending"]
+
+
+def test_a_new_opening_supersedes_an_older_one_that_a_silenced_change_had_followed():
+    channel()
+    store([alert(labels={"severity": "warning"})], NOW)
+    [older] = claim_due()
+    store([alert()], NOW)
+    silence()
+    outbox.apply_silences(NOW)
+    settle([result(older, "pending", NOW + 2 * HOUR)], NOW)
+    outbox.review(NOW + HOUR)
+    assert [row[2] for row in deliveries()] == ["superseded", "dropped", "pending"]
+
+
+def test_a_closing_knows_the_name_and_labels_that_the_channel_was_told():
+    channel()
+    arrive(name="Disk full", labels={"severity": "warning", "pod": "a"})
+    store([alert(name="Disk", labels={"severity": "warning", "pod": "b"})], NOW)
+    store([alert(status="closed", name="Disk", labels={"severity": "warning"})], NOW)
+    [closing] = claim_due()
+    assert closing.told_alert.name == "Disk full"
+    assert closing.told_alert.labels == {"severity": "warning", "pod": "a"}
+    assert closing.alert.labels == {"severity": "warning"}
+
+
+# --- repeats ---
+
+
+@pytest.mark.parametrize(
+    ("minutes", "state", "repeats"),
+    [
+        (59, "delivered", 0),
+        (60, "delivered", 1),
+        (60, "accepted", 1),
+        (60, "pending", 0),
+        (60, "sending", 0),
+        (60, "failed", 1),
+    ],
+)
+@pytest.mark.parametrize("is_posted", [True, False])
+def test_an_open_alert_is_repeated_after_the_repeat_interval(minutes, state, repeats, is_posted):
+    channel(repeat_minutes=60)
+    arrive()
+    Delivery.update(state=state, settled_at=NOW).execute()
+    now = NOW + minutes * MINUTE
+    if is_posted and state != "failed":
+        store([alert()], now)
+    outbox.review(now)
+    outbox.review(now)
+    assert [row.repeated for row in Delivery.select().order_by(Delivery.id)] == [0] + [1] * repeats
+
+
+def test_the_repeat_interval_is_kept_until_the_alert_closes():
+    channel(repeat_minutes=60)
+    arrive()
+    for hour in range(1, 4):
+        now = NOW + hour * HOUR
+        assert outbox.review(now - 1) == 0
+        assert outbox.review(now) == 1
+        settle([result(delivery) for delivery in claim_due(now)], now)
+    store([alert(status="closed")], now)
+    assert outbox.review(now + 2 * HOUR) == 0
+    assert [row[1] for row in deliveries()] == ["open"] * 4 + ["closed"]
+
+
+def test_another_repeat_interval_holds_for_open_alerts_too():
+    here = channel()
+    arrive()
+    Channel.update(repeat_minutes=60).execute()
+    outbox.review_channel(here, NOW + MINUTE)
+    outbox.review(NOW + MINUTE)
+    assert outbox.review(NOW + HOUR) == 1
+    assert [row[1:] for row in deliveries()] == [("open", "delivered"), ("open", "pending")]
+
+
+def test_an_alertmanager_is_sent_open_alerts_again_because_it_forgets_them():
+    row = Channel.get_by_id(channel())
+    row.kind = "alertmanager"
+    row.save()
+    arrive()
+    assert outbox.review(NOW + 5 * MINUTE - 1) == 0
+    assert outbox.review(NOW + 5 * MINUTE) == 1
+    assert [row[1:] for row in deliveries()] == [("open", "delivered"), ("open", "pending")]
 
 
 def test_a_new_channel_gets_an_open_alert_when_it_is_sent_again():
@@ -204,14 +492,14 @@ def test_a_delivery_for_a_channel_that_does_not_deliver_is_held(state):
     )
 
 
-def silence(**fields):
+def silence(until=NOW + HOUR, **fields):
     columns = {
         "matchers": 'severity="critical"',
         "reason": "Disks are changed",
         "made_by": "ada",
         "created_at": NOW,
     }
-    return Silence.create(until=NOW + HOUR, **{**columns, **fields})
+    return Silence.create(until=until, **{**columns, **fields})
 
 
 def test_a_silenced_delivery_is_dropped_and_names_the_silence():
@@ -234,6 +522,85 @@ def test_a_silenced_alert_makes_one_row_and_is_sent_after_the_silence():
     assert [row[2] for row in deliveries()] == ["dropped"]
     store([alert()], NOW + 2 * HOUR)
     assert [row[1:] for row in deliveries()] == [("open", "dropped"), ("open", "pending")]
+
+
+@pytest.mark.parametrize("how", ["by time", "by hand"])
+def test_a_silenced_alert_that_is_still_open_when_the_silence_ends_is_sent_unprompted(how):
+    channel()
+    quiet = silence()
+    store([alert(), alert("closes")], NOW)
+    store([alert("closes", status="closed")], NOW)
+    assert outbox.review(NOW + HOUR - 1) == 0
+    now = NOW + HOUR
+    if how == "by hand":
+        now = NOW + MINUTE
+        Silence.update(until=now).execute()
+        outbox.end_silence(quiet.id, now)
+    assert outbox.review(now) == 1
+    assert outbox.review(now) == 0
+    assert [row[1:] for row in deliveries()] == [("open", "dropped")] * 2 + [("open", "pending")]
+    assert [delivery.alert.id for delivery in claim_due(now)] == ["1"]
+
+
+def test_an_alert_that_was_received_again_under_a_silence_after_a_failure_is_sent_after_it():
+    channel()
+    store([alert()], NOW)
+    settle([result(delivery, "failed", **REFUSED) for delivery in claim_due()], NOW)
+    silence()
+    store([alert()], NOW + MINUTE)
+    outbox.review(NOW + HOUR - 1)
+    assert len(deliveries()) == 1
+    outbox.review(NOW + HOUR)
+    outbox.review(NOW + HOUR)
+    assert [row[2] for row in deliveries()] == ["failed", "pending"]
+
+
+def test_an_alert_under_two_silences_is_sent_after_the_last_one():
+    channel()
+    silence(until=NOW + HOUR)
+    store([alert()], NOW)
+    silence(until=NOW + 2 * HOUR)
+    outbox.review(NOW + HOUR)
+    assert [row[2] for row in deliveries()] == ["dropped"]
+    assert outbox.review(NOW + 2 * HOUR - 1) == 0
+    outbox.review(NOW + 2 * HOUR)
+    assert [row[2] for row in deliveries()] == ["dropped", "pending"]
+
+
+@pytest.mark.parametrize("state", ["delivering", "paused"])
+def test_a_new_silence_stops_what_is_pending_or_held(state):
+    channel(state=state)
+    store([alert(str(number)) for number in range(5)], NOW)
+    store([alert("other", labels={"severity": "info"})], NOW)
+    quiet = silence()
+    outbox.apply_silences(NOW)
+    waiting = "pending" if state == "delivering" else "held"
+    assert [row[2] for row in deliveries()] == ["dropped"] * 5 + [waiting]
+    assert f"Silence {quiet.id}: " in Delivery.select().order_by(Delivery.id).first().cause
+    assert outbox.review(NOW + HOUR) == 5
+    assert len(deliveries(state=waiting)) == 6
+
+
+def test_a_new_silence_lets_a_closing_pass():
+    channel()
+    arrive()
+    store([alert(status="closed")], NOW)
+    silence()
+    outbox.apply_silences(NOW)
+    assert [delivery.alert.status for delivery in claim_due()] == ["closed"]
+
+
+def test_a_silence_stops_the_retry_of_an_attempt_that_was_under_way():
+    channel()
+    store([alert()], NOW)
+    claimed = claim_due()
+    silence()
+    outbox.apply_silences(NOW)
+    settle([result(delivery, "pending", NOW + MINUTE) for delivery in claimed], NOW)
+    assert claim_due(NOW + MINUTE) == []
+    assert [row[2] for row in deliveries()] == ["dropped"]
+    outbox.review(NOW + HOUR)
+    assert [row[2] for row in deliveries()] == ["dropped", "pending"]
 
 
 def test_the_closing_of_a_silenced_alert_is_not_sent():
@@ -273,11 +640,14 @@ def test_an_open_alert_closes_at_its_end_unless_it_is_sent_again():
     here = channel()
     store([alert(closes_at=NOW + 5 * MINUTE), alert("other")], NOW)
     settle([result(delivery) for delivery in claim_due()], NOW)
-    assert outbox.close_overdue(NOW + 5 * MINUTE - 1) == 0
-    store([alert(closes_at=NOW + 10 * MINUTE)], NOW + 4 * MINUTE)
-    assert outbox.close_overdue(NOW + 9 * MINUTE) == 0
+    for now in range(NOW, NOW + 10 * MINUTE, outbox.REPORT_INTERVAL):
+        outbox.report_listening(now)
+        assert outbox.close_overdue(now) == 0
+        if now == NOW + 4 * MINUTE:
+            store([alert(closes_at=NOW + 10 * MINUTE)], now)
+    outbox.report_listening(NOW + 10 * MINUTE)
     assert outbox.close_overdue(NOW + 10 * MINUTE) == 1
-    assert outbox.close_overdue(NOW + 20 * MINUTE) == 0
+    assert outbox.close_overdue(NOW + 10 * MINUTE) == 0
     assert deliveries(event="closed") == [(here, "closed", "pending")]
     assert AlertRow.get(AlertRow.key == "k").status == "closed"
     assert AlertRow.get(AlertRow.key == "other").status == "open"
@@ -375,13 +745,54 @@ def test_a_closing_never_overtakes_its_own_opening():
     assert [delivery.alert.status for delivery in claim_due()] == ["closed"]
 
 
-def test_a_failed_opening_is_superseded_if_its_alert_closed_during_the_attempt():
+@pytest.mark.parametrize(
+    ("state", "how", "opening", "closing"),
+    [
+        ("delivered", {}, "delivered", "pending"),
+        ("pending", REFUSED, "superseded", "superseded"),
+        ("failed", REFUSED, "failed", "superseded"),
+        ("pending", NO_ANSWER, "superseded", "pending"),
+        ("failed", NO_ANSWER, "failed", "pending"),
+    ],
+)
+def test_a_closing_during_the_attempt_is_sent_only_if_the_opening_may_have_arrived(
+    state, how, opening, closing
+):
     channel()
     store([alert()], NOW)
-    [opening] = claim_due()
+    [delivery] = claim_due()
     store([alert(status="closed")], NOW)
-    settle([result(opening, "pending", NOW + MINUTE)], NOW)
-    assert [row[1:] for row in deliveries()] == [("open", "superseded"), ("closed", "pending")]
+    assert claim_due() == []
+    settle([result(delivery, state, NOW + MINUTE, **how)], NOW)
+    assert [row[1:] for row in deliveries()] == [("open", opening), ("closed", closing)]
+
+
+def test_a_closing_waits_for_an_opening_under_way_though_a_newer_opening_was_planned():
+    channel()
+    store([alert(labels={"severity": "warning"})], NOW)
+    [older] = claim_due()
+    store([alert(), alert(status="closed")], NOW)
+    settle([result(older)], NOW)
+    assert [row[1:] for row in deliveries()] == [
+        ("open", "delivered"),
+        ("open", "superseded"),
+        ("closed", "pending"),
+    ]
+
+
+def test_a_closing_that_arrives_makes_a_second_one_superfluous():
+    channel()
+    arrive()
+    store([alert(status="closed")], NOW)
+    [closing] = claim_due()
+    store([alert(), alert(status="closed")], NOW)
+    settle([result(closing)], NOW)
+    assert [row[1:] for row in deliveries()] == [
+        ("open", "delivered"),
+        ("closed", "delivered"),
+        ("open", "superseded"),
+        ("closed", "superseded"),
+    ]
 
 
 def test_a_delivery_is_held_if_its_channel_was_paused_during_the_attempt():
@@ -389,7 +800,7 @@ def test_a_delivery_is_held_if_its_channel_was_paused_during_the_attempt():
     store([alert()], NOW)
     claimed = claim_due()
     Channel.update(state="paused").execute()
-    outbox.hold(here, NOW)
+    outbox.hold(here)
     settle([result(claimed[0], "pending", NOW + MINUTE)], NOW)
     assert deliveries() == [(here, "open", "held")]
 
@@ -485,27 +896,70 @@ def test_a_settled_attempt_resets_the_count_of_crashes():
     assert Delivery.get().state == "pending"
 
 
-def test_a_hook_that_is_gone_makes_the_channel_failing_and_a_probe_heals_it():
+GONE = {"verdict": Verdict.GONE, "reason": Reason.HTTP_STATUS, "status": 410}
+
+
+def test_a_hook_that_is_gone_makes_the_channel_failing_and_holds_every_delivery():
     here = channel(config_hash="x")
     store([alert(str(number)) for number in range(3)], NOW)
     first, *rest = claim_due()
     settle(
         [
-            result(first, "failed", verdict=Verdict.GONE),
+            result(first, "held", **GONE),
             *(result(delivery, "pending", NOW) for delivery in rest),
         ],
         NOW,
     )
     assert Channel.get_by_id(here).state == "failing"
-    assert [row[2] for row in deliveries()] == ["failed", "held", "held"]
+    assert [row[2] for row in deliveries()] == ["held"] * 3
     outbox.sweep(NOW + PROBE_INTERVAL - 1)
     assert claim_due(NOW + PROBE_INTERVAL - 1) == []
     outbox.sweep(NOW + PROBE_INTERVAL)
     [probe] = claim_due(NOW + PROBE_INTERVAL)
     outbox.sweep(NOW + PROBE_INTERVAL)
+    assert claim_due(NOW + PROBE_INTERVAL) == []
     settle([result(probe)], NOW + PROBE_INTERVAL)
     assert Channel.get_by_id(here).state == "delivering"
-    assert [row[2] for row in deliveries()] == ["failed", "delivered", "pending"]
+    assert sorted(row[2] for row in deliveries()) == ["delivered", "pending", "pending"]
+
+
+@pytest.mark.parametrize(
+    ("state", "how", "channel_state"),
+    [
+        ("failed", REFUSED, "delivering"),
+        ("failed", {**REFUSED, "status": 302, "reason": Reason.REDIRECT}, "delivering"),
+        ("pending", {"verdict": Verdict.RETRY, "status": 503}, "delivering"),
+        ("held", GONE, "failing"),
+        ("held", NO_ANSWER, "failing"),
+    ],
+)
+def test_a_probe_heals_the_channel_unless_the_hook_is_gone_or_gives_no_answer(
+    state, how, channel_state
+):
+    here = channel(state="failing", config_hash="x")
+    store([alert("a"), alert("b")], NOW)
+    outbox.sweep(NOW)
+    [probe] = claim_due()
+    settle([result(probe, state, NOW + MINUTE, is_probe=True, **how)], NOW)
+    assert Channel.get_by_id(here).state == channel_state
+    assert [row[2] for row in deliveries()] == [
+        state,
+        "pending" if channel_state == "delivering" else "held",
+    ]
+
+
+def test_probes_take_turns_among_the_held_deliveries():
+    channel(state="failing", config_hash="x")
+    store([alert(str(number)) for number in range(3)], NOW)
+    probed = []
+    for round_number in range(6):
+        now = NOW + round_number * PROBE_INTERVAL
+        outbox.sweep(now)
+        [probe] = claim_due(now)
+        probed.append(probe.id)
+        settle([result(probe, "held", is_probe=True, **GONE)], now)
+    assert len(set(probed[:3])) == 3
+    assert probed[:3] == probed[3:]
 
 
 def test_a_delivery_that_arrives_proves_the_configuration_it_was_sent_with():
@@ -518,33 +972,34 @@ def test_a_delivery_that_arrives_proves_the_configuration_it_was_sent_with():
 def test_a_gone_verdict_for_an_older_configuration_does_not_fail_the_channel():
     here = channel(config_hash="another since")
     store([alert()], NOW)
-    settle([result(delivery, "failed", verdict=Verdict.GONE) for delivery in claim_due()], NOW)
+    settle([result(delivery, "held", **GONE) for delivery in claim_due()], NOW)
     assert Channel.get_by_id(here).state == "delivering"
+    assert [row[2] for row in deliveries()] == ["pending"]
 
 
-def test_a_failing_channel_is_probed_every_ten_minutes_however_many_deliveries_are_held():
+@pytest.mark.parametrize("days", [0, 3])
+def test_a_failing_channel_is_probed_every_ten_minutes_however_much_is_held_and_how_long(days):
     channel(state="failing")
     store([alert(str(number)) for number in range(20)], NOW)
+    begin = NOW + days * 24 * HOUR
     asked = 0
-    for minute in range(60):
-        outbox.sweep(NOW + minute * MINUTE)
-        for delivery in claim_due(NOW + minute * MINUTE):
+    for second in range(0, 3600, 30):
+        now = begin + second * 1000
+        outbox.sweep(now)
+        for delivery in claim_due(now):
             asked += 1
-            settle(
-                [result(delivery, "held", NOW + minute * MINUTE + PROBE_INTERVAL)],
-                NOW + minute * MINUTE,
-            )
-    assert asked == 5
+            settle([result(delivery, "held", now, is_probe=True, **GONE)], now)
+    assert asked == 6
 
 
 def test_a_failed_probe_is_pending_if_the_channel_was_resumed_during_it():
     here = channel(state="failing")
     store([alert()], NOW)
-    outbox.sweep(NOW + PROBE_INTERVAL)
-    [probe] = claim_due(NOW + PROBE_INTERVAL)
+    outbox.sweep(NOW)
+    [probe] = claim_due()
     Channel.update(state="delivering").execute()
-    outbox.release(here, NOW + PROBE_INTERVAL)
-    settle([result(probe, "held", NOW + 2 * PROBE_INTERVAL)], NOW + PROBE_INTERVAL)
+    outbox.release(here, NOW)
+    settle([result(probe, "held", is_probe=True, **NO_ANSWER)], NOW)
     assert deliveries() == [(here, "open", "pending")]
 
 
@@ -565,15 +1020,34 @@ def test_a_silenced_opening_does_not_supersede_a_waiting_closing():
     assert deliveries(event="closed")[0][2] == "pending"
 
 
-def test_a_released_opening_is_superseded_if_its_alert_has_closed():
+def test_a_released_opening_makes_neither_message_if_its_alert_has_closed():
     channel(), channel()
     store([alert("a")], NOW)
     claimed = claim_due()
     store([alert("a", status="closed")], NOW)
     release_claim(claimed, NOW + MINUTE)
-    assert [row[1:] for row in deliveries()] == [("open", "superseded")] * 2 + [
-        ("closed", "pending")
-    ] * 2
+    assert [row[2] for row in deliveries()] == ["superseded"] * 4
+
+
+@pytest.mark.parametrize(
+    ("has_body", "has_crashed", "states"),
+    [
+        (True, False, ["superseded", "pending"]),
+        (False, False, ["superseded", "superseded"]),
+        (True, True, ["superseded", "superseded"]),
+    ],
+)
+def test_an_opening_in_flight_at_a_crash_may_have_arrived_if_its_message_was_built(
+    has_body, has_crashed, states
+):
+    channel()
+    store([alert()], NOW)
+    [delivery] = claim_due()
+    if has_body:
+        outbox.store_bodies([NewBody(delivery.id, "{}", "")])
+    store([alert(status="closed")], NOW)
+    take_over(NOW, delivery.id if has_crashed else 0)
+    assert [row[2] for row in deliveries()] == states
 
 
 def test_crash_suspects_do_not_block_other_deliveries():
@@ -595,7 +1069,7 @@ def test_a_delivery_that_returns_to_a_paused_channel_is_held(how):
     store([alert()], NOW)
     claimed = claim_due()
     Channel.update(state="paused").execute()
-    outbox.hold(here, NOW)
+    outbox.hold(here)
     release_claim(claimed, NOW) if how == "released" else take_over(NOW)
     assert deliveries() == [(here, "open", "held")]
 
@@ -659,14 +1133,23 @@ def test_the_actions_of_users_depend_on_the_state(state, now, later, up):
     assert outbox.retry_now(number + 1, NOW) is False
 
 
-def test_an_opening_cannot_be_retried_after_its_closing():
+def test_a_delivery_cannot_be_retried_when_its_alert_has_another_status():
     channel()
     store([alert()], NOW)
-    settle([result(delivery, "failed") for delivery in claim_due()], NOW)
+    settle([result(delivery, "failed", **REFUSED) for delivery in claim_due()], NOW)
     number = Delivery.get().id
     store([alert(status="closed")], NOW)
     assert outbox.retry_now(number, NOW) is False
-    assert deliveries()[0][2] == "failed"
+    assert [row[1:] for row in deliveries()] == [("open", "failed")]
+
+
+def test_a_closing_cannot_be_retried_after_a_newer_opening():
+    channel()
+    arrive()
+    store([alert(status="closed")], NOW)
+    settle([result(delivery, "failed", **REFUSED) for delivery in claim_due()], NOW)
+    store([alert()], NOW)
+    assert outbox.retry_now(Delivery.get(Delivery.event == "closed").id, NOW) is False
 
 
 def test_a_delivery_cannot_be_retried_on_a_paused_channel():
@@ -674,6 +1157,83 @@ def test_a_delivery_cannot_be_retried_on_a_paused_channel():
     store([alert()], NOW)
     Delivery.update(state="failed").execute()
     assert outbox.retry_now(Delivery.get().id, NOW) is False
+
+
+# --- expiry ---
+
+
+def test_a_delivery_is_never_sent_a_day_after_it_was_first_due():
+    channel()
+    store([alert()], NOW)
+    now = NOW + DELIVERY_LIFETIME
+    assert len(claim_due(now - 1)) == 1
+    take_over(now)
+    assert claim_due(now) == []
+    row = Delivery.get()
+    assert (row.state, row.settled_at) == ("failed", now)
+    assert "24 hours" in row.cause
+    store([alert()], now + 10_000)
+    assert len(claim_due(now + 10_000)) == 1
+
+
+def test_a_delivery_that_was_held_for_days_is_sent_when_its_channel_is_resumed():
+    here = channel(state="paused")
+    store([alert()], NOW)
+    now = NOW + 3 * DELIVERY_LIFETIME
+    outbox.sweep(now)
+    Channel.update(state="delivering").execute()
+    outbox.release(here, now)
+    outbox.sweep(now)
+    assert len(claim_due(now)) == 1
+
+
+# --- alerts that come late, and those that a user closes ---
+
+
+@pytest.mark.parametrize(
+    ("starts_at", "minutes", "status"),
+    [
+        (NOW - HOUR, 0, "closed"),
+        (NOW - 2 * HOUR, 0, "closed"),
+        (NOW - HOUR, 14, "closed"),
+        (NOW - HOUR, 15, "open"),
+        (NOW - HOUR + 1, 0, "open"),
+        (None, 0, "open"),
+    ],
+)
+def test_a_firing_that_is_older_than_the_resolution_changes_nothing(starts_at, minutes, status):
+    channel()
+    arrive(starts_at=NOW - HOUR)
+    [closed] = store([alert(status="closed", starts_at=NOW - HOUR)], NOW)
+    [late] = store([alert(starts_at=starts_at)], NOW + minutes * MINUTE)
+    assert AlertRow.get().status == status
+    assert (late.id, len(late.deliveries)) == (closed.id, int(status == "open"))
+
+
+def test_a_firing_with_the_same_start_opens_an_alert_that_its_source_did_not_resolve():
+    channel()
+    arrive(starts_at=NOW - HOUR)
+    assert outbox.close_alert(AlertRow.get().id, NOW)
+    store([alert(starts_at=NOW - HOUR)], NOW + MINUTE)
+    assert AlertRow.get().status == "open"
+
+
+def test_a_firing_with_the_same_start_opens_an_alert_whose_source_keeps_the_start():
+    channel()
+    arrive(starts_at=NOW - HOUR)
+    closing = alert(status="closed", starts_at=NOW - HOUR)._replace(resolves=False)
+    store([closing, alert(starts_at=NOW - HOUR)], NOW)
+    assert AlertRow.get().status == "open"
+
+
+def test_a_user_can_close_an_open_alert():
+    here = channel()
+    arrive()
+    number = AlertRow.get().id
+    assert outbox.close_alert(number, NOW) is True
+    assert outbox.close_alert(number, NOW) is False
+    assert outbox.close_alert(number + 1, NOW) is False
+    assert deliveries(event="closed") == [(here, "closed", "pending")]
 
 
 def test_a_snoozed_delivery_expires_after_it_is_due():

@@ -17,7 +17,7 @@ from delivery.alerts.parsers import (
     parse_uptrace,
     parse_webhook,
 )
-from delivery.alerts.routing import alert_from_json, alert_to_json
+from delivery.alerts.received import alert_from_json, alert_to_json
 from delivery.json_text import parse_strict
 
 NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
@@ -119,6 +119,33 @@ def test_a_time_is_rfc_3339_or_milliseconds(time):
 @pytest.mark.parametrize("time", [None, "", "0001-01-01T00:00:00Z"])
 def test_an_empty_or_zero_time_is_none(time):
     assert one(parse_native, {"name": "n", "ends_at": time}).closes_at is None
+
+
+@pytest.mark.parametrize("status", ["open", "firing", "closed", None])
+@pytest.mark.parametrize(
+    ("ends", "is_closed"), [(-86_400_000, True), (-1, True), (0, True), (1, False), (60_000, False)]
+)
+def test_an_end_in_the_past_closes_a_native_alert_whatever_its_status(status, ends, is_closed):
+    members = {"name": "n", "ends_at": at(ends)}
+    if status:
+        members["status"] = status
+    found = one(parse_native, members)
+    is_closed = is_closed or status == "closed"
+    assert found.alert.status == ("closed" if is_closed else "open")
+    assert found.alert.ends_at == NOW + ends
+    assert found.closes_at == (None if is_closed else NOW + ends)
+
+
+def test_an_end_in_the_past_does_not_change_the_identity_of_a_native_alert():
+    members = {"name": "n", "labels": LABELS}
+    ended = {**members, "ends_at": at(-1)}
+    assert one(parse_native, ended).key == one(parse_native, members).key
+
+
+def test_only_the_status_decides_in_the_formats_of_webhooks():
+    firing = {"status": "firing", "labels": LABELS, "endsAt": at(-1)}
+    found = one(parse_webhook, {"alerts": [firing]})
+    assert (found.alert.status, found.closes_at) == ("open", None)
 
 
 TIMES = [

@@ -1,4 +1,4 @@
-"""The six promises of the design. The first is tested with more inputs in test_message.py."""
+"""The seven promises of the design. The first is tested with more inputs in test_message.py."""
 
 import json
 
@@ -6,12 +6,16 @@ import pytest
 from channels import create, fields_in, form_of, marks, row_marks, stored_form
 from receiver import raw, reply
 
+from clock import now_ms
 from delivery.alerts.alert import Alert
+from delivery.alerts.received import ReceivedAlert
 from delivery.event import Event
 from delivery.kinds import kinds
 from delivery.message import build
+from delivery.outbox import store
 from delivery.settings import Settings
-from models import Channel, db
+from delivery.worker import Worker
+from models import Channel, Delivery, db
 
 NOTHING = [
     {},
@@ -199,3 +203,23 @@ def test_5_a_conflict_shows_both_values_of_every_option_and_no_secret(client, st
     assert ("abc" in response.text) == ("ntfy" in (stored["kind"], typed.get("kind")))
     back = fields_in(response.text)
     assert all(back[name] == text for name, text in typed.items())
+
+
+@pytest.mark.parametrize("hindrance", ["paused", "refused"])
+def test_7_nobody_is_told_of_a_resolution_without_the_opening(client, config, receiver, hindrance):
+    channel_id = create(client, receiver.url)
+    if hindrance == "paused":
+        client.post(f"/channels/{channel_id}/pause")
+    receiver.script = reply(400)
+    worker = Worker(config)
+    for status in ("open", "closed"):
+        alert = Alert.from_json({"name": "Disk full", "status": status})
+        store([ReceivedAlert("k", alert)], now_ms())
+        for _ in range(3):
+            worker.run_once(0.1)
+    receiver.script = reply(200)
+    client.post(f"/channels/{channel_id}/resume")
+    worker.run_once(0)
+    sent = [json.loads(request.body)["alert"]["status"] for request in receiver.requests]
+    assert sent == ([] if hindrance == "paused" else ["open"])
+    assert Delivery.select().count() == 1

@@ -13,17 +13,23 @@ from types import SimpleNamespace
 import pytest
 from channels import create, fields_in, form_of, message_at, stored_form
 from peewee import DatabaseError
+from receiver import reply
 from werkzeug.datastructures import MultiDict
 
 import database
+from clock import MINUTE
 from config import Config, ConfigError
+from delivery.alerts.alert import Alert as AlertParts
+from delivery.alerts.received import ReceivedAlert
 from delivery.kinds import kinds
+from delivery.outbox import store
 from delivery.secrets import encryption as keyring_module
 from delivery.secrets import rotation
-from delivery.secrets.encryption import DecryptionError, Keyring
+from delivery.secrets.encryption import DecryptionError, Keyring, body_purpose, is_token
 from delivery.secrets.rotation import Rotation, WrongKeys, check_keys, rotate
 from delivery.settings import Header, Settings, read_settings, write_settings
-from models import Channel, Fact, db
+from delivery.worker import Worker
+from models import Alert, Attempt, Channel, Delivery, DeliveryState, Fact, db
 from web.channels.editor import open_edit, save
 from web.channels.forms import ChannelForm
 from web.channels.secret_fields import Context
@@ -58,6 +64,27 @@ def stored(keyring, count=3, settings=FULL):
             channel = Channel.create(name=f"Team {number:02}", kind="", created_at=1, updated_at=1)
             write_settings(channel, settings, keyring, "the key of the fingerprints")
             channel.save()
+
+
+def stored_body(keyring, state, body="s3cret body"):
+    """Store a delivery with an encrypted body, and return its id."""
+    number = Delivery.select().count() + 1
+    columns = {"name": "n", "status": "open", "body": "{}", "changed_at": 1, "seen_at": 1}
+    alert, _ = Alert.get_or_create(key="k", defaults=columns)
+    times = {"due_at": 1, "expires_at": 1, "created_at": 1}
+    token = keyring.encrypt(body_purpose(number), {"body": body})
+    columns = {"channel": 1, "alert": alert, "event": "open", "state": state, **times}
+    return Delivery.create(id=number, body=token, config_hash="x", **columns).id
+
+
+def bodies(*keys):
+    """Return the decrypted body of each delivery by its id; None if it is deleted."""
+    decrypted = {}
+    for row in Delivery.select():
+        decrypted[row.id] = row.body
+        if row.body is not None and is_token(row.body):
+            decrypted[row.id] = Keyring(keys).decrypt(body_purpose(row.id), row.body)["body"]
+    return decrypted
 
 
 def damage(name="Team 01"):
@@ -262,6 +289,169 @@ def test_an_unusable_key_file_is_refused_by_name_and_not_changed(opened, content
     assert (opened.keys_file.read_bytes() if opened.keys_file.exists() else None) == content
 
 
+# --- stored bodies of deliveries -----------------------------------------------------------------
+
+
+ENDED = {"delivered", "accepted", "superseded", "dropped"}
+
+
+def test_a_rotation_encrypts_the_bodies_that_may_be_sent_again_and_deletes_the_others(opened):
+    old = Keyring(opened.encryption_keys)
+    stored(old, 1)
+    states = {stored_body(old, state): state for state in DeliveryState}
+    rotate(opened)
+    [key] = keys_in(opened)
+    expected = {one: None if state in ENDED else "s3cret body" for one, state in states.items()}
+    assert bodies(key) == expected
+    assert {row.id: row.state for row in Delivery.select()} == states
+
+
+def test_a_rotation_leaves_bodies_without_a_secret_unchanged(opened):
+    old = Keyring(opened.encryption_keys)
+    stored(old, 1)
+    for state in DeliveryState:
+        stored_body(old, state)
+    Delivery.update(body='{"text": "no secret"}').execute()
+    rotate(opened)
+    assert set(bodies().values()) == {'{"text": "no secret"}'}
+
+
+@pytest.mark.parametrize("damage", ["gAAAAdamaged", "of another delivery", "of another key"])
+def test_a_body_that_cannot_be_decrypted_is_deleted_and_prevents_no_rotation(opened, damage):
+    old = Keyring(opened.encryption_keys)
+    stored(old, 1)
+    broken, whole = stored_body(old, "pending"), stored_body(old, "pending")
+    tokens = {
+        "of another delivery": Delivery.get_by_id(whole).body,
+        "of another key": Keyring((OTHER,)).encrypt(body_purpose(broken), {"body": "x"}),
+    }
+    token = tokens.get(damage, damage)
+    Delivery.update(body=token).where(Delivery.id == broken).execute()
+    assert rotate(opened) == Rotation(1, (), old_keys_removed=True)
+    assert bodies(*keys_in(opened)) == {broken: None, whole: "s3cret body"}
+
+
+PAGERDUTY = Settings(
+    kind="pagerduty",
+    timeout=5,
+    options=(Header("routing_key", "s3cr3t-routing-key-of-32-letters", True),),
+)
+
+
+class Workers:
+    """Workers of one installation, each as if it were a new process, and their wall clock."""
+
+    def __init__(self, config):
+        self.config = config
+        self.seconds = 1_790_000_000.0
+        self.made = []
+
+    def start(self):
+        """Start a worker with the keys that the file has now."""
+        config = replace(self.config, encryption_keys=keys_in(self.config))
+        worker = Worker(config, clock=lambda: self.seconds, monotonic=lambda: self.seconds)
+        worker.begin()
+        self.made.append(worker)
+        return worker
+
+    def attempt(self, worker, number):
+        """Run the worker until this number of attempts is stored."""
+        self.seconds += 15 * MINUTE / 1000
+        for _ in range(200):
+            worker.run_once(0.05)
+            if Attempt.select().count() == number:
+                return
+        raise AssertionError([(row.state, row.cause) for row in Delivery.select()])
+
+
+@pytest.fixture
+def workers(app, config, receiver):
+    """Yield workers, with a PagerDuty channel to a receiver that fails and an alert for it."""
+    db.connect(reuse_if_open=True)
+    receiver.script = reply(503)
+    stored(Keyring(config.encryption_keys), 1, replace(PAGERDUTY, url=receiver.url))
+    workers = Workers(config)
+    received = ReceivedAlert("k", AlertParts.from_json({"name": "Disk full", "status": "open"}))
+    store([received], int(workers.seconds * 1000))
+    yield workers
+    for worker in workers.made:
+        worker._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def sent_bodies(receiver):
+    return [request.body for request in receiver.requests]
+
+
+@pytest.mark.parametrize("restart", [True, False], ids=["restarted", "beside the worker"])
+def test_a_retry_after_a_rotation_has_the_same_body_and_only_the_new_key(
+    workers, config, receiver, restart
+):
+    worker = workers.start()
+    workers.attempt(worker, 1)
+    assert is_token(Delivery.get().body)
+    rotate(config)
+    [key] = keys_in(config)
+    [body] = bodies(key).values()
+    assert body.encode() == sent_bodies(receiver)[0]
+    workers.attempt(workers.start() if restart else worker, 2)
+    assert len(set(sent_bodies(receiver))) == 1
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    assert list(bodies(key).values()) == [body]
+
+
+def test_a_body_that_cannot_be_decrypted_is_built_and_stored_again(workers, config, receiver):
+    workers.attempt(workers.start(), 1)
+    Delivery.update(body="gAAAAdamaged").execute()
+    rotate(config)
+    assert Delivery.get().body is None
+    workers.attempt(workers.start(), 2)
+    assert len(sent_bodies(receiver)) == 2
+    [body] = bodies(*keys_in(config)).values()
+    assert body.encode() == sent_bodies(receiver)[1]
+
+
+def test_bodies_that_a_worker_stores_during_rotations_are_not_lost(workers, config, receiver):
+    worker = workers.start()
+    received = [
+        ReceivedAlert(str(number), AlertParts.from_json({"name": str(number), "status": "open"}))
+        for number in range(40)
+    ]
+    now = int(workers.seconds * 1000)
+    store(received, now)
+    done = threading.Event()
+
+    def rotating():
+        with db.connection_context():
+            while not done.is_set():
+                rotate(config)
+
+    thread = threading.Thread(target=rotating)
+    thread.start()
+    try:
+        workers.attempt(worker, 41)
+    finally:
+        done.set()
+        thread.join(20)
+    rotate(config)
+    [key] = keys_in(config)
+    stored_bodies = {body.encode() for body in bodies(key).values()}
+    assert stored_bodies == set(sent_bodies(receiver))
+    assert len(stored_bodies) == 41
+
+
+def test_a_body_is_encrypted_inside_the_transaction_that_stores_it(workers, monkeypatch):
+    original, inside = Keyring.encrypt, []
+
+    def watched(self, purpose, values):
+        if purpose.startswith("body "):
+            inside.append(db.in_transaction())
+        return original(self, purpose, values)
+
+    monkeypatch.setattr(Keyring, "encrypt", watched)
+    workers.attempt(workers.start(), 1)
+    assert inside == [True]
+
+
 # --- killed rotations -----------------------------------------------------------------------------
 
 
@@ -281,8 +471,8 @@ STEPS = [
 STEPS += [
     (rotation, "_reencrypt", 1),
     (rotation, "_store_key_check", 1),
-    (Keyring, "encrypt", 4),
-    (Keyring, "decrypt", 4),
+    (Keyring, "encrypt", 5),
+    (Keyring, "decrypt", 5),
 ]
 MOMENTS = [
     (where, name, number, after)
@@ -314,6 +504,7 @@ def test_a_rotation_killed_at_any_step_loses_nothing_and_the_next_one_completes_
     opened, monkeypatch, where, name, number, after
 ):
     stored(Keyring(opened.encryption_keys))
+    body = stored_body(Keyring(opened.encryption_keys), "pending")
     check_keys(Keyring(opened.encryption_keys))
     server = Keyring(opened.encryption_keys, opened.keys_file)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
@@ -329,6 +520,7 @@ def test_a_rotation_killed_at_any_step_loses_nothing_and_the_next_one_completes_
     ).execute()
     assert rotate(opened) == Rotation(3, (), old_keys_removed=True)
     assert problems(*keys_in(opened)) == [""] * 3
+    assert bodies(*keys_in(opened)) == {body: "s3cret body"}
     assert len(keys_in(opened)) == 1
 
 
@@ -367,6 +559,7 @@ def test_the_new_key_is_on_disk_before_the_rows_and_the_rows_before_the_old_key_
     opened, monkeypatch
 ):
     stored(Keyring(opened.encryption_keys), 1)
+    stored_body(Keyring(opened.encryption_keys), "pending")
     check_keys(Keyring(opened.encryption_keys))
     events = []
     for name in ("fsync", "replace"):
@@ -384,7 +577,9 @@ def test_the_new_key_is_on_disk_before_the_rows_and_the_rows_before_the_old_key_
     assert steps == [
         *written,
         "BEGIN",
-        "UPDATE",
+        "UPDATE",  # the channel
+        "UPDATE",  # the bodies that are deleted
+        "UPDATE",  # the body that is encrypted again
         "REPLACE" if "REPLACE" in steps else "INSERT",
         "COMMIT",
         *written,

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from clock import HOUR
-from delivery.alerts.routing import PROBE_INTERVAL, WAITING_STATES
+from delivery.alerts.routing import WAITING_STATES
 from delivery.outbox import ClaimedDelivery
 from delivery.outcome import Actor, Outcome, Reason, Verdict
 from delivery.queue.channel_cache import CachedChannel
 from delivery.queue.settlement import FinishedAttempt, settle_attempt
+from delivery.retry import SCHEDULE
 from delivery.settings import Settings
 from models import ChannelState
 
@@ -23,17 +24,36 @@ DELIVERY = ClaimedDelivery(
     expires_at=NOW + HOUR,
     body=None,
     crashes=0,
-    finished_attempts=1,
+    config_hash="hash",
+    retries=1,
+    not_found=0,
+    told=None,
+    matchers="",
     event="open",
     alert_id=5,
     alert_body="{}",
 )
 
 
-def settle(verdict, state=ChannelState.DELIVERING, steps=(10, 30), retry_after=None, **fields):
+def settle(
+    verdict,
+    state=ChannelState.DELIVERING,
+    steps=(10, 30),
+    retry_after=None,
+    status=None,
+    **fields,
+):
     channel = CachedChannel(Settings(), "", steps, (), state, "hash", ())
     outcome = Outcome(
-        verdict, Reason.OK, Actor.RECEIVER, "It said so.", "", "r", 1.0, retry_after=retry_after
+        verdict,
+        Reason.OK,
+        Actor.RECEIVER,
+        "It said so.",
+        "",
+        "r",
+        milliseconds=1.0,
+        status=status,
+        retry_after=retry_after,
     )
     attempt = FinishedAttempt(DELIVERY.id, channel, outcome, NOW - 50)
     return settle_attempt(DELIVERY._replace(**fields), attempt, NOW, 0.5)
@@ -45,7 +65,6 @@ def settle(verdict, state=ChannelState.DELIVERING, steps=(10, 30), retry_after=N
         (Verdict.DELIVERED, "delivered"),
         (Verdict.ACCEPTED, "accepted"),
         (Verdict.FAILED, "failed"),
-        (Verdict.GONE, "failed"),
         (Verdict.BLOCKED, "failed"),
     ],
 )
@@ -72,15 +91,43 @@ def test_a_retry_follows_the_schedule_until_the_delivery_expires(fields, state, 
     assert cause in result.cause
 
 
-@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.FAILED, Verdict.GONE])
-def test_a_probe_that_does_not_arrive_is_held_again(verdict):
-    result = settle(verdict, state=ChannelState.FAILING)
-    assert (result.state, result.due_at) == ("held", NOW + PROBE_INTERVAL)
+@pytest.mark.parametrize("expires_at", [NOW - 1, NOW + HOUR])
+@pytest.mark.parametrize("state", ChannelState)
+def test_a_delivery_that_finds_its_hook_gone_is_held(state, expires_at):
+    result = settle(Verdict.GONE, state=state, status=410, expires_at=expires_at)
+    assert (result.state, result.retries) == ("held", 1)
 
 
-def test_a_probe_that_arrives_is_delivered_and_an_expired_one_fails():
-    assert settle(Verdict.DELIVERED, state=ChannelState.FAILING).state == "delivered"
-    assert settle(Verdict.GONE, state=ChannelState.FAILING, expires_at=NOW).state == "failed"
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.FAILED, Verdict.BLOCKED])
+def test_a_probe_without_a_response_is_held_again(verdict):
+    result = settle(verdict, state=ChannelState.FAILING, expires_at=NOW)
+    assert (result.state, result.is_probe, result.retries) == ("held", True, 1)
+
+
+def test_a_probe_takes_no_step_of_the_schedule():
+    probe = settle(Verdict.RETRY, state=ChannelState.FAILING, status=503)
+    assert (probe.state, probe.retries, probe.due_at) == ("pending", 1, NOW + 30_000)
+    assert settle(Verdict.RETRY, status=503).retries == 2
+
+
+def test_a_probe_that_the_receiver_refuses_fails():
+    assert settle(Verdict.FAILED, state=ChannelState.FAILING, status=400).state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("not_found", "steps", "state", "wait"),
+    [
+        (0, SCHEDULE, "pending", 10),
+        (1, SCHEDULE, "pending", 120),
+        (2, SCHEDULE, "failed", 0),
+        (0, (1, 2), "pending", 2),
+        (0, (), "failed", 0),
+    ],
+)
+def test_a_404_is_worth_two_retries_within_five_minutes(not_found, steps, state, wait):
+    result = settle(Verdict.FAILED, status=404, steps=steps, not_found=not_found, retry_after=3600)
+    assert (result.state, result.due_at) == (state, NOW + wait * 1000)
+    assert (result.not_found, result.retries) == (not_found + 1, 1)
 
 
 def test_a_result_names_the_attempt_and_its_configuration():

@@ -7,6 +7,10 @@ from channels import create, message_at
 from markupsafe import Markup
 
 from clock import HOUR, now_ms
+from delivery import outbox
+from delivery.alerts.alert import Alert as AlertOf
+from delivery.alerts.received import ReceivedAlert
+from delivery.outbox import store
 from models import MAX_ID, Alert, Channel, Delivery, DeliveryState, Silence
 
 FIELDS = {"matchers": 'team=~"db|web"', "hours": "2", "reason": "Moving the database"}
@@ -169,6 +173,17 @@ def test_silence_shows_how_many_deliveries_it_dropped(client):
         "2 deliveries dropped",
         "no deliveries dropped",
     )
+
+
+def test_silence_stops_pending_openings_until_it_ends(client):
+    create(client)
+    alert = AlertOf.from_json({"name": "Disk full", "labels": {"team": "db"}})
+    store([ReceivedAlert("k", alert)], now_ms())
+    post_silence(client)
+    assert Delivery.get().state == DeliveryState.DROPPED
+    client.post("/silences/1/end")
+    assert outbox.review(now_ms()) == 1
+    assert [row.state for row in Delivery.select().order_by(Delivery.id)] == ["dropped", "pending"]
 
 
 def test_viewer_sees_silences_and_cannot_change_them(client, viewer):

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from channels import form_of
 from conftest import Live
-from markup import token_in
 
 
 def family(pid):
@@ -55,46 +53,25 @@ def server(tmp_path):
     server.stop()
 
 
-def channel_to(server, receiver):
-    form = {
-        **form_of(receiver.url),
-        "csrf_token": token_in(server.person.get(f"{server.url}/account").text),
-    }
-    assert (
-        server.person.post(f"{server.url}/channels", form, allow_redirects=False).status_code == 303
-    )
-
-
-def token_of(server):
-    form = {
-        "csrf_token": token_in(server.person.get(f"{server.url}/tokens").text),
-        "name": "t",
-        "scope": "ingest",
-    }
-    page = server.person.post(f"{server.url}/tokens", form).text
-    return page.split('value="tocsin_')[1].split('"')[0]
-
-
-def post(server, token, name):
-    headers = {"Authorization": f"Bearer tocsin_{token}"}
+def post(server, headers, name):
     return requests.post(
         f"{server.url}/api/v1/alerts", json={"name": name}, headers=headers, timeout=10
     )
 
 
 def test_alerts_are_delivered_after_the_worker_or_a_web_process_is_killed(server, receiver):
-    channel_to(server, receiver)
-    token = token_of(server)
-    assert post(server, token, "first").status_code == 202
+    server.create_channel(receiver.url)
+    headers = server.create_token()
+    assert post(server, headers, "first").status_code == 202
     assert receiver.wait_for(1)
     worker = worker_of(server.process.pid)
     os.kill(worker, signal.SIGKILL)
-    assert post(server, token, "second").status_code == 202
+    assert post(server, headers, "second").status_code == 202
     assert receiver.wait_for(2)
     assert worker_of(server.process.pid, other_than=worker)
     web = next(pid for pid in family(server.process.pid)[::-1] if b"worker" not in command_of(pid))
     os.kill(web, signal.SIGKILL)
-    assert post(server, token, "third").status_code == 202
+    assert post(server, headers, "third").status_code == 202
     # A delivery that was under way at a kill may arrive twice, with the same id.
     while len({request.headers["webhook-id"] for request in receiver.requests}) < 3:
         assert receiver.wait_for(len(receiver.requests) + 1)

@@ -11,15 +11,16 @@ from receiver import after, reply, silence
 from clock import MINUTE
 from delivery import outbox
 from delivery.alerts.alert import Alert
-from delivery.alerts.routing import PROBE_INTERVAL, ReceivedAlert
+from delivery.alerts.received import ReceivedAlert
 from delivery.outbox import store
+from delivery.outbox.results import PROBE_INTERVAL
 from delivery.queue import message_builder, wakeup
 from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.worker_lock import CrashMarker, acquire_worker_lock
 from delivery.secrets.encryption import Keyring
 from delivery.settings import Header, Settings, write_settings
 from delivery.worker import Worker
-from models import Attempt, Channel, Delivery, db
+from models import Attempt, Channel, Delivery, Silence, db
 
 HOUR = 3600
 
@@ -171,14 +172,100 @@ def test_a_retry_waits_as_long_as_the_receiver_asked(make, channel, clocks, rece
 
 
 @pytest.mark.parametrize(
-    ("answer", "state"), [(404, "failed"), (410, "failed"), (302, "failed"), (202, "delivered")]
+    ("answer", "state"), [(400, "failed"), (302, "failed"), (202, "delivered")]
 )
 def test_a_final_outcome_is_not_retried(make, channel, clocks, receiver, answer, state):
     channel()
     receiver.script = reply(answer)
     post(clocks)
     until(make(), states(state))
-    assert Channel.get().state == ("failing" if answer == 410 else "delivering")
+    assert Channel.get().state == "delivering"
+
+
+def test_a_404_during_a_redeploy_is_retried_and_the_alert_arrives(make, channel, clocks, receiver):
+    channel()
+    receiver.script = reply(404)
+    post(clocks)
+    worker = make()
+    for attempt in (1, 2):
+        until(worker, lambda attempt=attempt: Attempt.select().count() == attempt)
+        clocks.move(121)
+    receiver.script = reply(200)
+    until(worker, states("delivered"))
+
+
+def test_an_alert_that_was_refused_is_sent_when_its_source_sends_it_again(
+    make, channel, clocks, receiver
+):
+    channel()
+    receiver.script = reply(404)
+    post(clocks)
+    worker = make()
+    for attempt in (1, 2, 3):
+        until(worker, lambda attempt=attempt: Attempt.select().count() == attempt)
+        clocks.move(121)
+    until(worker, states("failed"))
+    receiver.script = reply(200)
+    post(clocks)
+    until(worker, states("failed", "delivered"))
+    post(clocks, status="closed")
+    until(worker, states("failed", "delivered", "delivered"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("pagerduty", (Header("routing_key", "an-old-routing-key-of-32-letters", True),)),
+        ("webhook", ()),
+    ],
+)
+def test_a_retry_after_an_edit_is_built_for_the_new_configuration(
+    make, channel, clocks, receiver, config, kind, options
+):
+    here = channel(kind=kind, options=options)
+    receiver.script = reply(500)
+    post(clocks)
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
+    row = Channel.get_by_id(here)
+    settings = Settings(url=f"{receiver.url}/new", kind="slack", timeout=5)
+    write_settings(row, settings, Keyring(config.encryption_keys), config.secret_key)
+    row.updated_at += 1
+    row.save()
+    clocks.move(11)
+    until(worker, lambda: Attempt.select().count() == 2)
+    clocks.move(31)
+    until(worker, lambda: Attempt.select().count() == 3)
+    first, second, third = receiver.requests
+    assert second.path.endswith("/new")
+    assert b"old-routing-key" not in second.body
+    assert b"attachments" in second.body
+    assert (second.body, second.headers["webhook-id"]) == (third.body, first.headers["webhook-id"])
+
+
+def test_an_alert_silenced_while_it_waits_for_the_rate_limit_is_not_sent(
+    make, channel, clocks, receiver
+):
+    channel(kind="wecom", options=(Header("key", "k", True),))  # twenty a minute
+    receiver.script = reply(200, b'{"errcode": 0}')
+    for number in range(30):
+        post(clocks, str(number), labels={"severity": "info"})
+    worker = make()
+    until(worker, lambda: len(receiver.requests) == 20)
+    Silence.create(
+        matchers='severity="info"',
+        reason="Why not",
+        made_by="ada",
+        created_at=clocks.now,
+        until=clocks.now + HOUR * 1000,
+    )
+    outbox.apply_silences(clocks.now)
+    for _ in range(5):
+        clocks.move(62)
+        worker.run_once(0.01)
+    assert len(receiver.requests) == 20
+    clocks.move(HOUR)
+    until(worker, lambda: len(receiver.requests) == 30 or bool(clocks.move(62)))
 
 
 def test_a_delivery_fails_after_the_last_step_of_its_schedule(make, channel, clocks, receiver):
@@ -212,14 +299,15 @@ def test_a_failing_channel_is_probed_with_one_delivery_until_that_arrives(
     receiver.script = reply(410)
     post(clocks, "first")
     worker = make()
-    until(worker, states("failed"))
+    until(worker, states("held"))
+    assert Channel.get().state == "failing"
     post(clocks, "second")
     clocks.move(PROBE_INTERVAL / 1000 + 2)
     until(worker, lambda: len(receiver.requests) == 2)
-    until(worker, states("failed", "held"))
+    until(worker, states("held", "held"))
     receiver.script = reply(200)
     clocks.move(PROBE_INTERVAL / 1000 + 2)
-    until(worker, states("failed", "delivered"))
+    until(worker, states("delivered", "delivered"))
     assert Channel.get().state == "delivering"
 
 

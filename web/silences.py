@@ -10,8 +10,9 @@ from wtforms import Form, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
 from clock import HOUR, now_ms
+from delivery import outbox
 from delivery.alerts.matchers import parse_matchers
-from models import MAX_ID, Delivery, DeliveryState, Silence
+from models import MAX_ID, Delivery, DeliveryState, Silence, db
 from web.redirects import redirect_with
 from web.validation import as_validation_error, has_visible_character
 
@@ -99,6 +100,7 @@ def create():
         created_at=now,
         until=now + form.duration,
     )
+    outbox.apply_silences(now)
     message = "The silence is active: matching alerts are stored, and no notification is sent."
     return redirect_with(message, "silences.index")
 
@@ -107,9 +109,13 @@ def create():
 def end(silence_id: int):
     """Expire a silence now."""
     now = now_ms()
-    silence = Silence.id == min(silence_id, MAX_ID)
+    silence_id = min(silence_id, MAX_ID)
+    silence = Silence.id == silence_id
     message = "The silence has ended."
-    if not Silence.update(until=now).where(silence, Silence.until > now).execute():
+    with db.atomic():
+        has_ended = Silence.update(until=now).where(silence, Silence.until > now).execute()
+        outbox.end_silence(silence_id, now)
+    if not has_ended:
         if not Silence.select().where(silence).exists():
             abort(404, "There is no such silence.")
         message = "The silence had already ended."

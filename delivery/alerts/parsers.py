@@ -23,7 +23,7 @@ from delivery.alerts.alert import (
     to_type,
 )
 from delivery.alerts.members import InvalidMember, read_string, read_string_map, read_time, set_time
-from delivery.alerts.routing import ReceivedAlert
+from delivery.alerts.received import ReceivedAlert
 
 MAX_ALERTS = 10_000
 MAX_LABELS = 100
@@ -57,14 +57,14 @@ class TooManyAlerts(InvalidPayload):
     """A request has more alerts than one request may have."""
 
 
-def parse_native(value: Any, _now: int) -> ParsedAlerts:
+def parse_native(value: Any, now: int) -> ParsedAlerts:
     """Parse an alert, or a list of them, in the format of `POST /api/v1/alerts`.
 
     Raises:
         InvalidPayload: At least one alert is invalid.
     """
     is_list = isinstance(value, list)
-    alerts, invalid = _parse_each(value if is_list else [value], _native_alert)
+    alerts, invalid = _parse_each(value if is_list else [value], partial(_native_alert, now))
     if not invalid:
         return ParsedAlerts(alerts, [])
     errors = {}
@@ -136,9 +136,11 @@ def parse_uptrace(value: Any, _now: int) -> ParsedAlerts:
     # Two installations both count their alerts from 1; the host of the links tells them apart.
     origin = alert.url.split("/", 3)[:3]
     try:
-        return ParsedAlerts([_received(("uptrace", *origin, alert.id or alert.name), alert)], [])
+        received = _received(("uptrace", *origin, alert.id or alert.name), alert)
     except InvalidMember as error:
         raise InvalidPayload(f"The alert: {error}.") from None
+    # An alert of Uptrace that opens again keeps its start.
+    return ParsedAlerts([received._replace(resolves=False)], [])
 
 
 def _parse_each(
@@ -160,7 +162,8 @@ def _parse_each(
     return alerts, invalid
 
 
-def _native_alert(members: dict) -> ReceivedAlert:
+def _native_alert(now: int, members: dict) -> ReceivedAlert:
+    """Parse an alert; one that is open until a time in the past is closed."""
     labels = read_string_map(members, "labels")
     name = name_or_label(read_string(members, "name"), labels)
     status = read_string(members, "status").lower()
@@ -172,9 +175,10 @@ def _native_alert(members: dict) -> ReceivedAlert:
         raise InvalidMember("status", "this must be open or closed")
     if starts_at is not None and ends_at is not None and ends_at < starts_at:
         raise InvalidMember("ends_at", "this is before starts_at")
+    has_ended = ends_at is not None and ends_at <= now
     alert = Alert(
         name=name,
-        status=STATUS_NAMES[status],
+        status=AlertStatus.CLOSED if has_ended else STATUS_NAMES[status],
         type=to_type(read_string(members, "type")),
         labels=labels,
         annotations=read_string_map(members, "annotations"),

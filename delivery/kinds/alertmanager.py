@@ -1,10 +1,10 @@
-"""Prometheus Alertmanager's `POST /api/v2/alerts`: an array of one alert."""
+"""Prometheus Alertmanager's `POST /api/v2/alerts`: an array of alerts."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from delivery.alerts.alert import rfc3339
+from delivery.alerts.alert import AlertStatus, rfc3339
 from delivery.event import Event
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
 from delivery.kinds.spec import Kind, UrlPattern
@@ -12,8 +12,7 @@ from delivery.response import PROXY_PAGE, Judgement, Response, judge_by_status
 from delivery.text import AlertText
 
 PATH = "/api/v2/alerts"
-# Without an end, Alertmanager resolves an alert after five minutes unless it is sent again.
-# Uptrace sets 30 days.
+# Uptrace's choice: no false resolution while Tocsin is stopped. Without an end it is five minutes.
 OPEN_MS = 30 * 24 * 3600 * 1000
 
 
@@ -23,21 +22,28 @@ def complete_url(url: ParsedUrl, _text: AlertText) -> ParsedUrl:
 
 
 def body(text: AlertText) -> list[dict]:
-    """Return the message.
+    """Return the message. Alertmanager identifies an alert by all its labels.
 
-    Alertmanager identifies an alert by all its labels, so they are the same for open and closed.
+    A closing has those of the opening that was sent; an opening with other labels resolves that.
     """
-    alert = text.event.alert
-    labels = _valid_names(alert.labels)
-    alertname = labels.pop("alertname", "") or alert.name
-    return [
-        {
-            "labels": {"alertname": alertname, **labels},
-            "annotations": _valid_names(alert.annotations),
-            **_times(text.event),
-            "generatorURL": alert.url if _is_url(alert.url) else "",
-        }
-    ]
+    event = text.event
+    told = event.told or event.alert
+    known = replace(event.alert, name=told.name, labels=told.labels)
+    if event.alert.closed:
+        return [_message(replace(event, alert=known))]
+    message = _message(event)
+    ended = _message(replace(event, alert=replace(known, status=AlertStatus.CLOSED)))
+    return [message] if ended["labels"] == message["labels"] else [ended, message]
+
+
+def _message(event: Event) -> dict:
+    alert = event.alert
+    return {
+        "labels": {"alertname": alert.name, **_valid_names(alert.labels)},
+        "annotations": _valid_names(alert.annotations),
+        **_times(event),
+        "generatorURL": alert.url if _is_url(alert.url) else "",
+    }
 
 
 def judge(response: Response) -> Judgement:
@@ -100,4 +106,5 @@ KIND = Kind(
     body=body,
     complete_url=complete_url,
     judge=judge,
+    repeat_minutes=5,  # after a restart, it knows only the alerts that are sent again
 )

@@ -112,6 +112,7 @@ class Kind:
         uses: The fields of the form that only some kinds have (`method`, `payload`, `body`).
         starters: Bodies to begin with.
         rate_limit: The vendor's limits, as pairs of a count and seconds.
+        repeat_minutes: How often an open alert is sent to a receiver that may forget it (0: once).
     """
 
     name: str
@@ -127,6 +128,7 @@ class Kind:
     url_patterns: tuple[UrlPattern, ...] = ()
     limits: tuple[Limit, ...] = ()
     rate_limit: tuple[tuple[int, float], ...] = ()
+    repeat_minutes: int = 0
     signs_body: bool = False
     uses: tuple[str, ...] = ()
     starters: Mapping[str, SuggestedFix] = field(default_factory=dict)

@@ -12,17 +12,23 @@ from delivery.outbox.actions import (
     hold,
     release,
     retry_now,
+    review_channel,
+    send_now,
     snooze,
 )
+from delivery.outbox.bodies import reencrypt_bodies
 from delivery.outbox.claims import (
     MAX_PER_CHANNEL,
     ClaimedDelivery,
+    NewBody,
     claim,
     has_crash_suspects,
     next_due,
     store_bodies,
     take_over,
 )
-from delivery.outbox.ingest import OutboxFull, close_overdue, store
+from delivery.outbox.ingest import OutboxFull, close_alert, close_overdue, is_full, review, store
+from delivery.outbox.listening import REPORT_INTERVAL, report_listening
 from delivery.outbox.maintenance import move_with_clock, newest_id, sweep
 from delivery.outbox.results import AttemptResult, release_claim, settle
+from delivery.outbox.silences import apply_silences, end_silence

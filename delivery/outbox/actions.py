@@ -3,7 +3,8 @@
 import json
 
 from clock import MINUTE
-from delivery.alerts.routing import CHANNEL_NOT_DELIVERING, DELIVERY_LIFETIME
+from delivery.alerts.causes import CHANNEL_NOT_DELIVERING
+from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.outbox.statements import execute
 from models import DeliveryState
 
@@ -16,7 +17,7 @@ RETRIABLE_STATES = (
 CANCELABLE_STATES = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.PARKED)
 
 _HOLD = """
-    UPDATE delivery SET state = 'held', cause = :cause, due_at = :due_at
+    UPDATE delivery SET state = 'held', cause = :cause
     WHERE channel_id = :channel_id AND state = 'pending'"""
 _RELEASE = """
     UPDATE delivery SET state = 'pending', cause = '', due_at = :now, expires_at = :expires_at
@@ -26,10 +27,15 @@ _RETRY_NOW = """
         due_at = :now, expires_at = :expires_at, claims = 0, settled_at = NULL
     WHERE id = :id AND state IN (SELECT value FROM json_each(:states))
         AND channel_id NOT IN (SELECT id FROM channel WHERE state = 'paused')
+        AND event = (SELECT status FROM alert WHERE id = alert_id)
         AND NOT EXISTS (
             SELECT 1 FROM delivery n WHERE n.alert_id = delivery.alert_id
                 AND n.channel_id = delivery.channel_id AND n.id > delivery.id
                 AND n.state <> 'dropped')"""
+_SEND_NOW = """
+    UPDATE delivery SET due_at = :now
+    WHERE channel_id = :channel_id AND state = 'pending' AND due_at > :now"""
+_REVIEW = "UPDATE notification SET review_at = :now WHERE channel_id = :channel_id"
 _SNOOZE = """
     UPDATE delivery SET cause = :cause, due_at = :due_at,
         expires_at = max(expires_at, :min_expires_at)
@@ -39,9 +45,9 @@ _CANCEL = """
     WHERE id = :id AND state IN (SELECT value FROM json_each(:states))"""
 
 
-def hold(channel_id: int, due_at: int) -> None:
+def hold(channel_id: int) -> None:
     """Hold the pending deliveries of a channel that stopped delivering."""
-    execute(_HOLD, channel_id=channel_id, due_at=due_at, cause=CHANNEL_NOT_DELIVERING)
+    execute(_HOLD, channel_id=channel_id, cause=CHANNEL_NOT_DELIVERING)
 
 
 def release(channel_id: int, now: int) -> None:
@@ -49,11 +55,21 @@ def release(channel_id: int, now: int) -> None:
     execute(_RELEASE, channel_id=channel_id, now=now, expires_at=now + DELIVERY_LIFETIME)
 
 
+def send_now(channel_id: int, now: int) -> None:
+    """Make the pending deliveries of a channel due: an edit may cure what they wait for."""
+    execute(_SEND_NOW, channel_id=channel_id, now=now)
+
+
+def review_channel(channel_id: int, now: int) -> None:
+    """Have the open alerts of a channel planned again, which may have another repeat interval."""
+    execute(_REVIEW, channel_id=channel_id, now=now)
+
+
 def retry_now(delivery_id: int, now: int) -> bool:
     """Make a delivery due now, also a failed, canceled or parked one.
 
-    Return False if its state does not allow that, its channel is paused, or a newer delivery of
-    the same alert to the same channel exists.
+    Return False if its state does not allow that, its channel is paused, its event is no longer
+    the status of the alert, or a newer delivery of that alert to that channel exists.
     """
     cursor = execute(
         _RETRY_NOW,

@@ -2,13 +2,18 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert, AlertStatus
-from delivery.alerts.routing import alert_from_json
+from delivery.alerts.causes import EXPIRED, NO_LONGER_MATCHES
+from delivery.alerts.matchers import labels_of, matches
+from delivery.alerts.received import alert_from_json, snapshot_of
+from delivery.alerts.routing import find_silence
+from delivery.outbox.catch_up import catch_up
+from delivery.outbox.silences import active_silences, drop, read_matchers
 from delivery.outbox.statements import execute, execute_many
 from models import db
 
@@ -20,8 +25,9 @@ _CRASH_SUSPECT = """
     SELECT 1 FROM delivery WHERE claims > 0 AND state IN ('pending', 'held', 'sending') LIMIT 1"""
 # CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries.
 _DUE = """
-    SELECT d.id, d.channel_id, d.attempts + 1, d.repeated, d.created_at, d.expires_at, d.body,
-        d.claims, (SELECT count(*) FROM attempt t WHERE t.delivery_id = d.id), d.event, a.id, a.body
+    SELECT d.id, d.channel_id, d.attempts + 1, d.repeated, d.created_at, d.expires_at,
+        iif(d.config_hash = c.config_hash, d.body, NULL), c.config_hash, d.claims, d.retries,
+        d.not_found, d.event, a.id, a.body, told.snapshot, c.matchers
     FROM channel c CROSS JOIN delivery d ON d.id IN (
         SELECT id FROM delivery p
         WHERE p.channel_id = c.id AND p.state = 'pending' AND p.due_at <= :now
@@ -32,27 +38,54 @@ _DUE = """
                     AND (o.state = 'sending' OR (o.state = 'pending' AND o.id < p.id)))
         ORDER BY p.due_at, p.id LIMIT :max_per_channel)
     JOIN alert a ON a.id = d.alert_id
+    LEFT JOIN notification n ON n.alert_id = d.alert_id AND n.channel_id = d.channel_id
+    LEFT JOIN delivery told ON told.id = n.told_id
     WHERE c.id NOT IN (SELECT value FROM json_each(:full))
     ORDER BY d.due_at, d.id LIMIT :max_count"""
-_CLAIM = "UPDATE delivery SET state = 'sending', attempts = attempts + 1 WHERE id = :id"
-_STORE_BODY = "UPDATE delivery SET body = ?2 WHERE id = ?1 AND body IS NULL"
+_EXPIRE = """
+    UPDATE delivery SET state = 'failed', cause = :cause, settled_at = :now
+    WHERE state = 'pending' AND due_at <= :now AND expires_at <= :now"""
+_SUPERSEDE = """
+    UPDATE delivery SET state = 'superseded', cause = :cause, settled_at = :now WHERE id = :id"""
+_CLAIM = """
+    UPDATE delivery SET state = 'sending', attempts = attempts + 1,
+        snapshot = iif(:body IS NULL, :snapshot, snapshot)
+    WHERE id = :id"""
+_STORE_BODY = "UPDATE delivery SET body = :body, config_hash = :config_hash WHERE id = :id"
 _COUNT_CRASH = """
     UPDATE delivery SET claims = claims + 1
     WHERE state = 'sending' AND (id = :crashed_on OR (:crashed AND NOT :crashed_on))"""
 _PARK = """
     UPDATE delivery SET state = 'parked', cause = :cause, settled_at = :now
     WHERE state = 'sending' AND claims >= :max_crashes"""
+# What the dead worker had under way may have arrived, unless no body was stored for it yet.
+_TELL = """
+    UPDATE notification SET told_id = d.id FROM delivery d
+    WHERE d.state = 'sending' AND d.event = 'open' AND d.body IS NOT NULL AND d.id <> :crashed_on
+        AND notification.alert_id = d.alert_id AND notification.channel_id = d.channel_id
+        AND notification.told_id IS NULL"""
+_IN_FLIGHT = "SELECT id FROM delivery WHERE state = 'sending'"
 _TAKE_OVER = """
     UPDATE delivery SET due_at = min(due_at, :now), state = iif(
         (SELECT state FROM channel WHERE id = channel_id) = 'delivering', 'pending', 'held')
     WHERE state = 'sending'"""
 
 
+class NewBody(NamedTuple):
+    """The body of a delivery, and the configuration that it was built for."""
+
+    id: int
+    body: str
+    config_hash: str
+
+
 class ClaimedDelivery(NamedTuple):
     """A delivery that the worker sends now.
 
-    `attempt` is the number of this attempt. `finished_attempts` counts the earlier ones that came
-    to an end: an attempt that the worker did not survive takes no step of the schedule.
+    `attempt` is the number of this attempt. `body` is that of the earlier attempts, if the channel
+    still has their configuration; `config_hash` is its configuration at the claim. `retries` counts
+    the steps of the schedule that were taken, `not_found` the retries after 404. `told` is the
+    snapshot of the opening that the channel was told, `matchers` are the channel's.
     """
 
     id: int
@@ -62,17 +95,26 @@ class ClaimedDelivery(NamedTuple):
     created_at: int
     expires_at: int
     body: str | None
+    config_hash: str
     crashes: int
-    finished_attempts: int
+    retries: int
+    not_found: int
     event: str
     alert_id: int
     alert_body: str
+    told: str | None
+    matchers: str
 
     @property
     def alert(self) -> Alert:
         """The alert, with the status of the delivery's event."""
         alert = alert_from_json(self.alert_body)
         return replace(alert, id=str(self.alert_id), status=AlertStatus(self.event))
+
+    @property
+    def told_alert(self) -> Alert | None:
+        """The name and the labels that the channel knows the alert by; None before an opening."""
+        return None if self.told is None else alert_from_json(self.told)
 
 
 def next_due(now: int) -> int | None:
@@ -93,28 +135,66 @@ def claim(
     MAX_PER_CHANNEL. Of an alert and a channel, one at a time is under way: a closing never
     overtakes its opening. Of the deliveries that may have crashed a worker, at most one is
     claimed (none unless `with_suspect`): if the worker crashes again, that one did it.
+
+    A delivery that has expired fails instead. An opening is dropped if a silence matches its alert,
+    and superseded if the matchers of the channel no longer do.
     """
-    full = json.dumps([channel_id for channel_id, free in room.items() if free <= 0])
-    due = partial(execute, _DUE, now=now, max_per_channel=MAX_PER_CHANNEL, full=full)
     left = defaultdict(lambda: MAX_PER_CHANNEL, room)
     claimed = []
     with db.atomic():
-        rows = due(max_count=max_count, is_suspect=0).fetchall()
-        if with_suspect:
-            rows += due(max_count=1, is_suspect=1).fetchall()
-        for delivery in map(ClaimedDelivery._make, rows):
+        for delivery in _without_unwanted(_due(now, max_count, room, with_suspect), now):
             if left[delivery.channel_id] > 0:
                 left[delivery.channel_id] -= 1
                 claimed.append(delivery)
-        execute_many(_CLAIM, map(ClaimedDelivery._asdict, claimed))
+        execute_many(_CLAIM, map(_claim_columns, claimed))
     return claimed
 
 
-def store_bodies(bodies: Mapping[int, str]) -> None:
-    """Store the bodies of deliveries, by id, before they are sent for the first time."""
-    if bodies:
-        with db.atomic():
-            execute_many(_STORE_BODY, bodies.items())
+def _without_unwanted(deliveries: list[ClaimedDelivery], now: int) -> list[ClaimedDelivery]:
+    """Drop or supersede the openings that may not be sent, and return the other deliveries."""
+    silences = active_silences(now)
+    wanted = []
+    dropped = []
+    superseded = []
+    for delivery in deliveries:
+        labels = labels_of(delivery.alert)
+        silence = find_silence(labels, silences)
+        if delivery.event != AlertStatus.OPEN:
+            wanted.append(delivery)
+        elif not matches(read_matchers(delivery.matchers), labels):
+            superseded.append({"id": delivery.id, "cause": NO_LONGER_MATCHES, "now": now})
+        elif silence:
+            dropped.append((delivery.id, silence))
+        else:
+            wanted.append(delivery)
+    drop(dropped, now)
+    execute_many(_SUPERSEDE, superseded)
+    return wanted
+
+
+def _due(
+    now: int, max_count: int, room: Mapping[int, int], with_suspect: bool
+) -> list[ClaimedDelivery]:
+    """Return due deliveries; if one of them has expired, all that have do."""
+    full = json.dumps([channel_id for channel_id, free in room.items() if free <= 0])
+    due = partial(execute, _DUE, now=now, max_per_channel=MAX_PER_CHANNEL, full=full)
+    while True:
+        rows = due(max_count=max_count, is_suspect=0).fetchall()
+        if with_suspect:
+            rows += due(max_count=1, is_suspect=1).fetchall()
+        deliveries = list(map(ClaimedDelivery._make, rows))
+        if all(delivery.expires_at > now for delivery in deliveries):
+            return deliveries
+        execute(_EXPIRE, cause=EXPIRED, now=now)
+
+
+def _claim_columns(delivery: ClaimedDelivery) -> dict:
+    return {**delivery._asdict(), "snapshot": snapshot_of(delivery.alert)}
+
+
+def store_bodies(bodies: Iterable[NewBody]) -> None:
+    """Store the bodies of deliveries before they are sent for the first time."""
+    execute_many(_STORE_BODY, map(NewBody._asdict, bodies))
 
 
 def take_over(now: int, crashed_on: int = 0, crashed: bool = False) -> int:
@@ -126,9 +206,13 @@ def take_over(now: int, crashed_on: int = 0, crashed: bool = False) -> int:
     """
     cause = f"It crashed the worker {MAX_CRASHES} times: parked, so that others are sent."
     with db.atomic():
+        in_flight = [delivery_id for (delivery_id,) in execute(_IN_FLIGHT)]
+        execute(_TELL, crashed_on=crashed_on)
         execute(_COUNT_CRASH, crashed_on=crashed_on, crashed=crashed)
         execute(_PARK, max_crashes=MAX_CRASHES, cause=cause, now=now)
-        return execute(_TAKE_OVER, now=now).rowcount
+        taken_over = execute(_TAKE_OVER, now=now).rowcount
+        catch_up(in_flight, now)
+    return taken_over
 
 
 def has_crash_suspects() -> bool:

@@ -2,6 +2,7 @@
 
 from clock import HOUR, MINUTE
 from delivery.alerts.routing import DELIVERY_LIFETIME
+from delivery.outbox.results import PROBE_INTERVAL
 from delivery.outbox.statements import execute
 from models import db
 
@@ -10,15 +11,20 @@ MAX_DUE_AHEAD = 12 * HOUR + MINUTE
 
 _CORRECT_DUE_TIMES = """
     UPDATE delivery SET due_at = :now WHERE state = 'pending' AND due_at > :latest"""
-# Runs every second. CROSS JOIN makes SQLite begin with the channels, of which few are failing.
-_START_PROBES = """
-    UPDATE delivery SET state = 'pending', due_at = :now WHERE id IN (
-        SELECT min(d.id) FROM channel c CROSS JOIN delivery d
-            ON d.channel_id = c.id AND d.state = 'held'
-        WHERE c.state = 'failing' AND (d.due_at <= :now OR d.due_at > :latest) AND NOT EXISTS (
+# The least attempted delivery, so that one that the receiver refuses does not hide the others.
+_NEXT_PROBES = """
+    SELECT c.id, (
+        SELECT d.id FROM delivery d WHERE d.channel_id = c.id AND d.state = 'held'
+        ORDER BY d.attempts, d.id LIMIT 1)
+    FROM channel c
+    WHERE c.state = 'failing' AND coalesce(c.probe_at, 0) NOT BETWEEN :now + 1 AND :latest_probe
+        AND NOT EXISTS (
             SELECT 1 FROM delivery b
-            WHERE b.channel_id = c.id AND b.state IN ('pending', 'sending'))
-        GROUP BY c.id)"""
+            WHERE b.channel_id = c.id AND b.state IN ('pending', 'sending'))"""
+_START_PROBE = """
+    UPDATE delivery SET state = 'pending', due_at = :now, expires_at = :now + :lifetime
+    WHERE id = :delivery_id"""
+_NOTE_PROBE = "UPDATE channel SET probe_at = :latest_probe WHERE id = :channel_id"
 _DELETE_OLD_RECEIPTS = """
     DELETE FROM receipt WHERE at < :now - :lifetime OR at > :now + :lifetime"""
 _MOVE_DELIVERIES = """
@@ -27,17 +33,29 @@ _MOVE_DELIVERIES = """
 _MOVE_CLOSINGS = """
     UPDATE alert SET closes_at = closes_at + :jump
     WHERE closes_at IS NOT NULL AND abs(seen_at - :now) > abs(:jump) / 2"""
+# A silence ends when the clock says so.
+_MOVE_REVIEWS = """
+    UPDATE notification SET review_at = review_at + :jump
+    WHERE delivery_id <= :newest AND silence_id IS NULL AND review_at IS NOT NULL"""
 
 
 def sweep(now: int) -> None:
-    """Correct due times in a far future, start probes, delete old receipts.
-
-    A probe is one held delivery of a failing channel that has no other under way.
-    """
+    """Correct due times in a far future, start probes, delete old receipts."""
     times = {"now": now, "latest": now + MAX_DUE_AHEAD, "lifetime": DELIVERY_LIFETIME}
     with db.atomic():
-        for statement in (_CORRECT_DUE_TIMES, _START_PROBES, _DELETE_OLD_RECEIPTS):
-            execute(statement, **times)
+        execute(_CORRECT_DUE_TIMES, **times)
+        execute(_DELETE_OLD_RECEIPTS, **times)
+        _start_probes(now)
+
+
+def _start_probes(now: int) -> None:
+    """Send one held delivery of each failing channel whose probe is due."""
+    latest_probe = now + PROBE_INTERVAL
+    probes = execute(_NEXT_PROBES, now=now, latest_probe=latest_probe).fetchall()
+    for channel_id, delivery_id in probes:
+        if delivery_id:
+            execute(_START_PROBE, delivery_id=delivery_id, now=now, lifetime=DELIVERY_LIFETIME)
+            execute(_NOTE_PROBE, channel_id=channel_id, latest_probe=latest_probe)
 
 
 def newest_id() -> int:
@@ -54,3 +72,4 @@ def move_with_clock(jump: int, now: int, newest: int) -> None:
     with db.atomic():
         execute(_MOVE_DELIVERIES, jump=jump, newest=newest)
         execute(_MOVE_CLOSINGS, jump=jump, now=now)
+        execute(_MOVE_REVIEWS, jump=jump, newest=newest)

@@ -1,20 +1,18 @@
 """Store what became of claimed deliveries: the results of attempts, and released claims."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from delivery.alerts.alert import AlertStatus
-from delivery.alerts.routing import (
-    CHANNEL_NOT_DELIVERING,
-    PROBE_INTERVAL,
-    SUPERSEDED_BY,
-    WAITING_STATES,
-)
+from clock import MINUTE
 from delivery.outbox.actions import hold, release
+from delivery.outbox.catch_up import catch_up
 from delivery.outbox.claims import ClaimedDelivery
 from delivery.outbox.statements import execute, execute_many
 from delivery.outcome import Outcome, Verdict
 from models import DeliveryState, db
+
+PROBE_INTERVAL = 10 * MINUTE
+PROOF_INTERVAL = 10 * MINUTE
 
 # The attempts of a claim that a later worker has taken over change nothing.
 _STORE_ATTEMPT = """
@@ -26,18 +24,27 @@ _STORE_ATTEMPT = """
         WHERE id = :delivery_id AND state = 'sending' AND attempts = :number)"""
 _STORE_STATE = """
     UPDATE delivery SET state = :state, due_at = :due_at, cause = :cause, claims = 0,
+        retries = :retries, not_found = :not_found,
+        config_hash = iif(body IS NULL, :config_hash, config_hash),
         settled_at = iif(:state IN ('pending', 'held'), NULL, :now)
     WHERE id = :delivery_id AND state = 'sending' AND attempts = :number"""
 _RELEASE_CLAIM = """
     UPDATE delivery SET state = 'pending', due_at = :due_at, attempts = attempts - 1,
         cause = 'It could not be sent right away.'
     WHERE id = :id AND state = 'sending' AND attempts = :attempt"""
-_POSTPONE_PROBE = """
-    UPDATE delivery SET due_at = :now + :interval
-    WHERE channel_id = :channel_id AND state = 'held' AND due_at < :now + :interval"""
+# A channel is told of an alert when an opening arrived, or may have, until a closing arrives.
+_TELL = """
+    UPDATE notification SET told_id = iif(:good OR told_id IS NULL, :delivery_id, told_id)
+    WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery
+        WHERE id = :delivery_id AND event = 'open' AND state = 'sending' AND attempts = :number)"""
+_TELL_CLOSED = """
+    UPDATE notification SET told_id = NULL
+    WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery
+        WHERE id = :delivery_id AND event = 'closed' AND state = 'sending' AND attempts = :number)
+    """
 # Only if the configuration is still the one of the attempt.
 _FAIL_CHANNEL = """
-    UPDATE channel SET state = 'failing'
+    UPDATE channel SET state = 'failing', probe_at = :now + :probe_interval
     WHERE id = :channel_id AND config_hash = :config_hash AND state = 'delivering'"""
 _HEAL_CHANNEL = """
     UPDATE channel SET state = 'delivering' WHERE id = :channel_id AND state = 'failing'"""
@@ -46,23 +53,15 @@ _PROVE_CHANNEL = """
     WHERE id = :channel_id AND config_hash = :config_hash
         AND (proof <> 'proven by delivery' OR proof_hash <> config_hash
             OR proven_at < :now - :interval)"""
-_SUPERSEDE = """
-    UPDATE delivery SET state = 'superseded', cause = :closed, settled_at = :now
-    WHERE id = :id AND state IN ('pending', 'held') AND EXISTS (
-        SELECT 1 FROM delivery n WHERE n.alert_id = delivery.alert_id
-            AND n.channel_id = delivery.channel_id AND n.id > delivery.id
-            AND n.state <> 'dropped')"""
-_HOLD = """
-    UPDATE delivery SET state = 'held', cause = :held WHERE id = :id AND state = 'pending'
-        AND (SELECT state FROM channel WHERE id = channel_id) <> 'delivering'"""
-_FREE = """
-    UPDATE delivery SET state = 'pending', due_at = :now WHERE id = :id AND state = 'held'
-        AND (SELECT state FROM channel WHERE id = channel_id) = 'delivering'"""
 
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """The outcome of an attempt, and the next state of its delivery."""
+    """The outcome of an attempt, and the next state of its delivery.
+
+    `retries` and `not_found` are the delivery's new counts. A `is_probe` was sent to a failing
+    channel.
+    """
 
     delivery_id: int
     channel_id: int
@@ -73,18 +72,25 @@ class AttemptResult:
     state: DeliveryState
     due_at: int
     cause: str
+    retries: int
+    not_found: int
+    is_probe: bool
 
 
 def settle(results: Sequence[AttemptResult], now: int) -> None:
-    """Store the results of attempts, and their effect on the channels."""
-    rows = [{**vars(result), **result.outcome.columns(), "now": now} for result in results]
-    waiting = [result.delivery_id for result in results if result.state in WAITING_STATES]
+    """Store the results of attempts, and their effect on notifications and channels."""
+    rows = []
+    for result in results:
+        rows.append({**vars(result), **result.outcome.columns(), "good": result.outcome.good})
+        rows[-1]["now"] = now
     with db.atomic():
         execute_many(_STORE_ATTEMPT, rows)
+        for row in rows:
+            _tell(row)
         execute_many(_STORE_STATE, rows)
         for result in results:
             _update_channel(result, now)
-        _catch_up(waiting, now)
+        catch_up((result.delivery_id for result in results), now)
 
 
 def release_claim(claimed: Sequence[ClaimedDelivery], due_at: int) -> None:
@@ -92,26 +98,28 @@ def release_claim(claimed: Sequence[ClaimedDelivery], due_at: int) -> None:
     rows = [{**delivery._asdict(), "due_at": due_at} for delivery in claimed]
     with db.atomic():
         execute_many(_RELEASE_CLAIM, rows)
-        _catch_up((delivery.id for delivery in claimed), due_at)
+        catch_up((delivery.id for delivery in claimed), due_at)
 
 
-def _catch_up(delivery_ids: Iterable[int], now: int) -> None:
-    """Apply what happened to alerts and channels while the deliveries were under way."""
-    closed = SUPERSEDED_BY[AlertStatus.CLOSED]
-    causes = {"closed": closed, "held": CHANNEL_NOT_DELIVERING, "now": now}
-    rows = [{"id": delivery_id, **causes} for delivery_id in delivery_ids]
-    for statement in (_SUPERSEDE, _HOLD, _FREE):
-        execute_many(statement, rows)
+def _tell(row: dict) -> None:
+    """Note what the channel of an attempt was told."""
+    if row["outcome"].may_have_arrived:
+        execute(_TELL, **row)
+    if row["good"]:
+        execute(_TELL_CLOSED, **row)
 
 
 def _update_channel(result: AttemptResult, now: int) -> None:
     """Make a channel failing, heal it or prove it, as the outcome says."""
-    parameters = {**vars(result), "now": now, "interval": PROBE_INTERVAL}
-    if result.state == DeliveryState.HELD:
-        execute(_POSTPONE_PROBE, **parameters)
-    elif result.outcome.good:
-        if execute(_HEAL_CHANNEL, **parameters).rowcount:
-            release(result.channel_id, now)
-        execute(_PROVE_CHANNEL, **parameters)
-    elif result.outcome.verdict == Verdict.GONE and execute(_FAIL_CHANNEL, **parameters).rowcount:
-        hold(result.channel_id, now + PROBE_INTERVAL)
+    outcome = result.outcome
+    parameters = {**vars(result), "now": now}
+    if outcome.verdict == Verdict.GONE:
+        parameters["probe_interval"] = PROBE_INTERVAL
+        if execute(_FAIL_CHANNEL, **parameters).rowcount:
+            hold(result.channel_id)
+        return
+    heals = outcome.good or (result.is_probe and outcome.answered)
+    if heals and execute(_HEAL_CHANNEL, **parameters).rowcount:
+        release(result.channel_id, now)
+    if outcome.good:
+        execute(_PROVE_CHANNEL, **parameters, interval=PROOF_INTERVAL)

@@ -57,14 +57,10 @@ class ChannelCache(dict[int, CachedChannel]):
     def _read(self, row: Channel) -> CachedChannel:
         settings, problem = read_settings(row, self._keyring)
         kind = kinds().get(settings.kind)
-        try:
-            steps = retry.parse_steps(row.retries)
-        except ValueError:
-            steps = retry.SCHEDULE
         return CachedChannel(
             settings=settings,
             problem=problem,
-            steps=steps,
+            steps=retry.steps_or_default(row.retries),
             rate_limit=kind.rate_limit if kind else (),
             state=row.state,
             config_hash=row.config_hash,

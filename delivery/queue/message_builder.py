@@ -7,15 +7,13 @@ from typing import NamedTuple
 from delivery.event import Event
 from delivery.guard.exchange import Policy
 from delivery.message import Message, MessageError, build
-from delivery.outbox import ClaimedDelivery
+from delivery.outbox import ClaimedDelivery, NewBody
 from delivery.outcome import Outcome, Verdict
 from delivery.queue.channel_cache import CachedChannel
 from delivery.queue.worker_lock import CrashMarker
 from delivery.redaction import mask_for
-from delivery.secrets.encryption import DecryptionError, Keyring
+from delivery.secrets.encryption import DecryptionError, Keyring, body_purpose, is_token
 from delivery.sender import Clock, unsent
-
-_ENCRYPTED = "gAAAA"  # how every Fernet token begins, and no JSON
 
 
 class PreparedDelivery(NamedTuple):
@@ -44,10 +42,15 @@ class MessageBuilder:
         try:
             if channel.problem:
                 raise MessageError(channel.problem)
-            repeated = bool(delivery.repeated)
-            event = Event(delivery.alert, delivery.id, delivery.created_at, repeated)
+            event = Event(
+                delivery.alert,
+                delivery.id,
+                delivery.created_at,
+                repeated=bool(delivery.repeated),
+                told=delivery.told_alert,
+            )
             now = int(self.clock() * 1000)
-            return build(channel.settings, event, at=now, fixed=self._first_body(delivery))
+            return build(channel.settings, event, at=now, fixed=self._fixed_body(delivery, channel))
         except Exception as error:  # noqa: BLE001 (no channel and no alert may end the worker)
             outcome = unsent(error, channel.settings, self.policy, self.clock)
             if channel.problem:  # a key that is missing may come back
@@ -56,24 +59,32 @@ class MessageBuilder:
         finally:
             self.marker.record(0)
 
-    def new_bodies(self, prepared: list[PreparedDelivery]) -> dict[int, str]:
-        """Return the bodies to store before a first attempt, by delivery id.
+    def new_bodies(self, prepared: list[PreparedDelivery]) -> list[NewBody]:
+        """Return the bodies to store before the first attempt under a configuration.
 
-        A body is encrypted if a secret of the channel is in it.
+        A body is encrypted if a secret of the channel is in it. Call this inside the transaction
+        that stores the bodies, so that a rotation of the keys misses none.
         """
-        bodies = {}
+        bodies = []
         for delivery, channel, message in prepared:
-            if delivery.body is None:
+            if self._fixed_body(delivery, channel) is None:
                 body = message.body.decode("utf-8", "replace")
                 if mask_for(channel.settings)(body) != body:
-                    body = self.keyring.encrypt(f"body {delivery.id}", {"body": body})
-                bodies[delivery.id] = body
+                    body = self.keyring.encrypt(body_purpose(delivery.id), {"body": body})
+                bodies.append(NewBody(delivery.id, body, channel.config_hash))
         return bodies
 
-    def _first_body(self, delivery: ClaimedDelivery) -> str | None:
-        """Return the body of the first attempt; None without one that can be decrypted."""
-        if delivery.body is None or not delivery.body.startswith(_ENCRYPTED):
+    def _fixed_body(self, delivery: ClaimedDelivery, channel: CachedChannel) -> str | None:
+        """Return the body of the earlier attempts.
+
+        None without one that can be decrypted, and if the channel was edited since: nothing of an
+        old configuration may leave.
+        """
+        if delivery.body is None or delivery.config_hash != channel.config_hash:
+            return None
+        if not is_token(delivery.body):
             return delivery.body
         with contextlib.suppress(DecryptionError):
-            return str(self.keyring.decrypt(f"body {delivery.id}", delivery.body).get("body"))
+            values = self.keyring.decrypt(body_purpose(delivery.id), delivery.body)
+            return str(values.get("body"))
         return None

@@ -1,9 +1,10 @@
 """Decide what follows an attempt. Pure: no clock, no database, no random generator."""
 
+from dataclasses import replace
+from http import HTTPStatus
 from typing import NamedTuple
 
 from delivery import retry
-from delivery.alerts.routing import PROBE_INTERVAL
 from delivery.outbox import AttemptResult, ClaimedDelivery
 from delivery.outcome import Outcome, Verdict
 from delivery.queue.channel_cache import CachedChannel
@@ -24,38 +25,52 @@ def settle_attempt(
 ) -> AttemptResult:
     """Return the next state of a delivery, when it is due again, and why.
 
-    A delivery that probes a failing channel is held again unless it arrives. `random_number` (0
-    to 1) spreads the retries.
+    A delivery that discovers that the hook is gone is held, and so is a probe without a response.
+    A probe takes no step of the schedule. `random_number` (0 to 1) spreads the retries.
     """
     outcome = attempt.outcome
-    state = DeliveryState.FAILED
-    due_at = now
-    cause = outcome.says
-    if outcome.good:
-        state = DeliveryState(outcome.verdict)  # delivered or accepted
-    elif attempt.channel.state == ChannelState.FAILING and now < delivery.expires_at:
-        state = DeliveryState.HELD
-        due_at = now + PROBE_INTERVAL
-    elif outcome.verdict == Verdict.RETRY:
-        step = delivery.finished_attempts + 1
-        wait = retry.wait(step, attempt.channel.steps, outcome.retry_after, random_number)
-        if wait is None:
-            cause += f" That was the last attempt, number {delivery.attempt}."
-        elif now + int(wait * 1000) >= delivery.expires_at:
-            cause += " It expires before the next attempt would be due."
-        else:
-            state = DeliveryState.PENDING
-            due_at = now + int(wait * 1000)
-            if outcome.retry_after is not None:
-                cause += f" The receiver asked for {outcome.retry_after:g} s."
-    return AttemptResult(
+    is_probe = attempt.channel.state == ChannelState.FAILING
+    result = AttemptResult(
         delivery_id=delivery.id,
         channel_id=delivery.channel_id,
         number=delivery.attempt,
         config_hash=attempt.channel.config_hash,
         started_at=attempt.started_at,
         outcome=outcome,
-        state=state,
-        due_at=due_at,
-        cause=cause,
+        state=DeliveryState.FAILED,
+        due_at=now,
+        cause=outcome.says,
+        retries=delivery.retries,
+        not_found=delivery.not_found,
+        is_probe=is_probe,
     )
+    if outcome.good:
+        return replace(result, state=DeliveryState(outcome.verdict))  # delivered or accepted
+    if outcome.verdict == Verdict.GONE or (is_probe and not outcome.answered):
+        return replace(result, state=DeliveryState.HELD)
+    if outcome.verdict == Verdict.RETRY:
+        wait = retry.wait(
+            delivery.retries + 1, attempt.channel.steps, outcome.retry_after, random_number
+        )
+        retried = replace(result, retries=delivery.retries + (not is_probe))
+        return _retry(retried, delivery, wait)
+    if outcome.verdict == Verdict.FAILED and outcome.status == HTTPStatus.NOT_FOUND:
+        wait = retry.wait_not_found(delivery.not_found, attempt.channel.steps, random_number)
+        return _retry(replace(result, not_found=delivery.not_found + 1), delivery, wait)
+    return result
+
+
+def _retry(result: AttemptResult, delivery: ClaimedDelivery, wait: float | None) -> AttemptResult:
+    """Return the result with the next attempt after `wait` seconds, or why there is none."""
+    if wait is None:
+        cause = f"{result.cause} That was the last attempt, number {delivery.attempt}."
+        return replace(result, cause=cause)
+    due_at = result.due_at + int(wait * 1000)
+    if due_at >= delivery.expires_at:
+        cause = f"{result.cause} It expires before the next attempt would be due."
+        return replace(result, cause=cause)
+    requested = result.outcome.retry_after
+    cause = result.cause
+    if requested is not None and result.outcome.verdict == Verdict.RETRY:
+        cause += f" The receiver asked for {requested:g} s."
+    return replace(result, state=DeliveryState.PENDING, due_at=due_at, cause=cause)

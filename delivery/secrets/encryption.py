@@ -58,12 +58,12 @@ class Keyring:
         raise DecryptionError("Its URL and secrets belong to another channel.")
 
     # Why a rotation (delivery/secrets/rotation.py) may run beside a server: every row is encrypted
-    # inside the write transaction that stores it (web/channels/editor.py, web/channels/views.py;
-    # BEGIN IMMEDIATE admits one at a time), and the file has the new key before the transaction of
-    # the rotation begins. What was encrypted with the old key was therefore stored before that
-    # transaction, which encrypts it again; everything after it reads the file first and finds the
-    # new key. Keys that have left the file still decrypt here: rows that were read just before,
-    # and the tokens in open pages.
+    # inside the write transaction that stores it (web/channels/editor.py, web/channels/views.py,
+    # delivery/worker.py; BEGIN IMMEDIATE admits one at a time), and the file has the new key before
+    # the transaction of the rotation begins. What was encrypted with the old key was therefore
+    # stored before that transaction, which encrypts it again; everything after it reads the file
+    # first and finds the new key. Keys that have left the file still decrypt here: rows that were
+    # read just before, and the tokens in open pages.
     def _fernet(self) -> MultiFernet:
         """Return the current keys; a file that is missing, empty or broken changes nothing."""
         if self._file:
@@ -80,6 +80,16 @@ class Keyring:
 def channel_purpose(channel_id: int) -> str:
     """Return the purpose of the token in a channel's row."""
     return f"channel {channel_id}"
+
+
+def body_purpose(delivery_id: int) -> str:
+    """Return the purpose of the token in a delivery's row."""
+    return f"body {delivery_id}"
+
+
+def is_token(text: str) -> bool:
+    """Return True if a body is encrypted: no JSON begins as every Fernet token does."""
+    return text.startswith("gAAAA")
 
 
 def _load(keys: tuple[str, ...], file_version: tuple[int, ...] = ()) -> _LoadedKeys:

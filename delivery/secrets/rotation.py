@@ -3,13 +3,15 @@
 import contextlib
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.fernet import Fernet
 
 from config import Config, ConfigError, read_keys
-from delivery.secrets.encryption import DecryptionError, Keyring, channel_purpose
+from delivery.outbox import reencrypt_bodies
+from delivery.secrets.encryption import DecryptionError, Keyring, body_purpose, channel_purpose
 from locks import file_lock
 from models import Channel, Fact, db
 
@@ -56,7 +58,7 @@ def check_keys(keyring: Keyring) -> None:
 
 
 def rotate(config: Config) -> Rotation:
-    """Encrypt all channels with a new key; the database must be open.
+    """Encrypt all channels and stored messages with a new key; the database must be open.
 
     The new key is the first one of the variable. Without the variable, a new key is added to the
     file, and the old keys are removed unless a row that cannot be decrypted may need them. A
@@ -131,8 +133,17 @@ def _reencrypt(keyring: Keyring) -> Rotation:
                 continue
             token = keyring.encrypt(purpose, values)
             Channel.update(sealed=token).where(Channel.id == channel.id).execute()
+        reencrypt_bodies(partial(_reencrypt_body, keyring))
         _store_key_check(keyring)
     return Rotation(len(channels) - len(undecryptable), tuple(undecryptable))
+
+
+def _reencrypt_body(keyring: Keyring, delivery_id: int, token: str) -> str | None:
+    """Return a delivery's body under the new key; None for one that is built again."""
+    purpose = body_purpose(delivery_id)
+    with contextlib.suppress(DecryptionError):
+        return keyring.encrypt(purpose, keyring.decrypt(purpose, token))
+    return None
 
 
 def _write(path: Path, keys: tuple[str, ...], folder: int) -> None:

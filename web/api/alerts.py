@@ -34,7 +34,8 @@ from delivery.alerts.parsers import (
     parse_uptrace,
     parse_webhook,
 )
-from delivery.alerts.routing import DELIVERY_LIFETIME, IngestResult
+from delivery.alerts.received import IngestResult
+from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.json_text import JsonError, parse_lenient, parse_strict
 from delivery.outbox import OutboxFull
 from models import Receipt

@@ -110,6 +110,7 @@ def save(edit: Edit) -> Channel:
     Raises: VersionConflict; peewee.IntegrityError if the name was taken since the validation.
     """
     channel = edit.channel
+    old_hash = channel.config_hash
     now = now_ms()
     with db.atomic():
         if not channel.id:
@@ -123,6 +124,9 @@ def save(edit: Edit) -> Channel:
         failing = (Channel.id == channel.id) & (Channel.state == ChannelState.FAILING)
         if Channel.update(state=ChannelState.DELIVERING).where(failing).execute():
             outbox.release(channel.id, now)
+        if channel.config_hash != old_hash:
+            outbox.send_now(channel.id, now)
+        outbox.review_channel(channel.id, now)
     return channel
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wtforms import Field
 
 from delivery.alerts.matchers import labels_of, matches, parse_matchers
-from delivery.alerts.routing import alert_from_json
+from delivery.alerts.received import alert_from_json
 from delivery.guard.url import ParsedUrl
 from delivery.kinds import kinds, match_url
 from delivery.kinds.spec import RecognizedUrl

@@ -119,21 +119,24 @@ def _conflict(edit: Edit) -> Response:
 def pause(channel_id: int):
     """Hold the alerts of a channel until it is resumed."""
     sentence = "is paused. Its alerts are held until you resume it."
-    return _set_state(channel_id, ChannelState.PAUSED, outbox.hold, sentence)
+    return _set_state(channel_id, ChannelState.PAUSED, sentence)
 
 
 @bp.post("/<int:channel_id>/resume")
 def resume(channel_id: int):
     """Let a channel deliver again."""
-    return _set_state(channel_id, ChannelState.DELIVERING, outbox.release, "delivers again.")
+    return _set_state(channel_id, ChannelState.DELIVERING, "delivers again.")
 
 
-def _set_state(channel_id: int, state: ChannelState, change_outbox, sentence: str) -> Response:
+def _set_state(channel_id: int, state: ChannelState, sentence: str) -> Response:
     channel = get_channel_or_404(channel_id)
     now = now_ms()
     with db.atomic():
         Channel.update(state=state, updated_at=now).where(Channel.id == channel.id).execute()
-        change_outbox(channel.id, now)
+        if state == ChannelState.PAUSED:
+            outbox.hold(channel.id)
+        else:
+            outbox.release(channel.id, now)
     wakeup.notify(services().config.data_dir)
     return redirect_with(f"“{channel.name}” {sentence}", "channels.index")
 
@@ -153,6 +156,7 @@ def duplicate(channel_id: int):
         copy.id = None
         copy.name = name_copy(source.name)
         copy.state = ChannelState.PAUSED
+        copy.probe_at = None
         copy.version = 1
         copy.created_at = now
         copy.updated_at = now

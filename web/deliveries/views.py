@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from clock import now_ms
 from delivery import outbox
-from delivery.alerts.routing import alert_from_json
+from delivery.alerts.received import alert_from_json
 from delivery.queue import wakeup
 from models import MAX_ID, Channel, ChannelState, Delivery, DeliveryState
 from web.deliveries import queries

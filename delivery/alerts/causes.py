@@ -1,0 +1,12 @@
+"""Why a delivery has its state: sentences for its page."""
+
+CHANNEL_NOT_DELIVERING = "The channel is not delivering: held until it does."
+SENT_AGAIN = "The last delivery did not arrive, and the source has sent the alert again."
+CLOSED_MEANWHILE = "The alert closed before this was delivered: the closing is sent instead."
+CLOSED_UNTOLD = "The alert closed before this was delivered: neither message is sent."
+OPENED_AGAIN = "The alert opened again before this was delivered: that is sent instead."
+CHANGED_MEANWHILE = "The alert changed before this was delivered: the change is sent instead."
+NO_LONGER_MATCHES = "The alert changed, and the channel's matchers no longer match it."
+CHANGED_UNDER_WAY = "The alert changed while this was sent, so it is not sent again."
+OPENING_NOT_ARRIVED = "The opening of the alert did not arrive, so its closing is not sent."
+EXPIRED = "It was first due more than 24 hours ago, so it is no longer sent."

@@ -1,0 +1,114 @@
+"""Received alerts: how one changes the alert that is stored, and the JSON of that."""
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+from clock import MINUTE
+from delivery.alerts.alert import Alert, AlertStatus
+from delivery.alerts.matchers import labels_of
+from delivery.json_text import parse_or_none
+
+STALE_WINDOW = 15 * MINUTE
+
+
+class ReceivedAlert(NamedTuple):
+    """A received alert, the hash of its identity, and when it closes unless sent again.
+
+    After a closing that `resolves` it, an opening with the same start comes too late. A closing by
+    Tocsin or a user does not, nor one from a source whose alerts keep their start.
+    """
+
+    key: str
+    alert: Alert
+    closes_at: int | None = None
+    resolves: bool = True
+
+
+class IngestResult(NamedTuple):
+    """The id of a stored alert, and the `webhook-id`s of its new deliveries."""
+
+    id: int
+    deliveries: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AlertChange:
+    """An alert, and whether it was open before.
+
+    An alert that is only reviewed was not `received` from its source.
+    """
+
+    id: int
+    alert: Alert
+    was_open: bool
+    received: bool = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the alert is open now."""
+        return not self.alert.closed
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """The labels of the alert for matching."""
+        return labels_of(self.alert)
+
+    @cached_property
+    def snapshot(self) -> str:
+        """The JSON that identifies the alert in messages."""
+        return snapshot_of(self.alert)
+
+
+def merge_alert(alert: Alert, stored_body: str, now: int) -> Alert:
+    """Return the received alert, completed with its times and its stored details."""
+    if alert.status == AlertStatus.CLOSED:
+        return _merge_closing(alert, alert_from_json(stored_body), now)
+    if stored_body and not alert.starts_at:
+        stored = alert_from_json(stored_body)
+        if stored.status == AlertStatus.OPEN:  # an alert that stays open keeps its start
+            now = stored.starts_at or now
+    return replace(alert, starts_at=alert.starts_at or now, ends_at=None)
+
+
+def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
+    """Return a closing, with the details of the opening that it does not state."""
+    ends_at = alert.ends_at
+    if stored.status == AlertStatus.CLOSED:
+        ends_at = ends_at or stored.ends_at
+    return replace(
+        alert,
+        labels=alert.labels or stored.labels,
+        annotations=alert.annotations or stored.annotations,
+        url=alert.url or stored.url,
+        starts_at=alert.starts_at or stored.starts_at or ends_at or now,
+        ends_at=ends_at or now,
+    )
+
+
+def is_stale(alert: Alert, resolved_start: int | None, closed_at: int, now: int) -> bool:
+    """Return True for an opening that its source sent before a resolution that came first.
+
+    It has the start of the alert that was resolved (or an earlier one), and comes soon after. A
+    source that goes on sending it means it.
+    """
+    if resolved_start is None or alert.starts_at is None or alert.closed:
+        return False
+    return alert.starts_at <= resolved_start and now - closed_at < STALE_WINDOW
+
+
+def alert_to_json(alert: Alert) -> str:
+    """Return the stored JSON of an alert, in the shape of `POST /api/v1/alerts`."""
+    return json.dumps(vars(alert), ensure_ascii=False)
+
+
+def alert_from_json(body: str) -> Alert:
+    """Return the alert of a stored JSON; an empty alert if that is damaged."""
+    return Alert.from_json(parse_or_none(body))
+
+
+def snapshot_of(alert: Alert) -> str:
+    """Return the JSON of an alert's name and labels, which identify it for some receivers."""
+    identity = {"name": alert.name, "labels": dict(alert.labels)}
+    return json.dumps(identity, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,46 @@
+"""Apply to deliveries what happened to alerts and channels while they were under way."""
+
+from collections.abc import Iterable
+
+from delivery.alerts.causes import (
+    CHANGED_UNDER_WAY,
+    CHANNEL_NOT_DELIVERING,
+    OPENING_NOT_ARRIVED,
+)
+from delivery.outbox.statements import execute_many
+
+_SUPERSEDE = """
+    UPDATE delivery SET state = 'superseded', cause = :changed, settled_at = :now
+    WHERE id = :id AND state IN ('pending', 'held') AND EXISTS (
+        SELECT 1 FROM delivery n WHERE n.alert_id = delivery.alert_id
+            AND n.channel_id = delivery.channel_id AND n.id > delivery.id
+            AND n.state <> 'dropped')"""
+# A closing that was planned while its opening, or an earlier closing, was under way.
+_WITHDRAW_CLOSING = """
+    UPDATE delivery SET state = 'superseded', cause = :untold, settled_at = :now
+    WHERE event = 'closed' AND state IN ('pending', 'held')
+        AND (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery WHERE id = :id)
+        AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.alert_id = delivery.alert_id
+            AND n.channel_id = delivery.channel_id AND n.told_id IS NOT NULL)"""
+_HOLD = """
+    UPDATE delivery SET state = 'held', cause = :held WHERE id = :id AND state = 'pending'
+        AND (SELECT state FROM channel WHERE id = channel_id) <> 'delivering'"""
+_FREE = """
+    UPDATE delivery SET state = 'pending', due_at = :now WHERE id = :id AND state = 'held'
+        AND (SELECT state FROM channel WHERE id = channel_id) = 'delivering'"""
+
+
+def catch_up(delivery_ids: Iterable[int], now: int) -> None:
+    """Give deliveries that are no longer under way the state that alert and channel ask for.
+
+    One that waits is superseded by a newer one, and held while its channel does not deliver. A
+    closing is withdrawn if the channel does not believe the alert open.
+    """
+    causes = {
+        "changed": CHANGED_UNDER_WAY,
+        "untold": OPENING_NOT_ARRIVED,
+        "held": CHANNEL_NOT_DELIVERING,
+    }
+    rows = [{"id": delivery_id, "now": now, **causes} for delivery_id in delivery_ids]
+    for statement in (_SUPERSEDE, _WITHDRAW_CLOSING, _HOLD, _FREE):
+        execute_many(statement, rows)

@@ -1,0 +1,67 @@
+"""Silences: which are active, and what they stop."""
+
+import json
+from collections.abc import Iterable
+
+from delivery.alerts.matchers import Matcher, MatcherError, labels_of, parse_matchers
+from delivery.alerts.received import alert_from_json
+from delivery.alerts.routing import ActiveSilence, find_silence
+from delivery.outbox.statements import execute, execute_many
+from models import db
+
+_ACTIVE = """
+    SELECT matchers, id, until, 'Silence ' || id || ': ' || reason || ' (' || made_by || ')'
+    FROM silence WHERE until > :now"""
+_WAITING_OPENINGS = """
+    SELECT a.body, json_group_array(d.id) FROM delivery d JOIN alert a ON a.id = d.alert_id
+    WHERE d.state IN ('pending', 'held') AND d.event = 'open' GROUP BY a.id"""
+_DROP = """
+    UPDATE delivery SET state = 'dropped', cause = :cause, settled_at = :now
+    WHERE id = :id AND state IN ('pending', 'held')"""
+_REVIEW_AT_END = """
+    UPDATE notification SET review_at = :until, silence_id = :silence_id
+    WHERE delivery_id = :id"""
+_REVIEW_NOW = """
+    UPDATE notification SET review_at = :now WHERE silence_id = :silence_id"""
+
+
+def read_matchers(text: str) -> tuple[Matcher, ...]:
+    """Return the matchers of a row; damaged ones match every alert, so that none is lost."""
+    try:
+        return parse_matchers(text)
+    except MatcherError:
+        return ()
+
+
+def active_silences(now: int) -> list[ActiveSilence]:
+    """Return the silences that have not ended."""
+    return [ActiveSilence(read_matchers(text), *rest) for text, *rest in execute(_ACTIVE, now=now)]
+
+
+def drop(deliveries: Iterable[tuple[int, ActiveSilence]], now: int) -> None:
+    """Drop waiting deliveries, each with its silence; they are planned again when that ends."""
+    rows = []
+    for delivery_id, silence in deliveries:
+        columns = {"until": silence.until, "silence_id": silence.id, "cause": silence.cause}
+        rows.append({"id": delivery_id, "now": now, **columns})
+    execute_many(_DROP, rows)
+    execute_many(_REVIEW_AT_END, rows)
+
+
+def apply_silences(now: int) -> None:
+    """Drop the openings that wait although a silence matches their alert."""
+    silences = active_silences(now)
+    if not silences:
+        return
+    dropped = []
+    for alert_body, ids in execute(_WAITING_OPENINGS):
+        silence = find_silence(labels_of(alert_from_json(alert_body)), silences)
+        if silence:
+            dropped += [(delivery_id, silence) for delivery_id in json.loads(ids)]
+    with db.atomic():
+        drop(dropped, now)
+
+
+def end_silence(silence_id: int, now: int) -> None:
+    """Plan the alerts again that an ended silence stopped."""
+    execute(_REVIEW_NOW, silence_id=silence_id, now=now)

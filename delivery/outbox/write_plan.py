@@ -1,0 +1,192 @@
+"""What one transaction writes: alerts, the deliveries that they make due, and notifications."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import count
+from typing import NamedTuple
+
+from delivery.alerts.alert import Alert
+from delivery.alerts.received import (
+    AlertChange,
+    IngestResult,
+    ReceivedAlert,
+    alert_from_json,
+    alert_to_json,
+    is_stale,
+    merge_alert,
+)
+from delivery.alerts.routing import (
+    ChannelPlan,
+    ChannelRoute,
+    LastDelivery,
+    RoutingContext,
+    plan_deliveries,
+)
+from delivery.kinds import kinds
+from delivery.outbox.silences import active_silences, read_matchers
+from delivery.outbox.statements import execute, execute_many
+from models import DeliveryState
+
+# Receivers remember the ids of deliveries: they go up even if the clock goes back, and differ
+# between databases.
+_NEXT_IDS = """
+    SELECT (SELECT coalesce(max(id), 0) + 1 FROM alert),
+        (SELECT max(coalesce(max(id), 0) + 1, :now * 1000000) FROM delivery)"""
+_KNOWN_ALERTS = """
+    SELECT key, id, status = 'open', body, resolved_start, changed_at FROM alert
+    WHERE key IN (SELECT value FROM json_each(:keys))"""
+_LAST_DELIVERIES = """
+    SELECT n.alert_id, n.channel_id, d.event, d.state, d.created_at, d.settled_at, d.config_hash,
+        d.snapshot, n.told_id IS NOT NULL AS is_told, n.silence_id IS NOT NULL AS is_silenced,
+        n.failures, EXISTS (
+            SELECT 1 FROM delivery s WHERE s.channel_id = n.channel_id AND s.state = 'sending'
+                AND +s.alert_id = n.alert_id AND s.event = 'open') AS is_under_way
+    FROM notification n JOIN delivery d ON d.id = n.delivery_id
+    WHERE n.alert_id IN (
+        SELECT id FROM alert WHERE key IN (SELECT value FROM json_each(:keys)))"""
+_ROUTES = "SELECT kind, matchers, repeat_minutes, id, state, config_hash, retries FROM channel"
+_STORE_ALERT = """
+    INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at, resolved_start)
+    VALUES (:id, :key, :name, :status, :body, :closes_at, :now, :now, :resolved_start)
+    ON CONFLICT DO UPDATE SET name = :name, status = :status, body = :body, closes_at = :closes_at,
+        seen_at = :now, changed_at = iif(status = :status, changed_at, :now),
+        resolved_start = :resolved_start"""
+_STORE_DELIVERY = """
+    INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
+        cause, created_at, settled_at, attempts, claims, config_hash, retries, not_found)
+    VALUES (:id, :channel_id, :alert_id, :event, :repeated, :state, :due_at, :expires_at,
+        :cause, :created_at, iif(:state = 'dropped', :created_at, NULL), 0, 0, '', 0, 0)"""
+_STORE_NOTIFICATION = """
+    INSERT INTO notification (alert_id, channel_id, delivery_id, failures, review_at, silence_id)
+    VALUES (:alert_id, :channel_id, :delivery_id, :failures, :review_at, :silence_id)
+    ON CONFLICT DO UPDATE SET delivery_id = iif(:is_dropped, delivery_id, :delivery_id),
+        failures = :failures, review_at = :review_at, silence_id = :silence_id"""
+_STORE_REVIEW = """
+    UPDATE notification SET review_at = :review_at, silence_id = :silence_id
+    WHERE alert_id = :alert_id AND channel_id = :channel_id"""
+_SUPERSEDE = """
+    UPDATE delivery SET state = 'superseded', cause = :supersede, settled_at = :now
+    WHERE alert_id = :alert_id AND channel_id = :channel_id AND id < :before
+        AND state IN ('pending', 'held')"""
+
+
+class _KnownAlert(NamedTuple):
+    id: int
+    is_open: bool = False
+    body: str = ""
+    resolved_start: int | None = None
+    changed_at: int = 0
+
+
+class WritePlan:
+    """Everything that one transaction writes about the alerts with these keys."""
+
+    def __init__(self, keys: Iterable[str], now: int):
+        keys_json = json.dumps(list(keys))
+        self._known: dict[str, _KnownAlert] = {}
+        for key, *columns in execute(_KNOWN_ALERTS, keys=keys_json):
+            self._known[key] = _KnownAlert(*columns)
+        self._alert_ids, delivery_ids = map(count, execute(_NEXT_IDS, now=now).fetchone())
+        self._context = RoutingContext(
+            now, _routes(), active_silences(now), _last_deliveries(keys_json), delivery_ids
+        )
+        self._alerts: list[dict] = []
+        self._plans: list[dict] = []
+
+    @property
+    def count(self) -> int:
+        """The number of new deliveries."""
+        return sum(plan["delivery"] is not None for plan in self._plans)
+
+    def add(self, received: ReceivedAlert) -> IngestResult:
+        """Add an alert and its deliveries; one that came too late changes nothing."""
+        now = self._context.now
+        known = self._known.get(received.key) or _KnownAlert(next(self._alert_ids))
+        if not known.is_open and is_stale(
+            received.alert, known.resolved_start, known.changed_at, now
+        ):
+            return IngestResult(known.id, ())
+        alert = merge_alert(received.alert, known.body, now)
+        updated = self._update(known, alert, received.resolves)
+        self._known[received.key] = updated
+        columns = {"key": received.key, "name": alert.name, "status": alert.status, "now": now}
+        self._alerts.append({**updated._asdict(), **columns, "closes_at": received.closes_at})
+        change = AlertChange(known.id, alert, was_open=known.is_open)
+        return IngestResult(known.id, self._plan(change))
+
+    def _update(self, known: _KnownAlert, alert: Alert, resolves: bool) -> _KnownAlert:
+        updated = known._replace(is_open=not alert.closed, body=alert_to_json(alert))
+        if alert.closed and resolves:
+            updated = updated._replace(resolved_start=alert.starts_at)
+        if known.is_open != updated.is_open:
+            updated = updated._replace(changed_at=self._context.now)
+        return updated
+
+    def review(self, key: str) -> None:
+        """Plan the deliveries of a stored open alert again, as time and silences have passed."""
+        known = self._known[key]
+        alert = alert_from_json(known.body)
+        self._plan(AlertChange(known.id, alert, was_open=True, received=False))
+
+    def _plan(self, change: AlertChange) -> tuple[str, ...]:
+        """Plan the deliveries of a change, and return their `webhook-id`s."""
+        new = []
+        for plan in plan_deliveries(change, self._context):
+            self._plans.append(self._columns(change.id, plan))
+            self._remember((change.id, plan.channel_id), plan)
+            if plan.delivery:
+                new.append(f"msg_{plan.delivery.id}")
+        return tuple(new)
+
+    def _columns(self, alert_id: int, plan: ChannelPlan) -> dict:
+        columns = {**vars(plan), "alert_id": alert_id, "now": self._context.now}
+        if plan.delivery:
+            columns["before"] = columns["delivery_id"] = plan.delivery.id
+            columns["failures"] = plan.delivery.failures
+            columns["is_dropped"] = plan.delivery.state == DeliveryState.DROPPED
+        elif plan.supersede:
+            columns["before"] = next(self._context.delivery_ids)
+        return columns
+
+    def _remember(self, pair: tuple[int, int], plan: ChannelPlan) -> None:
+        """Note the plan for the alerts of the same transaction that follow."""
+        last = self._context.last_deliveries
+        if plan.delivery is None:
+            if plan.supersede:
+                last[pair] = replace(last[pair], state=DeliveryState.SUPERSEDED)
+        elif plan.delivery.state != DeliveryState.DROPPED or pair not in last:
+            last[pair] = plan.delivery
+
+    def write(self) -> None:
+        """Write everything that was added."""
+        new = [plan for plan in self._plans if plan["delivery"]]
+        execute_many(_STORE_ALERT, self._alerts)
+        execute_many(_STORE_DELIVERY, (vars(plan["delivery"]) for plan in new))
+        execute_many(_STORE_NOTIFICATION, new)
+        execute_many(_STORE_REVIEW, (plan for plan in self._plans if not plan["delivery"]))
+        execute_many(_SUPERSEDE, (plan for plan in self._plans if plan["supersede"]))
+
+
+def _last_deliveries(keys_json: str) -> dict[tuple[int, int], LastDelivery]:
+    last = {}
+    cursor = execute(_LAST_DELIVERIES, keys=keys_json)
+    names = [column[0] for column in cursor.description[2:]]
+    for alert_id, channel_id, *columns in cursor:
+        last[alert_id, channel_id] = LastDelivery(**dict(zip(names, columns, strict=True)))
+    return last
+
+
+def _routes() -> list[ChannelRoute]:
+    routes = []
+    for kind, matchers, repeat_minutes, *columns in execute(_ROUTES):
+        repeat_minutes = _shortest(repeat_minutes, kind)
+        routes.append(ChannelRoute(read_matchers(matchers), repeat_minutes, *columns))
+    return routes
+
+
+def _shortest(repeat_minutes: int, kind_name: str) -> int:
+    """Return the repeat interval of a channel in minutes, or of its kind if that is shorter."""
+    kind = kinds().get(kind_name)
+    intervals = (repeat_minutes, kind.repeat_minutes if kind else 0)
+    return min(filter(None, intervals), default=0)

@@ -1,0 +1,51 @@
+"""Openings that come after their resolution. Pure: tables only."""
+
+import pytest
+
+from clock import MINUTE
+from delivery.alerts.alert import Alert
+from delivery.alerts.received import STALE_WINDOW, is_stale
+
+NOW = 1_790_000_000_000
+START = NOW - 60 * MINUTE
+
+
+def alert(starts_at, status="open"):
+    return Alert.from_json({"name": "Disk full", "status": status, "starts_at": starts_at})
+
+
+@pytest.mark.parametrize(
+    ("starts_at", "resolved_start", "closed_ago", "expected"),
+    [
+        # The start of the alert that was resolved.
+        (START, START, 0, True),
+        (START, START, STALE_WINDOW - 1, True),
+        # A source that goes on sending it means it.
+        (START, START, STALE_WINDOW, False),
+        (START, START, 10 * STALE_WINDOW, False),
+        # An earlier start, and a later one.
+        (START - MINUTE, START, 0, True),
+        (START - MINUTE, START, STALE_WINDOW, False),
+        (START + 1, START, 0, False),
+        (NOW, START, 0, False),
+        # Nothing was resolved by a source, or the start is unknown.
+        (START, None, 0, False),
+        (None, START, 0, False),
+        (None, None, 0, False),
+        # The clock was set back after the resolution.
+        (START, START, -MINUTE, True),
+        # The epoch is a start like any other.
+        (0, 0, 0, True),
+        (1, 0, 0, False),
+    ],
+)
+def test_an_opening_is_stale_soon_after_the_resolution_of_its_start(
+    starts_at, resolved_start, closed_ago, expected
+):
+    assert is_stale(alert(starts_at), resolved_start, NOW - closed_ago, NOW) is expected
+
+
+@pytest.mark.parametrize("starts_at", [None, START - MINUTE, START, START + MINUTE])
+@pytest.mark.parametrize("resolved_start", [None, START])
+def test_a_closing_is_never_stale(starts_at, resolved_start):
+    assert not is_stale(alert(starts_at, "closed"), resolved_start, NOW, NOW)

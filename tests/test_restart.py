@@ -1,0 +1,222 @@
+"""Alerts survive a time in which a running Tocsin cannot hear of them."""
+
+import contextlib
+import json
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+import requests
+from channels import form_of
+from conftest import Live
+from markup import token_in
+from peewee import sqlite3
+from receiver import drip
+
+NAMES = ("disk", "memory", "network")
+STOPPED_MS = 60_000
+_FILL = """
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+    INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
+        attempts, claims, cause, created_at, config_hash, retries, not_found)
+    SELECT i, 1, 1, 'open', 0, 'pending', :due_at, :due_at * 2, 0, 0, '', 1, '', 0, 0 FROM n"""
+
+
+class WebOnly(Live):
+    command = ("serve", "--no-worker")
+
+
+class WorkerOnly(Live):
+    command = ("worker",)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts a server of a class on the same data folder."""
+    servers = []
+
+    def start(live=Live, **environment):
+        folder = tmp_path / live.__name__
+        folder.mkdir(exist_ok=True)
+        server = live(folder, TOCSIN_DATA_DIR=str(tmp_path / "data"), **environment)
+        servers.append(server)
+        if live is not WorkerOnly:
+            server.ready()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Return the path of the database of the servers."""
+    return tmp_path / "data" / "tocsin.db"
+
+
+def query(path, statement, **parameters):
+    """Run a statement beside the server, and return its rows."""
+    with contextlib.closing(sqlite3.connect(path, timeout=5)) as connection, connection:
+        return connection.execute(statement, parameters).fetchall()
+
+
+def listening_until(path):
+    rows = query(path, "SELECT CAST(value AS INTEGER) FROM fact WHERE name = 'listening until'")
+    return rows[0][0] if rows else 0
+
+
+def set_times_back(path):
+    """Make the database look as it would if the server had been stopped for a minute."""
+    query(
+        path, "UPDATE alert SET closes_at = closes_at - :ms, seen_at = seen_at - :ms", ms=STOPPED_MS
+    )
+    query(
+        path,
+        "UPDATE fact SET value = CAST(CAST(value AS INTEGER) - :ms AS TEXT)"
+        " WHERE name = 'listening until'",
+        ms=STOPPED_MS,
+    )
+
+
+def post(server, headers, seconds, names=NAMES):
+    """Post alerts as Prometheus does, and return the status; they end in some seconds."""
+    ends_at = datetime.fromtimestamp(time.time() + seconds, UTC).isoformat()
+    alerts = [{"labels": {"alertname": name}, "endsAt": ends_at} for name in names]
+    response = requests.post(
+        f"{server.url}/api/v2/alerts", json=alerts, headers=headers, timeout=10
+    )
+    return response.status_code
+
+
+def messages(receiver):
+    """Return the received messages as name and status, sorted."""
+    found = []
+    for request in receiver.requests:
+        alert = json.loads(request.body)["alert"]
+        found.append((alert["name"], alert["status"]))
+    return sorted(found)
+
+
+def wait_for_rounds_of_the_worker(server, headers, receiver, data):
+    """Wait until the worker has closed what is overdue, at least once since the last report.
+
+    It looks for that once a second, and delivers the alert `marker` at some time after its start.
+    """
+    count = len(receiver.requests)
+    assert post(server, headers, 60, ["marker"]) == 200
+    assert len(receiver.wait_for(count + 1)) == count + 1
+    reported = listening_until(data)
+    while listening_until(data) < reported + 1500:
+        time.sleep(0.05)
+
+
+ONCE = sorted([(name, "open") for name in (*NAMES, "marker")])
+AND_CLOSED = sorted([*ONCE, *[(name, "closed") for name in NAMES]])
+
+
+def end_all(server, headers, receiver):
+    """Resolve the alerts, and return all messages."""
+    assert post(server, headers, 0) == 200
+    receiver.wait_for(len(AND_CLOSED))
+    return messages(receiver)
+
+
+def test_a_restart_sends_no_false_resolution(start, receiver, data):
+    server = start()
+    server.create_channel(receiver.url)
+    headers = server.create_token()
+    assert post(server, headers, 20) == 200
+    assert len(receiver.wait_for(3)) == 3
+    server.stop()
+    set_times_back(data)
+    server = start()
+    wait_for_rounds_of_the_worker(server, headers, receiver, data)
+    assert post(server, headers, 20) == 200
+    assert messages(receiver) == ONCE
+    assert end_all(server, headers, receiver) == AND_CLOSED
+
+
+def test_a_worker_alone_closes_nothing_while_the_web_server_is_stopped(start, receiver, data):
+    server = start(WebOnly)
+    worker = start(WorkerOnly)
+    server.create_channel(receiver.url)
+    headers = server.create_token()
+    assert post(server, headers, 20) == 200
+    assert len(receiver.wait_for(3)) == 3
+    server.stop()
+    set_times_back(data)
+    time.sleep(1.2)  # the worker looks for overdue alerts once a second
+    assert query(data, "SELECT count(*) FROM alert WHERE status = 'open'") == [(3,)]
+    server = start(WebOnly)
+    wait_for_rounds_of_the_worker(server, headers, receiver, data)
+    assert post(server, headers, 20) == 200
+    assert messages(receiver) == ONCE
+    assert end_all(server, headers, receiver) == AND_CLOSED
+    assert worker.process.poll() is None
+
+
+def test_a_full_outbox_sends_no_false_resolution(start, receiver, data):
+    server = start(TOCSIN_WORKERS="1")
+    server.create_channel(receiver.url)
+    headers = server.create_token()
+    ends = time.time() + 2.5
+    assert post(server, headers, ends - time.time()) == 200
+    assert len(receiver.wait_for(3)) == 3
+    query(data, _FILL, due_at=int(time.time() + 3600) * 1000)
+    while post(server, headers, 60, ["disk"]) != 503:
+        assert time.time() < ends
+        time.sleep(0.05)
+    query(data, "UPDATE alert SET closes_at = :ends", ends=int(ends * 1000))
+    time.sleep(0.1)  # a report may be under way
+    reported = listening_until(data)
+    time.sleep(max(0.0, ends + 0.2 - time.time()))
+    assert listening_until(data) == reported
+    assert post(server, headers, 60, ["disk"]) == 503
+    query(data, "DELETE FROM delivery WHERE id <= 200000")
+    while post(server, headers, 60) == 503:  # it counts once a second
+        time.sleep(0.05)
+    wait_for_rounds_of_the_worker(server, headers, receiver, data)
+    assert messages(receiver) == ONCE
+    assert end_all(server, headers, receiver) == AND_CLOSED
+
+
+def test_a_server_that_stops_reports_no_more_though_a_request_is_still_running(
+    start, receiver, data
+):
+    receiver.script = drip()
+    server = start(WebOnly)
+    token = token_in(server.person.get(f"{server.url}/channels/new", timeout=5).text)
+    form = {**form_of(receiver.url, timeout="30"), "csrf_token": token}
+    cookies = server.person.cookies.get_dict()
+
+    def test():
+        with contextlib.suppress(requests.ConnectionError):
+            requests.post(f"{server.url}/channels/new/test", form, cookies=cookies, timeout=20)
+
+    thread = threading.Thread(target=test)
+    thread.start()
+    receiver.wait_for(1)
+    server.process.terminate()
+    time.sleep(0.6)
+    reported = listening_until(data)
+    assert reported
+    time.sleep(1.2)
+    assert server.process.poll() is None
+    assert listening_until(data) == reported
+    receiver.close()
+    server.stop()
+    thread.join()
+
+
+def test_two_web_processes_report_without_errors(start, data):
+    server = start(WebOnly, TOCSIN_WORKERS="2")
+    first = listening_until(data)
+    while listening_until(data) < first + 1500:
+        time.sleep(0.05)
+    assert abs(time.time() * 1000 - listening_until(data)) < 1500
+    server.stop()
+    output = (server.folder / "log").read_text()
+    assert "Traceback" not in output
+    assert "cannot report" not in output
