@@ -10,7 +10,7 @@ from conftest import ROOT
 from markupsafe import Markup, escape
 from peewee import SqliteDatabase
 
-from clock import now_ms
+from clock import HOUR, now_ms
 from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.queue import wakeup
 from models import Alert, Attempt, Channel, ChannelState, Delivery, db
@@ -136,7 +136,7 @@ def test_row_shows_alert_channel_state_attempts_and_explanation(client, attempts
     assert rows_in(page) == [("msg_7", "pending")]
     count = "1 attempt ·" if attempts == 1 else f"{attempts} attempts ·"
     for text in (
-        "Disk full open · to Ops Next attempt in ",
+        "Disk full open · to Ops · alert Next attempt in ",
         " s. A user snoozed the delivery for 60 minutes.",
         f"pending {count} just now",
     ):
@@ -597,6 +597,15 @@ def test_saving_restores_a_failing_channel_but_not_a_paused_one(client, state, a
     assert (Channel.get().state, Delivery.get().state) == after
 
 
+@pytest.mark.parametrize(("change", "is_due"), [({}, False), ({"timeout": "7"}, True)])
+def test_saving_another_configuration_makes_pending_deliveries_due(client, change, is_due):
+    to = create(client)
+    later = now_ms() + HOUR
+    create_delivery("pending", to=to, due_at=later)
+    client.post(f"/channels/{to}", {**stored_form(client, to), **change})
+    assert (Delivery.get().due_at < later) is is_due
+
+
 def test_channel_list_explains_failing_and_links_to_deliveries(client, viewer):
     to = create(client, name="Ops")
     assert "no more" not in client.get("/channels").text
@@ -635,6 +644,7 @@ def test_pages_are_accessible_and_fit_a_phone_in_dark_mode(chromium, live):
                 "/deliveries/msg_7",
                 "/deliveries/msg_8",
                 "/alerts",
+                f"/alerts/{of.id}",
                 "/channels",
             ):
                 page.goto(live.url + path)

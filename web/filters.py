@@ -1,9 +1,10 @@
 """Formats of times and durations in pages, and the geometry of the waterfall."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from clock import DAY, HOUR, MINUTE
+from clock import DAY, HOUR, MINUTE, SECOND
 from delivery.alerts.alert import rfc3339
 from delivery.outcome import StageResult
 
@@ -29,6 +30,16 @@ def ago(then: int, now: int) -> str:
         if count > 1:
             return f"{count} {unit}s ago"
     return "just now"
+
+
+def until(then: int, now: int) -> str:
+    """Return `in 25 s`, `in 50 min` or `in 8 h` for a time that is still to come."""
+    seconds = math.ceil((then - now) / SECOND)
+    if seconds <= 120:
+        return f"in {seconds} s"
+    if seconds <= 7200:
+        return f"in {seconds // 60} min"
+    return f"in {seconds // 3600} h"
 
 
 def moment(time: int) -> str:

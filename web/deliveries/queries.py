@@ -3,14 +3,15 @@
 Every list is found by an index, however many deliveries there are.
 """
 
-import math
 from typing import Any, cast
 
 import msgspec
 from peewee import ModelSelect, fn
 
+from delivery import outbox
 from delivery.outcome import REASONS, Actor, Reason, StageResult, Verdict, status_hint
-from models import MAX_ID, Alert, Attempt, Channel, Delivery, DeliveryState
+from models import MAX_ID, Alert, Attempt, Channel, ChannelState, Delivery, DeliveryState
+from web.filters import until
 
 PAGE_SIZE = 50
 MAX_COUNT = 1000
@@ -30,7 +31,7 @@ ENDED_HINT = (
 )
 _NO_HINT = (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.SUPERSEDED)
 # A body may be encrypted, and large.
-_COLUMNS = [field for field in Delivery._meta.sorted_fields if field is not Delivery.body]
+DELIVERY_COLUMNS = [field for field in Delivery._meta.sorted_fields if field is not Delivery.body]
 
 
 def page_query(
@@ -65,7 +66,7 @@ def _select(*columns: Any) -> "ModelSelect[Delivery]":
     """Return a query of deliveries with these columns and the last attempt's message."""
     attempts = Attempt.select(Attempt.says).where(Attempt.delivery == Delivery.id)
     last_message = attempts.order_by(Attempt.id.desc()).limit(1).alias("last_message")
-    rows = Delivery.select(*_COLUMNS, last_message, *columns)
+    rows = Delivery.select(*DELIVERY_COLUMNS, last_message, *columns)
     return rows.join_from(Delivery, Alert).join_from(Delivery, Channel)
 
 
@@ -101,14 +102,9 @@ def _next_attempt(delivery: Delivery, now: int) -> str:
         return f"Attempt {delivery.attempts} is in progress."
     if delivery.state != DeliveryState.PENDING:
         return ""
-    seconds = math.ceil((delivery.due_at - now) / 1000)
-    if seconds <= 0:
+    if delivery.due_at <= now:
         return "The next attempt is due now."
-    if seconds <= 120:
-        return f"Next attempt in {seconds} s."
-    if seconds <= 7200:
-        return f"Next attempt in {seconds // 60} min."
-    return f"Next attempt in {seconds // 3600} h."
+    return f"Next attempt {until(delivery.due_at, now)}."
 
 
 def parse_stages(text: str) -> list[StageResult]:
@@ -117,6 +113,21 @@ def parse_stages(text: str) -> list[StageResult]:
         return msgspec.json.decode(text, type=list[StageResult])
     except (msgspec.MsgspecError, RecursionError):
         return []
+
+
+def why_not_retried(delivery: Delivery) -> str:
+    """Return why `outbox.retry_now` refuses a delivery in a state that it accepts, or nothing."""
+    if delivery.state not in outbox.RETRIABLE_STATES:
+        return ""
+    if delivery.channel.state == ChannelState.PAUSED:
+        return "Its channel is paused: resume the channel first."
+    if delivery.event != delivery.alert.status:
+        return f"The alert is {delivery.alert.status} now, so this message is out of date."
+    pair = (Delivery.alert == delivery.alert, Delivery.channel == delivery.channel)
+    newer = Delivery.select().where(*pair, Delivery.id > delivery.id)
+    if newer.where(Delivery.state != DeliveryState.DROPPED).exists():
+        return "The channel has a newer delivery of this alert: retry that one instead."
+    return ""
 
 
 def hint_for(delivery: Delivery, last_attempt: Attempt | None) -> str:

@@ -9,8 +9,8 @@ from clock import now_ms
 from delivery import outbox
 from delivery.alerts.received import alert_from_json
 from delivery.queue import wakeup
-from models import MAX_ID, Channel, ChannelState, Delivery, DeliveryState
-from web.deliveries import queries
+from models import MAX_ID, Alert, Channel, Delivery, DeliveryState
+from web.deliveries import alert_queries, queries
 from web.redirects import redirect_with
 from web.services import services
 
@@ -66,20 +66,27 @@ def detail(number: int):
     """Show a delivery: its state, its attempts and its alert."""
     delivery = _load(number)
     attempts = queries.latest_attempts(delivery)
-    alert = alert_from_json(delivery.alert.body)
+    refusal = queries.why_not_retried(delivery)
     return render_template(
         "deliveries/detail.html",
         delivery=delivery,
         explanation=queries.explain(delivery, now_ms()),
         hint=queries.hint_for(delivery, attempts[-1] if attempts else None),
-        actions=_allowed_actions(delivery),
+        actions=_allowed_actions(delivery, refusal),
+        refusal=refusal,
         attempts=attempts,
         max_attempts=queries.MAX_ATTEMPTS,
         parse_stages=queries.parse_stages,
-        alert=alert,
-        # Any other scheme could run a script.
-        is_link=re.match(r"https?://\S", alert.url, re.IGNORECASE),
+        **_alert_facts(delivery.alert),
     )
+
+
+def _alert_facts(row: Alert) -> dict:
+    """Return the variables of the templates that show an alert."""
+    alert = alert_from_json(row.body)
+    # Any other scheme could run a script.
+    is_link = re.match(r"https?://\S", alert.url, re.IGNORECASE)
+    return {"row": row, "alert": alert, "is_link": is_link}
 
 
 def _load(number: int) -> Delivery:
@@ -88,9 +95,9 @@ def _load(number: int) -> Delivery:
     )
 
 
-def _allowed_actions(delivery: Delivery) -> set[str]:
+def _allowed_actions(delivery: Delivery, refusal: str) -> set[str]:
     actions = {name for name, states in _ACTION_STATES.items() if delivery.state in states}
-    if delivery.channel.state == ChannelState.PAUSED:
+    if refusal:
         actions.discard("retry_now")
     return actions
 
@@ -128,10 +135,10 @@ def _report(number: int, done: bool, message: str) -> Response:
     delivery = _load(number)
     if done:
         return redirect_with(message, "deliveries.detail", number=number)
-    reason = f"the delivery is {delivery.state.replace('_', ' ')}."
-    if delivery.channel.state == ChannelState.PAUSED:
-        reason += " Its channel is paused: resume the channel first."
-    return _redirect_unchanged(number, reason)
+    reason = (
+        f"the delivery is {delivery.state.replace('_', ' ')}. {queries.why_not_retried(delivery)}"
+    )
+    return _redirect_unchanged(number, reason.strip())
 
 
 def _redirect_unchanged(number: int, reason: str) -> Response:
@@ -143,3 +150,38 @@ def _redirect_unchanged(number: int, reason: str) -> Response:
 def alerts():
     """Show the latest alerts and the number of deliveries of each."""
     return render_template("alerts/index.html", alerts=queries.latest_alerts(MAX_ALERTS))
+
+
+@bp.get("/alerts/<int:alert_id>")
+def alert(alert_id: int):
+    """Show an alert, and for each channel whether it was notified."""
+    row = _load_alert(alert_id)
+    concerned = []
+    others = []
+    for notification in alert_queries.channel_notifications(row, now_ms()):
+        if notification.is_concerned:
+            concerned.append(notification)
+        else:
+            others.append(notification.channel)
+    return render_template(
+        "alerts/detail.html",
+        concerned=concerned,
+        others=others,
+        **_alert_facts(row),
+    )
+
+
+def _load_alert(alert_id: int) -> Alert:
+    return alert_queries.find_alert(alert_id) or abort(404, "There is no such alert.")
+
+
+@bp.post("/alerts/<int:alert_id>/close")
+def close_alert(alert_id: int) -> Response:
+    """Close an alert that its source will never close."""
+    row = _load_alert(alert_id)
+    if not outbox.close_alert(row.id, now_ms()):
+        message = "Nothing was changed: the alert is closed already."
+        return redirect_with(message, "deliveries.alert", "bad", alert_id=row.id)
+    wakeup.notify(services().config.data_dir)
+    message = "The alert is closed. Channels that were notified get the resolution."
+    return redirect_with(message, "deliveries.alert", alert_id=row.id)
