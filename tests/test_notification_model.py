@@ -1,0 +1,562 @@
+"""Who is notified, over generated histories, against a simple model of the rules.
+
+A history posts alerts, silences them, pauses and edits channels, kills the worker, stops Tocsin
+and moves the clock, while receivers fail as they like. The model looks only at what was posted and
+at what left: `docs/notifications.md` has the rules. `TOCSIN_HISTORIES=2500` runs more histories.
+"""
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from clock import DAY, HOUR, MINUTE, SECOND
+from delivery import outbox
+from delivery import worker as worker_module
+from delivery.alerts.alert import Alert
+from delivery.alerts.received import ReceivedAlert
+from delivery.outcome import Actor, Outcome, Reason, Stage, StageResult, Verdict
+from delivery.secrets.encryption import Keyring
+from delivery.sender import SendResult
+from delivery.settings import Header, Settings, write_settings
+from delivery.worker import Worker
+from models import Alert as AlertRow
+from models import Attempt, Channel, ChannelState, Delivery, Fact, Notification, Silence, db
+
+HISTORIES = int(os.environ.get("TOCSIN_HISTORIES", "50"))
+STEPS = 40
+START = 1_790_000_000_000
+LONGEST_STEP = 10 * HOUR
+RESOLVE_TIMEOUT = 5 * MINUTE
+KEYS = ("disk", "fire", "expires")  # the last one closes by itself unless it is posted again
+SEVERITIES = ("warning", "critical")
+# The matchers and the repeat interval in minutes of each channel.
+CHANNELS = {"all": ("", 0), "critical": ('severity="critical"', 0), "repeats": ("", 60)}
+KINDS = ("custom", "pagerduty")
+TEMPLATE = {
+    "id": "{{ alert.id }}",
+    "status": "{{ alert.status }}",
+    "severity": "{{ alert.labels.severity }}",
+}
+
+# The verdict on each answer, its reason, its status, and whether the request went out.
+ANSWERS = {
+    "arrives": (Verdict.DELIVERED, Reason.OK, 200, True),
+    "bad request": (Verdict.FAILED, Reason.HTTP_STATUS, 400, True),
+    "not found": (Verdict.FAILED, Reason.HTTP_STATUS, 404, True),
+    "gone": (Verdict.GONE, Reason.HTTP_STATUS, 410, True),
+    "busy": (Verdict.RETRY, Reason.HTTP_STATUS, 503, True),
+    "refuses the connection": (Verdict.RETRY, Reason.CONNECT_REFUSED, None, False),
+    "no answer": (Verdict.RETRY, Reason.TIMEOUT_TOTAL, None, True),
+}
+# Whether the receiver got the message after an answer; after any other one it did not.
+CERTAINTIES = {"arrives": "surely", "no answer": "maybe"}
+
+
+def outcome_of(answer: str) -> Outcome:
+    verdict, reason, status, sent = ANSWERS[answer]
+    stages = (StageResult(Stage.SENT, 1.0, ok=sent),)
+    return Outcome(
+        verdict,
+        reason,
+        Actor.RECEIVER,
+        "What happened.",
+        "",
+        "r",
+        milliseconds=1.0,
+        status=status,
+        stages=stages,
+    )
+
+
+# --- the model ------------------------------------------------------------------------------
+
+
+@dataclass
+class ModelAlert:
+    """An alert as its source posted it. `change` counts what must be notified."""
+
+    is_open: bool = False
+    severity: str = ""
+    period: int = 0
+    change: int = 0
+    closes_at: int | None = None
+
+
+@dataclass
+class Message:
+    """A message that left: what the receiver reads in it, and the alert's period and change."""
+
+    channel: "ModelChannel"
+    id: str
+    key: str
+    event: str
+    severity: str
+    period: int
+    change: int
+
+
+@dataclass
+class ModelChannel:
+    """A channel as its user configured it, and what its receiver got."""
+
+    id: int
+    matchers: str
+    repeat_minutes: int
+    kind: str = "custom"
+    version: int = 0
+    is_paused: bool = False
+    answer: str = "arrives"
+    delivering_since: int = START
+    told: dict[str, str] = field(default_factory=dict)  # key: "surely" or "maybe"
+    shown: dict[str, tuple] = field(default_factory=dict)  # key: period and severity that arrived
+    stopped: dict[str, int] = field(default_factory=dict)  # key: the change that a silence stops
+    arrived: dict[tuple, str] = field(default_factory=dict)  # key and change: id
+    bodies: dict[tuple, str] = field(default_factory=dict)  # id and version: body
+
+    @property
+    def url(self) -> str:
+        return f"http://receiver.test/{self.id}/v{self.version:04}"
+
+    @property
+    def secret(self) -> str:
+        return f"secret-of-version-{self.version:04}-of-{self.id}"
+
+    def wants(self, alert: ModelAlert) -> bool:
+        return alert.is_open and (not self.matchers or alert.severity == "critical")
+
+
+def read_message(kind: str, body: str) -> tuple[str, str, str]:
+    """Return the alert's number, the event and the severity that a receiver reads."""
+    message = json.loads(body)
+    if kind == "custom":
+        return message["id"], message["status"], message["severity"]
+    number = message["dedup_key"].removeprefix("tocsin-")
+    if message["event_action"] == "resolve":
+        return number, "closed", ""
+    return number, "open", message["payload"]["severity"]
+
+
+def created_at(message_id: str) -> int:
+    """Return the time at which a delivery was created, which its id begins with."""
+    return int(message_id.removeprefix("msg_")) // 1_000_000
+
+
+# --- the world that the model watches ---------------------------------------------------------
+
+
+class Pool:
+    """A pool that runs a job at once; while the receivers hang, it runs none."""
+
+    def __init__(self, on_hang):
+        self.is_hanging = False
+        self.hanging = []
+        self._on_hang = on_hang
+
+    def submit(self, job, prepared):
+        if self.is_hanging:
+            self._on_hang(prepared)
+            self.hanging.append((job, prepared))
+        else:
+            job(prepared)
+
+
+class Histories(RuleBasedStateMachine):
+    """Tocsin and the model, side by side."""
+
+    config = None
+
+    def __init__(self):
+        super().__init__()
+        for table in (Notification, Attempt, Delivery, AlertRow, Silence, Channel):
+            table.delete().execute()
+        Fact.delete().where(Fact.name == "listening until").execute()
+        self.now = START
+        self.keyring = Keyring(self.config.encryption_keys)
+        self.alerts = {key: ModelAlert() for key in KEYS}
+        self.numbers: dict[str, str] = {}  # the alert's number in messages: its key
+        self.silences: dict[int, tuple[str, int]] = {}  # id: key or "", end
+        self.in_flight: dict[str, Message] = {}
+        self.messages: dict[str, Message] = {}  # the last one with each id
+        self.lost_answers: set[str] = set()  # ids of messages that a kill made uncertain
+        self.channels: dict[int, ModelChannel] = {}
+        for name, (matchers, repeat_minutes) in CHANNELS.items():
+            row = Channel.create(
+                name=name,
+                kind="",
+                matchers=matchers,
+                repeat_minutes=repeat_minutes,
+                created_at=START,
+                updated_at=START,
+            )
+            self.channels[row.id] = ModelChannel(row.id, matchers, repeat_minutes)
+            self.configure(self.channels[row.id], "custom")
+        worker_module.send = self.send
+        outbox.report_listening(self.now)
+        self.start_worker()
+
+    def start_worker(self):
+        self.worker = Worker(
+            self.config,
+            clock=lambda: self.now / 1000,
+            monotonic=lambda: self.now / 1000,
+            rng=lambda: 0.5,
+        )
+        self.worker._pool.shutdown()
+        self.worker._pool = self.pool = Pool(self.leave)
+        self.worker._wait_seconds = lambda _timeout: 0.0
+        self.worker.begin()
+
+    def end_worker(self):
+        os.close(self.worker._crash_marker._file)
+
+    def configure(self, channel, kind):
+        """Save a channel as the editor does, with a new version in its URL and its secret."""
+        channel.kind = kind
+        channel.version += 1
+        values = {"kind": kind, "url": channel.url, "timeout": 5}
+        if kind == "pagerduty":
+            values["options"] = (Header("routing_key", channel.secret, True),)
+        else:
+            values["body"] = json.dumps({**TEMPLATE, "secret": channel.secret})
+        with db.atomic():
+            row = Channel.get_by_id(channel.id)
+            write_settings(row, Settings(**values), self.keyring, self.config.secret_key)
+            row.version += 1
+            row.updated_at = self.now
+            failing = row.state == ChannelState.FAILING
+            if failing:
+                row.state = ChannelState.DELIVERING
+            row.save()
+            if failing:
+                outbox.release(channel.id, self.now)
+            outbox.send_now(channel.id, self.now)
+            outbox.review_channel(channel.id, self.now)
+
+    # --- what happens ---
+
+    @rule(key=st.sampled_from(KEYS), severity=st.sampled_from(SEVERITIES), then_work=st.booleans())
+    def post_open(self, key, severity, then_work, closes_in=RESOLVE_TIMEOUT):
+        alert = self.alerts[key]
+        if not alert.is_open:
+            alert.is_open = True
+            alert.period += 1
+            alert.change += 1
+        elif alert.severity != severity:
+            alert.change += 1
+        alert.severity = severity
+        if key == "expires":
+            alert.closes_at = self.now + closes_in
+        self.store(key, "open", severity, alert.closes_at)
+        for channel in self.channels.values():
+            if channel.wants(alert) and self.is_silenced(key):
+                channel.stopped[key] = alert.change
+        if then_work:
+            self.work()
+
+    @rule(key=st.sampled_from(KEYS), then_work=st.booleans())
+    def post_closed(self, key, then_work):
+        alert = self.alerts[key]
+        alert.is_open = False
+        alert.closes_at = None
+        self.store(key, "closed", alert.severity, None)
+        if then_work:
+            self.work()
+
+    def store(self, key, status, severity, closes_at):
+        parts = {"name": key, "status": status, "labels": {"severity": severity}}
+        received = ReceivedAlert(key, Alert.from_json(parts), closes_at)
+        [result] = outbox.store([received], self.now)
+        self.numbers[str(result.id)] = key
+
+    @rule(
+        channel=st.integers(0, 2),
+        answer=st.one_of(st.sampled_from(sorted(ANSWERS)), st.just("arrives")),
+    )
+    def change_answer(self, channel, answer):
+        list(self.channels.values())[channel].answer = answer
+
+    @rule(channel=st.integers(0, 2), kind=st.sampled_from(KINDS))
+    def edit(self, channel, kind):
+        self.configure(list(self.channels.values())[channel], kind)
+
+    @rule(channel=st.integers(0, 2), is_paused=st.booleans())
+    def pause_or_resume(self, channel, is_paused):
+        channel = list(self.channels.values())[channel]
+        channel.is_paused = is_paused
+        state = ChannelState.PAUSED if is_paused else ChannelState.DELIVERING
+        with db.atomic():
+            Channel.update(state=state).where(Channel.id == channel.id).execute()
+            if is_paused:
+                outbox.hold(channel.id)
+            else:
+                outbox.release(channel.id, self.now)
+                channel.delivering_since = self.now
+
+    @rule(key=st.sampled_from(["", *KEYS]), hours=st.sampled_from([1, 30]))
+    def silence(self, key, hours):
+        row = Silence.create(
+            matchers=f'alertname=~"{key or ".*"}"',
+            reason="Why",
+            made_by="ada",
+            created_at=self.now,
+            until=self.now + hours * HOUR,
+        )
+        outbox.apply_silences(self.now)
+        self.silences[row.id] = (key, row.until)
+
+    @rule()
+    def end_silences(self):
+        for number, (key, until) in self.silences.items():
+            if until > self.now:
+                Silence.update(until=self.now).where(Silence.id == number).execute()
+                outbox.end_silence(number, self.now)
+                self.silences[number] = (key, self.now)
+
+    @rule(seconds=st.sampled_from([1, 11, 31, 121, 601, 3601, 7201, 36_001, 90_000]))
+    def wait(self, seconds):
+        """Let time pass while Tocsin listens."""
+        self.now += seconds * SECOND
+        outbox.report_listening(self.now, max_gap=0)
+
+    @rule()
+    def work(self):
+        """Let the worker do everything that is due."""
+        for _ in range(200):
+            started = self.worker.run_once(0)
+            self.worker._swept_at = float("-inf")
+            if not started and len(self.worker._in_flight) == len(self.pool.hanging):
+                break
+        else:
+            raise AssertionError("the worker does not come to rest")
+        self.note_closed_alerts()
+        self.note_failing_channels()
+        for channel in self.channels.values():
+            for key in list(channel.stopped):
+                if not self.is_silenced(key):
+                    del channel.stopped[key]
+
+    @rule()
+    def let_receivers_hang(self):
+        """Let messages leave whose answers come later."""
+        self.pool.is_hanging = True
+        self.worker.run_once(0)
+        self.note_closed_alerts()
+
+    @rule()
+    def let_receivers_answer(self):
+        self.pool.is_hanging = False
+        hanging = self.pool.hanging
+        self.pool.hanging = []
+        for job, prepared in hanging:
+            job(prepared)
+
+    @rule(key=st.sampled_from(KEYS), answer=st.sampled_from(sorted(ANSWERS)))
+    def close_during_the_attempts(self, key, answer):
+        self.let_receivers_hang()
+        self.post_closed(key, then_work=False)
+        for channel in self.channels.values():
+            channel.answer = answer
+        self.let_receivers_answer()
+
+    @rule()
+    def kill_the_worker(self):
+        """Kill the worker; nobody hears the answers to the messages that are under way."""
+        for number in self.worker._in_flight:
+            message = self.messages[f"msg_{number}"]
+            message.channel.told.setdefault(message.key, "maybe")
+            self.lost_answers.add(message.id)
+        self.in_flight = {}
+        self.end_worker()
+        self.start_worker()
+
+    @rule(hours=st.sampled_from([0, 1, 13, 72]))
+    def stop_and_start(self, hours):
+        """Stop Tocsin for a while; it hears of no alert meanwhile."""
+        stopped = hours * HOUR + MINUTE
+        self.now += stopped
+        for alert in self.alerts.values():
+            if alert.closes_at is not None:
+                alert.closes_at += stopped
+        self.kill_the_worker()
+        outbox.report_listening(self.now)
+
+    # --- what leaves ---
+
+    def send(self, message, settings, _policy, **_options):
+        """Take the place of the sender: check what leaves, and answer as the receiver does."""
+        sent = self.in_flight.pop(message.id, None) or self.check_message(settings, message)
+        answer = sent.channel.answer
+        self.note_answer(sent, CERTAINTIES.get(answer, ""))
+        return SendResult(None, outcome_of(answer))
+
+    def leave(self, prepared):
+        """Note a message that leaves and is answered later, or never."""
+        message = self.check_message(prepared.channel.settings, prepared.message)
+        self.in_flight[message.id] = message
+
+    def note_answer(self, message, certainty):
+        """Note what the receiver knows after an answer, which may be unknown."""
+        channel = message.channel
+        key = message.key
+        if message.event == "open" and certainty:
+            channel.told.setdefault(key, certainty)
+        if certainty == "surely":
+            if message.event == "closed":
+                channel.told.pop(key, None)
+                channel.shown.pop(key, None)
+            else:
+                channel.shown[key] = (message.period, message.severity)
+                self.check_told_once(message)
+
+    def check_message(self, settings, message):
+        """Check that a message may leave now, and return what the receiver reads in it."""
+        self.note_closed_alerts()
+        self.note_failing_channels()
+        channel = next(one for one in self.channels.values() if one.url == settings.url)
+        body = message.body.decode()
+        assert message.target.url.startswith(channel.url), "a message leaves to an old URL"
+        assert (settings.kind, channel.secret in body) == (channel.kind, True), "an old message"
+        version = (message.id, channel.version)
+        assert channel.bodies.setdefault(version, body) == body, "one id has two bodies"
+        assert not channel.is_paused, "a message leaves on a paused channel"
+        first_due = max(created_at(message.id), channel.delivering_since)
+        assert self.now - first_due < DAY + LONGEST_STEP, "a message leaves too late"
+        number, event, severity = read_message(channel.kind, body)
+        key = self.numbers[number]
+        alert = self.alerts[key]
+        if event == "closed":
+            is_shown = channel.wants(alert) and not self.is_silenced(key)
+            assert key in channel.told, "a closing leaves without an opening"
+            assert not is_shown, "a closing leaves while the alert is open"
+        else:
+            assert alert.is_open, "an opening leaves after its alert has closed"
+            assert severity == alert.severity, "an opening leaves with an old severity"
+            assert not self.is_silenced(key), "an opening leaves under a silence"
+        left = Message(channel, message.id, key, event, severity, alert.period, alert.change)
+        self.messages[message.id] = left
+        return left
+
+    def check_told_once(self, message):
+        """Check that no other delivery has told the same change, except after the repeat."""
+        channel = message.channel
+        change = (message.key, message.change)
+        earlier = channel.arrived.get(change, message.id)
+        channel.arrived[change] = message.id
+        if earlier not in (message.id, *self.lost_answers):
+            interval = channel.repeat_minutes * MINUTE
+            assert interval, "a change is notified twice"
+            assert created_at(message.id) - created_at(earlier) >= interval, "a repeat is early"
+
+    def note_failing_channels(self):
+        for row in Channel.select(Channel.id).where(Channel.state == ChannelState.FAILING):
+            self.channels[row.id].delivering_since = self.now
+
+    def is_silenced(self, key):
+        ends = [until for silenced, until in self.silences.values() if silenced in ("", key)]
+        return any(until > self.now for until in ends)
+
+    def note_closed_alerts(self):
+        """Note the alerts that closed by themselves, which they may not do early."""
+        open_keys = {row.key for row in AlertRow.select().where(AlertRow.status == "open")}
+        for key, alert in self.alerts.items():
+            if alert.is_open and key not in open_keys:
+                assert alert.closes_at is not None, "an alert closes that nobody closed"
+                assert alert.closes_at <= self.now, "an alert closes too early"
+                alert.is_open = False
+
+    # --- what must be true in the end ---
+
+    def teardown(self):
+        """Let everything work, and the source repeat, until all that is owed has arrived."""
+        if sys.exc_info()[0]:  # the history has failed already
+            return
+        try:
+            self.let_receivers_answer()
+            self.work()
+            self.check_the_end_of_silences()
+            for _ in range(3):
+                self.repeat_everything()
+                self.work()
+                self.pass_time(15 * MINUTE)
+                self.pass_time(LONGEST_STEP)
+            self.check_that_all_know()
+            self.check_repeats()
+        finally:
+            self.end_worker()
+
+    def pass_time(self, length):
+        self.wait(length // SECOND)
+        self.work()
+
+    def check_the_end_of_silences(self):
+        """Check that what the silences stop is sent when they end, though nobody repeats it."""
+        stopped = [(one, dict(one.stopped)) for one in self.channels.values()]
+        self.end_silences()
+        for number, channel in enumerate(self.channels.values()):
+            channel.answer = "arrives"
+            if channel.is_paused:
+                self.pause_or_resume(number, is_paused=False)
+        self.work()
+        self.pass_time(15 * MINUTE)
+        for channel, changes in stopped:
+            for key, change in changes.items():
+                alert = self.alerts[key]
+                if channel.wants(alert) and alert.change == change:
+                    expected = (alert.period, alert.severity)
+                    assert channel.shown.get(key) == expected, "a silence swallowed an opening"
+
+    def check_repeats(self):
+        """Check that the worker keeps the repeat interval, though nobody repeats the alerts."""
+        repeating = [one for one in self.channels.values() if one.repeat_minutes]
+        before = [dict(one.arrived) for one in repeating]
+        self.pass_time(HOUR)
+        for channel, arrived in zip(repeating, before, strict=True):
+            for key, alert in self.alerts.items():
+                if channel.wants(alert):
+                    change = (key, alert.change)
+                    assert channel.arrived[change] != arrived[change], "a repeat is missing"
+
+    def repeat_everything(self):
+        for key, alert in self.alerts.items():
+            if alert.is_open:
+                self.post_open(key, alert.severity, then_work=False, closes_in=12 * HOUR)
+            else:
+                self.post_closed(key, then_work=False)
+
+    def check_that_all_know(self):
+        for channel in self.channels.values():
+            for key, alert in self.alerts.items():
+                if channel.wants(alert):
+                    expected = (alert.period, alert.severity)
+                    assert channel.shown.get(key) == expected, "an opening is lost"
+                elif not alert.is_open:
+                    assert key not in channel.told, "a closing is lost"
+
+
+@pytest.fixture
+def histories(app, config, monkeypatch):
+    """Return the state machine, on the database of this test."""
+    monkeypatch.setattr(worker_module, "send", None)  # each history replaces it
+    monkeypatch.setattr(Histories, "config", config)
+    db.connect(reuse_if_open=True)
+    return Histories
+
+
+def test_every_history_notifies_whom_the_model_says(histories):
+    run_state_machine_as_test(
+        histories,
+        settings=settings(
+            max_examples=HISTORIES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            phases=[Phase.generate, Phase.shrink],
+        ),
+    )
