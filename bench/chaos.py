@@ -2,7 +2,8 @@
 
 Each kill is a `kill -9` of the worker, of a web process or of everything. Alerts are posted to
 eight channels all the time: four receivers work, two fail at random, two hang. At the end all of
-them work, and every acknowledged delivery must have arrived.
+them work, and every acknowledged delivery must have arrived. A delivery may arrive again only if it
+was in flight at a kill, and then under the same id.
 """
 
 import contextlib
@@ -30,6 +31,10 @@ KILLS = int(os.environ.get("KILLS", "100"))
 TIMEOUT = 240.0  # seconds
 RETRIES = "1s, 1s, 2s, 2s, 4s, 4s, 8s, 8s, 15s, 15s, 30s, 30s"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+# Attempts that a kill interrupted have no row.
+INTERRUPTED = """
+    SELECT 'msg_' || id, attempts - (SELECT count(*) FROM attempt WHERE delivery_id = delivery.id)
+        AS missing FROM delivery WHERE missing > 0"""
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -194,7 +199,9 @@ def report(
         for request in receiver.requests:
             bodies.setdefault(request.headers["webhook-id"], set()).add(request.body)
     lost = [name for name in source.acknowledged if not arrived[name]]
-    twice = sum(count > 1 for count in arrived.values()) / max(1, len(arrived)) * 100
+    repeats = {name: count - 1 for name, count in arrived.items() if count > 1}
+    interrupted = dict(live.rows(INTERRUPTED))
+    unexplained = [name for name, count in repeats.items() if count > interrupted.get(name, 0)]
     changed = sum(len(variants) > 1 for variants in bodies.values())
     states = Counter(dict(live.rows("SELECT state, count(*) FROM delivery GROUP BY state")))
     figure("kills", KILLS, "", places=0)
@@ -202,7 +209,9 @@ def report(
     figure("deliveries acknowledged", len(source.acknowledged), "", places=0)
     figure("acknowledged deliveries lost", len(lost), "", 0, places=0)
     figure("deliveries still waiting", waiting, "", 0, places=0)
-    figure("deliveries sent twice", twice, "%", 0.5, places=2)
+    figure("deliveries in flight at a kill", len(interrupted), "", places=0)
+    figure("deliveries that arrived again", len(repeats), "", places=0)
+    figure("of these, not in flight at a kill", len(unexplained), "", 0, places=0)
     figure("deliveries sent with two bodies", changed, "", 0, places=0)
     figure("deliveries parked", states["parked"], "", 0, places=0)
     if restarts:
@@ -211,8 +220,9 @@ def report(
         figure(f"{name}, median", percentile(restarts, 50), "s", places=2)
     integrity = live.rows("PRAGMA integrity_check")[0][0]
     print(f"integrity check: {integrity}; states: {dict(states)}")
-    if lost:
-        print(f"lost: {lost[:10]}")
+    for title, names in (("lost", lost), ("unexplained repeats", unexplained)):
+        if names:
+            print(f"{title}: {names[:10]}")
 
 
 if __name__ == "__main__":
