@@ -449,6 +449,14 @@ def test_the_repeat_interval_is_kept_until_the_alert_closes():
     assert [row[1] for row in deliveries()] == ["open"] * 4 + ["closed"]
 
 
+def test_the_repeat_interval_holds_for_an_alert_that_closed_and_opened_in_one_request():
+    channel(repeat_minutes=60)
+    store([alert(), alert(status="closed"), alert()], NOW)
+    settle([result(delivery) for delivery in claim_due()], NOW)
+    assert outbox.review(NOW + HOUR) == 1
+    assert [row[2] for row in deliveries()] == ["superseded", "delivered", "pending"]
+
+
 def test_another_repeat_interval_holds_for_open_alerts_too():
     here = channel()
     arrive()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import count
+from itertools import count, groupby
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert
@@ -160,11 +160,12 @@ class WritePlan:
 
     def write(self) -> None:
         """Write everything that was added."""
-        new = [plan for plan in self._plans if plan["delivery"]]
+        new = [plan["delivery"] for plan in self._plans if plan["delivery"]]
         execute_many(_STORE_ALERT, self._alerts)
-        execute_many(_STORE_DELIVERY, (vars(plan["delivery"]) for plan in new))
-        execute_many(_STORE_NOTIFICATION, new)
-        execute_many(_STORE_REVIEW, (plan for plan in self._plans if not plan["delivery"]))
+        execute_many(_STORE_DELIVERY, map(vars, new))
+        # In their order: the last plan for a pair decides when that is reviewed.
+        for is_new, plans in groupby(self._plans, lambda plan: plan["delivery"] is not None):
+            execute_many(_STORE_NOTIFICATION if is_new else _STORE_REVIEW, plans)
         execute_many(_SUPERSEDE, (plan for plan in self._plans if plan["supersede"]))
 
 
