@@ -635,6 +635,24 @@ def test_damaged_matchers_match_every_alert(text):
     assert len(deliveries()) == 1
 
 
+@pytest.mark.parametrize("text", ["not a matcher", '{severity="', "\x00"])
+def test_a_silence_with_damaged_matchers_silences_nothing(text):
+    channel()
+    silence(matchers=text)
+    store([alert()], NOW)
+    outbox.apply_silences(NOW)
+    assert len(claim_due()) == 1
+
+
+def test_a_delivery_with_a_damaged_event_stops_no_other():
+    channel()
+    store([alert("a"), alert("b")], NOW)
+    db.execute_sql(
+        "UPDATE delivery SET event = 'nonsense' WHERE id = (SELECT min(id) FROM delivery)"
+    )
+    assert len(claim_due()) == 2
+
+
 def test_an_alert_with_a_damaged_body_can_be_closed():
     channel()
     store([alert()], NOW)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from delivery.alerts.alert import Alert, AlertStatus
+from delivery.alerts.alert import Alert, to_status
 from delivery.alerts.causes import EXPIRED, NO_LONGER_MATCHES
 from delivery.alerts.matchers import labels_of, matches
 from delivery.alerts.received import alert_from_json, snapshot_of
@@ -109,7 +109,7 @@ class ClaimedDelivery(NamedTuple):
     def alert(self) -> Alert:
         """The alert, with the status of the delivery's event."""
         alert = alert_from_json(self.alert_body)
-        return replace(alert, id=str(self.alert_id), status=AlertStatus(self.event))
+        return replace(alert, id=str(self.alert_id), status=to_status(self.event))
 
     @property
     def told_alert(self) -> Alert | None:
@@ -159,7 +159,7 @@ def _without_unwanted(deliveries: list[ClaimedDelivery], now: int) -> list[Claim
     for delivery in deliveries:
         labels = labels_of(delivery.alert)
         silence = find_silence(labels, silences)
-        if delivery.event != AlertStatus.OPEN:
+        if delivery.alert.closed:
             wanted.append(delivery)
         elif not matches(read_matchers(delivery.matchers), labels):
             superseded.append({"id": delivery.id, "cause": NO_LONGER_MATCHES, "now": now})

@@ -26,7 +26,7 @@ _REVIEW_NOW = """
 
 
 def read_matchers(text: str) -> tuple[Matcher, ...]:
-    """Return the matchers of a row; damaged ones match every alert, so that none is lost."""
+    """Return the matchers of a channel; damaged ones match every alert, so that none is lost."""
     try:
         return parse_matchers(text)
     except MatcherError:
@@ -34,8 +34,13 @@ def read_matchers(text: str) -> tuple[Matcher, ...]:
 
 
 def active_silences(now: int) -> list[ActiveSilence]:
-    """Return the silences that have not ended."""
-    return [ActiveSilence(read_matchers(text), *rest) for text, *rest in execute(_ACTIVE, now=now)]
+    """Return the silences that have not ended; one with damaged matchers silences nothing."""
+    silences = []
+    for text, *columns in execute(_ACTIVE, now=now):
+        matchers = read_matchers(text)
+        if matchers:
+            silences.append(ActiveSilence(matchers, *columns))
+    return silences
 
 
 def drop(deliveries: Iterable[tuple[int, ActiveSilence]], now: int) -> None:
