@@ -230,6 +230,7 @@ def arrived(delivery):
     return outbox.AttemptResult(
         delivery_id=delivery.id,
         channel_id=delivery.channel_id,
+        event=delivery.event,
         number=delivery.attempt,
         config_hash=delivery.config_hash,
         started_at=NOW,

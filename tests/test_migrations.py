@@ -384,6 +384,7 @@ def result_of(delivery, now) -> AttemptResult:
     return AttemptResult(
         delivery_id=delivery.id,
         channel_id=delivery.channel_id,
+        event=delivery.event,
         number=delivery.attempt,
         config_hash="current",
         started_at=now,

@@ -76,6 +76,7 @@ def result(
     return AttemptResult(
         delivery_id=delivery.id,
         channel_id=delivery.channel_id,
+        event=delivery.event,
         number=delivery.attempt,
         config_hash="x",
         started_at=NOW,

@@ -31,16 +31,17 @@ _FREE = """
 
 
 def catch_up(delivery_ids: Iterable[int], now: int) -> None:
-    """Give deliveries that are no longer under way the state that alert and channel ask for.
+    """Give deliveries that wait again the state that their alerts and channels ask for.
 
-    One that waits is superseded by a newer one, and held while its channel does not deliver. A
-    closing is withdrawn if the channel does not believe the alert open.
+    They are superseded by newer ones, and held while their channel does not deliver.
     """
-    causes = {
-        "changed": CHANGED_UNDER_WAY,
-        "untold": OPENING_NOT_ARRIVED,
-        "held": CHANNEL_NOT_DELIVERING,
-    }
+    causes = {"changed": CHANGED_UNDER_WAY, "held": CHANNEL_NOT_DELIVERING}
     rows = [{"id": delivery_id, "now": now, **causes} for delivery_id in delivery_ids]
-    for statement in (_SUPERSEDE, _WITHDRAW_CLOSING, _HOLD, _FREE):
+    for statement in (_SUPERSEDE, _HOLD, _FREE):
         execute_many(statement, rows)
+
+
+def withdraw_closings(delivery_ids: Iterable[int], now: int) -> None:
+    """Withdraw the closings behind these deliveries if the channel does not know the alert open."""
+    cause = {"now": now, "untold": OPENING_NOT_ARRIVED}
+    execute_many(_WITHDRAW_CLOSING, ({"id": one, **cause} for one in delivery_ids))

@@ -7,12 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from delivery.alerts.alert import Alert, to_status
+from delivery.alerts.alert import Alert, AlertStatus, to_status
 from delivery.alerts.causes import EXPIRED, NO_LONGER_MATCHES
 from delivery.alerts.matchers import labels_of, matches
 from delivery.alerts.received import alert_from_json, snapshot_of
 from delivery.alerts.routing import find_silence
-from delivery.outbox.catch_up import catch_up
+from delivery.outbox.catch_up import catch_up, withdraw_closings
 from delivery.outbox.silences import active_silences, drop, read_matchers
 from delivery.outbox.statements import execute, execute_many
 from models import db
@@ -157,11 +157,12 @@ def _without_unwanted(deliveries: list[ClaimedDelivery], now: int) -> list[Claim
     dropped = []
     superseded = []
     for delivery in deliveries:
+        if delivery.event == AlertStatus.CLOSED or not (silences or delivery.matchers):
+            wanted.append(delivery)
+            continue
         labels = labels_of(delivery.alert)
         silence = find_silence(labels, silences)
-        if delivery.alert.closed:
-            wanted.append(delivery)
-        elif not matches(read_matchers(delivery.matchers), labels):
+        if not matches(read_matchers(delivery.matchers), labels):
             superseded.append({"id": delivery.id, "cause": NO_LONGER_MATCHES, "now": now})
         elif silence:
             dropped.append((delivery.id, silence))
@@ -189,7 +190,8 @@ def _due(
 
 
 def _claim_columns(delivery: ClaimedDelivery) -> dict:
-    return {**delivery._asdict(), "snapshot": snapshot_of(delivery.alert)}
+    snapshot = snapshot_of(delivery.alert) if delivery.body is None else None
+    return {**delivery._asdict(), "snapshot": snapshot}
 
 
 def store_bodies(bodies: Iterable[NewBody]) -> None:
@@ -212,6 +214,7 @@ def take_over(now: int, crashed_on: int = 0, crashed: bool = False) -> int:
         execute(_PARK, max_crashes=MAX_CRASHES, cause=cause, now=now)
         taken_over = execute(_TAKE_OVER, now=now).rowcount
         catch_up(in_flight, now)
+        withdraw_closings(in_flight, now)
     return taken_over
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clock import MINUTE
+from delivery.alerts.alert import AlertStatus
+from delivery.alerts.routing import WAITING_STATES
 from delivery.outbox.actions import hold, release
-from delivery.outbox.catch_up import catch_up
+from delivery.outbox.catch_up import catch_up, withdraw_closings
 from delivery.outbox.claims import ClaimedDelivery
 from delivery.outbox.statements import execute, execute_many
 from delivery.outcome import Outcome, Verdict
@@ -36,12 +38,11 @@ _RELEASE_CLAIM = """
 _TELL = """
     UPDATE notification SET told_id = iif(:good OR told_id IS NULL, :delivery_id, told_id)
     WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery
-        WHERE id = :delivery_id AND event = 'open' AND state = 'sending' AND attempts = :number)"""
+        WHERE id = :delivery_id AND state = 'sending' AND attempts = :number)"""
 _TELL_CLOSED = """
     UPDATE notification SET told_id = NULL
     WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery
-        WHERE id = :delivery_id AND event = 'closed' AND state = 'sending' AND attempts = :number)
-    """
+        WHERE id = :delivery_id AND state = 'sending' AND attempts = :number)"""
 # Only if the configuration is still the one of the attempt.
 _FAIL_CHANNEL = """
     UPDATE channel SET state = 'failing', probe_at = :now + :probe_interval
@@ -65,6 +66,7 @@ class AttemptResult:
 
     delivery_id: int
     channel_id: int
+    event: str
     number: int
     config_hash: str
     started_at: int
@@ -76,21 +78,32 @@ class AttemptResult:
     not_found: int
     is_probe: bool
 
+    @property
+    def tells(self) -> bool:
+        """Return True if the channel may know by this attempt that the alert is open."""
+        return self.event == AlertStatus.OPEN and self.outcome.may_have_arrived
+
 
 def settle(results: Sequence[AttemptResult], now: int) -> None:
     """Store the results of attempts, and their effect on notifications and channels."""
     rows = []
     for result in results:
-        rows.append({**vars(result), **result.outcome.columns(), "good": result.outcome.good})
-        rows[-1]["now"] = now
+        good = result.outcome.good
+        rows.append({**vars(result), **result.outcome.columns(), "good": good, "now": now})
+    waiting = [result.delivery_id for result in results if result.state in WAITING_STATES]
+    untold = [result.delivery_id for result in results if not result.tells]
     with db.atomic():
         execute_many(_STORE_ATTEMPT, rows)
-        for row in rows:
-            _tell(row)
+        execute_many(_TELL, (row for row in rows if row["delivery_id"] not in untold))
+        execute_many(
+            _TELL_CLOSED,
+            (row for row in rows if row["good"] and row["event"] == AlertStatus.CLOSED),
+        )
         execute_many(_STORE_STATE, rows)
         for result in results:
             _update_channel(result, now)
-        catch_up((result.delivery_id for result in results), now)
+        catch_up(waiting, now)
+        withdraw_closings(untold, now)
 
 
 def release_claim(claimed: Sequence[ClaimedDelivery], due_at: int) -> None:
@@ -99,14 +112,7 @@ def release_claim(claimed: Sequence[ClaimedDelivery], due_at: int) -> None:
     with db.atomic():
         execute_many(_RELEASE_CLAIM, rows)
         catch_up((delivery.id for delivery in claimed), due_at)
-
-
-def _tell(row: dict) -> None:
-    """Note what the channel of an attempt was told."""
-    if row["outcome"].may_have_arrived:
-        execute(_TELL, **row)
-    if row["good"]:
-        execute(_TELL_CLOSED, **row)
+        withdraw_closings((delivery.id for delivery in claimed), due_at)
 
 
 def _update_channel(result: AttemptResult, now: int) -> None:

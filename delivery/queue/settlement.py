@@ -33,6 +33,7 @@ def settle_attempt(
     result = AttemptResult(
         delivery_id=delivery.id,
         channel_id=delivery.channel_id,
+        event=delivery.event,
         number=delivery.attempt,
         config_hash=attempt.channel.config_hash,
         started_at=attempt.started_at,
