@@ -152,9 +152,9 @@ class Worker:
         self._newest_id = outbox.newest_id()
         if self._monotonic() - self._swept_at >= 1:
             self._swept_at = self._monotonic()
-            outbox.sweep(self._now())
             outbox.close_overdue(self._now())
             outbox.review(self._now())
+            outbox.sweep(self._now())  # afterwards: no probe is of an alert that is overdue
             self._has_crash_suspects = self._has_crash_suspects and outbox.has_crash_suspects()
 
     def _claim(self) -> list[ClaimedDelivery]:
