@@ -11,15 +11,16 @@ MAX_TIMESTAMP = 10**15
 class Event:
     """One opening, closing or repeat of an alert.
 
-    `number` is the number of the delivery, `at` the time in milliseconds since the epoch. `told`
-    has the name and the labels of the alert in the last opening that the receiver was sent.
+    `number` is the number of the delivery, `at` the time in milliseconds since the epoch.
+    `notified` has the name and the labels of the alert in the last opening that arrived, or may
+    have.
     """
 
     alert: Alert
     number: int
     at: int
     repeated: bool = False
-    told: Alert | None = None
+    notified: Alert | None = None
 
     @property
     def name(self) -> str:

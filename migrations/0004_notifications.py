@@ -1,8 +1,8 @@
-"""Create notifications: what each channel was told of each alert."""
+"""Create notifications: which channels were notified of which alerts."""
 
 _STATEMENTS = (
     """CREATE TABLE "notification" ("alert_id" INTEGER NOT NULL, "channel_id" INTEGER NOT NULL,
-        "delivery_id" INTEGER NOT NULL, "told_id" INTEGER, "failures" INTEGER NOT NULL, "review_at" INTEGER,
+        "delivery_id" INTEGER NOT NULL, "notified_id" INTEGER, "failures" INTEGER NOT NULL, "review_at" INTEGER,
         "silence_id" INTEGER, PRIMARY KEY ("alert_id", "channel_id"),
         FOREIGN KEY ("alert_id") REFERENCES "alert" ("id") ON DELETE CASCADE,
         FOREIGN KEY ("channel_id") REFERENCES "channel" ("id") ON DELETE CASCADE) STRICT, WITHOUT ROWID""",
@@ -28,10 +28,10 @@ _STATEMENTS = (
             SELECT json_object('name', "body" ->> '$.name', 'labels', "body" -> '$.labels') FROM "alert"
             WHERE "id" = "alert_id" AND json_valid("body"))
         WHERE "event" = 'open' AND "attempts" > 0""",
-    # The latest delivery of each pair that no silence dropped. The channel was told of the opening if one
+    # The latest delivery of each pair that no silence dropped. The channel was notified of the opening if one
     # arrived since the last closing that arrived, or may have (Outcome.may_have_arrived): it is being sent, or
     # went out and was not refused. Alerts that are open are reviewed once.
-    """INSERT INTO "notification" ("alert_id", "channel_id", "delivery_id", "told_id", "failures", "review_at")
+    """INSERT INTO "notification" ("alert_id", "channel_id", "delivery_id", "notified_id", "failures", "review_at")
         SELECT d."alert_id", d."channel_id",
             coalesce(max(CASE WHEN d."state" <> 'dropped' THEN d."id" END), max(d."id")),
             max(CASE WHEN d."event" = 'open' AND (d."state" IN ('delivered', 'accepted')
@@ -51,7 +51,7 @@ _STATEMENTS = (
         "cause" = 'The opening of the alert did not arrive, so its closing is not sent.'
         WHERE "event" = 'closed' AND "state" IN ('pending', 'held') AND EXISTS (
             SELECT 1 FROM "notification" n WHERE n."alert_id" = "delivery"."alert_id"
-                AND n."channel_id" = "delivery"."channel_id" AND n."told_id" IS NULL)""",
+                AND n."channel_id" = "delivery"."channel_id" AND n."notified_id" IS NULL)""",
 )
 
 

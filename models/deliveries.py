@@ -84,19 +84,19 @@ class Delivery(Table):
 
 
 class Notification(Table):
-    """What a channel was told of an alert; one row for each pair that has a delivery.
+    """Whether a channel was notified of an alert; one row for each pair that has a delivery.
 
-    `delivery_id` is the latest delivery that no silence dropped, or else the latest one. `told_id`
-    is the delivery of an opening that arrived, or may have; it is NULL when the channel does not
-    believe the alert open. `failures` counts the openings in a row before `delivery_id` that did
-    not arrive. At `review_at`, the worker plans the deliveries of the alert again; `silence_id` is
-    the silence that it waits for.
+    `delivery_id` is the latest delivery that no silence dropped, or else the latest one.
+    `notified_id` is the delivery of an opening that arrived, or may have; it is NULL when the
+    channel does not believe the alert open. `failures` counts the openings in a row before
+    `delivery_id` that did not arrive. At `review_at`, the worker plans the deliveries of the alert
+    again; `silence_id` is the silence that it waits for.
     """
 
     alert = ForeignKeyField(Alert, backref="notifications", on_delete="CASCADE", index=False)
     channel = ForeignKeyField(Channel, backref="notifications", on_delete="CASCADE", index=False)
     delivery_id = BigIntegerField()
-    told_id = BigIntegerField(null=True)
+    notified_id = BigIntegerField(null=True)
     failures = IntegerField(default=0)
     review_at = BigIntegerField(null=True)
     silence_id = IntegerField(null=True)

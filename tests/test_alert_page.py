@@ -1,4 +1,4 @@
-"""The page of an alert: what each channel was told, why not, what follows, and closing by hand."""
+"""The page of an alert: who was notified, why not, what follows, and closing by hand."""
 
 import re
 
@@ -36,7 +36,7 @@ def describe(last=None, told=None, channel="delivering", is_open=True, matches=T
         matches=matches,
         now=NOW,
         last=last,
-        told=told,
+        notified_by=told,
         **facts,
     )
     return notification.notified, notification.text
@@ -272,8 +272,8 @@ def test_each_case_of_a_closed_alert_has_its_words(deliveries, facts, notified, 
 
 
 def notify(last, told=None, **columns):
-    """Store what the channel of a delivery was told of its alert."""
-    ids = {"delivery_id": last.id, "told_id": told and told.id}
+    """Store whether the channel of a delivery was notified of its alert."""
+    ids = {"delivery_id": last.id, "notified_id": told and told.id}
     return Notification.create(alert=last.alert, channel=last.channel, **ids, **columns)
 
 

@@ -233,7 +233,7 @@ def test_every_pair_knows_its_last_delivery_and_the_opening_that_arrived(path, c
     upgrade(path)
     [notification] = Notification.select()
     assert notification.delivery_id == ids[case.last]
-    assert notification.told_id == (None if case.told is None else ids[case.told])
+    assert notification.notified_id == (None if case.told is None else ids[case.told])
     assert notification.review_at == (0 if case.status == "open" else None)
     assert (notification.failures, notification.silence_id) == (0, None)
     states = [row.state for row in Delivery.select().order_by(Delivery.id)]
@@ -253,7 +253,7 @@ def test_all_pairs_together_are_as_each_of_them_alone(path):
         expected.append((ids[case.last], None if case.told is None else ids[case.told]))
     upgrade(path)
     rows = Notification.select().order_by(Notification.alert)
-    assert [(row.delivery_id, row.told_id) for row in rows] == expected
+    assert [(row.delivery_id, row.notified_id) for row in rows] == expected
 
 
 def test_an_attempted_delivery_that_waits_takes_steps_and_configuration_from_its_attempts(path):
@@ -314,7 +314,7 @@ def test_damaged_stages_count_as_not_sent(path, stages):
     delivery_id = delivery(channel_id, alert(), "pending")
     attempt(channel_id, delivery_id, 1, reason="timeout_total", status=None, stages=stages)
     upgrade(path)
-    assert Notification.get().told_id is None
+    assert Notification.get().notified_id is None
 
 
 def test_rows_of_other_tables_stay_as_they_were(path):
@@ -484,7 +484,7 @@ def test_all_cases_together_end_with_every_open_alert_told(path):
         store(alerts, now + SECOND)
     run(NOW + 601 * MINUTE)
     rows = Notification.select().order_by(Notification.alert)
-    told = [row.told_id is not None for row in rows]
+    told = [row.notified_id is not None for row in rows]
     assert told == [case.status == "open" for case in CASES.values()]
     waiting = Delivery.select().where(Delivery.state.in_(["pending", "held", "sending"]))
     assert waiting.count() == 0
@@ -542,7 +542,7 @@ def test_an_overdue_alert_of_a_stopped_old_version_does_not_close_at_the_upgrade
     begin(NOW)
     assert run(NOW) == []
     assert AlertRow.get().status == "open"
-    assert Notification.get().told_id == ids[0]
+    assert Notification.get().notified_id == ids[0]
     outbox.report_listening(NOW + 2 * MINUTE, max_gap=SECOND)
     begin(NOW + 2 * MINUTE)
     assert [event for _, event in run(NOW + 2 * MINUTE)] == ["closed"]

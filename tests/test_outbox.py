@@ -191,7 +191,7 @@ REFUSED = {"verdict": Verdict.FAILED, "reason": Reason.HTTP_STATUS, "status": 40
 
 
 @pytest.mark.parametrize(
-    ("state", "how", "is_told"),
+    ("state", "how", "is_notified"),
     [
         ("accepted", {"verdict": Verdict.ACCEPTED}, True),
         ("pending", {**NO_ANSWER, "sent": True}, True),
@@ -206,12 +206,12 @@ REFUSED = {"verdict": Verdict.FAILED, "reason": Reason.HTTP_STATUS, "status": 40
         ("failed", {"verdict": Verdict.BLOCKED, "status": None, "sent": False}, False),
     ],
 )
-def test_a_closing_goes_to_channels_whose_opening_arrived_or_may_have(state, how, is_told):
+def test_a_closing_goes_to_channels_whose_opening_arrived_or_may_have(state, how, is_notified):
     channel()
     store([alert()], NOW)
     settle([result(delivery, state, NOW + MINUTE, **how) for delivery in claim_due()], NOW)
     store([alert(status="closed")], NOW)
-    assert [row[1:] for row in deliveries(event="closed")] == [("closed", "pending")] * is_told
+    assert [row[1:] for row in deliveries(event="closed")] == [("closed", "pending")] * is_notified
 
 
 @pytest.mark.parametrize("state", ["given_up", "parked"])
@@ -405,8 +405,8 @@ def test_a_closing_knows_the_name_and_labels_that_the_channel_was_told():
     store([alert(name="Disk", labels={"severity": "warning", "pod": "b"})], NOW)
     store([alert(status="closed", name="Disk", labels={"severity": "warning"})], NOW)
     [closing] = claim_due()
-    assert closing.told_alert.name == "Disk full"
-    assert closing.told_alert.labels == {"severity": "warning", "pod": "a"}
+    assert closing.notified_alert.name == "Disk full"
+    assert closing.notified_alert.labels == {"severity": "warning", "pod": "a"}
     assert closing.alert.labels == {"severity": "warning"}
 
 

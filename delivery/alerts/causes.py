@@ -3,7 +3,7 @@
 CHANNEL_NOT_DELIVERING = "The channel is not delivering: held until it does."
 SENT_AGAIN = "The last delivery did not arrive, and the source has sent the alert again."
 CLOSED_MEANWHILE = "The alert closed before this was delivered: the closing is sent instead."
-CLOSED_UNTOLD = "The alert closed before this was delivered: neither message is sent."
+CLOSED_UNSENT = "The alert closed before this was delivered: neither message is sent."
 OPENED_AGAIN = "The alert opened again before this was delivered: that is sent instead."
 CHANGED_MEANWHILE = "The alert changed before this was delivered: the change is sent instead."
 NO_LONGER_MATCHES = "The alert changed, and the channel's matchers no longer match it."

@@ -11,7 +11,7 @@ from delivery.alerts.causes import (
     CHANGED_MEANWHILE,
     CHANNEL_NOT_DELIVERING,
     CLOSED_MEANWHILE,
-    CLOSED_UNTOLD,
+    CLOSED_UNSENT,
     OPENED_AGAIN,
     SENT_AGAIN,
 )
@@ -49,12 +49,12 @@ class ActiveSilence(NamedTuple):
 
 @dataclass(kw_only=True)
 class LastDelivery:
-    """The last delivery of an alert to a channel, and what the channel was told.
+    """The last delivery of an alert to a channel, and whether the channel was notified.
 
-    `snapshot` is what the message states, once it is built. `is_told` says that an opening arrived,
-    or may have, and no closing since; `is_under_way` that an opening is being sent. `is_silenced`
-    says that a silence stopped what was due after it. `failures` counts the openings in a row
-    before this one that did not arrive.
+    `snapshot` is what the message states, once it is built. `is_notified` says that an opening
+    arrived, or may have, and no closing since; `is_under_way` that an opening is being sent.
+    `is_silenced` says that a silence stopped what was due after it. `failures` counts the openings
+    in a row before this one that did not arrive.
     """
 
     event: str
@@ -63,7 +63,7 @@ class LastDelivery:
     settled_at: int | None = None
     config_hash: str = ""
     snapshot: str | None = None
-    is_told: bool = False
+    is_notified: bool = False
     is_under_way: bool = False
     is_silenced: bool = False
     failures: int = 0
@@ -131,7 +131,7 @@ def plan_deliveries(change: AlertChange, context: RoutingContext) -> list[Channe
 def _plan_closing(
     change: AlertChange, route: ChannelRoute, last: LastDelivery | None, context: RoutingContext
 ) -> ChannelPlan | None:
-    """Plan a closing for a channel that was told of the opening.
+    """Plan a closing for a channel that was notified of the opening.
 
     For an opening under way it is planned too: it waits for the result, and is withdrawn if the
     opening does not arrive. One that did not arrive is due again when its source sends it again.
@@ -140,15 +140,15 @@ def _plan_closing(
         return None
     plan = ChannelPlan(channel_id=route.channel_id)
     if not change.was_open:
-        if not last.is_told or last.is_opening or last.state not in NOT_ARRIVED_STATES:
+        if not last.is_notified or last.is_opening or last.state not in NOT_ARRIVED_STATES:
             return None
         due_at = next_step(route, last, last.failures, context.now)
         plan.delivery = _new_delivery(change, route, last, context, due_at)
-    elif last.is_told or last.is_under_way:
+    elif last.is_notified or last.is_under_way:
         plan.delivery = _new_delivery(change, route, last, context)
         plan.supersede = CLOSED_MEANWHILE
     elif last.state in WAITING_STATES:
-        plan.supersede = CLOSED_UNTOLD
+        plan.supersede = CLOSED_UNSENT
     return plan
 
 
@@ -273,9 +273,9 @@ def _new_delivery(
     elif due_at > context.now:
         delivery.cause = SENT_AGAIN
     if last:
-        delivery.is_told = last.is_told
+        delivery.is_notified = last.is_notified
         delivery.is_under_way = last.is_under_way
-        delivery.repeated = int(change.was_open and change.is_open and last.is_told)
+        delivery.repeated = int(change.was_open and change.is_open and last.is_notified)
         is_same_event = last.event == delivery.event and change.was_open == change.is_open
         if is_same_event and last.state in NOT_ARRIVED_STATES:
             delivery.failures = last.failures + 1

@@ -27,8 +27,8 @@ def body(text: AlertText) -> list[dict]:
     A closing has those of the opening that was sent; an opening with other labels resolves that.
     """
     event = text.event
-    told = event.told or event.alert
-    known = replace(event.alert, name=told.name, labels=told.labels)
+    notified = event.notified or event.alert
+    known = replace(event.alert, name=notified.name, labels=notified.labels)
     if event.alert.closed:
         return [_message(replace(event, alert=known))]
     message = _message(event)

@@ -17,11 +17,11 @@ _SUPERSEDE = """
             AND n.state <> 'dropped')"""
 # A closing that was planned while its opening, or an earlier closing, was under way.
 _WITHDRAW_CLOSING = """
-    UPDATE delivery SET state = 'superseded', cause = :untold, settled_at = :now
+    UPDATE delivery SET state = 'superseded', cause = :unnotified, settled_at = :now
     WHERE event = 'closed' AND state IN ('pending', 'held')
         AND (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery WHERE id = :id)
         AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.alert_id = delivery.alert_id
-            AND n.channel_id = delivery.channel_id AND n.told_id IS NOT NULL)"""
+            AND n.channel_id = delivery.channel_id AND n.notified_id IS NOT NULL)"""
 _HOLD = """
     UPDATE delivery SET state = 'held', cause = :held WHERE id = :id AND state = 'pending'
         AND (SELECT state FROM channel WHERE id = channel_id) <> 'delivering'"""
@@ -43,5 +43,5 @@ def catch_up(delivery_ids: Iterable[int], now: int) -> None:
 
 def withdraw_closings(delivery_ids: Iterable[int], now: int) -> None:
     """Withdraw the closings behind these deliveries if the channel does not know the alert open."""
-    cause = {"now": now, "untold": OPENING_NOT_ARRIVED}
+    cause = {"now": now, "unnotified": OPENING_NOT_ARRIVED}
     execute_many(_WITHDRAW_CLOSING, ({"id": one, **cause} for one in delivery_ids))

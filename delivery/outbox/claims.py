@@ -27,7 +27,7 @@ _CRASH_SUSPECT = """
 _DUE = """
     SELECT d.id, d.channel_id, d.attempts + 1, d.repeated, d.created_at, d.expires_at,
         iif(d.config_hash = c.config_hash, d.body, NULL), c.config_hash, d.claims, d.retries,
-        d.not_found, d.event, a.id, a.body, told.snapshot, c.matchers
+        d.not_found, d.event, a.id, a.body, notified.snapshot, c.matchers
     FROM channel c CROSS JOIN delivery d ON d.id IN (
         SELECT id FROM delivery p
         WHERE p.channel_id = c.id AND p.state = 'pending' AND p.due_at <= :now
@@ -39,7 +39,7 @@ _DUE = """
         ORDER BY p.due_at, p.id LIMIT :max_per_channel)
     JOIN alert a ON a.id = d.alert_id
     LEFT JOIN notification n ON n.alert_id = d.alert_id AND n.channel_id = d.channel_id
-    LEFT JOIN delivery told ON told.id = n.told_id
+    LEFT JOIN delivery notified ON notified.id = n.notified_id
     WHERE c.id NOT IN (SELECT value FROM json_each(:full))
     ORDER BY d.due_at, d.id LIMIT :max_count"""
 _EXPIRE = """
@@ -59,11 +59,11 @@ _PARK = """
     UPDATE delivery SET state = 'parked', cause = :cause, settled_at = :now
     WHERE state = 'sending' AND claims >= :max_crashes"""
 # What the dead worker had under way may have arrived, unless no body was stored for it yet.
-_TELL = """
-    UPDATE notification SET told_id = d.id FROM delivery d
+_NOTE_OPENING = """
+    UPDATE notification SET notified_id = d.id FROM delivery d
     WHERE d.state = 'sending' AND d.event = 'open' AND d.body IS NOT NULL AND d.id <> :crashed_on
         AND notification.alert_id = d.alert_id AND notification.channel_id = d.channel_id
-        AND notification.told_id IS NULL"""
+        AND notification.notified_id IS NULL"""
 _IN_FLIGHT = "SELECT id FROM delivery WHERE state = 'sending'"
 _TAKE_OVER = """
     UPDATE delivery SET due_at = min(due_at, :now), state = iif(
@@ -84,8 +84,8 @@ class ClaimedDelivery(NamedTuple):
 
     `attempt` is the number of this attempt. `body` is that of the earlier attempts, if the channel
     still has their configuration; `config_hash` is its configuration at the claim. `retries` counts
-    the steps of the schedule that were taken, `not_found` the retries after 404. `told` is the
-    snapshot of the opening that the channel was told, `matchers` are the channel's.
+    the steps of the schedule that were taken, `not_found` the retries after 404. `notified` is the
+    snapshot of the opening that the channel was notified of, `matchers` are the channel's.
     """
 
     id: int
@@ -102,7 +102,7 @@ class ClaimedDelivery(NamedTuple):
     event: str
     alert_id: int
     alert_body: str
-    told: str | None
+    notified: str | None
     matchers: str
 
     @property
@@ -112,9 +112,9 @@ class ClaimedDelivery(NamedTuple):
         return replace(alert, id=str(self.alert_id), status=to_status(self.event))
 
     @property
-    def told_alert(self) -> Alert | None:
+    def notified_alert(self) -> Alert | None:
         """The name and the labels that the channel knows the alert by; None before an opening."""
-        return None if self.told is None else alert_from_json(self.told)
+        return None if self.notified is None else alert_from_json(self.notified)
 
 
 def next_due(now: int) -> int | None:
@@ -209,7 +209,7 @@ def take_over(now: int, crashed_on: int = 0, crashed: bool = False) -> int:
     cause = f"It crashed the worker {MAX_CRASHES} times: parked, so that others are sent."
     with db.atomic():
         in_flight = [delivery_id for (delivery_id,) in execute(_IN_FLIGHT)]
-        execute(_TELL, crashed_on=crashed_on)
+        execute(_NOTE_OPENING, crashed_on=crashed_on)
         execute(_COUNT_CRASH, crashed_on=crashed_on, crashed=crashed)
         execute(_PARK, max_crashes=MAX_CRASHES, cause=cause, now=now)
         taken_over = execute(_TAKE_OVER, now=now).rowcount

@@ -31,8 +31,8 @@ def listening_until() -> int:
 def report_listening(now: int, max_gap: int | None = None) -> None:
     """Report that Tocsin listens now; after a gap, move the ends of open alerts by its length.
 
-    `max_gap` is the longest time in milliseconds for which it can have been deaf, if that is known:
-    the clock may have jumped, which is no gap.
+    `max_gap` is the longest possible gap in milliseconds, if that is known: the clock may have
+    jumped, which is no gap.
     """
     if 0 <= now - listening_until() < REPORT_INTERVAL // 2:
         return  # another process has just reported

@@ -34,13 +34,14 @@ _RELEASE_CLAIM = """
     UPDATE delivery SET state = 'pending', due_at = :due_at, attempts = attempts - 1,
         cause = 'It could not be sent right away.'
     WHERE id = :id AND state = 'sending' AND attempts = :attempt"""
-# A channel is told of an alert when an opening arrived, or may have, until a closing arrives.
-_TELL = """
-    UPDATE notification SET told_id = iif(:good OR told_id IS NULL, :delivery_id, told_id)
+# A channel is notified of an alert when an opening arrived, or may have, until a closing arrives.
+_NOTE_OPENING = """
+    UPDATE notification
+    SET notified_id = iif(:good OR notified_id IS NULL, :delivery_id, notified_id)
     WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery
         WHERE id = :delivery_id AND state = 'sending' AND attempts = :number)"""
-_TELL_CLOSED = """
-    UPDATE notification SET told_id = NULL
+_NOTE_CLOSING = """
+    UPDATE notification SET notified_id = NULL
     WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery
         WHERE id = :delivery_id AND state = 'sending' AND attempts = :number)"""
 # Only if the configuration is still the one of the attempt.
@@ -79,7 +80,7 @@ class AttemptResult:
     is_probe: bool
 
     @property
-    def tells(self) -> bool:
+    def notifies(self) -> bool:
         """Return True if the channel may know by this attempt that the alert is open."""
         return self.event == AlertStatus.OPEN and self.outcome.may_have_arrived
 
@@ -91,19 +92,19 @@ def settle(results: Sequence[AttemptResult], now: int) -> None:
         good = result.outcome.good
         rows.append({**vars(result), **result.outcome.columns(), "good": good, "now": now})
     waiting = [result.delivery_id for result in results if result.state in WAITING_STATES]
-    untold = [result.delivery_id for result in results if not result.tells]
+    unnotified = [result.delivery_id for result in results if not result.notifies]
     with db.atomic():
         execute_many(_STORE_ATTEMPT, rows)
-        execute_many(_TELL, (row for row in rows if row["delivery_id"] not in untold))
+        execute_many(_NOTE_OPENING, (row for row in rows if row["delivery_id"] not in unnotified))
         execute_many(
-            _TELL_CLOSED,
+            _NOTE_CLOSING,
             (row for row in rows if row["good"] and row["event"] == AlertStatus.CLOSED),
         )
         execute_many(_STORE_STATE, rows)
         for result in results:
             _update_channel(result, now)
         catch_up(waiting, now)
-        withdraw_closings(untold, now)
+        withdraw_closings(unnotified, now)
 
 
 def release_claim(claimed: Sequence[ClaimedDelivery], due_at: int) -> None:

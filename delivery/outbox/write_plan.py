@@ -38,7 +38,8 @@ _KNOWN_ALERTS = """
     WHERE key IN (SELECT value FROM json_each(:keys))"""
 _LAST_DELIVERIES = """
     SELECT n.alert_id, n.channel_id, d.event, d.state, d.created_at, d.settled_at, d.config_hash,
-        d.snapshot, n.told_id IS NOT NULL AS is_told, n.silence_id IS NOT NULL AS is_silenced,
+        d.snapshot, n.notified_id IS NOT NULL AS is_notified,
+        n.silence_id IS NOT NULL AS is_silenced,
         n.failures, EXISTS (
             SELECT 1 FROM delivery s WHERE s.channel_id = n.channel_id AND s.state = 'sending'
                 AND +s.alert_id = n.alert_id AND s.event = 'open') AS is_under_way

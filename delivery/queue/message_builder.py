@@ -47,7 +47,7 @@ class MessageBuilder:
                 delivery.id,
                 delivery.created_at,
                 repeated=bool(delivery.repeated),
-                told=delivery.told_alert,
+                notified=delivery.notified_alert,
             )
             now = int(self.clock() * 1000)
             return build(channel.settings, event, at=now, fixed=self._fixed_body(delivery, channel))

@@ -41,14 +41,14 @@ def _stored_facts(row: Alert) -> dict[int, dict]:
     """Return the stored fields of each `ChannelNotification` of an alert, by channel id."""
     rows: Any = Notification.select().where(Notification.alert == row.id)
     stored = list(rows.dicts())
-    delivery_ids = {columns[name] for columns in stored for name in ("delivery_id", "told_id")}
+    delivery_ids = {columns[name] for columns in stored for name in ("delivery_id", "notified_id")}
     deliveries = _by_id(Delivery, delivery_ids, DELIVERY_COLUMNS)
     silences = _by_id(Silence, {columns["silence_id"] for columns in stored})
     facts = {}
     for columns in stored:
         facts[columns["channel"]] = {
             "last": deliveries.get(columns["delivery_id"]),
-            "told": deliveries.get(columns["told_id"]),
+            "notified_by": deliveries.get(columns["notified_id"]),
             "failures": columns["failures"],
             "review_at": columns["review_at"],
             "silence": silences.get(columns["silence_id"]),

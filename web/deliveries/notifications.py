@@ -1,4 +1,4 @@
-"""Say what a channel was told of an alert, why, and what follows. Pure: no clock, no database."""
+"""Say whether a channel was notified of an alert, why, and what follows. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,8 +41,8 @@ class Notified(StrEnum):
 class ChannelNotification:
     """What is known about an alert and a channel; `models.Notification` explains the fields.
 
-    `last` and `told` are the deliveries with `delivery_id` and `told_id`. `silence` is the one
-    that the channel waits for.
+    `last` and `notified_by` are the deliveries with `delivery_id` and `notified_id`. `silence` is
+    the one that the channel waits for.
     """
 
     channel: Channel
@@ -50,7 +50,7 @@ class ChannelNotification:
     matches: bool
     now: int
     last: Delivery | None = None
-    told: Delivery | None = None
+    notified_by: Delivery | None = None
     failures: int = 0
     review_at: int | None = None
     silence: Silence | None = None
@@ -63,11 +63,11 @@ class ChannelNotification:
     @property
     def notified(self) -> Notified:
         """Whether the channel was notified of the alert, or of its end once that is reported."""
-        message = self.told or self.last
+        message = self.notified_by or self.last
         if message and message.state in _ARRIVED_STATES:
-            is_current = self.told or (message.event == AlertStatus.OPEN) == self.is_open
+            is_current = self.notified_by or (message.event == AlertStatus.OPEN) == self.is_open
             return Notified.YES if is_current else Notified.NO
-        return Notified.MAYBE if self.told else Notified.NO
+        return Notified.MAYBE if self.notified_by else Notified.NO
 
     @property
     def text(self) -> str:
@@ -78,7 +78,7 @@ class ChannelNotification:
 
 def _arrival(notification: ChannelNotification) -> str:
     """Return when the message arrived that the channel was notified with."""
-    message = notification.told or notification.last
+    message = notification.notified_by or notification.last
     if message is None or notification.notified == Notified.NO:
         return ""
     if notification.notified == Notified.MAYBE:
@@ -112,7 +112,7 @@ def _silenced(notification: ChannelNotification, silence: Silence) -> str:
     if silence.until <= notification.now:
         return f"{name} has ended: a message that it stopped is sent now."
     end = _at(silence.until, notification.now)
-    if notification.told:
+    if notification.notified_by:
         return f"{name} stops further messages. It ends{end}."
     return (
         f"{name} stops the message. "
@@ -123,8 +123,8 @@ def _silenced(notification: ChannelNotification, silence: Silence) -> str:
 def _progress(notification: ChannelNotification, last: Delivery) -> str:
     """Return when a delivery that has not ended is sent, and what it waits for."""
     subject = _subject(last)
-    told = notification.told
-    if told and told.id != last.id and subject == "message":
+    notified_by = notification.notified_by
+    if notified_by and notified_by.id != last.id and subject == "message":
         subject = "next message"
     if last.state == DeliveryState.SENDING:
         return f"The {subject} is being sent now, attempt {last.attempts}."
@@ -189,13 +189,13 @@ def _after_closing(notification: ChannelNotification) -> str:
         return _opening_of_closed(notification, last)
     if last.state in _ENDINGS:
         return _failed_closing(notification, last)
-    if last.state == DeliveryState.SUPERSEDED and not notification.told:
+    if last.state == DeliveryState.SUPERSEDED and not notification.notified_by:
         return "The message did not arrive, and the alert has closed, so no resolution is sent."
     return last.cause
 
 
 def _closing_progress(notification: ChannelNotification, last: Delivery) -> str:
-    if notification.told and last.event == AlertStatus.CLOSED:
+    if notification.notified_by and last.event == AlertStatus.CLOSED:
         return _progress(notification, last)
     return (
         "The alert closed while the message was being sent. "
@@ -205,7 +205,7 @@ def _closing_progress(notification: ChannelNotification, last: Delivery) -> str:
 
 def _opening_of_closed(notification: ChannelNotification, last: Delivery) -> str:
     """Return why a closed alert has no delivery of its resolution."""
-    if notification.told:
+    if notification.notified_by:
         return "There is no delivery of its resolution."
     if last.state == DeliveryState.SUPERSEDED:
         return last.cause
