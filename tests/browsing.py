@@ -75,6 +75,7 @@ def fill(page, url, name=None, **fields):
 
 def violations(page) -> list[str]:
     """Return the accessibility violations that axe finds, one a line."""
+    page.wait_for_load_state()  # its colors are those of the style sheet only then
     page.evaluate(AXE)
     result = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
     lines = []
