@@ -188,7 +188,7 @@ OPEN_CASES = [
         f"{SENT_AGAIN}.",
     ),
 ]
-UNTOLD = "The alert closed before this was delivered: neither message is sent."
+UNSENT = "The alert closed before this was delivered: neither message is sent."
 NEITHER = "The alert has closed, so neither message is sent."
 CLOSED_CASES = [
     ((delivery("delivered", "closed"), None), {}, "yes", f"The resolution arrived at {AGO}."),
@@ -230,7 +230,7 @@ CLOSED_CASES = [
         "The alert closed while the message was being sent. "
         "If the message arrives, the resolution follows.",
     ),
-    ((delivery("superseded", cause=UNTOLD), None), {}, "no", UNTOLD),
+    ((delivery("superseded", cause=UNSENT), None), {}, "no", UNSENT),
     (
         (delivery("superseded", "closed"), None),
         {},

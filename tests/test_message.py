@@ -356,7 +356,7 @@ def test_an_invalid_link_is_left_out_because_alertmanager_would_refuse_the_alert
 
 
 def after_told(parts, told, at=OPENED):
-    """Return the alerts of the message to an Alertmanager that was told the alert `told`."""
+    """Return the alerts of the message to an Alertmanager that was notified of `told`."""
     event = Event(Alert.from_json(parts), NUMBER, at, notified=Alert.from_json(told))
     return json.loads(build(Settings(kind="alertmanager", url=URL), event).body)
 
