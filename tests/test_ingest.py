@@ -173,6 +173,67 @@ def test_the_native_format_returns_the_stored_alerts_and_deliveries(sender, chan
     assert sender.post("/api/v1/alerts", []).json == {"alerts": []}
 
 
+V1 = {**FIRING, "endsAt": "2026-03-02T09:45:00Z"}
+
+
+def test_a_client_of_alertmanagers_first_api_opens_and_closes_an_alert(sender, channel, in_march):
+    """Old rulers of Loki, Thanos and Cortex post to this path, and need any 2xx."""
+    answer = sender.post("/api/v1/alerts", [V1])
+    assert (answer.status_code, answer.content_type) == (202, "application/json")
+    assert answer.json["alerts"][0]["deliveries"] == [Delivery.get().webhook_id]
+    assert (stored(), Alert.get().closes_at) == (
+        [(LABELS["alertname"], "open")],
+        1772444700000,
+    )
+    answer = sender.post("/api/v1/alerts", [{**V1, "endsAt": ENDED}])
+    assert answer.json == {"alerts": [{"id": 1, "deliveries": []}]}
+    assert (stored(), Alert.get().closes_at) == ([(LABELS["alertname"], "closed")], None)
+    body = json.loads(Alert.get().body)
+    assert (body["ends_at"], body["url"]) == (1772444489000, FIRING["generatorURL"])
+
+
+def test_the_valid_alerts_of_a_client_of_the_first_api_are_stored(sender, channel):
+    key = {"Idempotency-Key": "k"}
+    for _attempt in range(2):
+        answer = sender.post("/api/v1/alerts", [{**V1, "labels": {}}, V1], key)
+        assert answer.status_code == 422
+        assert "the others are stored. at least one label pair" in answer.json["detail"]
+    assert (len(stored()), Receipt.select().count()) == (1, 0)
+
+
+def test_an_unknown_member_refuses_all_native_alerts_by_name(sender):
+    answer = sender.post("/api/v1/alerts", [{"name": "good"}, {"name": "bad", "state": "closed"}])
+    words = "this member is unknown (did you mean status?)"
+    assert (answer.status_code, answer.json["errors"]) == (422, {"1.state": [words]})
+    assert answer.json["detail"] == f"Nothing was stored. 1.state: {words}."
+    assert stored() == []
+
+
+def test_the_response_notes_an_alert_that_no_channel_matches(sender):
+    answer = sender.post("/api/v1/alerts", [{"name": "a"}, {"name": "b", "status": "closed"}])
+    note = {"note": "No channel matches this alert."}
+    assert answer.json["alerts"] == [
+        {"id": 1, "deliveries": [], **note},
+        {"id": 2, "deliveries": []},
+    ]
+
+
+def test_the_response_notes_an_opening_that_came_too_late(sender, channel):
+    times = {"starts_at": "2026-03-02T09:00:00Z"}
+    sender.post("/api/v1/alerts", {"name": "a", "status": "closed", **times})
+    [late] = sender.post("/api/v1/alerts", {"name": "a", **times}).json["alerts"]
+    assert late["note"] == "This opening came after its resolution, so it changed nothing."
+
+
+@pytest.mark.parametrize("path", ["/api/v2/alerts", "/ingest/alertmanager", "/ingest/uptrace"])
+def test_a_header_notes_alerts_of_other_formats_that_no_channel_matches(sender, path):
+    answer = sender.post(path, POSTS[path])
+    assert answer.headers["Tocsin-Note"] == "No channel matches 1 of 1 alerts."
+    assert answer.get_data(as_text=True).strip() in ("", "{}")
+    Channel.create(name="All", kind="webhook", created_at=1, updated_at=1)
+    assert "Tocsin-Note" not in sender.post(path, POSTS[path]).headers
+
+
 ENDED = "2026-03-02T09:41:29Z"
 
 

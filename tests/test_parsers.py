@@ -86,7 +86,7 @@ def test_only_a_name_is_required():
     nothing = dict.fromkeys(
         ("key", "status", "labels", "annotations", "starts_at", "ends_at", "url")
     )
-    assert one(parse_native, {"name": "Disk full", **nothing, "unknown": 1}) == found
+    assert one(parse_native, {"name": "Disk full", **nothing}) == found
 
 
 @pytest.mark.parametrize(
@@ -179,6 +179,8 @@ def test_an_invalid_time_is_refused_by_strict_formats(time):
     assert problems[0].startswith("endsAt must be an RFC 3339 time")
 
 
+UNKNOWN = "this member is unknown"
+MIXED = "this member of Alertmanager's format cannot be mixed with native ones"
 WRONG = [
     (3, "", "an alert is a JSON object"),
     (None, "", "an alert is a JSON object"),
@@ -195,6 +197,19 @@ WRONG = [
     ({"name": "n", "labels": {"a": None}}, "labels", "the value of 'a' must be a string"),
     ({"name": "n", "annotations": {"": "x"}}, "annotations", 'invalid name ""'),
     ({"name": "n", "starts_at": NOW, "ends_at": NOW - 1}, "ends_at", "this is before starts_at"),
+    ({"name": "n", "foo": None}, "foo", "this member is unknown"),
+    ({"name": "n", "x" * 99: 1}, "x" * 80, "this member is unknown"),
+    ({"name": "n", "sumary": ""}, "sumary", f"{UNKNOWN} (did you mean annotations.summary?)"),
+    ({"name": "n", "state": "closed"}, "state", f"{UNKNOWN} (did you mean status?)"),
+    ({"name": "n", "Status": "closed"}, "Status", f"{UNKNOWN} (did you mean status?)"),
+    ({"name": "n", "lables": {}}, "lables", f"{UNKNOWN} (did you mean labels?)"),
+    ({"labels": LABELS, "startsAt": at(0), "foo": 1}, "foo", "this member is unknown"),
+    (
+        {"labels": LABELS, "endsAt": at(0), "status": ""},
+        "endsAt",
+        f"{MIXED} (did you mean ends_at?)",
+    ),
+    ({"name": "n", "generatorURL": ""}, "generatorURL", f"{MIXED} (did you mean url?)"),
     (
         {"name": "n", "labels": {str(number): "x" for number in range(101)}},
         "",
@@ -279,7 +294,52 @@ def test_a_native_key_never_equals_the_key_of_another_format():
         assert one(parse_native, {"name": "n", "key": key}).key != v2().key
 
 
+def test_labels_identify_a_native_alert_without_a_name_too():
+    found = one(parse_native, {"labels": {**LABELS, "team": ""}})
+    assert (found.key, found.alert.name) == (v2().key, "DiskFull")
+    assert one(parse_native, {"name": " ", "labels": LABELS, "status": "closed"}).key == v2().key
+
+
 # --- Alertmanager's API ---
+
+
+V1 = {
+    "labels": LABELS,
+    "annotations": {"summary": "s"},
+    "startsAt": at(-60_000),
+    "endsAt": at(60_000),
+    "generatorURL": "http://loki.example/graph",
+}
+
+
+@pytest.mark.parametrize("ends", [60_000, -1])
+def test_an_alert_of_alertmanagers_first_api_is_read_as_one_of_the_second(ends):
+    members = {**V1, "endsAt": at(ends)}
+    assert parse_native([members], NOW) == parse_alertmanager([members], NOW)
+    assert parse_native(members, NOW) == parse_alertmanager([members], NOW)
+    for name in ("startsAt", "endsAt", "generatorURL"):
+        shorter = {"labels": LABELS, name: members[name]}
+        assert parse_native([shorter], NOW) == parse_alertmanager([shorter], NOW)
+
+
+def test_only_valid_alerts_of_a_client_of_the_first_api_are_accepted():
+    found, problems = parse_native([{**V1, "labels": {}}, V1], NOW)
+    assert ([one.alert.labels for one in found], problems) == (
+        [LABELS],
+        ["at least one label pair required"],
+    )
+
+
+def test_each_alert_of_a_list_is_native_or_of_the_first_api():
+    found, problems = parse_native([{**V1, "endsAt": at(-1)}, {"name": "n"}], NOW)
+    assert [(one.alert.name, one.alert.status) for one in found] == [
+        ("DiskFull", "closed"),
+        ("n", "open"),
+    ]
+    assert problems == []
+    assert refused(parse_native, [{"name": "n"}, {**V1, "labels": {}}]).errors == {
+        "1": ["at least one label pair required"]
+    }
 
 
 def test_alertmanager_without_times_is_open_and_closes_after_five_minutes():
@@ -548,3 +608,15 @@ def test_any_json_is_refused_or_yields_alerts_that_can_be_stored(value):
             text = alert_to_json(one.alert)
             assert text.encode()
             assert alert_from_json(text) == one.alert
+
+
+NATIVE = {"key", "name", "status", "type", "labels", "annotations", "starts_at", "ends_at", "url"}
+
+
+@settings(max_examples=150, deadline=None)
+@given(TEXTS | st.sampled_from([*NATIVE, *V1, "state", "sumary"]), ANY)
+def test_every_member_of_a_native_alert_is_known_or_refused_by_its_name(name, value):
+    if name in NATIVE:
+        assert one(parse_native, {"name": "n", name: None, "labels": LABELS}).alert
+    else:
+        assert list(refused(parse_native, {"name": "n", name: value}).errors) == [name]

@@ -162,7 +162,7 @@ def alert(alert_id: int):
         if notification.is_concerned:
             concerned.append(notification)
         else:
-            others.append(notification.channel)
+            others.append(notification)
     return render_template(
         "alerts/detail.html",
         concerned=concerned,
