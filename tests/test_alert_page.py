@@ -364,6 +364,18 @@ def test_page_of_an_alert_that_no_channel_matches_says_why_and_what_to_do(client
     assert "It is held then: the channel is paused." in row_text(client.get(path).text, other.id)
 
 
+def test_pages_show_no_internal_label_and_each_label_on_one_line(client):
+    labels = {"__alert_rule_uid__": "rule-1", "job": "db\u2028team\nweb"}
+    annotations = {"__value_string__": "value-1", "description": "two\nlines"}
+    last = create_delivery(of=create_alert(labels=labels, annotations=annotations))
+    for path in (f"/alerts/{last.alert.id}", "/deliveries/msg_7"):
+        page = client.get(path).text
+        assert "<bdi>db team web</bdi>" in page
+        assert "<bdi>two\nlines</bdi>" in page
+        for hidden in ("rule-1", "value-1", "__"):
+            assert hidden not in page.split("<main")[1]
+
+
 def test_list_marks_open_alerts_that_no_channel_matches(client):
     here = create_delivery("delivered", of=create_alert("Matched"))
     notify(here, here)

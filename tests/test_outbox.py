@@ -178,6 +178,13 @@ def test_an_open_alert_that_matches_no_channel_is_noted_and_counted_when_it_open
     assert count_unmatched() == 4
 
 
+def test_an_internal_label_is_stored_and_can_be_matched():
+    here = channel(matchers='__alert_rule_uid__="rule-1"')
+    store([alert(labels={"__alert_rule_uid__": "rule-1"}), alert(key="other")], NOW)
+    assert deliveries() == [(here, "open", "pending")]
+    assert '"__alert_rule_uid__": "rule-1"' in AlertRow.get().body
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_newer_event_supersedes_a_waiting_delivery(at_once):
     here = channel()

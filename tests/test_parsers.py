@@ -286,6 +286,7 @@ def test_labels_identify_an_alert_in_every_other_format():
     )
     assert one(parse_native, {"name": "DiskFull", "labels": LABELS}).key != ways[0].key
     assert v2(labels={**LABELS, "team": "db"}).key != ways[0].key
+    assert v2(labels={**LABELS, "__alert_rule_uid__": "rule-1"}).key != ways[0].key
 
 
 def test_a_native_key_never_equals_the_key_of_another_format():
@@ -454,6 +455,40 @@ def test_the_first_link_is_the_url_of_the_alert(member):
         one(parse_webhook, {"alerts": [{"labels": LABELS, **links}]}).alert.url
         == "https://grafana.example/1"
     )
+
+
+LINKS = [
+    ("http://p.example/graph?g0.expr=a > 1", "http://p.example/graph?g0.expr=a%20%3E%201"),
+    ("http://p.example/a b", "http://p.example/a%20b"),
+    (
+        ' https://p.example/"{x|y}"\\^`<é>#/a b ',
+        "https://p.example/%22%7Bx%7Cy%7D%22%5C%5E%60%3C%C3%A9%3E#/a%20b",
+    ),
+    ("https://p.example?q=100%&r=%41%zz", "https://p.example?q=100%25&r=%41%25zz"),
+    ("https://p.example/a\nb\tc", "https://p.example/a%0Ab%09c"),
+    ("https://münchen.example/ü", "https://münchen.example/%C3%BC"),
+    ("https://p.example/a'(b)[c]!$&*+,;=:@~-._?d?#e", None),
+    ("see the wiki: https://p.example/a b", None),
+    ("javascript:alert( 1 )", None),
+    ("http:// ", None),
+    ("", None),
+]
+
+
+@pytest.mark.parametrize(("sent", "stored"), LINKS)
+def test_a_link_with_characters_that_no_url_has_is_encoded_in_every_format(sent, stored):
+    stored = sent if stored is None else stored
+    for found in (
+        one(parse_native, {"name": "n", "url": sent}),
+        v2(generatorURL=sent),
+        one(parse_native, [{"labels": LABELS, "generatorURL": sent}]),
+        one(parse_webhook, {"alerts": [{"labels": LABELS, "generatorURL": sent}]}),
+        one(parse_webhook, {"alerts": [{"labels": LABELS, "panelURL": sent}]}),
+        one(parse_webhook, {"alerts": [{"labels": LABELS, "dashboardURL": sent}]}),
+        from_uptrace({"url": sent}),
+    ):
+        assert found.alert.url == stored
+    assert one(parse_native, {"name": "n", "url": stored}).alert.url == stored
 
 
 def test_a_webhook_accepts_valid_alerts_beside_invalid_ones():

@@ -74,6 +74,15 @@ def name_or_label(name: str, labels: Mapping[str, str]) -> str:
     return name.strip() or labels.get("alertname", "").strip()
 
 
+def without_internal(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return labels or annotations without the internal ones, whose names begin with `__`.
+
+    Grafana (`__alert_rule_uid__`, `__value_string__`) and Prometheus use such names for themselves.
+    They identify an alert and can be matched, but no message and no page lists them.
+    """
+    return {name: text for name, text in texts.items() if not name.startswith("__")}
+
+
 def to_status(value: object) -> AlertStatus:
     """Return the status that a value names; open for any other value."""
     return STATUS_NAMES.get(to_text(value).lower(), AlertStatus.OPEN)

@@ -32,6 +32,7 @@ from delivery.alerts.members import (
     set_time,
 )
 from delivery.alerts.received import ReceivedAlert
+from delivery.guard.url import encode_unsafe
 
 MAX_ALERTS = 10_000
 MAX_LABELS = 100
@@ -262,7 +263,7 @@ def _label_identity(labels: Mapping[str, str]) -> tuple:
 
 
 def _received(identity: tuple, alert: Alert, closes_at: int | None = None) -> ReceivedAlert:
-    """Return an alert with the hash of its identity as its key.
+    """Return an alert with the hash of its identity as its key, and with a link that can be sent.
 
     An identity begins with the name of its family, so that two families never share a key.
     """
@@ -276,7 +277,7 @@ def _received(identity: tuple, alert: Alert, closes_at: int | None = None) -> Re
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if alert.closed:
         closes_at = None
-    return ReceivedAlert(key, alert, closes_at)
+    return ReceivedAlert(key, replace(alert, url=encode_unsafe(alert.url)), closes_at)
 
 
 def _get(value: Any, name: str) -> Any:

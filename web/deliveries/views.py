@@ -7,8 +7,10 @@ from werkzeug.wrappers import Response
 
 from clock import now_ms
 from delivery import outbox
+from delivery.alerts.alert import without_internal
 from delivery.alerts.received import alert_from_json
 from delivery.queue import wakeup
+from delivery.text import one_line
 from models import MAX_ID, Alert, Channel, Delivery, DeliveryState
 from web.deliveries import alert_queries, queries
 from web.redirects import redirect_with
@@ -86,7 +88,9 @@ def _alert_facts(row: Alert) -> dict:
     alert = alert_from_json(row.body)
     # Any other scheme could run a script.
     is_link = re.match(r"https?://\S", alert.url, re.IGNORECASE)
-    return {"row": row, "alert": alert, "is_link": is_link}
+    labels = {name: one_line(text) for name, text in without_internal(alert.labels).items()}
+    texts = {"Labels": labels, "Annotations": without_internal(alert.annotations)}
+    return {"row": row, "alert": alert, "is_link": is_link, "texts": texts}
 
 
 def _load(number: int) -> Delivery:
