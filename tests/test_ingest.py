@@ -24,7 +24,7 @@ from delivery.alerts.parsers import parse_native
 from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.batch_writer import BatchWriter
 from delivery.outcome import Actor, Outcome, Reason, Verdict
-from models import Alert, Channel, Delivery, DeliveryState, Receipt, Token, db
+from models import Alert, Channel, Delivery, DeliveryState, Fact, Receipt, Token, db
 from web.accounts.api_tokens import create_token
 from web.api import alerts
 from web.services import services
@@ -338,6 +338,43 @@ def test_a_webhook_opens_and_closes_an_alert(sender, path, method):
         == 200
     )
     assert stored() == [("DiskAlmostFull", "closed")]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "setting"),
+    [
+        ("alertmanager", "Alertmanager", "max_alerts of the webhook in its configuration"),
+        ("grafana", "Grafana", "Max alerts of the contact point"),
+    ],
+)
+def test_alerts_that_a_sender_cut_off_are_logged_and_shown_for_a_day(
+    sender, client, monkeypatch, caplog, path, name, setting
+):
+    sender.post(f"/ingest/{path}", {**WEBHOOK, "truncatedAlerts": 0})
+    assert "cut off" not in client.get("/alerts").text + caplog.text
+    sender.post(f"/ingest/{path}", {**WEBHOOK, "truncatedAlerts": 1})
+    sender.post(f"/t/{sender.token}/ingest/{path}", {"alerts": [], "truncatedAlerts": 1200})
+    assert f"{path} cut off 1200 alerts from its message" in caplog.text
+    page = client.get("/alerts").text
+    assert f"{name} cut off 1,200 alerts from its message of " in page
+    assert f"set {setting} to 0." in page
+    assert page.count("cut off") == 1
+    at = now_ms()
+    monkeypatch.setattr("web.deliveries.views.now_ms", lambda: at + 25 * 60 * 60 * 1000)
+    assert "cut off" not in client.get("/alerts").text
+
+
+@pytest.mark.parametrize("value", ["", "x", "9", "9 9 9", "1" * 30 + " 9"])
+def test_a_damaged_record_of_a_truncated_message_breaks_no_page(client, value):
+    Fact.create(name="truncated by grafana", value=value)
+    Fact.create(name="truncated by other", value=f"{now_ms()} 9")
+    assert "cut off" not in client.get("/alerts").text
+
+
+def test_a_truncated_message_is_recorded_only_if_its_alerts_are_stored(sender, monkeypatch):
+    monkeypatch.setattr(outbox, "store", failing(OperationalError("database is locked")))
+    assert sender.post("/ingest/grafana", {**GRAFANA, "truncatedAlerts": 9}).status_code == 503
+    assert not Fact.select().where(Fact.name.startswith("truncated")).exists()
 
 
 def test_a_webhook_stores_valid_alerts_beside_invalid_ones(sender):

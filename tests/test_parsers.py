@@ -29,7 +29,7 @@ def at(milliseconds):
 
 
 def one(read, value):
-    found, problems = read(value, NOW)
+    found, problems, _truncated = read(value, NOW)
     assert (len(found), problems) == (1, [])
     return found[0]
 
@@ -172,7 +172,7 @@ TIMES += [
 @pytest.mark.parametrize("time", TIMES)
 def test_an_invalid_time_is_refused_by_strict_formats(time):
     assert "in the years 1 to 9999" in str(refused(parse_native, {"name": "n", "starts_at": time}))
-    found, problems = parse_alertmanager(
+    found, problems, _truncated = parse_alertmanager(
         [{"labels": LABELS, "endsAt": time}, {"labels": LABELS}], NOW
     )
     assert (len(found), len(problems)) == (1, 1)
@@ -324,7 +324,7 @@ def test_an_alert_of_alertmanagers_first_api_is_read_as_one_of_the_second(ends):
 
 
 def test_only_valid_alerts_of_a_client_of_the_first_api_are_accepted():
-    found, problems = parse_native([{**V1, "labels": {}}, V1], NOW)
+    found, problems, _truncated = parse_native([{**V1, "labels": {}}, V1], NOW)
     assert ([one.alert.labels for one in found], problems) == (
         [LABELS],
         ["at least one label pair required"],
@@ -332,7 +332,7 @@ def test_only_valid_alerts_of_a_client_of_the_first_api_are_accepted():
 
 
 def test_each_alert_of_a_list_is_native_or_of_the_first_api():
-    found, problems = parse_native([{**V1, "endsAt": at(-1)}, {"name": "n"}], NOW)
+    found, problems, _truncated = parse_native([{**V1, "endsAt": at(-1)}, {"name": "n"}], NOW)
     assert [(one.alert.name, one.alert.status) for one in found] == [
         ("DiskFull", "closed"),
         ("n", "open"),
@@ -393,7 +393,9 @@ PARTIAL = [
 
 @pytest.mark.parametrize(("given", "words"), PARTIAL)
 def test_alertmanager_accepts_valid_alerts_and_reports_the_invalid_one(given, words):
-    found, problems = parse_alertmanager([{"labels": LABELS}, given, {"labels": {"a": "z"}}], NOW)
+    found, problems, _truncated = parse_alertmanager(
+        [{"labels": LABELS}, given, {"labels": {"a": "z"}}], NOW
+    )
     assert [one.alert.labels for one in found] == [LABELS, {"a": "z"}]
     assert problems == [words]
 
@@ -406,7 +408,7 @@ def test_a_label_has_any_name_and_empty_labels_are_dropped():
 @pytest.mark.parametrize("value", [{}, None, "x", 3])
 def test_alertmanager_accepts_only_a_list(value):
     assert str(refused(parse_alertmanager, value)) == "Nothing was stored. Send a list of alerts."
-    assert parse_alertmanager([], NOW) == ([], [])
+    assert parse_alertmanager([], NOW) == ([], [], 0)
 
 
 # --- webhooks ---
@@ -422,7 +424,7 @@ def test_a_webhook_needs_only_its_alerts():
     found = one(parse_webhook, {"alerts": [alert]})
     assert (found.alert.name, found.alert.status, found.closes_at) == ("DiskFull", "open", None)
     assert (found.alert.starts_at, found.alert.ends_at) == (NOW - 9, None)
-    assert parse_webhook({"alerts": []}, NOW) == ([], [])
+    assert parse_webhook({"alerts": []}, NOW) == ([], [], 0)
 
 
 @pytest.mark.parametrize(
@@ -491,8 +493,17 @@ def test_a_link_with_characters_that_no_url_has_is_encoded_in_every_format(sent,
     assert one(parse_native, {"name": "n", "url": stored}).alert.url == stored
 
 
+@pytest.mark.parametrize(
+    ("member", "count"),
+    [(12, 12), (0, 0), (-1, 0), (10**400, 10**9), (True, 0), (1.5, 0), ("12", 0), (None, 0)],
+)
+def test_a_webhook_says_how_many_alerts_its_sender_cut_off(member, count):
+    group = {"alerts": [{"labels": LABELS}], "truncatedAlerts": member}
+    assert parse_webhook(group, NOW).truncated == count
+
+
 def test_a_webhook_accepts_valid_alerts_beside_invalid_ones():
-    found, problems = parse_webhook(
+    found, problems, _truncated = parse_webhook(
         {"alerts": [{"labels": {}}, {"labels": LABELS}, "x", {"labels": 3}]}, NOW
     )
     assert [one.alert.labels for one in found] == [LABELS]
@@ -622,6 +633,7 @@ GROUPS = st.fixed_dictionaries(
         "alert": ALERTS,
         "status": ANY,
         "payload": ANY,
+        "truncatedAlerts": ANY,
     },
 )
 
@@ -631,10 +643,11 @@ GROUPS = st.fixed_dictionaries(
 def test_any_json_is_refused_or_yields_alerts_that_can_be_stored(value):
     for read in (parse_native, parse_alertmanager, parse_webhook, parse_uptrace):
         try:
-            found, problems = read(value, NOW)
+            found, problems, truncated = read(value, NOW)
         except InvalidPayload as error:
             assert str(error).startswith("Nothing was stored.")
             continue
+        assert type(truncated) is int
         assert all(isinstance(words, str) and words for words in problems)
         for one in found:
             assert len(one.key) == 64

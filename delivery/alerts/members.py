@@ -114,3 +114,10 @@ def set_time(value: object) -> int | None:
     """Return a time in milliseconds; None if it is invalid or Go's zero time."""
     time = milliseconds(value)
     return None if time == _GO_ZERO_TIME else time
+
+
+def to_count(value: object) -> int:
+    """Return a number of alerts; 0 if it is invalid."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return min(max(value, 0), 10**9)

@@ -30,6 +30,7 @@ from delivery.alerts.members import (
     read_string_map,
     read_time,
     set_time,
+    to_count,
 )
 from delivery.alerts.received import ReceivedAlert
 from delivery.guard.url import encode_unsafe
@@ -45,10 +46,14 @@ _PREFIXES = {"labels": "invalid label set: ", "annotations": "invalid annotation
 
 
 class ParsedAlerts(NamedTuple):
-    """The valid alerts of a request, and a sentence for each invalid one."""
+    """The valid alerts of a request, and a sentence for each invalid one.
+
+    `truncated` is how many more the sender cut off.
+    """
 
     alerts: list[ReceivedAlert]
     problems: list[str]
+    truncated: int = 0
 
 
 Parser = Callable[[Any, int], ParsedAlerts]
@@ -120,7 +125,7 @@ def parse_webhook(value: Any, _now: int) -> ParsedAlerts:
         default_status = "resolved"
     alerts, invalid = _parse_each(group_alerts, partial(_webhook_alert, default_status))
     problems = [f"alerts[{index}]: {error}" for index, error in invalid.items()]
-    return ParsedAlerts(alerts, _shorten(problems))
+    return ParsedAlerts(alerts, _shorten(problems), to_count(value.get("truncatedAlerts")))
 
 
 def parse_uptrace(value: Any, _now: int) -> ParsedAlerts:

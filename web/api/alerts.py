@@ -39,6 +39,7 @@ from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.json_text import JsonError, parse_lenient, parse_strict
 from delivery.outbox import OutboxFull
 from models import Receipt
+from web import truncation
 from web.auth.access import require_scope
 from web.problems import ApiError
 from web.services import services
@@ -219,11 +220,23 @@ def add_note(response: Response) -> Response:
 def _store_valid(parser: Parser) -> list[str]:
     """Store the valid alerts of the request, and return what is wrong with the others."""
     parsed = _parse(parser, parse_lenient, _read_body())
-    results = _store(parsed)
+    results = _store_truncated(parsed) if parsed.truncated else _store(parsed)
     count = sum(result.note == NO_CHANNEL for result in results)
     if count:
         g.ingest_note = f"No channel matches {count} of {len(results)} alerts."
     return parsed.problems
+
+
+def _store_truncated(parsed: ParsedAlerts) -> list[IngestResult]:
+    """Store the alerts of a message, and in the same transaction that it came truncated."""
+    sender = request.path.rpartition("/")[2]
+
+    def save(_results: list[IngestResult]) -> None:
+        truncation.record(sender, parsed.truncated, now_ms())
+
+    results = _store(parsed, save)
+    log.warning("%s cut off %d alerts from its message", sender, parsed.truncated)
+    return results
 
 
 def _read_body() -> bytes:

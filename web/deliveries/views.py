@@ -12,6 +12,7 @@ from delivery.alerts.received import alert_from_json
 from delivery.queue import wakeup
 from delivery.text import one_line
 from models import MAX_ID, Alert, Channel, Delivery, DeliveryState
+from web import truncation
 from web.deliveries import alert_queries, queries
 from web.redirects import redirect_with
 from web.services import services
@@ -153,7 +154,11 @@ def _redirect_unchanged(number: int, reason: str) -> Response:
 @bp.get("/alerts")
 def alerts():
     """Show the latest alerts and the number of deliveries of each."""
-    return render_template("alerts/index.html", alerts=queries.latest_alerts(MAX_ALERTS))
+    return render_template(
+        "alerts/index.html",
+        alerts=queries.latest_alerts(MAX_ALERTS),
+        truncations=truncation.recent(now_ms()),
+    )
 
 
 @bp.get("/alerts/<int:alert_id>")
