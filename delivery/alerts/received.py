@@ -41,13 +41,14 @@ class IngestResult(NamedTuple):
 
 @dataclass(frozen=True)
 class AlertChange:
-    """An alert, and whether it was open before.
+    """An alert, the ids of the channels that match it, and whether it was open before.
 
     An alert that is only reviewed was not `received` from its source.
     """
 
     id: int
     alert: Alert
+    matched: set[int]
     was_open: bool
     received: bool = True
 

@@ -7,7 +7,7 @@ from itertools import count, groupby
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert
-from delivery.alerts.matchers import matches
+from delivery.alerts.matchers import labels_of, matches
 from delivery.alerts.received import (
     NO_CHANNEL,
     TOO_LATE,
@@ -123,15 +123,21 @@ class WritePlan:
         self._known[received.key] = updated
         columns = {"key": received.key, "name": alert.name, "status": alert.status, "now": now}
         self._alerts.append({**updated._asdict(), **columns, "closes_at": received.closes_at})
-        change = AlertChange(known.id, alert, was_open=known.is_open)
+        matched = self._matched(alert)
+        change = AlertChange(known.id, alert, matched, was_open=known.is_open)
         deliveries = self._plan(change)
-        if deliveries or alert.closed or self._matches_a_channel(change):
+        if alert.closed or matched:
             return IngestResult(known.id, deliveries)
         self._unmatched += not known.is_open
-        return IngestResult(known.id, (), NO_CHANNEL)
+        return IngestResult(known.id, deliveries, NO_CHANNEL)
 
-    def _matches_a_channel(self, change: AlertChange) -> bool:
-        return any(matches(route.matchers, change.labels) for route in self._context.routes)
+    def _matched(self, alert: Alert) -> set[int]:
+        """Return the ids of the channels that match an alert, as long as it is open."""
+        if alert.closed:
+            return set()
+        labels = labels_of(alert)
+        routes = self._context.routes
+        return {route.channel_id for route in routes if matches(route.matchers, labels)}
 
     def _update(self, known: _KnownAlert, alert: Alert, resolves: bool) -> _KnownAlert:
         updated = known._replace(is_open=not alert.closed, body=alert_to_json(alert))
@@ -145,7 +151,8 @@ class WritePlan:
         """Plan the deliveries of a stored open alert again, as time and silences have passed."""
         known = self._known[key]
         alert = alert_from_json(known.body)
-        self._plan(AlertChange(known.id, alert, was_open=True, received=False))
+        matched = self._matched(alert)
+        self._plan(AlertChange(known.id, alert, matched, was_open=True, received=False))
 
     def _plan(self, change: AlertChange) -> tuple[str, ...]:
         """Plan the deliveries of a change, and return their `webhook-id`s."""
