@@ -1,18 +1,30 @@
-"""The processes of `tocsin serve`: the web server and the worker, started and ended together."""
+"""The worker process: started, watched and replaced, one for each installation.
+
+Every web process and `tocsin worker` run a supervisor. The one that gets the lock of the data
+folder starts the worker, and the worker inherits the lock: no other worker starts while it lives.
+It touches the file of the lock at every round of its loop, and one that is silent is replaced.
+"""
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-COMMAND = Path(__file__).with_name("cli.py")
-KILL_AFTER = 7  # seconds from SIGTERM until SIGKILL
+from delivery.queue import heartbeat
+from locks import file_lock
+
+COMMAND = (sys.executable, str(Path(__file__).with_name("cli.py")), "worker")
+POLL_SECONDS = 0.2
+MAX_SILENCE = 30.0  # seconds
+KILL_AFTER = 5.5  # seconds from SIGTERM until SIGKILL
 MIN_LIFETIME = 2.0  # seconds; a worker that ends sooner is started again after a delay
 MIN_DELAY = 0.1
 MAX_DELAY = 5.0
@@ -20,89 +32,112 @@ MAX_DELAY = 5.0
 _ENDED_BY_OTHERS = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
+log = logging.getLogger("tocsin.supervisor")
+
 
 @dataclass
 class Supervisor:
-    """Runs the web server in a child process, and restarts the worker when it ends."""
+    """Keeps the worker of a data folder running while `is_wanted` returns True."""
 
-    run_web: Callable[[], None]
-    with_worker: bool
-    _web_pid: int = 0
-    _worker: subprocess.Popen | None = None
-    _worker_started: float = 0
-    _delay: float = 0
-    _ending: bool = False
+    folder: Path
+    is_wanted: Callable[[], bool]
+    bind: str = ""  # the address of the pages, if it is not TOCSIN_BIND
+    command: tuple[str, ...] = COMMAND
+    max_silence: float = MAX_SILENCE
 
-    def run(self) -> int:
-        """Run until the web server ends or a signal arrives, and return the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._end)
-        signal.signal(signal.SIGALRM, lambda _number, _frame: self._send_signal(signal.SIGKILL))
-        self._fork_web()
-        self._start_worker()
-        code = 0
-        while self._web_pid or self._worker:
-            pid, status = os.wait()
-            if pid == self._web_pid:
-                self._web_pid = 0
-                code = os.waitstatus_to_exitcode(status)
-                self._end()
-            elif self._worker and pid == self._worker.pid:
-                self._worker = None
-                worker_code = os.waitstatus_to_exitcode(status)
-                self._start_worker(crashed=worker_code < 0 and worker_code not in _ENDED_BY_OTHERS)
-        return 0 if self._ending and code in (0, -signal.SIGTERM) else abs(code)
+    def run(self) -> None:
+        """Wait for the lock, and run the worker until it is no longer wanted."""
+        while self.is_wanted():
+            with contextlib.ExitStack() as stack:
+                lock = -1
+                with contextlib.suppress(OSError):  # another supervisor has it
+                    path = self.folder / heartbeat.LOCK_NAME
+                    lock = stack.enter_context(file_lock(path, wait=False))
+                if lock >= 0:
+                    self._keep_running(lock)
+            time.sleep(POLL_SECONDS)
 
-    def _fork_web(self) -> None:
-        """Fork the web server, which shares the modules that are loaded already."""
-        self._web_pid = os.fork()
-        if self._web_pid:
-            return
-        die_with_parent()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
-            signal.signal(number, signal.SIG_DFL)
-        self.run_web()
-        os._exit(0)
-
-    def _start_worker(self, crashed: bool = False) -> None:
-        """Start the worker; delay it longer and longer while it keeps ending at once."""
-        command = [sys.executable, str(COMMAND), "worker", "--parent", str(os.getpid())]
-        if crashed:
-            command.append("--crashed")
-        while self.with_worker and not self._ending and self._worker is None:
-            self._wait_before_restart()
-            self._worker_started = time.monotonic()
+    def _keep_running(self, lock: int) -> None:
+        """Start the worker again when it ends; later and later while it keeps ending at once."""
+        crashed = False
+        delay = 0.0
+        while self.is_wanted():
+            started_at = time.monotonic()
             with contextlib.suppress(OSError):  # the system has no room for another process
-                self._worker = subprocess.Popen(command)  # noqa: S603 (this program itself)
-        if self._ending:
-            # The signal may have come before the worker had a pid.
-            self._send_signal(signal.SIGTERM)
+                worker = self._start(lock, crashed)
+                code = self._watch(worker, lock)
+                crashed = code < 0 and code not in _ENDED_BY_OTHERS
+                if self.is_wanted():
+                    log.warning("the worker ended with code %d and is started again", code)
+            if time.monotonic() - started_at >= MIN_LIFETIME:
+                delay = 0.0
+                continue
+            delay = min(MAX_DELAY, delay * 2 or MIN_DELAY)
+            self._pause(delay)
 
-    def _wait_before_restart(self) -> None:
-        if not self._worker_started or time.monotonic() - self._worker_started >= MIN_LIFETIME:
-            self._delay = 0
-            return
-        self._delay = min(MAX_DELAY, self._delay * 2 or MIN_DELAY)
-        deadline = time.monotonic() + self._delay
-        while not self._ending and time.monotonic() < deadline:
+    def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.is_wanted() and time.monotonic() < deadline:
             time.sleep(0.05)
 
-    def _end(self, *_signal: object) -> None:
-        self._ending = True
-        self._send_signal(signal.SIGTERM)
-        signal.alarm(KILL_AFTER)
+    def _start(self, lock: int, crashed: bool) -> subprocess.Popen:
+        command = [*self.command, "--lock", str(lock), "--parent", str(os.getpid())]
+        if self.bind:
+            command += ["--bind", self.bind]
+        if crashed:
+            command.append("--crashed")
+        return subprocess.Popen(command, pass_fds=(lock,))  # noqa: S603 (this program itself)
 
-    def _send_signal(self, number: int) -> None:
-        pids = [self._web_pid]
-        if self._worker:
-            pids.append(self._worker.pid)
-        # Popen.send_signal() would reap the worker, which run() waits for.
-        for pid in filter(None, pids):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+    def _watch(self, worker: subprocess.Popen, lock: int) -> int:
+        """Return the exit code of the worker, which is killed if it is silent."""
+        silence = 0.0
+        beat_at = 0
+        checked_at = time.monotonic()
+        while worker.poll() is None:
+            if not self.is_wanted():
+                return _end(worker)
+            time.sleep(POLL_SECONDS)
+            now = time.monotonic()
+            # While this process was suspended, the worker may have been as well.
+            silence += min(now - checked_at, 1.0)
+            checked_at = now
+            last_beat = os.fstat(lock).st_mtime_ns
+            if last_beat != beat_at:
+                silence = 0.0
+                beat_at = last_beat
+            if silence > self.max_silence:
+                log.error("the worker was silent for %d s and is replaced", self.max_silence)
+                worker.kill()
+                return worker.wait()
+        return worker.returncode
 
 
-def die_with_parent() -> None:
-    """End this process when its parent is killed. On systems other than Linux, do nothing."""
+def _end(worker: subprocess.Popen) -> int:
+    """End the worker, which finishes its attempts for some seconds, and return its exit code."""
+    worker.terminate()
+    try:
+        return worker.wait(KILL_AFTER)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        return worker.wait()
+
+
+def die_with_parent(parent: int) -> None:
+    """Kill this process when its parent dies; end it now if that has happened already.
+
+    A stopped process ends by no other signal than SIGKILL, and keeps its lock until then.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def supervise_in_thread(supervisor: Supervisor) -> threading.Thread:
+    """Run a supervisor in a thread that ends after its worker, and delays the end of the process.
+
+    The thread that starts a worker has to live as long as the worker (prctl(2)).
+    """
+    thread = threading.Thread(target=supervisor.run, name="supervisor")
+    thread.start()
+    return thread

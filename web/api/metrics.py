@@ -1,5 +1,6 @@
 """Metrics for Prometheus, counted in the database so that all web processes agree."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from itertools import product
@@ -17,12 +18,13 @@ from prometheus_client import (
 from prometheus_client import Counter as MetricCounter
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from clock import DAY, now_ms
+from clock import DAY, SECOND, now_ms
 from config import VERSION
 from delivery import outbox
 from delivery.outcome import Verdict
 from models import Attempt, Channel, ChannelState, Delivery, DeliveryState, Proof
 from web.auth.access import require_scope
+from web.worker_status import worker_status
 
 bp = Blueprint("metrics", __name__)
 disable_created_metrics()  # the counter lives in the database, not as long as the process
@@ -54,7 +56,24 @@ def metrics():
         "Openings of alerts that matched no channel.",
         registry=registry,
     ).inc(outbox.count_unmatched())
+    _set_worker(registry)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _set_worker(registry: CollectorRegistry) -> None:
+    gauge = Gauge(
+        "tocsin_worker_silent_seconds",
+        "Time since the last sign of life of the worker; NaN if none has ever run.",
+        registry=registry,
+    )
+    silent = worker_status().silent
+    gauge.set(math.nan if silent is None else silent)
+    gauge = Gauge(
+        "tocsin_oldest_due_seconds",
+        "Time for which the oldest waiting delivery has been due.",
+        registry=registry,
+    )
+    gauge.set(outbox.oldest_due_age(now_ms()) / SECOND)
 
 
 def _count(query: Any, column: Any) -> dict[tuple, int]:
