@@ -252,6 +252,14 @@ def test_only_a_valid_url_becomes_a_link(requests_mock, kind):
         assert "javascript" not in text
 
 
+@pytest.mark.parametrize("kind", [*VENDOR_KINDS, "webhook", "alertmanager", "custom"])
+def test_a_link_with_a_space_is_encoded_in_every_message(kind):
+    parts = {**LATENCY, "url": "http://prometheus.example/graph?g0.expr=a b#c d"}
+    channel = replace(channel_of(kind), body='"{{ alert.url }}"')
+    text = build(channel, Event(Alert.from_json(parts), 1, AT)).body.decode()
+    assert "http://prometheus.example/graph?g0.expr=a%20b#c%20d" in text
+
+
 def test_a_link_is_safe_in_any_markup(requests_mock):
     assert text_of(url="https://h.example/a'(b)|<é>\"?x=%20&y=1").link == (
         "https://h.example/a%27%28b%29%7C%3C%C3%A9%3E%22?x=%20&y=1"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from delivery.guard.url import encode_unsafe
+
 
 class AlertStatus(StrEnum):
     """Whether the monitored condition holds."""
@@ -65,7 +67,7 @@ class Alert:
             annotations=_string_map(members.get("annotations")),
             starts_at=milliseconds(members.get("starts_at")),
             ends_at=milliseconds(members.get("ends_at")),
-            url=to_text(members.get("url")),
+            url=encode_unsafe(to_text(members.get("url"))),
         )
 
 

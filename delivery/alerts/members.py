@@ -5,6 +5,7 @@ import re
 from typing import TypeGuard
 
 from delivery.alerts.alert import milliseconds
+from delivery.guard.url import encode_unsafe
 
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]"
@@ -77,6 +78,11 @@ def read_string(members: dict, name: str) -> str:
     if not isinstance(value, str):
         raise InvalidMember(name, f"{name} must be a string")
     return value
+
+
+def read_link(members: dict, name: str) -> str:
+    """Return a link without characters that a URL may not have; empty if it is absent or null."""
+    return encode_unsafe(read_string(members, name))
 
 
 def read_string_map(members: dict, name: str, without_empty: bool = False) -> dict[str, str]:

@@ -26,6 +26,7 @@ from delivery.alerts.members import (
     InvalidMember,
     check_names,
     is_alertmanager_v1,
+    read_link,
     read_string,
     read_string_map,
     read_time,
@@ -33,7 +34,6 @@ from delivery.alerts.members import (
     to_count,
 )
 from delivery.alerts.received import ReceivedAlert
-from delivery.guard.url import encode_unsafe
 
 MAX_ALERTS = 10_000
 MAX_LABELS = 100
@@ -207,7 +207,7 @@ def _native_alert(now: int, members: dict) -> ReceivedAlert:
         annotations=read_string_map(members, "annotations"),
         starts_at=starts_at,
         ends_at=ends_at,
-        url=read_string(members, "url"),
+        url=read_link(members, "url"),
     )
     identity = _label_identity(labels)
     key = read_string(members, "key")
@@ -237,7 +237,7 @@ def _alertmanager_alert(now: int, members: dict) -> ReceivedAlert:
         annotations=read_string_map(members, "annotations"),
         starts_at=starts_at,
         ends_at=ends_at,
-        url=read_string(members, "generatorURL"),
+        url=read_link(members, "generatorURL"),
     )
     return _received(_label_identity(labels), alert, closes_at)
 
@@ -268,7 +268,7 @@ def _label_identity(labels: Mapping[str, str]) -> tuple:
 
 
 def _received(identity: tuple, alert: Alert, closes_at: int | None = None) -> ReceivedAlert:
-    """Return an alert with the hash of its identity as its key, and with a link that can be sent.
+    """Return an alert with the hash of its identity as its key.
 
     An identity begins with the name of its family, so that two families never share a key.
     """
@@ -282,7 +282,7 @@ def _received(identity: tuple, alert: Alert, closes_at: int | None = None) -> Re
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if alert.closed:
         closes_at = None
-    return ReceivedAlert(key, replace(alert, url=encode_unsafe(alert.url)), closes_at)
+    return ReceivedAlert(key, alert, closes_at)
 
 
 def _get(value: Any, name: str) -> Any:

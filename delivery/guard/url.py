@@ -140,7 +140,7 @@ def encode_unsafe(text: str) -> str:
     if not url:
         return text
     rest = re.sub("%(?![0-9A-Fa-f]{2})", "%25", url[2])
-    return url[1] + quote(rest, _RESERVED)
+    return url[1] + quote(rest, _RESERVED, errors="replace")
 
 
 def _refuse_mistakes(url: str) -> None:
