@@ -24,9 +24,9 @@ from delivery.secrets import rotation
 from delivery.worker import work
 from logs import log_to_stderr
 from models import Role, Token, User, db
-from server import serve as run_server
+from serving.server import serve as run_server
+from serving.supervisor import Supervisor, die_with_parent
 from startup import prepare
-from supervisor import Supervisor, die_with_parent
 from web import filters
 from web.accounts import api_tokens, users
 from web.accounts.passwords import PasswordChecker

@@ -11,7 +11,9 @@ tocsin = Config.from_env()
 bind = tocsin.bind
 workers = tocsin.workers
 threads = tocsin.threads
-worker_class = "gthread"
+worker_class = "serving.gunicorn_worker.BufferingWorker"
+# With the files of the database, within the usual limit of 1024 open files.
+worker_connections = 700
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 control_socket_disable = True
 keepalive = 5

@@ -172,7 +172,7 @@ class Live:
     program: tuple[str, ...] = (sys.executable, str(ROOT / "cli.py"))
     command: tuple[str, ...] = ("serve",)
 
-    def __init__(self, folder, **environment):
+    def __init__(self, folder, bind="127.0.0.1:{port}", **environment):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
@@ -181,7 +181,7 @@ class Live:
             name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")
         }
         settings = {
-            "TOCSIN_BIND": f"127.0.0.1:{self.port}",
+            "TOCSIN_BIND": bind.format(port=self.port),
             "TOCSIN_DATA_DIR": str(folder / "data"),
             **environment,
         }

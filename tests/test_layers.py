@@ -29,10 +29,7 @@ TOP_LEVEL = {
     "gunicorn.conf.py",
     "locks.py",
     "logs.py",
-    "server.py",
     "startup.py",
-    "supervisor.py",
-    "web_process.py",
     "wsgi.py",
 }
 ODDS_AND_ENDS = {"utils", "util", "helpers", "helper", "base", "common", "manager", "misc"}
@@ -143,7 +140,7 @@ def test_only_the_outbox_writes_deliveries():
 
 
 def test_only_the_guard_and_the_server_open_sockets():
-    assert importers_of("socket") <= modules_in("delivery.guard", "server")
+    assert importers_of("socket") <= modules_in("delivery.guard", "serving")
 
 
 def test_web_never_calls_the_sender_directly():

@@ -13,7 +13,7 @@ from processes import command_of, family, wait_until, workers_of
 
 from delivery.queue import heartbeat
 from locks import file_lock
-from supervisor import Supervisor
+from serving.supervisor import Supervisor
 
 
 class ByHand(Live):

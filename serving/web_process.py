@@ -19,7 +19,7 @@ from clock import now_ms
 from config import Config, unused_variables
 from delivery.listening import start_reporting
 from models import db
-from supervisor import Supervisor, supervise_in_thread
+from serving.supervisor import Supervisor, supervise_in_thread
 from web.accounts import users
 from web.services import Services
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from delivery.queue import heartbeat
 from locks import file_lock
 
-COMMAND = (sys.executable, str(Path(__file__).with_name("cli.py")), "worker")
+COMMAND = (sys.executable, str(Path(__file__).parents[1] / "cli.py"), "worker")
 POLL_SECONDS = 0.2
 MAX_SILENCE = 30.0  # seconds
 KILL_AFTER = 5.5  # seconds from SIGTERM until SIGKILL

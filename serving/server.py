@@ -13,7 +13,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 
 from config import Config, ConfigError
 
-SETTINGS = Path(__file__).with_name("gunicorn.conf.py")
+SETTINGS = Path(__file__).parents[1] / "gunicorn.conf.py"
 
 _PROBLEMS = {
     errno.EADDRINUSE: "another program listens there; end it, or choose another port",
