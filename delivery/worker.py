@@ -37,7 +37,7 @@ from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock, send
 from models import db
 
-CLAIM_BATCH_SIZE = 4  # small batches: results are stored soon after they arrive
+CLAIM_BATCH_SIZE = 8  # small batches: results are stored soon after they arrive
 MIN_WAIT = 0.05  # seconds after a round that could start nothing
 RELEASE_MS = 1000  # until a delivery that was claimed and not sent is due again
 STOP_SECONDS = 5

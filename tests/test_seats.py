@@ -32,9 +32,7 @@ class World:
 
     def add(self, channel_id, origin, seconds=None):
         """Add a channel whose last attempt took `seconds`; a new one without."""
-        self.channels[channel_id] = SimpleNamespace(
-            settings=SimpleNamespace(origin=origin), rate_limit=()
-        )
+        self.channels[channel_id] = SimpleNamespace(origin=origin, rate_limit=())
         if seconds is not None:
             self.record(channel_id, seconds)
 
@@ -147,13 +145,13 @@ def test_no_mixture_of_channels_takes_the_seats_that_are_kept_for_others(groups,
     assert all(world.room(channel_id) > 0 for channel_id in kinds)
     for _ in range(200):
         channel_id = rng.choice(list(kinds))
-        origin = world.channels[channel_id].settings.origin
+        origin = world.channels[channel_id].origin
         before = world.free
         if world.start(channel_id):
             least = {"quick": 1, "new": MIN_FREE_FOR_NEW, "slow": MIN_FREE_FOR_SLOW}
             assert before >= least[kinds[channel_id]]
         held_at = Counter(
-            world.channels[delivery.channel_id].settings.origin for delivery, _ in world.in_flight
+            world.channels[delivery.channel_id].origin for delivery, _ in world.in_flight
         )
         assert held_at[origin] <= MAX_SEATS * 2 // 3 + 1
         assert max(world.held().values()) <= 4

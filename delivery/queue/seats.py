@@ -51,7 +51,7 @@ def divide(
     full = {origin for origin, count in held_at.items() if count >= 2 * free}
     if full:
         for channel_id, channel in channels.items():
-            if channel.settings.origin in full:
+            if channel.origin in full:
                 room[channel_id] = 0
     return Room(room, new_limit(free))
 
@@ -77,4 +77,4 @@ def slow_room(free: int, held: int, slow_at_origin: int) -> int:
 
 def _origin(channel_id: int, channels: Mapping[int, CachedChannel]) -> str:
     channel = channels.get(channel_id)
-    return channel.settings.origin if channel else ""
+    return channel.origin if channel else ""
