@@ -105,8 +105,8 @@ def arrive(now=NOW, **parts) -> None:
     settle([result(delivery) for delivery in claim_due(now)], now)
 
 
-def claim_due(now=NOW, *, max_count=64, room=None):
-    return claim(now, max_count=max_count, room=room or {})
+def claim_due(now=NOW, *, max_count=64, room=None, **options):
+    return claim(now, max_count=max_count, room=room or {}, **options)
 
 
 # --- store ---
@@ -792,6 +792,36 @@ def test_a_channel_that_is_full_does_not_hide_the_others():
     store([alert(str(number)) for number in range(300)], NOW)
     store([alert("info", labels={"severity": "info"})], NOW + 1)
     assert {delivery.channel_id for delivery in claim_due(NOW + 1, room={busy: 0})} == {other}
+
+
+@pytest.mark.parametrize(
+    ("room", "others", "counts"),
+    [
+        ({}, 0, [0, 0]),
+        ({}, 1, [1, 1]),
+        ({0: 4}, 0, [4, 0]),
+        ({0: 0}, 0, [0, 0]),
+        ({0: 0}, 1, [0, 1]),
+        ({0: -1, 1: 3}, 0, [0, 3]),
+        ({0: 2}, 4, [2, 4]),
+    ],
+)
+def test_the_channels_without_a_room_of_their_own_share_a_limit(room, others, counts):
+    channels = [channel(), channel()]
+    store([alert(str(number)) for number in range(8)], NOW)
+    room = {channels[index]: count for index, count in room.items()}
+    claimed = [delivery.channel_id for delivery in claim_due(room=room, others=others)]
+    assert [claimed.count(channel_id) for channel_id in channels] == counts
+
+
+def test_channels_that_may_not_start_do_not_hide_those_that_may():
+    for _ in range(5):
+        channel(matchers='severity="critical"')
+    known = channel(matchers='severity="info"')
+    store([alert(str(number)) for number in range(9)], NOW)
+    store([alert("info", labels={"severity": "info"})], NOW + 1)
+    claimed = claim_due(NOW + 1, max_count=4, room={known: 4}, others=0)
+    assert {delivery.channel_id for delivery in claimed} == {known}
 
 
 def test_a_closing_never_overtakes_its_own_opening():
