@@ -12,6 +12,7 @@ import struct
 import time
 from typing import Any
 
+from gunicorn.http import get_parser
 from gunicorn.workers.gthread import ThreadWorker
 
 from serving.request_buffer import RequestBuffer
@@ -19,13 +20,13 @@ from serving.request_buffer import RequestBuffer
 MAX_SECONDS = 10.0  # for the head of a request, and for a body without the time below
 MIN_RATE = 16 * 1024  # bytes in a second
 STOP_SECONDS = 2.0  # for a request that is arriving when this process is stopped
-SOCKET_TIMEOUT = 10  # seconds in which a thread neither sends nor receives a byte
+SEND_TIMEOUT = 10  # seconds in which a client reads nothing
 MAX_RECEIVING = 400  # requests that are arriving; above this, the oldest are refused
-MAX_BUFFERED = 64 * 1024 * 1024  # bytes of them all
+MAX_BUFFERED = 128 * 1024 * 1024  # bytes of them all
 RECEIVE_BYTES = 64 * 1024
 CHECK_SECONDS = 0.5
 
-_TIMEVAL = struct.pack("ll", SOCKET_TIMEOUT, 0)
+_TIMEVAL = struct.pack("ll", SEND_TIMEOUT, 0)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REFUSALS = {
     408: (b"Request Timeout", b"The request did not arrive in time.\n"),
@@ -37,6 +38,23 @@ _REFUSAL = (
     b"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     b"Content-Length: %d\r\n\r\n%s"
 )
+
+
+class ArrivedBytes:
+    """Stands in for the socket of gunicorn's parser, which so never waits for a client."""
+
+    def __init__(self) -> None:
+        self._data = memoryview(b"")
+
+    def put(self, data: bytes) -> None:
+        """Set the bytes to read."""
+        self._data = memoryview(data)
+
+    def recv(self, size: int) -> bytes:
+        """Return at most `size` bytes; without any left, the client has closed its side."""
+        piece = bytes(self._data[:size])
+        self._data = self._data[size:]
+        return piece
 
 
 class Arrival:
@@ -74,15 +92,16 @@ class BufferingWorker(ThreadWorker):
             super().enqueue_req(conn)
             return
         if not conn.initialized:
-            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                conn.sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL)
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)
+            conn.arrived = ArrivedBytes()
+            conn.pipelined = b""
+            conn.parser = get_parser(self.cfg, conn.arrived, conn.client)
             conn.init()
         conn.sock.setblocking(False)
         arrival = Arrival(conn)
         self._arrivals[conn] = arrival
-        pipelined = conn.parser.unreader.take_buffered()
-        if pipelined:
-            self._feed(arrival, pipelined)
+        if conn.pipelined:
+            self._feed(arrival, conn.pipelined)
         else:
             self._receive(arrival)
         if conn in self._arrivals and not arrival.is_polled:
@@ -90,6 +109,12 @@ class BufferingWorker(ThreadWorker):
                 conn.sock, selectors.EVENT_READ, lambda _sock: self._receive(arrival)
             )
             arrival.is_polled = True
+
+    def finish_request(self, conn, fs):
+        """Keep or close a connection after a response; a pipelined request comes next."""
+        super().finish_request(conn, fs)
+        if conn.pipelined and conn in self.keepalived_conns:
+            self.on_client_socket_readable(conn, conn.sock)
 
     def murder_pending(self):
         """Refuse the clients that are too slow; gunicorn calls this once in a second or more."""
@@ -136,7 +161,8 @@ class BufferingWorker(ThreadWorker):
     def _submit(self, arrival: Arrival) -> None:
         self._forget(arrival)
         connection = arrival.connection
-        connection.parser.unreader.unread(arrival.buffer.take())
+        request, connection.pipelined = arrival.buffer.take()
+        connection.arrived.put(request)
         connection.data_ready = True
         super().enqueue_req(connection)
 

@@ -3,9 +3,9 @@
 import re
 
 MAX_HEAD = 64 * 1024  # bytes
-MAX_BODY = 1024 * 1024  # bytes; the app refuses a longer one
+MAX_BODY = 16 * 1024 * 1024  # bytes; no view accepts a longer one
 MAX_CHUNKED_BODY = 2 * MAX_BODY  # bytes with the framing of the chunks
-MAX_DISCARDED = 64 * MAX_BODY  # bytes of a body that the app refuses
+MAX_DISCARDED = 64 * 1024 * 1024  # bytes of a body that is too long
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"(?i)(\r\ncontent-length:[ \t]*)([0-9]{1,4000})(?=[ \t]*\r\n)")
@@ -29,7 +29,7 @@ class RequestBuffer:
         self.received = 0  # bytes, with those that were discarded
         self._data = bytearray()
         self._body_at = 0
-        self._end = -1  # of a body with a length, in bytes received
+        self._end = 0  # of the request, in bytes received; with chunks, once it is complete
         self._chunk_at = 0  # of the next chunk, 0 without chunks
 
     def __len__(self) -> int:
@@ -48,17 +48,23 @@ class RequestBuffer:
         elif self._chunk_at:
             self._data += data
         else:
-            self._data += data[: max(0, self._kept_end() - len(self._data))]
+            room = len(data)
+            if self._end - self._body_at > MAX_BODY:
+                room = max(0, self._kept_end() - len(self._data))
+            self._data += data[:room]
         if self._body_at and not self.refused_with:
             self._find_end()
 
-    def take(self) -> bytes:
-        """Return the request; of a body that is too long, as much as shows that it is."""
-        if self._end - self._body_at <= MAX_BODY:
-            return bytes(self._data)
+    def take(self) -> tuple[bytes, bytes]:
+        """Return the request, and the bytes that came after it.
+
+        Of a body that is too long, as much is left as shows that it is.
+        """
+        if self._chunk_at or self._end - self._body_at <= MAX_BODY:
+            return bytes(self._data[: self._end]), bytes(self._data[self._end :])
         head = bytes(self._data[: self._body_at])
         shortened = _LENGTH.sub(rb"\g<1>%d" % (MAX_BODY + 1), head, count=1)
-        return shortened + bytes(self._data[self._body_at : self._body_at + MAX_BODY + 1])
+        return shortened + bytes(self._data[self._body_at : self._kept_end()]), b""
 
     def _find_head(self) -> None:
         end = self._data.find(_HEAD_END)
@@ -87,8 +93,9 @@ class RequestBuffer:
         removed = len(head) - len(without)
         self.received -= removed
         self._body_at -= removed
-        self._end -= removed if self._end >= 0 else 0
-        self._chunk_at -= removed if self._chunk_at else 0
+        self._end -= removed
+        if self._chunk_at:
+            self._chunk_at -= removed
         self.wants_continue = True
 
     def _kept_end(self) -> int:
@@ -113,6 +120,7 @@ class RequestBuffer:
                 # After the last chunk come trailers, or an empty line at once.
                 end = self._data.find(_HEAD_END, match.end() - 2)
                 self.is_complete = end >= 0
+                self._end = end + len(_HEAD_END)
                 self._refuse_if_too_long(0)
                 return
             if self._refuse_if_too_long(size):
@@ -126,6 +134,7 @@ class RequestBuffer:
         line = bytes(self._data[self._chunk_at : self._chunk_at + 1024])
         if b"\r\n" in line or len(line) == 1024:
             self.is_complete = True  # gunicorn refuses it
+            self._end = len(self._data)
         else:
             self._refuse_if_too_long(0)
 

@@ -228,10 +228,10 @@ class Live:
         response = self.person.post(f"{self.url}/channels", form, timeout=5, allow_redirects=False)
         assert response.status_code == 303, response.text
 
-    def create_token(self):
+    def create_token(self, name="t"):
         """Create an API token for alerts, and return the headers with it."""
         token = token_in(self.person.get(f"{self.url}/tokens", timeout=5).text)
-        form = {"csrf_token": token, "name": "t", "scope": "ingest"}
+        form = {"csrf_token": token, "name": name, "scope": "ingest"}
         page = self.person.post(f"{self.url}/tokens", form, timeout=5).text
         secret = page.split('value="tocsin_')[1].split('"')[0]
         return {"Authorization": f"Bearer tocsin_{secret}"}

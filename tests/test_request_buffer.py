@@ -4,11 +4,13 @@ import io
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.http import get_parser
 from gunicorn.http.errors import NoMoreData, ParseException
-from gunicorn.http.parser import RequestParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app import MAX_BODY_BYTES
+from serving.gunicorn_worker import ArrivedBytes
 from serving.request_buffer import (
     MAX_BODY,
     MAX_CHUNKED_BODY,
@@ -16,21 +18,16 @@ from serving.request_buffer import (
     MAX_HEAD,
     RequestBuffer,
 )
+from web.api.alerts import MAX_BYTES
 
 HEAD = b"POST /login HTTP/1.1\r\nHost: tocsin\r\n"
 
 
-class NeverWaits:
-    """A socket for gunicorn's parser that has nothing more to read."""
-
-    def recv(self, _size):
-        raise AssertionError("gunicorn waits for more of the request")
-
-
 def read_by_gunicorn(data):
     """Return the request that gunicorn reads, as its path and body; "" if it refuses it."""
-    parser = RequestParser(Config(), NeverWaits(), ("127.0.0.1", 1))
-    parser.unreader.unread(data)
+    source = ArrivedBytes()
+    source.put(data)
+    parser = get_parser(Config(), source, ("127.0.0.1", 1))
     try:
         request = next(parser)
         return request.path, request.body.read()
@@ -76,7 +73,9 @@ def test_a_request_is_complete_with_its_last_byte_in_whatever_pieces_it_comes(re
     buffer = fed(request, sizes)
     assert buffer.is_complete
     assert not buffer.refused_with
-    assert read_by_gunicorn(buffer.take()) == read_by_gunicorn(request) != ""
+    taken, rest = buffer.take()
+    assert (taken, rest) == (request, b"")
+    assert read_by_gunicorn(taken) != ""
 
 
 @given(requests, st.data())
@@ -88,8 +87,9 @@ def test_a_request_without_its_last_bytes_is_not_complete(request, data):
 @given(requests, requests, pieces)
 def test_the_bytes_after_a_request_are_kept_for_the_next_one(first, second, sizes):
     buffer = fed(first + second, sizes)
-    assert buffer.is_complete
-    assert (first + second).lstrip(b"\r\n").startswith(buffer.take())
+    taken, rest = buffer.take()
+    assert taken == first
+    assert second.startswith(rest)
 
 
 HEADERS = [
@@ -126,15 +126,16 @@ ODD_BODIES = [b"zz\r\n", b"-1\r\n", b"3\r\nabcde\r\n0\r\n\r\n", b"\r\n0\r\n\r\n"
     st.sampled_from(BODIES + ODD_BODIES),
     pieces,
 )
-def test_gunicorn_never_waits_for_more_of_a_request_that_is_complete(headers, end, body, sizes):
+def test_gunicorn_needs_no_more_than_a_complete_request(headers, end, body, sizes):
     buffer = fed(HEAD + b"\r\n".join(headers) + end + body, sizes)
     if buffer.is_complete and not buffer.refused_with:
-        read_by_gunicorn(buffer.take())
+        request, rest = buffer.take()
+        assert read_by_gunicorn(request) in ("", read_by_gunicorn(request + b"abc" + rest))
 
 
 def test_empty_lines_before_a_request_are_skipped():
     assert not fed(b"\r\n\r\n").is_complete
-    assert fed(b"\r\n\r\n" + with_length(b"abc"), [1] * 100).take() == with_length(b"abc")
+    assert fed(b"\r\n\r\n" + with_length(b"abc"), [1] * 100).take()[0] == with_length(b"abc")
 
 
 def test_a_head_that_is_too_long_is_refused():
@@ -143,17 +144,21 @@ def test_a_head_that_is_too_long_is_refused():
 
 
 def test_a_body_that_is_too_long_is_cut_but_stays_too_long():
-    request = HEAD + b"Content-Length: %d\r\n\r\n" % (10 * MAX_BODY) + b"a" * (10 * MAX_BODY)
-    buffer = fed(request, [65536] * 200)
+    request = HEAD + b"Content-Length: %d\r\n\r\n" % (3 * MAX_BODY) + b"a" * (3 * MAX_BODY)
+    buffer = fed(request, [1_000_000] * 100)
     assert buffer.is_complete
     assert len(buffer) < MAX_BODY + 1000
-    _path, body = read_by_gunicorn(buffer.take())
+    _path, body = read_by_gunicorn(buffer.take()[0])
     assert len(body) == MAX_BODY + 1
 
 
 def test_a_body_as_long_as_the_app_accepts_is_kept_whole():
     request = with_length(b"a" * MAX_BODY)
-    assert fed(request, [65536] * 20).take() == request
+    assert fed(request, [1_000_000] * 20).take() == (request, b"")
+
+
+def test_the_buffer_keeps_what_the_most_patient_view_accepts():
+    assert max(MAX_BYTES, MAX_BODY_BYTES) <= MAX_BODY
 
 
 @pytest.mark.parametrize(
@@ -181,5 +186,5 @@ def test_a_client_that_expects_100_continue_gets_it_once_and_from_the_buffer():
     buffer.feed(b"abc")
     assert buffer.is_complete
     assert not buffer.wants_continue
-    assert buffer.take() == with_length(b"abc")
+    assert buffer.take() == (with_length(b"abc"), b"")
     assert not fed(head + b"abc").wants_continue

@@ -133,6 +133,16 @@ def test_a_chunked_body_arrives_whole(server, connect):
     assert response.startswith(b"HTTP/1.1 202 ")
 
 
+def test_a_large_message_of_alerts_is_stored_whole(server):
+    alerts = [{"name": f"alert {number}", "labels": {"text": "x" * 3000}} for number in range(2000)]
+    headers = server.create_token(name="large")
+    response = requests.post(
+        f"{server.url}/api/v1/alerts", json=alerts, headers=headers, timeout=10
+    )
+    assert response.status_code == 202
+    assert len(response.json()["alerts"]) == 2000
+
+
 def test_a_client_that_waits_for_100_continue_gets_it(connect):
     head = b"Expect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"
     connection = connect(HEAD + head)
