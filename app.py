@@ -16,6 +16,7 @@ from web.auth.proxy import BehindProxy
 from web.channels import hints, live
 from web.channels import views as channels
 from web.deliveries import views as deliveries
+from web.row_ids import RowId
 from web.services import Services
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -32,6 +33,7 @@ def create_app(config: Config | None = None) -> Flask:
     """
     config = startup.prepare(config or Config.from_env())
     app = Flask("app")
+    app.url_map.converters["int"] = RowId
     app.config.update(
         SECRET_KEY=config.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,

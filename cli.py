@@ -173,15 +173,20 @@ def set_password(name: str, password_stdin: bool) -> None:
 @click.argument("name")
 @click.argument("role", type=role_type)
 def set_role(name: str, role: str) -> None:
-    """Change the role of a user."""
-    users.set_role(_find(User, name), role)
+    """Change the role of a user; a viewer keeps no token that can change anything."""
+    _report_revoked(users.set_role(_find(User, name), role))
 
 
 @user_group.command("remove")
 @click.argument("name")
 def remove_user(name: str) -> None:
-    """Delete a user and end all sessions of the user."""
-    users.remove(_find(User, name))
+    """Delete a user, end all sessions of the user, and revoke the user's tokens."""
+    _report_revoked(users.remove(_find(User, name)))
+
+
+def _report_revoked(tokens: list[str]) -> None:
+    if tokens:
+        click.echo(f"These tokens of the user are revoked: {', '.join(tokens)}.", err=True)
 
 
 @click.pass_obj
@@ -231,7 +236,7 @@ def list_tokens() -> None:
 @click.option("--days", type=int, help="Days until the token expires; without it, never.")
 def add_token(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     """Create a token and print it; it cannot be shown again."""
-    _, secret = api_tokens.create_token(name, list(scopes), days, "the command", now_ms())
+    _, secret = api_tokens.create_token(name, list(scopes), days, users.THE_COMMAND, now_ms())
     click.echo(secret)
     click.echo("Store this token now. It cannot be shown again.", err=True)
 

@@ -9,8 +9,9 @@ from conftest import PASSWORD, Client
 from clock import now_ms
 from config import Config
 from models import Alert, Attempt, Channel, Delivery, Login, Token, User, db
-from web.accounts.api_tokens import create_token
-from web.auth.access import PERSONAL, PUBLIC, SAFE_METHODS, scope_of
+from web.accounts import users
+from web.accounts.api_tokens import SCOPES, create_token
+from web.auth.access import OPEN, PERSONAL, PUBLIC, SAFE_METHODS, scope_of
 from web.auth.login import own_path
 
 ID = re.compile(r"<(?:int:)?\w+>")
@@ -320,6 +321,31 @@ def test_sign_in_with_a_foreign_next_leads_home(app, anonymous):
     assert response.headers["Location"] == "/"
 
 
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**70, 10**4000])
+def test_an_id_beyond_the_range_of_the_database_is_not_found(app, client, number):
+    _, secret = create_token("all", list(SCOPES), None, "", now_ms())
+    token = {"Authorization": f"Bearer {secret}"}
+    rules = [rule for rule in app.url_map.iter_rules() if "<int:" in rule.rule]
+    assert len(rules) > 25
+    for rule in rules:
+        path = re.sub("<int:[^>]*>", str(number), rule.rule).replace("<field>", "name")
+        for method in rule.methods & {"GET", "POST", "PUT", "DELETE"}:
+            send = {"GET": client.get, "POST": client.post}.get(method)
+            if scope_of(app, rule.endpoint):
+                response = app.test_client().open(path, method=method, headers=token)
+            else:
+                response = (
+                    send(path, {"role": "viewer", **form_of()}) if method == "POST" else send(path)
+                )
+            assert response.status_code == 404, (method, rule.rule)
+
+
+@pytest.mark.parametrize("name", ["channel", "alert", "before"])
+@pytest.mark.parametrize("number", [2**63, 2**70, 10**4000])
+def test_a_number_in_a_query_beyond_the_range_of_the_database_is_no_failure(client, name, number):
+    assert client.get(f"/deliveries?{name}={number}").status_code in (200, 404)
+
+
 # --- hosts and headers ----------------------------------------------------------------------------
 
 
@@ -337,6 +363,30 @@ def test_pages_are_served_under_ip_addresses_and_own_names(anonymous, host):
 def test_pages_are_not_served_under_foreign_names(client, host):
     response = client.get("/channels", headers={"Host": host})
     assert (response.status_code, "TOCSIN_PUBLIC_URL" in response.text) == (400, True)
+
+
+@pytest.mark.parametrize("host", ["tocsin.lan:8000", "evil.example", "2130706433", ""])
+def test_probes_and_senders_may_use_any_host_name(app, anonymous, host):
+    _, secret = create_token("t", ["ingest", "metrics"], None, "", now_ms())
+    token = {"Authorization": f"Bearer {secret}"}
+    for path in ("/healthz", "/readyz", "/-/healthy", "/-/ready", "/static/site.css", "/metrics"):
+        with anonymous.get(path, headers={"Host": host, **token}) as response:
+            assert response.status_code == 200, path
+    headers = {"Host": host, **token}
+    stored = app.test_client().post("/api/v1/alerts", json={"name": "Disk"}, headers=headers)
+    assert stored.status_code == 202
+
+
+def test_only_these_endpoints_answer_under_a_foreign_name(app):
+    answered = set()
+    for kind in ("page", "public", "machine"):
+        for method, path in routes(app, kind):
+            response = browser(app, "").open(path, method=method, headers={"Host": "evil.example"})
+            if response.status_code != 400:
+                answered.add(app.url_map.bind("").match(path, method=method)[0])
+            response.close()
+    machines = {rule.endpoint for rule in app.url_map.iter_rules() if scope_of(app, rule.endpoint)}
+    assert answered == {*OPEN, *machines}
 
 
 @pytest.fixture
@@ -424,6 +474,15 @@ def get_from(app, address, path="/account", **headers):
     return app.test_client().get(
         path, base_url=url, headers=headers, environ_base={"REMOTE_ADDR": address}
     )
+
+
+def test_a_new_user_whose_first_requests_arrive_together_is_signed_in_by_each(public, monkeypatch):
+    named = users.User.named
+    answers = iter([None, None])
+    monkeypatch.setattr(users.User, "named", lambda name: next(answers, named(name)))
+    for _ in range(2):  # the second request looked before the first one had added the user
+        assert get_from(public, "192.0.2.1", Remote_User="Grace").status_code == 200
+    assert User.select().where(User.name == "Grace").count() == 1
 
 
 def test_a_user_named_by_a_trusted_proxy_is_signed_in(public):

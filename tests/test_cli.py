@@ -202,6 +202,17 @@ def test_user_remove_deletes_the_user_and_the_sessions(tocsin):
         assert [login.user.name for login in Login.select()] == ["ada"]
 
 
+@pytest.mark.parametrize("arguments", [("remove", "vera"), ("role", "vera", "viewer")])
+def test_the_tokens_that_end_with_a_user_or_role_are_named(tocsin, arguments):
+    tocsin("user", "role", "vera", "editor")
+    with db.connection_context():
+        api_tokens.create_token("of vera", ["ingest"], None, "vera", 1)
+    assert tocsin("token", "add", "of the command", "--scope", "ingest").code == 0
+    ran = tocsin("user", *arguments)
+    assert (ran.code, ran.err) == (0, "These tokens of the user are revoked: of vera.\n")
+    assert "of the command" in tocsin("token", "list").out
+
+
 @pytest.mark.parametrize("arguments", [("remove", "ada"), ("role", "ada", "viewer")])
 def test_the_last_editor_cannot_be_removed(tocsin, arguments):
     assert is_refusal(tocsin("user", *arguments), 1, "This is the last editor")

@@ -10,7 +10,7 @@ import secrets
 
 from flask import Blueprint, Response, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from peewee import PeeweeException
+from peewee import IntegrityError, PeeweeException
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -123,6 +123,18 @@ def _http_error(error: HTTPException):
     if isinstance(error, MethodNotAllowed):
         response.allow.update(error.valid_methods or ())
     return response
+
+
+@bp.app_errorhandler(IntegrityError)
+def _conflict(error: IntegrityError):
+    if is_machine_request():
+        return _database_error(error)  # 503: a sender of alerts must send them again
+    log.warning("a conflict with another request at %s: %s", request.endpoint, error)
+    message = (
+        "Another request changed or deleted this at the same time. "
+        "Nothing was saved: reload the page and try again."
+    )
+    return _editor_again(message, 409) or failure(409, message)
 
 
 @bp.app_errorhandler(PeeweeException)

@@ -17,10 +17,15 @@ from web.auth.tokens import require_token
 from web.problems import ApiError
 from web.services import services
 
-# The lab's receiving address is an unguessable path; senders use any host name, at any rate.
-RECEIVERS = ("lab.receive",)
-HEALTH = ("health.healthz", "health.readyz", "health.healthy", "health.ready")
-PUBLIC = ("static", "signin.login", "signin.setup", *HEALTH, *RECEIVERS)
+LIVENESS = ("health.healthz", "health.healthy")
+HEALTH = (*LIVENESS, "health.readyz", "health.ready")
+# Everyone may use these, under any host name and at any rate: probes and senders choose the name,
+# nothing here depends on a session, and the lab's receiving address is an unguessable path. Views
+# with a scope are also reached under any name, because a browser does not add their token.
+OPEN = ("static", "lab.receive", *HEALTH)
+# Answered even if the database cannot be opened.
+WITHOUT_DATABASE = ("static", *LIVENESS)
+PUBLIC = ("signin.login", "signin.setup", *OPEN)
 # Unsafe requests that a viewer may send.
 PERSONAL = ("signin.logout", "people.account")
 # Pages that only an editor may open.
@@ -51,8 +56,10 @@ def scope_of(app: Flask, endpoint: str) -> str:
 
 def is_machine_request() -> bool:
     """Return True if the current request is for a machine's endpoint or path."""
-    is_machine_path = request.path.startswith(("/api/", "/ingest/", "/t/"))
-    return is_machine_path or bool(scope_of(current_app, request.endpoint or ""))
+    endpoint = request.endpoint or ""
+    if endpoint in HEALTH or scope_of(current_app, endpoint):
+        return True
+    return request.path.startswith(("/api/", "/ingest/", "/t/"))
 
 
 def user_context() -> dict:
@@ -71,7 +78,7 @@ def check_request() -> None:
     """
     g.person = None
     endpoint = request.endpoint
-    if endpoint is None or endpoint == "static" or endpoint in RECEIVERS:
+    if endpoint is None or endpoint in OPEN:
         return
     cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
     if cross_site and request.method not in SAFE_METHODS:
@@ -108,7 +115,9 @@ def _current_user() -> User | None:
     try:
         return User.named(name) or users.add(name, Role.VIEWER, now_ms())
     except users.AccountError as error:
-        abort(403, f"The proxy in front of Tocsin sent an invalid user name. {error}")
+        message = f"The proxy in front of Tocsin sent an invalid user name. {error}"
+        # Another request of the same new user may have added it in the meantime.
+        return User.named(name) or abort(403, message)
 
 
 def is_known_host() -> bool:
