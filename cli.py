@@ -21,7 +21,7 @@ from config import VERSION, Config, ConfigError
 from delivery.secrets import rotation
 from delivery.worker import work
 from models import Role, Token, User, db
-from startup import prepare
+from startup import open_installation, prepare
 from supervisor import Supervisor, die_with_parent
 from web import filters
 from web.accounts import api_tokens, users
@@ -57,8 +57,7 @@ class InstallationCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Open the database and run the command; `--help` does not get here."""
-        ctx.obj = Config.from_env().with_keys()
-        database.prepare(ctx.obj.database)
+        ctx.obj = open_installation(Config.from_env())
         try:
             with db.connection_context():
                 return super().invoke(ctx)
@@ -115,16 +114,18 @@ def _run_web() -> None:
 def worker(parent: int, crashed: bool) -> int:
     """Deliver alerts until stopped; a second worker waits for the first to end."""
     stop = threading.Event()
-    config = Config.from_env().with_keys()
+    config = Config.from_env()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     if parent:
         die_with_parent()
         if os.getppid() != parent:
             return 0
-        database.open_database(config.database)  # the parent has prepared it
+        # The parent has prepared both.
+        database.open_database(config.database)
+        config = config.with_keys(create=False)
     else:
-        database.prepare(config.database)
+        config = open_installation(config)
     work(config, stop, crashed)
     sys.stdout.flush()
     os._exit(0)  # do not wait for threads that wait for a receiver

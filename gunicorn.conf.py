@@ -6,7 +6,7 @@ import os
 import database
 import startup
 from clock import now_ms
-from config import Config, unused_variables
+from config import Config
 from delivery.listening import start_reporting
 from models import db
 from web.accounts import users
@@ -35,8 +35,7 @@ def on_starting(server):
 
 def when_ready(server):
     """Print notices, the set-up link and the address."""
-    notices = [f"{name} is set, but this version does not use it." for name in unused_variables()]
-    notices.append(database.journal_notice())
+    notices = [database.journal_notice()]
     with db.connection_context():
         secret = users.setup_secret(now_ms())
     if secret:

@@ -1,16 +1,34 @@
 """First start: generate the keys, migrate the database, create the first account."""
 
+import sys
 from pathlib import Path
 
 import database
 from clock import now_ms
-from config import Config
+from config import Config, variable_notices
 from delivery.secrets import rotation
 from delivery.secrets.encryption import Keyring
 from models import db
 from web.accounts.passwords import PasswordChecker, create_admin
 
 _prepared: set[Path] = set()
+
+
+def open_installation(config: Config) -> Config:
+    """Return the configuration with its keys, after checking and migrating the database.
+
+    The first start creates both. A variable without an effect is named on standard error.
+
+    Raises:
+        ConfigError: the data folder or the keys cannot be used.
+        StorageError: the database cannot be used.
+    """
+    for notice in variable_notices():
+        print(f"tocsin: {notice}", file=sys.stderr, flush=True)
+    config.create_database()
+    config = config.with_keys()
+    database.prepare(config.database)
+    return config
 
 
 def prepare(config: Config) -> Config:
@@ -23,11 +41,10 @@ def prepare(config: Config) -> Config:
         ConfigError: the data folder or the keys cannot be used.
         StorageError: the database cannot be used.
     """
-    config = config.with_keys()
     if config.database in _prepared:
         database.open_database(config.database)
-        return config
-    database.prepare(config.database)
+        return config.with_keys(create=False)
+    config = open_installation(config)
     with db.connection_context():
         rotation.check_keys(Keyring(config.encryption_keys, config.keys_file))
         create_admin(PasswordChecker(config.data_dir), config.admin_password, now_ms())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clock import now_ms
-from database import relaxed_durability
+from database import connect, relaxed_durability
 from delivery import outbox
 from delivery.redaction import format_traceback_without_message
 from models import db
@@ -40,7 +40,7 @@ class ListeningReporter:
 
     def _report(self) -> None:
         """Report unless the outbox is full and refuses alerts."""
-        db.connect(reuse_if_open=True)
+        connect()
         now = self.clock()
         started = self.monotonic()
         if outbox.is_full(now):

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from peewee import DatabaseError
 
 from config import Config
-from database import describe_error, relaxed_durability
+from database import connect, describe_error, relaxed_durability
 from delivery import outbox
 from delivery.guard import lab
 from delivery.guard.exchange import Policy
@@ -102,6 +102,7 @@ class Worker:
         """
         try:
             self._receive(self._wait_seconds(timeout))
+            connect()  # nothing may be sent from a database that was deleted
             self._follow_clock()
             with relaxed_durability():
                 self._settle()
@@ -261,14 +262,18 @@ def work(config: Config, stop: threading.Event, crashed: bool = False) -> None:
     """
     if not acquire_worker_lock(config.data_dir, stop):
         return
-    db.connect(reuse_if_open=True)
+    logged = ""
     try:
         while not stop.is_set():
             try:
+                connect()
                 worker = Worker(config)
                 worker.begin(crashed)
             except DatabaseError as error:
-                log.error("the worker cannot begin yet: %s", describe_error(error, config.database))
+                message = describe_error(error, config.database)
+                if message != logged:
+                    log.error("the worker cannot begin yet: %s", message)
+                logged = message
                 stop.wait(0.5)
             else:
                 worker.run(stop)

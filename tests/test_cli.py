@@ -84,6 +84,13 @@ def is_refusal(ran, code, message):
     return ran.code == code and not ran.out and ran.err.count("\n") == 1 and message in ran.err
 
 
+def test_every_command_names_a_misspelt_variable_and_prints_its_result_alone(tocsin, monkeypatch):
+    monkeypatch.setenv("TOCSIN_PUBLC_URL", "https://tocsin.example")
+    ran = tocsin("user", "list")
+    assert "Did you mean TOCSIN_PUBLIC_URL?" in ran.err
+    assert "PUBLC" not in ran.out
+
+
 # --- users ----------------------------------------------------------------------------------------
 
 

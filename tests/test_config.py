@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from config import (
     HTMX_INTEGRITY,
     HTMX_URL,
+    SECRET_VARIABLES,
     UNUSED_VARIABLES,
     VERSION,
     Config,
     ConfigError,
-    unused_variables,
+    variable_notices,
 )
-from config_values import AllowedTarget
+from config_values import PARSERS, AllowedTarget
 
 ROOT = Path(__file__).parent.parent
 KEY_A = "A" * 43 + "="
@@ -407,9 +408,54 @@ def test_the_address_works_in_a_browser(bind, address):
 
 
 @pytest.mark.parametrize("name", UNUSED_VARIABLES)
-def test_unused_variables_are_listed(name):
-    assert unused_variables({name: "x", "TOCSIN_BIND": "x"}) == [name]
-    assert unused_variables({name: ""}) == []
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_a_variable_that_this_version_does_not_use_is_named(name, suffix):
+    notice = f"{name}{suffix} is set, but this version does not use it."
+    assert variable_notices({f"{name}{suffix}": "x", "TOCSIN_BIND": "x"}) == [notice]
+    assert variable_notices({name: ""}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TOCSIN_PUBLC_URL", "TOCSIN_PUBLIC_URL"),
+        ("TOCSIN_ENCRYPTION_KEY", "TOCSIN_ENCRYPTION_KEYS"),
+        ("TOCSIN_ADMIN_PASSWORT", "TOCSIN_ADMIN_PASSWORD"),
+        ("TOCSIN_TRUSTED_PROXY", "TOCSIN_TRUSTED_PROXIES"),
+        ("TOCSIN_DATA", "TOCSIN_DATA_DIR"),
+        ("TOCSIN_SECRET_KEY_FLE", "TOCSIN_SECRET_KEY_FILE"),
+        ("TOCSIN_SECRET_KYE_FILE", "TOCSIN_SECRET_KEY_FILE"),
+        ("TOCSIN_BIND_FILE", "TOCSIN_BIND"),
+        ("TOSCIN_BIND", "TOCSIN_BIND"),
+        ("TOCSN_WORKERS", "TOCSIN_WORKERS"),
+        ("tocsin_bind", "TOCSIN_BIND"),
+    ],
+)
+def test_a_misspelt_variable_is_named_with_the_most_similar_one(name, meant):
+    assert variable_notices({name: "x"}) == [
+        f"{name} is set, but there is no such variable, so it has no effect. Did you mean {meant}?"
+    ]
+
+
+@pytest.mark.parametrize("name", ["TOCSIN_XYZZY", "TOCSIN_LOG_LEVEL"])
+def test_an_unknown_variable_that_resembles_no_other_is_named_alone(name):
+    (notice,) = variable_notices({name: "x"})
+    assert notice.endswith("so it has no effect.")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"TOCSIN_SERVICE_HOST": "10.0.0.1", "TOCSIN_SERVICE_PORT": "80"},
+        {"TOCSIN_SERVICE_PORT_HTTP": "80", "TOCSIN_PORT": "tcp://10.0.0.1:80"},
+        {"TOCSIN_PORT_80_TCP": "tcp://10.0.0.1:80", "TOCSIN_PORT_80_TCP_ADDR": "10.0.0.1"},
+        {"TOKEN": "x", "PATH": "x", "TOCCATA_X": "x", "TOCSIN": "x", "TOCSIN_": "x"},
+        dict.fromkeys(PARSERS, "x"),
+        {f"{name}_FILE": "x" for name in SECRET_VARIABLES},
+    ],
+)
+def test_variables_of_kubernetes_of_others_and_real_ones_are_not_named(environment):
+    assert variable_notices(environment) == []
 
 
 def test_the_configuration_is_immutable():

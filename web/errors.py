@@ -7,8 +7,9 @@ a stack trace.
 import logging
 import math
 import secrets
+from pathlib import Path
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from peewee import IntegrityError, PeeweeException
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
@@ -28,6 +29,7 @@ log = logging.getLogger("tocsin.web")
 
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+RETRY_AFTER = 5  # seconds, while the database fails
 
 _TITLES = {
     400: "Tocsin could not read this request",
@@ -139,9 +141,14 @@ def _conflict(error: IntegrityError):
 
 @bp.app_errorhandler(PeeweeException)
 def _database_error(error: Exception):
-    log.error("database error: %s", error)
-    message = f"{describe_error(error, services().config.database)} Nothing was saved."
-    return _editor_again(message, 503) or failure(503, message)
+    path = services().config.database
+    log.error("database error: %s: %s", error, describe_error(error, path))
+    if g.get("person") is None:
+        path = Path(path.name)  # the folder is of no concern to strangers
+    message = f"{describe_error(error, path)} Nothing was saved."
+    response = _editor_again(message, 503) or failure(503, message)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
 
 
 @bp.app_errorhandler(Exception)
@@ -158,7 +165,8 @@ def _internal_error(error: Exception):
 
 def _editor_again(message: str, status: int) -> Response | None:
     """Return the editor with the posted form, or None if no form of the editor was posted."""
-    if "HX-Request" in request.headers or not is_posted_edit():
+    # Without a person, the sign-in was not checked, and the editor would show a stored URL.
+    if g.get("person") is None or "HX-Request" in request.headers or not is_posted_edit():
         return None
     try:
         return redraw_edit(posted_channel_id(), request.form, status, message)
