@@ -143,7 +143,12 @@ class Config:
         folder = self.database.parent
         with _config_errors("TOCSIN_DATABASE_URL", f"{self.database}: "):
             if not folder.is_dir():
-                raise ValueError(f"the folder {folder} does not exist; create it, or mount it")
+                raise ValueError(
+                    f"the folder {folder} does not exist; create it, mount it, or correct the path "
+                    "(an absolute one has four slashes: sqlite:////var/lib/tocsin/tocsin.db)"
+                )
+            if self.database.is_dir():
+                raise ValueError("this is a folder; name a file in it, for example tocsin.db")
             if self.database.exists():
                 return
             if not keys:
