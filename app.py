@@ -39,6 +39,7 @@ def create_app(config: Config | None = None) -> Flask:
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
         WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=False,  # access.check_request checks the origin
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
     app.extensions["tocsin"] = Services(config)

@@ -1,10 +1,12 @@
 """Access control. The tests walk the app's routes, so that a new route is covered too."""
 
+import html
 import re
 
 import pytest
 from channels import create, fields_in, form_of
 from conftest import PASSWORD, Client
+from markup import token_in
 
 from clock import now_ms
 from config import Config
@@ -363,6 +365,7 @@ def test_pages_are_served_under_ip_addresses_and_own_names(anonymous, host):
 def test_pages_are_not_served_under_foreign_names(client, host):
     response = client.get("/channels", headers={"Host": host})
     assert (response.status_code, "TOCSIN_PUBLIC_URL" in response.text) == (400, True)
+    assert f"the host name {host!r}" in response.text
 
 
 @pytest.mark.parametrize("host", ["tocsin.lan:8000", "evil.example", "2130706433", ""])
@@ -462,6 +465,103 @@ def test_a_response_that_does_not_change_the_session_sets_no_cookie(app, client)
         "Set-Cookie" not in client.post("/channels/new/validate/name", form_of(), htmx=True).headers
     )
     assert "Set-Cookie" not in client.get("/channels").headers
+
+
+def sign_in_through_proxy(public, host, **headers):
+    """Post the sign-in form with the headers that a TLS-terminating proxy passes on."""
+    browser = public.test_client()
+    proxied = {"base_url": f"http://{host}", "environ_base": {"REMOTE_ADDR": "192.0.2.1"}}
+    page = browser.get("/login", headers={"X-Forwarded-Proto": "https"}, **proxied)
+    # A browser sends the Secure cookie to the proxy, which this client does not know.
+    cookie = page.headers["Set-Cookie"].partition(";")[0]
+    form = {"csrf_token": token_in(page.text), "username": "ada", "password": "wrong"}
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return browser.post(
+        "/login",
+        data=form,
+        headers={"X-Forwarded-Proto": "https", "Cookie": cookie, **names},
+        **proxied,
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "headers"),
+    [
+        ("tocsin.example", {"Origin": "https://tocsin.example"}),
+        ("tocsin.example", {"Referer": "https://tocsin.example/login?next=/"}),
+        ("tocsin.example", {"Origin": "null", "Referer": "https://tocsin.example/login"}),
+        ("TOCSIN.example:443", {"Origin": "https://tocsin.example"}),
+        ("192.0.2.9:8443", {"Origin": "https://192.0.2.9:8443"}),
+        # TOCSIN_PUBLIC_URL names the address of the browser, whatever host the proxy passes on.
+        ("127.0.0.1:8000", {"Origin": "https://tocsin.example"}),
+    ],
+)
+def test_a_form_from_tocsins_own_address_is_accepted_over_https(public, host, headers):
+    assert sign_in_through_proxy(public, host, **headers).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "headers", "sentence"),
+    [
+        (
+            "tocsin.example",
+            {"Origin": "https://tocsin.example:8443"},
+            "at https://tocsin.example:8443, but the request reached Tocsin as "
+            "https://tocsin.example, ",
+        ),
+        (
+            "127.0.0.1:8000",
+            {"Referer": "https://proxy.example/login"},
+            "at https://proxy.example, but the request reached Tocsin as https://127.0.0.1:8000, ",
+        ),
+        (
+            "tocsin.example",
+            {"Origin": "http://tocsin.example"},
+            "at http://tocsin.example, but the request reached Tocsin as https://tocsin.example, ",
+        ),
+        ("tocsin.example", {}, "did not state which page sent this form"),
+        ("tocsin.example", {"Origin": "null"}, "did not state which page sent this form"),
+        ("tocsin.example", {"Origin": "https://["}, "at https://[, but the request reached"),
+    ],
+)
+def test_a_form_from_another_address_is_refused_with_both_addresses(
+    public, host, headers, sentence
+):
+    refused = sign_in_through_proxy(public, host, **headers)
+    assert (refused.status_code, sentence in html.unescape(refused.text)) == (400, True)
+    assert "cookies" not in refused.text
+    assert 'id="password"' in refused.text
+
+
+def test_without_a_public_url_a_form_of_unknown_origin_is_refused_over_https(app):
+    browser = app.test_client()
+    refused = browser.post("/login", base_url="https://localhost")
+    assert (refused.status_code, "did not state" in refused.text) == (400, True)
+    other = {"Origin": "https://localhost"}
+    expired = browser.post("/login", base_url="https://localhost", headers=other)
+    assert (expired.status_code, "has expired" in expired.text) == (400, True)
+
+
+def test_a_form_from_another_address_keeps_an_edit(public):
+    with db.connection_context():
+        user = User.create(name="ada", role="editor", password="x", created_at=1)
+        secret = users.start_session(user, now_ms())
+    browser = public.test_client()
+    base = {"base_url": "https://tocsin.example"}
+    with browser.session_transaction(**base) as session:
+        session["login"] = secret
+    token = token_in(browser.get("/account", **base).text)
+    form = {"csrf_token": token, **form_of(name="Typed name")}
+    headers = {"Origin": "https://tocsin.example:8443"}
+    refused = browser.post("/channels", data=form, headers=headers, **base)
+    assert (refused.status_code, 'value="Typed name"' in refused.text) == (400, True)
+    assert "https://tocsin.example:8443" in refused.text
+    headers["HX-Request"] = "true"
+    fragment = browser.post("/channels/new/preview", data=form, headers=headers, **base)
+    assert (fragment.status_code, fragment.headers["HX-Retarget"]) == (400, "#notice")
+    assert Channel.select().count() == 0
+    headers = {"Origin": "https://tocsin.example"}
+    assert browser.post("/channels", data=form, headers=headers, **base).status_code == 303
 
 
 # --- the proxy ------------------------------------------------------------------------------------

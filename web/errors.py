@@ -17,7 +17,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from database import describe_error
 from delivery.redaction import format_traceback_without_message
-from web.auth.access import SignInRequired, is_machine_request
+from web.auth.access import SignInRequired, WrongOrigin, is_machine_request
 from web.auth.login import is_posted_edit, posted_channel_id, sign_in_page, sign_in_required
 from web.channels.editor import redraw_edit
 from web.problems import ApiError, problem
@@ -29,6 +29,7 @@ log = logging.getLogger("tocsin.web")
 
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+MAX_HOST_LENGTH = 100
 RETRY_AFTER = 5  # seconds, while the database fails
 
 _TITLES = {
@@ -83,10 +84,21 @@ def _csrf_error(_error: CSRFError):
     return editor or failure(400, f"{_EXPIRED}Go back, reload the page and try again.")
 
 
+@bp.app_errorhandler(WrongOrigin)
+def _wrong_origin(error: WrongOrigin):
+    if request.endpoint == "signin.login":
+        return sign_in_page(400, str(error))
+    return _editor_again(str(error), 400) or failure(400, str(error))
+
+
 @bp.app_errorhandler(SecurityError)
 def _unknown_host(_error: SecurityError):
     # A page needs a host of ours for its links.
-    message = "Tocsin is not served under this host name. Use its own, or set TOCSIN_PUBLIC_URL.\n"
+    message = (
+        f"Tocsin's pages are not served under the host name {request.host[:MAX_HOST_LENGTH]!r}. "
+        "Use an IP address or the name in TOCSIN_PUBLIC_URL, or set TOCSIN_PUBLIC_URL to the "
+        "address that browsers use. A reverse proxy must pass on their Host header.\n"
+    )
     return Response(message, 400, mimetype="text/plain")
 
 

@@ -15,6 +15,7 @@ from models import Role, User
 from web.accounts import users
 from web.auth.tokens import require_token
 from web.problems import ApiError
+from web.security_headers import is_https
 from web.services import services
 
 LIVENESS = ("health.healthz", "health.healthy")
@@ -31,12 +32,31 @@ PERSONAL = ("signin.logout", "people.account")
 # Pages that only an editor may open.
 EDITOR_PAGES = ("channels.new", "channels.confirm_delete")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+MAX_ORIGIN_LENGTH = 200
 # 300 requests a second for a user or an address, in one web process: more than a person sends.
 REQUEST_RATE = ((300, 1.0),)
 
 
 class SignInRequired(Exception):
     """The page needs a signed-in user."""
+
+
+class WrongOrigin(Exception):
+    """A form comes from another address than Tocsin's; the message is for the user."""
+
+    def __init__(self, stated: str, expected: str):
+        message = (
+            f"Your browser is at {stated[:MAX_ORIGIN_LENGTH]}, but the request reached Tocsin as "
+            f"{expected}, so nothing was done. A reverse proxy must pass on the Host header of "
+            "the browser with its port (nginx: proxy_set_header Host $http_host). Or set "
+            "TOCSIN_PUBLIC_URL to the address in the browser."
+        )
+        if not stated:
+            message = (
+                "Your browser did not state which page sent this form, so nothing was done. Allow "
+                f"it to send the Referer header to {expected}."
+            )
+        super().__init__(message)
 
 
 def require_scope(scope: str):
@@ -98,13 +118,35 @@ def _check_user(endpoint: str) -> None:
     seconds = services().rate_limiter.wait(client, REQUEST_RATE, time.monotonic())
     if seconds:
         raise ApiError(429, "These are more than 300 requests in a second.", retry_after=seconds)
-    if endpoint in PUBLIC:
-        return
-    if g.person is None:
+    if g.person is None and endpoint not in PUBLIC:
         raise SignInRequired
+    _check_origin()
+    if endpoint in PUBLIC or g.person is None:
+        return
     unsafe = request.method not in SAFE_METHODS and endpoint not in PERSONAL
     if g.person.role != Role.EDITOR and (unsafe or endpoint in EDITOR_PAGES):
         abort(403, "Your role is viewer: you can see everything but secrets, and change nothing.")
+
+
+def _check_origin() -> None:
+    """Over HTTPS, refuse a form that does not come from Tocsin's own address.
+
+    Raises:
+        WrongOrigin: the browser names another origin, or none.
+    """
+    if request.method in SAFE_METHODS or not is_https():
+        return
+    stated = _origin(request.headers.get("Origin", "")) or _origin(request.referrer or "")
+    expected = _origin(f"https://{request.host}")
+    public = _origin(services().config.public_url)
+    if not stated or stated not in (expected, public):
+        raise WrongOrigin(stated, expected)
+
+
+def _origin(url: str) -> str:
+    """Return the scheme, host and port of a URL, in lower case and without the port of https."""
+    match = re.match(r"https?://[^/?#]+", url.lower())
+    return match[0].removesuffix(":443") if match else ""
 
 
 def _current_user() -> User | None:
