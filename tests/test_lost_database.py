@@ -29,6 +29,7 @@ from delivery.worker import Worker
 from models import Attempt, Channel, Delivery, User, db
 from web.accounts.api_tokens import SCOPES, create_token
 from web.auth.access import WITHOUT_DATABASE
+from web.services import Services
 
 KEY = "A" * 43 + "="
 
@@ -201,6 +202,17 @@ def test_a_running_server_notices_that_its_database_is_deleted_and_recovers(tmp_
         assert server.output().count("the worker waits for the database") == 1
     finally:
         assert server.stop() == 0
+
+
+def test_a_web_process_also_starts_while_the_database_is_missing(client, config, moved, take_away):
+    client.get("/channels")
+    take_away()
+    db.close()
+    database.open_database(config.database)
+    client._client.application.extensions["tocsin"] = Services(config)
+    assert client.get("/channels").status_code == 503
+    moved.rename(config.database)
+    assert client.get("/lab").status_code == 200
 
 
 # --- before the start -----------------------------------------------------------------------------
