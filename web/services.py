@@ -20,8 +20,8 @@ class Services:
     """The shared objects of an app.
 
     Those that read the database are created at their first use, so that a web process can also
-    start while the database is missing. `rate_limiter` limits the requests of a user; `slow_response_slots` limits the threads that
-    wait for the lab's slow response.
+    start while the database is missing. `rate_limiter` limits the requests of a user;
+    `slow_response_slots` limits the threads that wait for the lab's slow response.
     """
 
     def __init__(self, config: Config):
