@@ -157,8 +157,9 @@ class Config:
         raise ConfigError(
             f"TOCSIN_DATA_DIR: the database {self.database} is missing, but {self.data_dir} has "
             f"the keys of an earlier start ({', '.join(keys)}). Check that the right folder is "
-            f"mounted, or restore {self.database.name} from your backup. To start again without "
-            f"channels, move the keys away, or keep them and run: touch {self.database}"
+            f"mounted, or delete an old {self.database.name}-wal and restore "
+            f"{self.database.name} from your backup. To start again without channels, move the "
+            f"keys away, or keep them and run: touch {self.database}"
         )
 
     def with_keys(self, *, create: bool = True) -> "Config":

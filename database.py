@@ -32,8 +32,9 @@ _SENTENCES = (
     (
         (FILE_MISSING,),
         "The database {path} is missing: the file was deleted or moved, or its folder is not "
-        "mounted. Put the file back, or stop Tocsin, restore it from a backup and start Tocsin "
-        "again. Until then, alerts are refused and nothing is sent.",
+        "mounted. Put the file back, or stop Tocsin, delete {name}-wal and {name}-shm, restore "
+        "{name} from a backup and start Tocsin again. Until then, alerts are refused and nothing "
+        "is sent.",
     ),
     (
         (FILE_REPLACED,),
@@ -67,6 +68,9 @@ _SENTENCES = (
 )
 
 
+FileId = tuple[int, int]  # device and inode
+
+
 class StorageError(Exception):
     """The database cannot be used; the message is a sentence that says what to do."""
 
@@ -78,10 +82,10 @@ class FileDatabase(SqliteDatabase):
     could read that. Damaged text is decoded too, so that one damaged row does not break a page.
     """
 
-    def __init__(self, path: Path, **options):
+    def __init__(self, path: Path, file: FileId | None, **options):
         super().__init__(f"{path.as_uri()}?mode=rw", uri=True, **options)
         self._path = path
-        self._file: tuple[int, int] | None = None
+        self.file = file
 
     def check_file(self) -> None:
         """Check that the path still leads to the file that was opened first.
@@ -92,11 +96,11 @@ class FileDatabase(SqliteDatabase):
         try:
             status = os.stat(self._path)
         except (FileNotFoundError, NotADirectoryError):
-            raise OperationalError(FILE_MISSING) from None
+            raise OperationalError(f"{FILE_MISSING}: {self._path}") from None
         file = (status.st_dev, status.st_ino)
-        if self._file not in (None, file):
-            raise OperationalError(FILE_REPLACED)
-        self._file = file
+        if self.file not in (None, file):
+            raise OperationalError(f"{FILE_REPLACED}: {self._path}")
+        self.file = file
 
     def _connect(self):
         self.check_file()
@@ -107,10 +111,11 @@ class FileDatabase(SqliteDatabase):
         super()._add_conn_hooks(conn)  # type: ignore[misc]
 
 
-def open_database(path: Path) -> SqliteDatabase:
+def open_database(path: Path, file: FileId | None = None) -> SqliteDatabase:
     """Return the database at a path, not yet connected. Each thread keeps its own connection.
 
-    The file must exist when the first connection is opened; an empty one is a new database.
+    The file must exist when the first connection is opened; an empty one is a new database. It
+    must be `file`, if an earlier process has opened that.
     """
     pragmas = {
         "journal_mode": "wal" if WAL_IS_SAFE else "truncate",
@@ -118,7 +123,7 @@ def open_database(path: Path) -> SqliteDatabase:
         "foreign_keys": 1,
         "busy_timeout": 5000,
     }
-    database = FileDatabase(path, pragmas=pragmas, lock_type="IMMEDIATE")
+    database = FileDatabase(path, file, pragmas=pragmas, lock_type="IMMEDIATE")
     db.initialize(database)
     return database
 

@@ -11,7 +11,7 @@ from delivery.secrets.encryption import Keyring
 from models import db
 from web.accounts.passwords import PasswordChecker, create_admin
 
-_prepared: set[Path] = set()
+_prepared: dict[Path, database.FileId] = {}
 
 
 def open_installation(config: Config) -> Config:
@@ -34,19 +34,19 @@ def open_installation(config: Config) -> Config:
 def prepare(config: Config) -> Config:
     """Return the configuration with its keys, after preparing everything that serving needs.
 
-    The database is checked and migrated once in a process and its forks: the check of a large
-    file takes up to a second.
+    The database is checked and migrated once in a process and its forks, which stay with this
+    file: the check of a large file takes up to a second.
 
     Raises:
         ConfigError: the data folder or the keys cannot be used.
         StorageError: the database cannot be used.
     """
     if config.database in _prepared:
-        database.open_database(config.database)
+        database.open_database(config.database, _prepared[config.database])
         return config.with_keys(create=False)
     config = open_installation(config)
     with db.connection_context():
         rotation.check_keys(Keyring(config.encryption_keys, config.keys_file))
         create_admin(PasswordChecker(config.data_dir), config.admin_password, now_ms())
-    _prepared.add(config.database)
+    _prepared[config.database] = db.file
     return config

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from peewee import DatabaseError
+
 from clock import now_ms
 from database import connect, relaxed_durability
 from delivery import outbox
@@ -34,7 +36,9 @@ class ListeningReporter:
             self._error = None
         except Exception as error:  # noqa: BLE001 (see above)
             if type(error) is not self._error:
-                text = format_traceback_without_message(error)
+                text = str(error)
+                if not isinstance(error, DatabaseError):
+                    text = format_traceback_without_message(error)
                 log.error("the web process cannot report that it listens: %s", text)
             self._error = type(error)
 

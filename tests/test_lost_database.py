@@ -8,6 +8,7 @@ import pytest
 import requests
 from channels import form_of
 from conftest import Live
+from peewee import OperationalError
 from receiver import reply
 from test_access import browser, routes
 from test_worker import Clocks
@@ -221,7 +222,7 @@ def test_a_web_process_also_starts_while_the_database_is_missing(client, config,
 @pytest.fixture
 def environment(tmp_path, monkeypatch):
     """Return the folder of an installation that was started before, and set the variables."""
-    monkeypatch.setattr(startup, "_prepared", set())
+    monkeypatch.setattr(startup, "_prepared", {})
     folder = tmp_path / "installation"
     for name in [name for name in os.environ if name.startswith("TOCSIN_")]:
         monkeypatch.delenv(name)
@@ -329,6 +330,17 @@ def test_a_database_may_have_any_file_name(tmp_path, name):
     with db.connection_context():
         assert not User.select().exists()
     assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}.lock"}
+
+
+def test_a_process_that_is_restarted_stays_with_the_file_of_the_start(environment):
+    start()
+    (environment / "tocsin.db").rename(environment / "away")
+    shutil.copy(environment / "away", environment / "tocsin.db")
+    start()
+    with pytest.raises(OperationalError, match="was replaced"):
+        db.connect()
+    (environment / "away").replace(environment / "tocsin.db")
+    db.connect()
 
 
 def test_a_process_that_is_restarted_creates_no_keys(environment):

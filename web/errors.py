@@ -154,7 +154,7 @@ def _conflict(error: IntegrityError):
 @bp.app_errorhandler(PeeweeException)
 def _database_error(error: Exception):
     path = services().config.database
-    log.error("database error: %s: %s", error, describe_error(error, path))
+    log.error("database error: %s", error)
     if g.get("person") is None:
         path = Path(path.name)  # the folder is of no concern to strangers
     message = f"{describe_error(error, path)} Nothing was saved."
