@@ -11,7 +11,7 @@ from conftest import PASSWORD, Client
 from markup import token_in
 
 from clock import DAY, MINUTE, now_ms
-from models import Guess, Invitation, Login, Token, User, db
+from models import Channel, Guess, Invitation, Login, Token, User, db
 from web.accounts import users
 from web.accounts.api_tokens import SCOPES, create_token
 
@@ -321,6 +321,22 @@ def post_at_once(app, path, form, count=6):
 )
 def test_of_the_same_names_posted_at_once_one_is_created(app, path, form, status):
     assert post_at_once(app, path, form) == [status] + [422] * 5
+
+
+@pytest.mark.parametrize(
+    ("model", "look_up", "path", "form"),
+    [
+        (User, "named", "/people", {"name": "Grace", "role": "viewer"}),
+        (Token, "get_or_none", "/tokens", {"name": "Prometheus", "scope": "ingest"}),
+        (Channel, "name_taken", "/channels", form_of(name="Team db")),
+    ],
+)
+def test_a_name_that_was_free_a_moment_ago_is_refused_as_taken(
+    client, monkeypatch, model, look_up, path, form
+):
+    client.post(path, form)
+    monkeypatch.setattr(model, look_up, lambda *_arguments: None)
+    assert client.post(path, form).status_code == 422
 
 
 def test_a_set_up_link_that_is_used_several_times_at_once_creates_one_user(app):
