@@ -38,7 +38,8 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _bind(text: str) -> tuple[str, int]:
+def parse_bind(text: str) -> tuple[str, int]:
+    """Return the host and the port of `host:port` or `[IPv6 address]:port`."""
     match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]]*):([^:\[\]/]+)", text)
     if re.fullmatch(r"[0-9a-fA-F:]*:[0-9a-fA-F]*:[0-9]*", text):
         raise ValueError(f"{_shown(text)}: an IPv6 address needs brackets, for example [::1]:8000")
@@ -216,9 +217,10 @@ def _integrity(text: str) -> str:
 
 PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_DATABASE_URL": _sqlite_path,
-    "TOCSIN_BIND": _bind,
+    "TOCSIN_BIND": parse_bind,
     "TOCSIN_WORKERS": partial(_number, 1, 32),
     "TOCSIN_THREADS": partial(_number, 2, 128),
+    "TOCSIN_SENDERS": partial(_number, 0, 1),
     "TOCSIN_PIN_CORES": _flag,
     "TOCSIN_SECRET_KEY": _secret_key,
     "TOCSIN_ENCRYPTION_KEYS": _encryption_keys,
