@@ -122,10 +122,13 @@ def _check_user(endpoint: str) -> None:
     if g.person is None and endpoint not in PUBLIC:
         raise SignInRequired
     _check_origin()
-    if endpoint in PUBLIC or g.person is None:
-        return
+    if g.person is not None and endpoint not in PUBLIC:
+        _check_role(g.person, endpoint)
+
+
+def _check_role(person: User, endpoint: str) -> None:
     unsafe = request.method not in SAFE_METHODS and endpoint not in PERSONAL
-    if g.person.role != Role.EDITOR and (unsafe or endpoint in EDITOR_PAGES):
+    if person.role != Role.EDITOR and (unsafe or endpoint in EDITOR_PAGES):
         abort(403, "Your role is viewer: you can see everything but secrets, and change nothing.")
 
 
