@@ -1,11 +1,11 @@
 """Application assembly: configuration, database, blueprints, error handlers, headers."""
 
-from flask import Flask, redirect, url_for
+from flask import Flask, redirect, request, url_for
 from flask_wtf import CSRFProtect
 
+import database
 import startup
 from config import Config
-from models import db
 from web import errors, filters, lab, security_headers, silences
 from web.api import alerts, health, metrics
 from web.api import channels as channels_api
@@ -14,6 +14,7 @@ from web.auth.proxy import BehindProxy
 from web.channels import hints, live
 from web.channels import views as channels
 from web.deliveries import views as deliveries
+from web.row_ids import RowId
 from web.services import Services
 from web.worker_status import waiting_notice, worker_status
 
@@ -31,11 +32,13 @@ def create_app(config: Config | None = None) -> Flask:
     """
     config = startup.prepare(config or Config.from_env())
     app = Flask("app")
+    app.url_map.converters["int"] = RowId
     app.config.update(
         SECRET_KEY=config.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
         WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=False,  # access.check_request checks the origin
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
     configure(app, config)
@@ -79,4 +82,5 @@ def _connect() -> None:
 
     Closing the last connection would make SQLite checkpoint its log at every request.
     """
-    db.connect(reuse_if_open=True)
+    if request.endpoint not in access.WITHOUT_DATABASE:
+        database.connect()

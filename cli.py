@@ -26,7 +26,7 @@ from logs import log_to_stderr
 from models import Role, Token, User, db
 from serving.server import serve as run_server
 from serving.supervisor import Supervisor, die_with_parent
-from startup import prepare
+from startup import open_installation, prepare
 from web import filters
 from web.accounts import api_tokens, users
 from web.accounts.passwords import PasswordChecker
@@ -62,8 +62,7 @@ class InstallationCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Open the database and run the command; `--help` does not get here."""
-        ctx.obj = Config.from_env().with_keys()
-        database.prepare(ctx.obj.database)
+        ctx.obj = open_installation(Config.from_env())
         try:
             with db.connection_context():
                 return super().invoke(ctx)
@@ -112,23 +111,28 @@ def serve(no_worker: bool) -> None:
 @click.option("--lock", type=int, hidden=True, help="Descriptor of the worker's lock.")
 @click.option("--parent", type=int, hidden=True, help="The process that supervises this one.")
 @click.option("--bind", hidden=True, help="Where the pages are, if not at TOCSIN_BIND.")
+@click.option("--file", type=(int, int), hidden=True, help="Device and inode of the database.")
 @click.option("--crashed", is_flag=True, hidden=True, help="The worker before this one crashed.")
-def worker(lock: int | None, parent: int, bind: str, crashed: bool) -> None:
+def worker(
+    lock: int | None, parent: int, bind: str, file: database.FileId | None, crashed: bool
+) -> None:
     """Deliver alerts until stopped; a second worker waits for the first to end."""
     log_to_stderr()
     stop = threading.Event()
-    config = Config.from_env().with_keys()
+    config = Config.from_env()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     if lock is None:
-        database.prepare(config.database)
-        Supervisor(config.data_dir, lambda: not stop.is_set()).run()
+        config = open_installation(config)
+        Supervisor(config.data_dir, lambda: not stop.is_set(), file=db.file).run()
         return
     die_with_parent(parent)
     if bind:
         host, port = parse_bind(bind)
         config = replace(config, host=host, port=port)
-    database.open_database(config.database)  # the parent has prepared it
+    # The parent has prepared both.
+    database.open_database(config.database, file)
+    config = config.with_keys(create=False)
     work(config, stop, partial(beat, lock), crashed)
     sys.stdout.flush()
     os._exit(0)  # do not wait for threads that wait for a receiver
@@ -177,15 +181,20 @@ def set_password(name: str, password_stdin: bool) -> None:
 @click.argument("name")
 @click.argument("role", type=role_type)
 def set_role(name: str, role: str) -> None:
-    """Change the role of a user."""
-    users.set_role(_find(User, name), role)
+    """Change the role of a user; a viewer keeps no token that can change anything."""
+    _report_revoked(users.set_role(_find(User, name), role))
 
 
 @user_group.command("remove")
 @click.argument("name")
 def remove_user(name: str) -> None:
-    """Delete a user and end all sessions of the user."""
-    users.remove(_find(User, name))
+    """Delete a user, end all sessions of the user, and revoke the user's tokens."""
+    _report_revoked(users.remove(_find(User, name)))
+
+
+def _report_revoked(tokens: list[str]) -> None:
+    if tokens:
+        click.echo(f"These tokens of the user are revoked: {', '.join(tokens)}.", err=True)
 
 
 @click.pass_obj
@@ -235,7 +244,7 @@ def list_tokens() -> None:
 @click.option("--days", type=int, help="Days until the token expires; without it, never.")
 def add_token(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     """Create a token and print it; it cannot be shown again."""
-    _, secret = api_tokens.create_token(name, list(scopes), days, "the command", now_ms())
+    _, secret = api_tokens.create_token(name, list(scopes), days, users.THE_COMMAND, now_ms())
     click.echo(secret)
     click.echo("Store this token now. It cannot be shown again.", err=True)
 

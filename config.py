@@ -6,9 +6,11 @@ Only this module reads the environment. `Config.from_env` parses the TOCSIN_ var
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,8 @@ from cryptography.fernet import Fernet
 from config_values import PARSERS, AllowedTarget, Network
 
 VERSION = "0.1.0"
+SECRET_KEY_FILE = "secret.key"
+KEYS_FILE = "encryption.keys"
 HTMX_URL = "https://cdn.jsdelivr.net/npm/htmx.org@4.0.1/dist/htmx.min.js"
 HTMX_INTEGRITY = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9xO3+UlEhn"
 
@@ -29,6 +33,18 @@ SECRET_VARIABLES = (
     "TOCSIN_SECRET_KEY",
     "TOCSIN_ENCRYPTION_KEYS",
     "TOCSIN_ADMIN_PASSWORD",
+)
+
+
+_KNOWN_VARIABLES = {
+    "TOCSIN_DATA_DIR",
+    *PARSERS,
+    *(f"{name}_FILE" for name in SECRET_VARIABLES),
+}
+_NAMES = [name.removeprefix("TOCSIN_") for name in sorted(_KNOWN_VARIABLES)]
+# Kubernetes sets TOCSIN_SERVICE_HOST, TOCSIN_PORT_8000_TCP and others for a service `tocsin`.
+_OF_KUBERNETES = re.compile(
+    r"(SERVICE_(HOST|PORT)(_\w+)?|PORT_[0-9]+_\w+)=.*|PORT=\w+://.*", re.DOTALL
 )
 
 
@@ -119,33 +135,91 @@ class Config:
             **values,
         )
 
-    def with_keys(self) -> "Config":
-        """Return the configuration with both keys.
+    def create_database(self) -> None:
+        """Create an empty database if there is none; call this before `with_keys`.
 
-        Keys that no variable gives are read from the data folder, or generated there (mode 0600).
-        `keys_file` is the file of the encryption keys, None if the variable gives them.
+        No key file is ever older than the database, so a start that is interrupted leaves nothing
+        that the next one refuses.
 
         Raises:
-            ConfigError: the folder cannot be written, or a key file is invalid.
+            ConfigError: a folder cannot be used, or the database of an earlier start is missing.
+        """
+        self._create_folder()
+        keys = [name for name in (SECRET_KEY_FILE, KEYS_FILE) if (self.data_dir / name).exists()]
+        folder = self.database.parent
+        with _config_errors("TOCSIN_DATABASE_URL", f"{self.database}: "):
+            if not folder.is_dir():
+                raise ValueError(
+                    f"the folder {folder} does not exist; create it, mount it, or correct the path "
+                    "(an absolute one has four slashes: sqlite:////var/lib/tocsin/tocsin.db)"
+                )
+            if self.database.is_dir():
+                raise ValueError("this is a folder; name a file in it, for example tocsin.db")
+            if self.database.exists():
+                return
+            if not keys:
+                self.database.touch(0o600)
+                return
+        raise ConfigError(
+            f"TOCSIN_DATA_DIR: the database {self.database} is missing, but {self.data_dir} has "
+            f"the keys of an earlier start ({', '.join(keys)}). Check that the right folder is "
+            f"mounted, or delete an old {self.database.name}-wal and restore "
+            f"{self.database.name} from your backup. To start again without channels, move the "
+            f"keys away, or keep them and run: touch {self.database}"
+        )
+
+    def with_keys(self, *, create: bool = True) -> "Config":
+        """Return the configuration with both keys.
+
+        Keys that no variable gives are read from the data folder, or generated there (mode 0600)
+        if `create` is true. `keys_file` is the file of the encryption keys, None if the variable
+        gives them.
+
+        Raises:
+            ConfigError: the folder cannot be written, or a key file is missing or invalid.
         """
         config = self
-        with _config_errors("TOCSIN_DATA_DIR", f"the folder {self.data_dir} cannot be used: "):
-            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if create:
+            self._create_folder()
         if not self.secret_key:
-            path = self.data_dir / "secret.key"
-            _create_if_missing(path, secrets.token_urlsafe(48))
+            path = self.data_dir / SECRET_KEY_FILE
+            if create:
+                _create_if_missing(path, secrets.token_urlsafe(48))
             config = replace(config, secret_key=_read_key_file("TOCSIN_SECRET_KEY", path))
         if not self.encryption_keys:
-            path = self.data_dir / "encryption.keys"
-            _create_if_missing(path, Fernet.generate_key().decode())
+            path = self.data_dir / KEYS_FILE
+            if create:
+                _create_if_missing(path, Fernet.generate_key().decode())
             config = replace(config, encryption_keys=read_keys(path), keys_file=path)
         return config
 
+    def _create_folder(self) -> None:
+        with _config_errors("TOCSIN_DATA_DIR", f"the folder {self.data_dir} cannot be used: "):
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-def unused_variables(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Return the variables that are set without an effect in this version."""
+
+def variable_notices(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return a sentence for each variable that is set without an effect, or misspelt."""
     env = os.environ if environ is None else environ
-    return [name for name in UNUSED_VARIABLES if env.get(name) or env.get(f"{name}_FILE")]
+    notices = []
+    for name in sorted(filter(env.get, env)):
+        prefix, _, rest = name.upper().partition("_")
+        is_ours = rest and get_close_matches(prefix, ["TOCSIN"], cutoff=0.8)
+        of_kubernetes = _OF_KUBERNETES.fullmatch(f"{rest}={env[name]}")
+        if is_ours and name not in _KNOWN_VARIABLES and not of_kubernetes:
+            notices.append(_without_effect(name, rest))
+    return notices
+
+
+def _without_effect(name: str, rest: str) -> str:
+    stem = rest.removesuffix("_FILE")
+    if f"TOCSIN_{stem}" in UNUSED_VARIABLES:
+        return f"{name} is set, but this version does not use it."
+    notice = f"{name} is set, but there is no such variable, so it has no effect."
+    similar = [stem] if stem in _NAMES else get_close_matches(rest, _NAMES, 1)
+    for nearest in similar:
+        notice += f" Did you mean TOCSIN_{nearest}?"
+    return notice
 
 
 def read_keys(path: Path) -> tuple[str, ...]:

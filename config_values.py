@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 1000
 MIN_SECRET_KEY_LENGTH = 16
+MAX_SHOWN_LENGTH = 80
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -26,35 +27,63 @@ class AllowedTarget:
     port: int | None = None
 
 
+def _shown(text: str) -> str:
+    """Return the beginning of a value, quoted."""
+    return repr(text[:MAX_SHOWN_LENGTH])
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise ValueError(f"the port {_shown(text)} is not a number from 1 to 65535")
+    return int(text)
+
+
 def parse_bind(text: str) -> tuple[str, int]:
     """Return the host and the port of `host:port` or `[IPv6 address]:port`."""
-    match = re.fullmatch(r"(?:\[([0-9a-fA-F:]+)\]|([^:\[\]]+)):([0-9]{1,5})", text)
-    if not match or not 1 <= int(match[3]) <= 65535:
-        raise ValueError(f"{text!r} is not host:port, for example 127.0.0.1:8000")
-    host = match[1] or match[2]
+    match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\[\]]*):([^:\[\]/]+)", text)
+    if re.fullmatch(r"[0-9a-fA-F:]*:[0-9a-fA-F]*:[0-9]*", text):
+        raise ValueError(f"{_shown(text)}: an IPv6 address needs brackets, for example [::1]:8000")
+    if re.search(r"[\s,]", text):
+        raise ValueError(
+            f"{_shown(text)}: write one address without blanks, such as 127.0.0.1:8000"
+        )
+    if not match:
+        raise ValueError(f"{_shown(text)} is not host:port, for example 127.0.0.1:8000")
+    port = _port(match[2])
+    host = match[1].strip("[]")
     with contextlib.suppress(ValueError):
-        return str(ipaddress.ip_address(host)), int(match[3])
+        return str(ipaddress.ip_address(host)), port
     is_name = re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", host)
     if not is_name or host.replace(".", "").isdigit():
-        raise ValueError(f"{host!r} is neither an IP address nor a host name")
-    return host, int(match[3])
+        raise ValueError(
+            f"{_shown(host)} is neither an IP address nor a host name; "
+            "to serve on every address, write 0.0.0.0:8000 or [::]:8000"
+        )
+    return host, port
 
 
 def _sqlite_path(url: str) -> Path:
-    match = re.fullmatch(r"sqlite:///([^?#]+)", url)
-    if not match:
-        raise ValueError("this version supports SQLite only: sqlite:////path/to/file.db")
-    return Path(match[1]).absolute()
+    example = "for example sqlite:////var/lib/tocsin/tocsin.db"
+    if not url.startswith("sqlite:"):
+        raise ValueError(f"this version supports SQLite only, {example}")
+    if re.search("[?#]", url):
+        raise ValueError(f"parameters after ? or # are not supported; write {example}")
+    path = url.removeprefix("sqlite:///")
+    if path in ("", url, ":memory:"):
+        raise ValueError(f"it names no file; write {example}")
+    return Path(path).absolute()
 
 
 def _number(minimum: int, maximum: int, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text) or not minimum <= int(text) <= maximum:
-        raise ValueError(f"{text!r} is not a whole number from {minimum} to {maximum}")
+        raise ValueError(f"{_shown(text)} is not a whole number from {minimum} to {maximum}")
     return int(text)
 
 
 def _flag(text: str) -> bool:
-    return bool(_number(0, 1, text))
+    if text not in ("0", "1"):
+        raise ValueError(f"{_shown(text)} is neither 0 nor 1")
+    return text == "1"
 
 
 def _list(parse: Callable[[str], object], text: str) -> tuple[object, ...]:
@@ -64,61 +93,119 @@ def _list(parse: Callable[[str], object], text: str) -> tuple[object, ...]:
 
 def _admin_password(text: str) -> str:
     if not MIN_PASSWORD_LENGTH <= len(text) <= MAX_PASSWORD_LENGTH:
-        raise ValueError(f"use {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters")
+        limits = f"{MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}"
+        raise ValueError(f"it has {len(text)} characters; use {limits} characters")
     return text
+
+
+def _secret_key(text: str) -> str:
+    if len(text) < MIN_SECRET_KEY_LENGTH:
+        raise ValueError(
+            f"too short; use {MIN_SECRET_KEY_LENGTH} or more random characters, "
+            "for example the output of: openssl rand -base64 32"
+        )
+    return text
+
+
+def _encryption_keys(text: str) -> tuple[str, ...]:
+    keys = tuple(re.split(r"[\s,]+", text))
+    for number, key in enumerate(keys, 1):
+        if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key):
+            raise ValueError(
+                f"key {number} of {len(keys)} is not 32 bytes in URL-safe base64 (44 characters "
+                "ending in =), for example the output of: openssl rand -base64 32 | tr +/ -_"
+            )
+    return keys
+
+
+def _check_entry(entry: str) -> None:
+    """Refuse the usual mistakes in a list of networks, with a sentence for each."""
+    if _is_range(entry):
+        raise ValueError(f"{_shown(entry)} is a range; write networks, for example 10.0.0.0/29")
+    if re.search(r"[\s;]", entry):
+        raise ValueError(f"{_shown(entry)}: separate entries by commas, such as 127.0.0.1, ::1")
+    if re.fullmatch(r"::1:[0-9]{1,5}", entry):
+        raise ValueError(f"{_shown(entry)}: an IPv6 address with a port needs brackets: [::1]:8000")
+    if "://" in entry:
+        raise ValueError(f"{_shown(entry)} is a URL; write its host alone, for example nas.lan")
+
+
+def _is_range(entry: str) -> bool:
+    start, _, end = entry.partition("-")
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(start.strip())
+        return bool(re.fullmatch(r"\s*[0-9a-fA-F.:]+", end))
+    return False
 
 
 def _network(text: str) -> Network:
     return ipaddress.ip_network(text, strict=False)
 
 
-def _secret_key(text: str) -> str:
-    if len(text) < MIN_SECRET_KEY_LENGTH:
-        raise ValueError(f"too short; use {MIN_SECRET_KEY_LENGTH} or more random characters")
-    return text
-
-
-def _encryption_keys(text: str) -> tuple[str, ...]:
-    keys = tuple(re.split(r"[\s,]+", text))
-    if not all(re.fullmatch(r"[A-Za-z0-9_-]{43}=", key) for key in keys):
-        raise ValueError("a key is 32 bytes in URL-safe base64 (44 characters ending in =)")
-    return keys
+def _trusted_proxy(entry: str) -> Network:
+    _check_entry(entry)
+    with contextlib.suppress(ValueError):
+        return _network(entry)
+    raise ValueError(
+        f"{_shown(entry)} is neither an address nor a network; write for example 127.0.0.1 or "
+        "10.0.0.0/8 (names and ports are not supported)"
+    )
 
 
 def _allowed_target(entry: str) -> AllowedTarget:
     """Parse `10.0.0.0/8`, `[fd00::]/8`, `::1`, `[::1]:9000`, `10.0.0.0/8:9093`, `nas.lan:8080`."""
-    match = re.fullmatch(r"(\[[^\[\]]*\][^:]*|[^:\[\]]*):([0-9]{1,5})", entry)
+    _check_entry(entry)
+    match = re.fullmatch(r"(\[[^\[\]]*\][^:]*|[^:\[\]]*):([0-9]+)", entry)
     target = match[1] if match else entry
-    port = int(match[2]) if match else None
-    if port is None or 1 <= port <= 65535:
-        with contextlib.suppress(ValueError):
-            bare = re.sub(r"^\[([^\]]*)\](?=/|$)", r"\1", target)
-            return AllowedTarget(network=_network(bare), port=port)
-        host = re.fullmatch(r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?)\.?", target)
-        if host and not host[1].replace(".", "").isdigit():
-            return AllowedTarget(host=host[1].lower(), port=port)
-    raise ValueError(f"{entry!r} is neither a network (10.0.0.0/8), an address nor a host name")
+    port = _port(match[2]) if match else None
+    with contextlib.suppress(ValueError):
+        bare = re.sub(r"^\[([^\]]*)\](?=/|$)", r"\1", target)
+        return AllowedTarget(network=_network(bare), port=port)
+    host = re.fullmatch(r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?)\.?", target)
+    if host and not host[1].replace(".", "").isdigit():
+        return AllowedTarget(host=host[1].lower(), port=port)
+    raise ValueError(
+        f"{_shown(entry)} is neither a network (10.0.0.0/8), an address (10.0.0.1, [::1]:9000) nor "
+        "a host name (nas.lan:8080)"
+    )
 
 
 def _ca_file(text: str) -> Path:
     try:
         ssl.create_default_context(cafile=text)
     except ssl.SSLError:
-        raise ValueError(f"{text} holds no PEM certificate") from None
+        raise ValueError(f"{text} has no PEM certificate (-----BEGIN CERTIFICATE-----)") from None
+    except OSError as error:
+        message = f"{text}: {error.strerror}; name a file such as /etc/ssl/certs/own-ca.pem"
+        raise ValueError(message) from None
     return Path(text).absolute()
 
 
 def _web_url(text: str) -> str:
-    with contextlib.suppress(ValueError):
+    example = "for example https://tocsin.example"
+    if not re.match(r"https?://[^/?#]", text, re.IGNORECASE):
+        raise ValueError(f"{_shown(text)} does not begin with http(s):// and a host, {example}")
+    # The URL is part of a header (Content-Security-Policy) and must not end a directive.
+    if re.search(r"[\s;,'\"]", text):
+        raise ValueError(f"{_shown(text)} has a blank, a comma, a semicolon or a quotation mark")
+    try:
         parts = urlsplit(text)
-        is_web = parts.port != 0 and parts.scheme in ("http", "https") and parts.hostname
-        # The URL is part of a header (Content-Security-Policy) and must not end a directive.
-        if is_web and not re.search(r"[\s;,'\"]", text):
-            return text
-    raise ValueError(f"{text!r} is not an http or https URL")
+    except ValueError:
+        raise ValueError(f"{_shown(text)} has an invalid host, {example}") from None
+    port = re.search(r":([^:\]]+)$", parts.netloc)
+    if port:
+        _port(port[1])
+    if not parts.hostname or "@" in parts.netloc:
+        raise ValueError(f"{_shown(text)} has no host, or a user name before it; write {example}")
+    return text
 
 
 def _public_url(text: str) -> str:
+    if re.search("[?#]", text):
+        raise ValueError(
+            f"{_shown(text)} has a query (after ?) or a fragment (after #), which no base of links "
+            "can have; write for example https://tocsin.example"
+        )
     return _web_url(text).rstrip("/")
 
 
@@ -141,7 +228,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_CA_FILE": _ca_file,
     "TOCSIN_PUBLIC_URL": _public_url,
     "TOCSIN_ADMIN_PASSWORD": _admin_password,
-    "TOCSIN_TRUSTED_PROXIES": partial(_list, _network),
+    "TOCSIN_TRUSTED_PROXIES": partial(_list, _trusted_proxy),
     "TOCSIN_HTMX_URL": _web_url,
     "TOCSIN_HTMX_INTEGRITY": _integrity,
 }

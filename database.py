@@ -1,6 +1,7 @@
 """Opens the database: pragmas, journal mode, the check for damage, migrations, error sentences."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +24,29 @@ CHECK_SECONDS = 1.0
 # (https://sqlite.org/wal.html, "WAL-reset bug").
 WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
 
+FILE_MISSING = "the database file is missing"
+FILE_REPLACED = "the database file was replaced"
+
 # Marks in SQLite's messages, and the sentence for each of them.
 _SENTENCES = (
+    (
+        (FILE_MISSING,),
+        "The database {path} is missing: the file was deleted or moved, or its folder is not "
+        "mounted. Put the file back, or stop Tocsin, delete {name}-wal and {name}-shm, restore "
+        "{name} from a backup and start Tocsin again. Until then, alerts are refused and nothing "
+        "is sent.",
+    ),
+    (
+        (FILE_REPLACED,),
+        "The database {path} was replaced by another file while Tocsin was running. Stop Tocsin, "
+        "delete {name}-wal and {name}-shm unless they belong to the new file, and start Tocsin "
+        "again. Until then, alerts are refused and nothing is sent.",
+    ),
+    (
+        ("unable to open",),
+        "The database {path} cannot be opened: it must be a file that Tocsin may read and write, "
+        "in a folder that Tocsin may write.",
+    ),
     (
         ("locked", "busy"),
         "The database is busy: another process has held it for more than five seconds. "
@@ -40,35 +62,80 @@ _SENTENCES = (
         ("malformed", "not a database", "corrupt"),
         "The database {path} is damaged ({error}). Tocsin does not start with it, so that nothing "
         "more is lost. To restore it, move {name}, {name}-wal and {name}-shm away, put your latest "
-        "copy of {name} in their place and start again, or start without it and with no channels. "
-        "Keep the key files beside it.",
+        "copy of {name} in their place and start again. An empty file there starts without "
+        "channels. Keep the key files beside it.",
     ),
 )
+
+
+FileId = tuple[int, int]  # device and inode
 
 
 class StorageError(Exception):
     """The database cannot be used; the message is a sentence that says what to do."""
 
 
-class TolerantDatabase(SqliteDatabase):
-    """SQLite that decodes damaged text too, so that one damaged row does not break a page."""
+class FileDatabase(SqliteDatabase):
+    """SQLite that stays with one existing file, and never creates another in its place.
+
+    A process that has opened the file would go on writing to it after it was deleted, and nobody
+    could read that. Damaged text is decoded too, so that one damaged row does not break a page.
+    """
+
+    def __init__(self, path: Path, file: FileId | None, **options):
+        super().__init__(f"{path.as_uri()}?mode=rw", uri=True, **options)
+        self._path = path
+        self.file = file
+
+    def check_file(self) -> None:
+        """Check that the path still leads to the file that was opened first.
+
+        Raises:
+            OperationalError: the file is missing, or was replaced.
+        """
+        try:
+            status = os.stat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise OperationalError(f"{FILE_MISSING}: {self._path}") from None
+        file = (status.st_dev, status.st_ino)
+        if self.file not in (None, file):
+            raise OperationalError(f"{FILE_REPLACED}: {self._path}")
+        self.file = file
+
+    def _connect(self):
+        self.check_file()
+        return super()._connect()  # type: ignore[misc]
 
     def _add_conn_hooks(self, conn):
         conn.text_factory = lambda data: data.decode("utf-8", "replace")
         super()._add_conn_hooks(conn)  # type: ignore[misc]
 
 
-def open_database(path: Path) -> SqliteDatabase:
-    """Return the database at a path, not yet connected. Each thread keeps its own connection."""
+def open_database(path: Path, file: FileId | None = None) -> SqliteDatabase:
+    """Return the database at a path, not yet connected. Each thread keeps its own connection.
+
+    The file must exist when the first connection is opened; an empty one is a new database. It
+    must be `file`, if an earlier process has opened that.
+    """
     pragmas = {
         "journal_mode": "wal" if WAL_IS_SAFE else "truncate",
         "synchronous": "full",
         "foreign_keys": 1,
         "busy_timeout": 5000,
     }
-    database = TolerantDatabase(str(path), pragmas=pragmas, lock_type="IMMEDIATE")
+    database = FileDatabase(path, file, pragmas=pragmas, lock_type="IMMEDIATE")
     db.initialize(database)
     return database
+
+
+def connect() -> None:
+    """Open the connection of this thread, or check the file of the one that is open.
+
+    Raises:
+        DatabaseError: the database cannot be opened, or its file is missing or was replaced.
+    """
+    if not db.connect(reuse_if_open=True):
+        db.check_file()
 
 
 @contextlib.contextmanager
@@ -94,6 +161,7 @@ def prepare(path: Path) -> None:
     """
     database = open_database(path)
     try:
+        path.touch(0o600)
         with file_lock(path.with_name(f"{path.name}.lock")), database.connection_context():
             _check_for_damage(database)
             Runner(database, str(MIGRATIONS)).up()

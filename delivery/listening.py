@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from peewee import DatabaseError
+
 from clock import now_ms
-from database import relaxed_durability
+from database import connect, relaxed_durability
 from delivery import outbox
 from delivery.redaction import format_traceback_without_message
 from models import db
@@ -34,13 +36,15 @@ class ListeningReporter:
             self._error = None
         except Exception as error:  # noqa: BLE001 (see above)
             if type(error) is not self._error:
-                text = format_traceback_without_message(error)
+                text = str(error)
+                if not isinstance(error, DatabaseError):
+                    text = format_traceback_without_message(error)
                 log.error("the web process cannot report that it listens: %s", text)
             self._error = type(error)
 
     def _report(self) -> None:
         """Report unless the outbox is full and refuses alerts."""
-        db.connect(reuse_if_open=True)
+        connect()
         now = self.clock()
         started = self.monotonic()
         if outbox.is_full(now):

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from peewee import DatabaseError
 
 from config import Config
-from database import describe_error, relaxed_durability
+from database import connect, describe_error, relaxed_durability
 from delivery import outbox
 from delivery.guard import lab
 from delivery.guard.exchange import Policy
@@ -106,6 +106,7 @@ class Worker:
         """
         try:
             self._receive(self._wait_seconds(timeout))
+            connect()  # nothing may be sent from a database that was deleted
             self._follow_clock()
             with relaxed_durability():
                 self._settle()
@@ -269,15 +270,19 @@ def work(
     `beat` is called at least every few seconds. `crashed` says that the worker before it crashed,
     and was not killed from outside.
     """
-    db.connect(reuse_if_open=True)
+    logged = ""
     try:
         while not stop.is_set():
             beat()
             try:
+                connect()
                 worker = Worker(config)
                 worker.begin(crashed)
             except DatabaseError as error:
-                log.error("the worker cannot begin yet: %s", describe_error(error, config.database))
+                message = describe_error(error, config.database)
+                if message != logged:
+                    log.error("the worker cannot begin yet: %s", message)
+                logged = message
                 stop.wait(0.5)
             else:
                 worker.run(stop, beat)

@@ -8,7 +8,7 @@ from peewee import BigIntegerField, IntegerField, TextField
 from playhouse.sqlite_ext import AutoIncrementField
 
 from models.states import ChannelState, Proof
-from models.table import MAX_ID, Table, db
+from models.table import Table, db
 
 
 class Channel(Table):
@@ -41,9 +41,7 @@ class Channel(Table):
 
     @classmethod
     def find(cls, channel_id: int) -> "Channel | None":
-        """Return the channel with this id, or None; any integer is allowed."""
-        if not 0 < channel_id <= MAX_ID:
-            return None
+        """Return the channel with this id, or None."""
         return next(iter(cls.raw("SELECT * FROM channel WHERE id = ?", channel_id)), None)
 
     @classmethod

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from database import FileId
 from delivery.queue import heartbeat
 from locks import file_lock
 
@@ -42,6 +43,7 @@ class Supervisor:
     folder: Path
     is_wanted: Callable[[], bool]
     bind: str = ""  # the address of the pages, if it is not TOCSIN_BIND
+    file: FileId | None = None  # of the database, with which every worker stays
     command: tuple[str, ...] = COMMAND
     max_silence: float = MAX_SILENCE
 
@@ -84,6 +86,8 @@ class Supervisor:
         command = [*self.command, "--lock", str(lock), "--parent", str(os.getpid())]
         if self.bind:
             command += ["--bind", self.bind]
+        if self.file:
+            command += ["--file", *map(str, self.file)]
         if crashed:
             command.append("--crashed")
         return subprocess.Popen(command, pass_fds=(lock,))  # noqa: S603 (this program itself)

@@ -16,7 +16,7 @@ from gunicorn.workers.base import Worker
 import database
 from app import configure
 from clock import now_ms
-from config import Config, unused_variables
+from config import Config
 from delivery.listening import start_reporting
 from models import db
 from serving.supervisor import Supervisor, supervise_in_thread
@@ -66,7 +66,7 @@ def _start(app: Flask, worker: Worker) -> None:
         _print_notices(config)
     if config.senders:
         is_wanted = partial(_is_serving, worker)
-        supervise_in_thread(Supervisor(config.data_dir, is_wanted, config.bind))
+        supervise_in_thread(Supervisor(config.data_dir, is_wanted, config.bind, db.file))
 
 
 def _is_serving(worker: Worker) -> bool:
@@ -88,8 +88,7 @@ def _with_address(config: Config, addresses: list) -> Config:
 
 def _print_notices(config: Config) -> None:
     """Print notices, the set-up link and the address."""
-    notices = [f"{name} is set, but this version does not use it." for name in unused_variables()]
-    notices.append(database.journal_notice())
+    notices = [database.journal_notice()]
     with db.connection_context():
         secret = users.setup_secret(now_ms())
     if secret:

@@ -1,5 +1,6 @@
 """Access control. The tests walk the app's routes, so that a new route is covered too."""
 
+import html
 import re
 import socket
 
@@ -12,8 +13,9 @@ from markup import token_in
 from clock import now_ms
 from config import Config
 from models import Alert, Attempt, Channel, Delivery, Guess, Login, Token, User, db
-from web.accounts.api_tokens import create_token
-from web.auth.access import PERSONAL, PUBLIC, SAFE_METHODS, scope_of
+from web.accounts import users
+from web.accounts.api_tokens import SCOPES, create_token
+from web.auth.access import OPEN, PERSONAL, PUBLIC, SAFE_METHODS, scope_of
 from web.auth.login import own_path
 from web.auth.proxy import client_address
 
@@ -324,6 +326,31 @@ def test_sign_in_with_a_foreign_next_leads_home(app, anonymous):
     assert response.headers["Location"] == "/"
 
 
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**70, 10**4000])
+def test_an_id_beyond_the_range_of_the_database_is_not_found(app, client, number):
+    _, secret = create_token("all", list(SCOPES), None, "", now_ms())
+    token = {"Authorization": f"Bearer {secret}"}
+    rules = [rule for rule in app.url_map.iter_rules() if "<int:" in rule.rule]
+    assert len(rules) > 25
+    for rule in rules:
+        path = re.sub("<int:[^>]*>", str(number), rule.rule).replace("<field>", "name")
+        for method in rule.methods & {"GET", "POST", "PUT", "DELETE"}:
+            send = {"GET": client.get, "POST": client.post}.get(method)
+            if scope_of(app, rule.endpoint):
+                response = app.test_client().open(path, method=method, headers=token)
+            else:
+                response = (
+                    send(path, {"role": "viewer", **form_of()}) if method == "POST" else send(path)
+                )
+            assert response.status_code == 404, (method, rule.rule)
+
+
+@pytest.mark.parametrize("name", ["channel", "alert", "before"])
+@pytest.mark.parametrize("number", [2**63, 2**70, 10**4000])
+def test_a_number_in_a_query_beyond_the_range_of_the_database_is_no_failure(client, name, number):
+    assert client.get(f"/deliveries?{name}={number}").status_code in (200, 404)
+
+
 # --- hosts and headers ----------------------------------------------------------------------------
 
 
@@ -341,6 +368,31 @@ def test_pages_are_served_under_ip_addresses_and_own_names(anonymous, host):
 def test_pages_are_not_served_under_foreign_names(client, host):
     response = client.get("/channels", headers={"Host": host})
     assert (response.status_code, "TOCSIN_PUBLIC_URL" in response.text) == (400, True)
+    assert f"the host name {host!r}" in response.text
+
+
+@pytest.mark.parametrize("host", ["tocsin.lan:8000", "evil.example", "2130706433", ""])
+def test_probes_and_senders_may_use_any_host_name(app, anonymous, host):
+    _, secret = create_token("t", ["ingest", "metrics"], None, "", now_ms())
+    token = {"Authorization": f"Bearer {secret}"}
+    for path in ("/healthz", "/readyz", "/-/healthy", "/-/ready", "/static/site.css", "/metrics"):
+        with anonymous.get(path, headers={"Host": host, **token}) as response:
+            assert response.status_code == 200, path
+    headers = {"Host": host, **token}
+    stored = app.test_client().post("/api/v1/alerts", json={"name": "Disk"}, headers=headers)
+    assert stored.status_code == 202
+
+
+def test_only_these_endpoints_answer_under_a_foreign_name(app):
+    answered = set()
+    for kind in ("page", "public", "machine"):
+        for method, path in routes(app, kind):
+            response = browser(app, "").open(path, method=method, headers={"Host": "evil.example"})
+            if response.status_code != 400:
+                answered.add(app.url_map.bind("").match(path, method=method)[0])
+            response.close()
+    machines = {rule.endpoint for rule in app.url_map.iter_rules() if scope_of(app, rule.endpoint)}
+    assert answered == {*OPEN, *machines}
 
 
 @pytest.fixture
@@ -418,6 +470,103 @@ def test_a_response_that_does_not_change_the_session_sets_no_cookie(app, client)
     assert "Set-Cookie" not in client.get("/channels").headers
 
 
+def sign_in_through_proxy(public, host, **headers):
+    """Post the sign-in form with the headers that a TLS-terminating proxy passes on."""
+    browser = public.test_client()
+    proxied = {"base_url": f"http://{host}", "environ_base": {"REMOTE_ADDR": "192.0.2.1"}}
+    page = browser.get("/login", headers={"X-Forwarded-Proto": "https"}, **proxied)
+    # A browser sends the Secure cookie to the proxy, which this client does not know.
+    cookie = page.headers["Set-Cookie"].partition(";")[0]
+    form = {"csrf_token": token_in(page.text), "username": "ada", "password": "wrong"}
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return browser.post(
+        "/login",
+        data=form,
+        headers={"X-Forwarded-Proto": "https", "Cookie": cookie, **names},
+        **proxied,
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "headers"),
+    [
+        ("tocsin.example", {"Origin": "https://tocsin.example"}),
+        ("tocsin.example", {"Referer": "https://tocsin.example/login?next=/"}),
+        ("tocsin.example", {"Origin": "null", "Referer": "https://tocsin.example/login"}),
+        ("TOCSIN.example:443", {"Origin": "https://tocsin.example"}),
+        ("192.0.2.9:8443", {"Origin": "https://192.0.2.9:8443"}),
+        # TOCSIN_PUBLIC_URL names the address of the browser, whatever host the proxy passes on.
+        ("127.0.0.1:8000", {"Origin": "https://tocsin.example"}),
+    ],
+)
+def test_a_form_from_tocsins_own_address_is_accepted_over_https(public, host, headers):
+    assert sign_in_through_proxy(public, host, **headers).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "headers", "sentence"),
+    [
+        (
+            "tocsin.example",
+            {"Origin": "https://tocsin.example:8443"},
+            "at https://tocsin.example:8443, but the request reached Tocsin as "
+            "https://tocsin.example, ",
+        ),
+        (
+            "127.0.0.1:8000",
+            {"Referer": "https://proxy.example/login"},
+            "at https://proxy.example, but the request reached Tocsin as https://127.0.0.1:8000, ",
+        ),
+        (
+            "tocsin.example",
+            {"Origin": "http://tocsin.example"},
+            "at http://tocsin.example, but the request reached Tocsin as https://tocsin.example, ",
+        ),
+        ("tocsin.example", {}, "did not state which page sent this form"),
+        ("tocsin.example", {"Origin": "null"}, "did not state which page sent this form"),
+        ("tocsin.example", {"Origin": "https://["}, "at https://[, but the request reached"),
+    ],
+)
+def test_a_form_from_another_address_is_refused_with_both_addresses(
+    public, host, headers, sentence
+):
+    refused = sign_in_through_proxy(public, host, **headers)
+    assert (refused.status_code, sentence in html.unescape(refused.text)) == (400, True)
+    assert "cookies" not in refused.text
+    assert 'id="password"' in refused.text
+
+
+def test_without_a_public_url_a_form_of_unknown_origin_is_refused_over_https(app):
+    browser = app.test_client()
+    refused = browser.post("/login", base_url="https://localhost")
+    assert (refused.status_code, "did not state" in refused.text) == (400, True)
+    other = {"Origin": "https://localhost"}
+    expired = browser.post("/login", base_url="https://localhost", headers=other)
+    assert (expired.status_code, "has expired" in expired.text) == (400, True)
+
+
+def test_a_form_from_another_address_keeps_an_edit(public):
+    with db.connection_context():
+        user = User.create(name="ada", role="editor", password="x", created_at=1)
+        secret = users.start_session(user, now_ms())
+    browser = public.test_client()
+    base = {"base_url": "https://tocsin.example"}
+    with browser.session_transaction(**base) as session:
+        session["login"] = secret
+    token = token_in(browser.get("/account", **base).text)
+    form = {"csrf_token": token, **form_of(name="Typed name")}
+    headers = {"Origin": "https://tocsin.example:8443"}
+    refused = browser.post("/channels", data=form, headers=headers, **base)
+    assert (refused.status_code, 'value="Typed name"' in refused.text) == (400, True)
+    assert "https://tocsin.example:8443" in refused.text
+    headers["HX-Request"] = "true"
+    fragment = browser.post("/channels/new/preview", data=form, headers=headers, **base)
+    assert (fragment.status_code, fragment.headers["HX-Retarget"]) == (400, "#notice")
+    assert Channel.select().count() == 0
+    headers = {"Origin": "https://tocsin.example"}
+    assert browser.post("/channels", data=form, headers=headers, **base).status_code == 303
+
+
 # --- the proxy ------------------------------------------------------------------------------------
 
 
@@ -428,6 +577,18 @@ def get_from(app, address, path="/account", **headers):
     return app.test_client().get(
         path, base_url=url, headers=headers, environ_base={"REMOTE_ADDR": address}
     )
+
+
+def test_a_new_user_whose_first_requests_arrive_together_is_signed_in_by_each(public, monkeypatch):
+    add = users.add
+
+    def add_second(*arguments):
+        add(*arguments)  # another request has added the user since this one looked
+        return add(*arguments)
+
+    monkeypatch.setattr(users, "add", add_second)
+    assert get_from(public, "192.0.2.1", Remote_User="Grace").status_code == 200
+    assert User.select().where(User.name == "Grace").count() == 1
 
 
 def test_a_user_named_by_a_trusted_proxy_is_signed_in(public):

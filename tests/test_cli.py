@@ -84,6 +84,13 @@ def is_refusal(ran, code, message):
     return ran.code == code and not ran.out and ran.err.count("\n") == 1 and message in ran.err
 
 
+def test_every_command_names_a_misspelt_variable_and_prints_its_result_alone(tocsin, monkeypatch):
+    monkeypatch.setenv("TOCSIN_PUBLC_URL", "https://tocsin.example")
+    ran = tocsin("user", "list")
+    assert "Did you mean TOCSIN_PUBLIC_URL?" in ran.err
+    assert "PUBLC" not in ran.out
+
+
 # --- users ----------------------------------------------------------------------------------------
 
 
@@ -200,6 +207,17 @@ def test_user_remove_deletes_the_user_and_the_sessions(tocsin):
     assert user_named("vera") is None
     with db.connection_context():
         assert [login.user.name for login in Login.select()] == ["ada"]
+
+
+@pytest.mark.parametrize("arguments", [("remove", "vera"), ("role", "vera", "viewer")])
+def test_the_tokens_that_end_with_a_user_or_role_are_named(tocsin, arguments):
+    tocsin("user", "role", "vera", "editor")
+    with db.connection_context():
+        api_tokens.create_token("of vera", ["ingest"], None, "vera", 1)
+    assert tocsin("token", "add", "of the command", "--scope", "ingest").code == 0
+    ran = tocsin("user", *arguments)
+    assert (ran.code, ran.err) == (0, "These tokens of the user are revoked: of vera.\n")
+    assert "of the command" in tocsin("token", "list").out
 
 
 @pytest.mark.parametrize("arguments", [("remove", "ada"), ("role", "ada", "viewer")])

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from config import (
     HTMX_INTEGRITY,
     HTMX_URL,
+    SECRET_VARIABLES,
     UNUSED_VARIABLES,
     VERSION,
     Config,
     ConfigError,
-    unused_variables,
+    variable_notices,
 )
-from config_values import AllowedTarget
+from config_values import PARSERS, AllowedTarget
 
 ROOT = Path(__file__).parent.parent
 KEY_A = "A" * 43 + "="
@@ -272,6 +273,85 @@ def test_an_invalid_value_is_refused_with_the_variables_name(name, value):
     assert refused(**{name: value}).startswith(f"TOCSIN_{name}: ")
 
 
+SENTENCES = [
+    ("BIND", "127.0.0.1", "'127.0.0.1' is not host:port, for example 127.0.0.1:8000"),
+    ("BIND", "127.0.0.1:99999", "the port '99999' is not a number from 1 to 65535"),
+    ("BIND", "[::1]:99999", "the port '99999' is not a number from 1 to 65535"),
+    ("BIND", "127.0.0.1:http", "the port 'http' is not a number from 1 to 65535"),
+    ("BIND", "::1:8000", "an IPv6 address needs brackets, for example [::1]:8000"),
+    ("BIND", "::1", "an IPv6 address needs brackets, for example [::1]:8000"),
+    ("BIND", ":::8000", "an IPv6 address needs brackets, for example [::1]:8000"),
+    ("BIND", "127.0.0.1:80 [::1]:80", "write one address without blanks, such as 127.0.0.1:8000"),
+    ("BIND", "127.0.0.1:80,[::1]:80", "write one address without blanks, such as 127.0.0.1:8000"),
+    ("BIND", "*:8000", "to serve on every address, write 0.0.0.0:8000 or [::]:8000"),
+    ("BIND", ":8000", "to serve on every address, write 0.0.0.0:8000 or [::]:8000"),
+    ("BIND", "http://127.0.0.1:80", "is not host:port, for example 127.0.0.1:8000"),
+    ("DATABASE_URL", "postgresql://db/tocsin", "supports SQLite only, for example sqlite:////var"),
+    ("DATABASE_URL", "/srv/tocsin.db", "supports SQLite only, for example sqlite:////var"),
+    ("DATABASE_URL", "sqlite:///t.db?mode=ro", "parameters after ? or # are not supported"),
+    ("DATABASE_URL", "sqlite://t.db", "it names no file; write for example sqlite:////var"),
+    ("DATABASE_URL", "sqlite:///:memory:", "it names no file; write for example sqlite:////var"),
+    ("WORKERS", "0", "'0' is not a whole number from 1 to 32"),
+    ("THREADS", "1", "'1' is not a whole number from 2 to 128"),
+    ("SENDERS", "2", "'2' is not a whole number from 0 to 1"),
+    ("PIN_CORES", "yes", "'yes' is neither 0 nor 1"),
+    ("SECRET_KEY", "short", "too short; use 16 or more random characters, for example the output"),
+    ("ENCRYPTION_KEYS", f"{KEY_A},x", "key 2 of 2 is not 32 bytes in URL-safe base64 (44 char"),
+    ("ENCRYPTION_KEYS", "x", "for example the output of: openssl rand -base64 32 | tr +/ -_"),
+    ("ADMIN_PASSWORD", "short", "it has 5 characters; use 8 to 1000 characters"),
+    ("ALLOW_NETWORKS", "10.0.0.0-10.0.0.5", "is a range; write networks, for example 10.0.0.0/29"),
+    ("ALLOW_NETWORKS", "10.0.0.0-5", "is a range; write networks, for example 10.0.0.0/29"),
+    ("ALLOW_NETWORKS", "10.0.0.0 - 10.0.0.5", "is a range; write networks, for example 10.0"),
+    ("ALLOW_NETWORKS", "fd00::1-fd00::5", "is a range; write networks, for example 10.0.0.0/29"),
+    ("ALLOW_NETWORKS", "127.0.0.1 ::1", "separate entries by commas, such as 127.0.0.1, ::1"),
+    ("ALLOW_NETWORKS", "nas.lan;db.lan", "separate entries by commas, such as 127.0.0.1, ::1"),
+    ("ALLOW_NETWORKS", "::1:8000", "an IPv6 address with a port needs brackets: [::1]:8000"),
+    ("ALLOW_NETWORKS", "nas.lan:99999", "the port '99999' is not a number from 1 to 65535"),
+    ("ALLOW_NETWORKS", "http://nas.lan", "is a URL; write its host alone, for example nas.lan"),
+    ("ALLOW_NETWORKS", "*.lan", "'*.lan' is neither a network (10.0.0.0/8), an address (10.0.0.1"),
+    ("ALLOW_NETWORKS", "10.0.0.0/33", "is neither a network (10.0.0.0/8), an address (10.0.0.1"),
+    ("TRUSTED_PROXIES", "10.0.0.0-10.0.0.5", "is a range; write networks, for example 10.0.0.0/29"),
+    ("TRUSTED_PROXIES", "127.0.0.1 ::1", "separate entries by commas, such as 127.0.0.1, ::1"),
+    ("TRUSTED_PROXIES", "::1:8000", "an IPv6 address with a port needs brackets: [::1]:8000"),
+    ("TRUSTED_PROXIES", "10.0.0.1:80", "write for example 127.0.0.1 or 10.0.0.0/8 (names and p"),
+    ("TRUSTED_PROXIES", "proxy.lan", "write for example 127.0.0.1 or 10.0.0.0/8 (names and ports"),
+    ("CA_FILE", "/no/such.pem", "/no/such.pem: No such file or directory; name a file such as"),
+    ("CA_FILE", str(ROOT / "pyproject.toml"), "has no PEM certificate (-----BEGIN CERTIFICATE"),
+    ("PUBLIC_URL", "tocsin.example", "does not begin with http(s):// and a host, for example"),
+    ("PUBLIC_URL", "https://t.example:99999", "the port '99999' is not a number from 1 to 65535"),
+    ("PUBLIC_URL", "https://t.example/?a=b", "has a query (after ?) or a fragment (after #)"),
+    ("PUBLIC_URL", "https://t.example/#top", "has a query (after ?) or a fragment (after #)"),
+    ("PUBLIC_URL", "https://ada@t.example", "a user name before it; write for example https://toc"),
+    ("PUBLIC_URL", "https://a.example b", "has a blank, a comma, a semicolon or a quotation mark"),
+    ("HTMX_URL", "cdn.example/htmx.js", "does not begin with http(s):// and a host, for example"),
+    ("HTMX_INTEGRITY", "sha1-abc", "not an integrity value such as sha384-…"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), SENTENCES)
+def test_a_refusal_names_the_mistake_and_a_right_value(name, value, sentence):
+    message = refused(**{name: value})
+    assert message.startswith(f"TOCSIN_{name}: ")
+    assert sentence in message
+
+
+def test_every_variable_has_a_sentence_for_a_wrong_value():
+    assert {f"TOCSIN_{name}" for name, _, _ in SENTENCES} == set(PARSERS)
+
+
+@pytest.mark.parametrize("name", ["BIND", "WORKERS", "ALLOW_NETWORKS", "PUBLIC_URL"])
+def test_a_refusal_shows_the_beginning_of_a_long_value(name):
+    assert len(refused(**{name: "9" * 5000 + "!"})) < 300
+
+
+@pytest.mark.parametrize(
+    "value", ["my-nas", "10-0-0-5.lan", "10.0.0.5-db.lan", "cafe-bar", "a-1:80"]
+)
+def test_a_host_name_with_a_hyphen_is_no_range(value):
+    (target,) = read(ALLOW_NETWORKS=value).allow
+    assert target.host == value.partition(":")[0]
+
+
 @pytest.mark.parametrize("name", ["PUBLIC_URL", "HTMX_URL"])
 @pytest.mark.parametrize(
     "value",
@@ -407,9 +487,54 @@ def test_the_address_works_in_a_browser(bind, address):
 
 
 @pytest.mark.parametrize("name", UNUSED_VARIABLES)
-def test_unused_variables_are_listed(name):
-    assert unused_variables({name: "x", "TOCSIN_BIND": "x"}) == [name]
-    assert unused_variables({name: ""}) == []
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_a_variable_that_this_version_does_not_use_is_named(name, suffix):
+    notice = f"{name}{suffix} is set, but this version does not use it."
+    assert variable_notices({f"{name}{suffix}": "x", "TOCSIN_BIND": "x"}) == [notice]
+    assert variable_notices({name: ""}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TOCSIN_PUBLC_URL", "TOCSIN_PUBLIC_URL"),
+        ("TOCSIN_ENCRYPTION_KEY", "TOCSIN_ENCRYPTION_KEYS"),
+        ("TOCSIN_ADMIN_PASSWORT", "TOCSIN_ADMIN_PASSWORD"),
+        ("TOCSIN_TRUSTED_PROXY", "TOCSIN_TRUSTED_PROXIES"),
+        ("TOCSIN_DATA", "TOCSIN_DATA_DIR"),
+        ("TOCSIN_SECRET_KEY_FLE", "TOCSIN_SECRET_KEY_FILE"),
+        ("TOCSIN_SECRET_KYE_FILE", "TOCSIN_SECRET_KEY_FILE"),
+        ("TOCSIN_BIND_FILE", "TOCSIN_BIND"),
+        ("TOSCIN_BIND", "TOCSIN_BIND"),
+        ("TOCSN_WORKERS", "TOCSIN_WORKERS"),
+        ("tocsin_bind", "TOCSIN_BIND"),
+    ],
+)
+def test_a_misspelt_variable_is_named_with_the_most_similar_one(name, meant):
+    assert variable_notices({name: "x"}) == [
+        f"{name} is set, but there is no such variable, so it has no effect. Did you mean {meant}?"
+    ]
+
+
+@pytest.mark.parametrize("name", ["TOCSIN_XYZZY", "TOCSIN_LOG_LEVEL"])
+def test_an_unknown_variable_that_resembles_no_other_is_named_alone(name):
+    (notice,) = variable_notices({name: "x"})
+    assert notice.endswith("so it has no effect.")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"TOCSIN_SERVICE_HOST": "10.0.0.1", "TOCSIN_SERVICE_PORT": "80"},
+        {"TOCSIN_SERVICE_PORT_HTTP": "80", "TOCSIN_PORT": "tcp://10.0.0.1:80"},
+        {"TOCSIN_PORT_80_TCP": "tcp://10.0.0.1:80", "TOCSIN_PORT_80_TCP_ADDR": "10.0.0.1"},
+        {"TOKEN": "x", "PATH": "x", "TOCCATA_X": "x", "TOCSIN": "x", "TOCSIN_": "x"},
+        dict.fromkeys(PARSERS, "x"),
+        {f"{name}_FILE": "x" for name in SECRET_VARIABLES},
+    ],
+)
+def test_variables_of_kubernetes_of_others_and_real_ones_are_not_named(environment):
+    assert variable_notices(environment) == []
 
 
 def test_the_configuration_is_immutable():

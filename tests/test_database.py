@@ -39,6 +39,7 @@ def schema(database):
 def test_the_migrations_create_the_schema_of_the_models(tmp_path):
     database.prepare(tmp_path / "migrated.db")
     migrated = SqliteDatabase(str(tmp_path / "migrated.db"))
+    (tmp_path / "modelled.db").touch()
     modelled = database.open_database(tmp_path / "modelled.db")
     db.create_tables(Table.__subclasses__())
     assert schema(migrated) == schema(modelled)

@@ -36,6 +36,7 @@ def path(tmp_path):
         if file.name.startswith(OLD_MIGRATIONS):
             shutil.copy(file, folder)
     path = tmp_path / "tocsin.db"
+    path.touch()
     Runner(database.open_database(path), str(folder)).up()
     yield path
     db.close()

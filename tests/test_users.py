@@ -2,13 +2,18 @@
 
 import html
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from channels import form_of
 from conftest import PASSWORD, Client
+from markup import token_in
 
 from clock import DAY, MINUTE, now_ms
-from models import Guess, Invitation, Login, Token, User
+from models import Channel, Guess, Invitation, Login, Token, User, db
 from web.accounts import users
+from web.accounts.api_tokens import SCOPES, create_token
 
 NEW = "another four bells"
 NOW = 1_790_000_000_000
@@ -287,7 +292,141 @@ def test_an_action_on_an_unknown_user_is_404(client, action):
     assert client.post(f"/people/999/{action}", {"role": "viewer"}).status_code == 404
 
 
+def post_at_once(app, path, form, count=6):
+    """Post a form from several browsers at once; return the sorted status codes."""
+    clients = [Client(app) for _ in range(count)]
+    for client in clients:
+        client.get("/account")
+        client.token = token_in(client.get("/account").text)
+    together = threading.Barrier(count)
+
+    def post(client):
+        together.wait()
+        try:
+            return client.post(path, form).status_code
+        finally:
+            db.close()
+
+    with ThreadPoolExecutor(count) as pool:
+        return sorted(pool.map(post, clients))
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "status"),
+    [
+        ("/people", {"name": "Grace", "role": "viewer"}, 200),
+        ("/tokens", {"name": "Prometheus", "scope": "ingest"}, 200),
+        ("/channels", form_of(name="Team db"), 303),
+    ],
+)
+def test_of_the_same_names_posted_at_once_one_is_created(app, path, form, status):
+    assert post_at_once(app, path, form) == [status] + [422] * 5
+
+
+@pytest.mark.parametrize(
+    ("model", "look_up", "path", "form"),
+    [
+        (User, "named", "/people", {"name": "Grace", "role": "viewer"}),
+        (Token, "get_or_none", "/tokens", {"name": "Prometheus", "scope": "ingest"}),
+        (Channel, "name_taken", "/channels", form_of(name="Team db")),
+    ],
+)
+def test_a_name_that_was_free_a_moment_ago_is_refused_as_taken(
+    client, monkeypatch, model, look_up, path, form
+):
+    client.post(path, form)
+    monkeypatch.setattr(model, look_up, lambda *_arguments: None)
+    assert client.post(path, form).status_code == 422
+
+
+def test_a_set_up_link_that_is_used_several_times_at_once_creates_one_user(app):
+    User.delete().execute()
+    path = f"/setup/{users.setup_secret(now_ms())}"
+    form = {"username": "Ada", "password": NEW, "again": NEW}
+    together = threading.Barrier(4)
+    browsers = [Client(app, "") for _ in range(4)]
+    for browser in browsers:
+        browser.token = token_in(browser.get(path).text)
+
+    def post(browser):
+        together.wait()
+        try:
+            return browser.post(path, form).status_code
+        finally:
+            db.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = sorted(pool.map(post, browsers))
+    assert statuses[0] == 303
+    assert set(statuses[1:]) <= {404, 422}
+    assert [user.name for user in User.select()] == ["Ada"]
+
+
+def test_what_another_request_has_deleted_meanwhile_is_a_conflict_and_no_failure(
+    client, monkeypatch
+):
+    vera = User.named("vera")
+    monkeypatch.setattr(User, "get_or_none", lambda *_conditions: vera)
+    vera.delete_instance()
+    answer = client.post(f"/people/{vera.id}/link")
+    assert (answer.status_code, "at the same time" in answer.text) == (409, True)
+
+
 # --- tokens ---------------------------------------------------------------------------------------
+
+
+TOKENS_OF_GRACE = {"read": ["channels:read", "metrics"], "post": ["ingest"], "all": list(SCOPES)}
+
+
+def create_tokens(client):
+    """Create the editor Grace and her tokens, and a token of the command."""
+    client.post("/people", {"name": "Grace", "role": "editor"})
+    for name, scopes in TOKENS_OF_GRACE.items():
+        create_token(name, scopes, None, "Grace", now_ms())
+    create_token("monitoring", ["ingest"], None, users.THE_COMMAND, now_ms())
+
+
+@pytest.mark.parametrize(
+    ("action", "form", "revoked", "left"),
+    [
+        ("remove", {}, "all, post, read", {"monitoring"}),
+        ("role", {"role": "viewer"}, "all, post", {"monitoring", "read"}),
+    ],
+)
+def test_the_tokens_of_a_user_end_with_what_the_user_may_do(client, action, form, revoked, left):
+    create_tokens(client)
+    assert "all, post, read" in client.get("/people").text
+    client.post(f"/people/{user_id('Grace')}/{action}", form)
+    sentence = f"These tokens of the user are revoked: {revoked}."
+    assert sentence in client.get("/people").text
+    assert {token.name for token in Token.select()} == left
+
+
+def test_the_tokens_of_an_editor_who_stays_an_editor_stay(client):
+    create_tokens(client)
+    client.post(f"/people/{user_id('Grace')}/role", {"role": "editor"})
+    client.post(f"/people/{user_id('vera')}/remove")
+    assert Token.select().count() == 4
+
+
+def test_a_refused_removal_revokes_nothing(client):
+    create_token("mine", ["ingest"], None, "ada", now_ms())
+    for action in ("remove", "role"):
+        form = {"role": "viewer"}
+        assert client.post(f"/people/{user_id('ada')}/{action}", form).status_code == 422
+    assert Token.select().count() == 1
+
+
+def test_a_token_whose_creator_was_removed_earlier_is_marked(client):
+    create_tokens(client)
+    assert "no longer a user" not in client.get("/tokens").text
+    User.delete().where(User.name == "Grace").execute()
+    assert client.get("/tokens").text.count("no longer a user") == 3
+
+
+def test_no_user_can_have_the_name_that_owns_the_tokens_of_the_command(client):
+    refused = client.post("/people", {"name": "The Command", "role": "viewer"})
+    assert (refused.status_code, "choose another name" in refused.text) == (422, True)
 
 
 def test_a_token_is_shown_once_and_stored_as_a_hash(client):

@@ -7,16 +7,17 @@ a stack trace.
 import logging
 import math
 import secrets
+from pathlib import Path
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from peewee import PeeweeException
+from peewee import IntegrityError, PeeweeException
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 from werkzeug.http import HTTP_STATUS_CODES
 
 from database import describe_error
 from delivery.redaction import format_traceback_without_message
-from web.auth.access import SignInRequired, is_machine_request
+from web.auth.access import SignInRequired, WrongOrigin, is_machine_request
 from web.auth.login import is_posted_edit, posted_channel_id, sign_in_page, sign_in_required
 from web.channels.editor import redraw_edit
 from web.problems import ApiError, problem
@@ -28,6 +29,8 @@ log = logging.getLogger("tocsin.web")
 
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+MAX_HOST_LENGTH = 100
+RETRY_AFTER = 5  # seconds, while the database fails
 
 _TITLES = {
     400: "Tocsin could not read this request",
@@ -81,10 +84,21 @@ def _csrf_error(_error: CSRFError):
     return editor or failure(400, f"{_EXPIRED}Go back, reload the page and try again.")
 
 
+@bp.app_errorhandler(WrongOrigin)
+def _wrong_origin(error: WrongOrigin):
+    if request.endpoint == "signin.login":
+        return sign_in_page(400, str(error))
+    return _editor_again(str(error), 400) or failure(400, str(error))
+
+
 @bp.app_errorhandler(SecurityError)
 def _unknown_host(_error: SecurityError):
     # A page needs a host of ours for its links.
-    message = "Tocsin is not served under this host name. Use its own, or set TOCSIN_PUBLIC_URL.\n"
+    message = (
+        f"Tocsin's pages are not served under the host name {request.host[:MAX_HOST_LENGTH]!r}. "
+        "Use an IP address or the name in TOCSIN_PUBLIC_URL, or set TOCSIN_PUBLIC_URL to the "
+        "address that browsers use. A reverse proxy must pass on their Host header.\n"
+    )
     return Response(message, 400, mimetype="text/plain")
 
 
@@ -125,11 +139,28 @@ def _http_error(error: HTTPException):
     return response
 
 
+@bp.app_errorhandler(IntegrityError)
+def _conflict(error: IntegrityError):
+    if is_machine_request():
+        return _database_error(error)  # 503: a sender of alerts must send them again
+    log.warning("a conflict with another request at %s: %s", request.endpoint, error)
+    message = (
+        "Another request changed or deleted this at the same time. "
+        "Nothing was saved: reload the page and try again."
+    )
+    return _editor_again(message, 409) or failure(409, message)
+
+
 @bp.app_errorhandler(PeeweeException)
 def _database_error(error: Exception):
+    path = services().config.database
     log.error("database error: %s", error)
-    message = f"{describe_error(error, services().config.database)} Nothing was saved."
-    return _editor_again(message, 503) or failure(503, message)
+    if g.get("person") is None:
+        path = Path(path.name)  # the folder is of no concern to strangers
+    message = f"{describe_error(error, path)} Nothing was saved."
+    response = _editor_again(message, 503) or failure(503, message)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
 
 
 @bp.app_errorhandler(Exception)
@@ -146,7 +177,8 @@ def _internal_error(error: Exception):
 
 def _editor_again(message: str, status: int) -> Response | None:
     """Return the editor with the posted form, or None if no form of the editor was posted."""
-    if "HX-Request" in request.headers or not is_posted_edit():
+    # Without a person, the sign-in was not checked, and the editor would show a stored URL.
+    if g.get("person") is None or "HX-Request" in request.headers or not is_posted_edit():
         return None
     try:
         return redraw_edit(posted_channel_id(), request.form, status, message)

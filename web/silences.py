@@ -12,7 +12,7 @@ from wtforms.validators import ValidationError
 from clock import HOUR, now_ms
 from delivery import outbox
 from delivery.alerts.matchers import parse_matchers
-from models import MAX_ID, Delivery, DeliveryState, Silence, db
+from models import Delivery, DeliveryState, Silence, db
 from web.redirects import redirect_with
 from web.validation import as_validation_error, has_visible_character
 
@@ -109,7 +109,6 @@ def create():
 def end(silence_id: int):
     """Expire a silence now."""
     now = now_ms()
-    silence_id = min(silence_id, MAX_ID)
     silence = Silence.id == silence_id
     message = "The silence has ended."
     with db.atomic():

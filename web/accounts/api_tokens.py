@@ -5,6 +5,8 @@ The secret of a token is returned once. The database keeps its SHA-256 digest on
 
 import secrets
 
+from peewee import IntegrityError
+
 from clock import DAY
 from models import Token
 from web.accounts.users import MAX_NAME_LENGTH, AccountError, digest
@@ -32,8 +34,6 @@ def create_token(
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable():
         raise AccountError(f"A token's name has 1 to {MAX_NAME_LENGTH} visible characters.")
-    if Token.get_or_none(Token.name == name):
-        raise AccountError(f"A token named “{name}” already exists.")
     if not scopes or set(scopes) - set(SCOPES):
         raise AccountError(f"Choose at least one scope of {', '.join(SCOPES)}.")
     expires_at = None
@@ -42,12 +42,15 @@ def create_token(
             raise AccountError(f"A token expires after 1 to {MAX_LIFETIME_DAYS} days, or never.")
         expires_at = now + days * DAY
     secret = PREFIX + secrets.token_urlsafe(32)
-    token = Token.create(
-        name=name,
-        digest=digest(secret),
-        scopes=" ".join(sorted(set(scopes))),
-        made_by=made_by,
-        created_at=now,
-        expires_at=expires_at,
-    )
+    try:
+        token = Token.create(
+            name=name,
+            digest=digest(secret),
+            scopes=" ".join(sorted(set(scopes))),
+            made_by=made_by,
+            created_at=now,
+            expires_at=expires_at,
+        )
+    except IntegrityError:
+        raise AccountError(f"A token named “{name}” already exists.") from None
     return token, secret

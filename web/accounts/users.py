@@ -7,15 +7,21 @@ stored as SHA-256 digests only. Times are milliseconds since the epoch, given by
 import hashlib
 import secrets
 
+from peewee import IntegrityError
+
 from clock import DAY, MINUTE
 from database import relaxed_durability
-from models import Invitation, Login, Role, User, db
+from models import Invitation, Login, Role, Token, User, db
 
 MAX_IDLE = 14 * DAY
 MAX_SESSION_AGE = 90 * DAY
 INVITATION_LIFETIME = 3 * DAY
 MAX_NAME_LENGTH = 64
 SEEN_INTERVAL = 5 * MINUTE
+# The creator of the command's tokens, which end with no user.
+THE_COMMAND = "the command"
+# The scopes of tokens that change nothing, as a viewer does.
+VIEWER_SCOPES = frozenset({"channels:read", "metrics"})
 
 
 class AccountError(ValueError):
@@ -68,10 +74,13 @@ def add(name: str, role: str, now: int) -> User:
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable() or ":" in name:
         raise AccountError(f"A name has 1 to {MAX_NAME_LENGTH} visible characters and no colon.")
-    if User.named(name):
-        raise AccountError(f"A user named “{name}” already exists.")
+    if name.casefold() == THE_COMMAND:
+        raise AccountError(f"“{name}” is the creator of the command's tokens: choose another name.")
     _check_role(role)
-    return User.create(name=name, role=role, created_at=now)
+    try:
+        return User.create(name=name, role=role, created_at=now)
+    except IntegrityError:
+        raise AccountError(f"A user named “{name}” already exists.") from None
 
 
 def set_password(user: User, password_hash: str) -> None:
@@ -82,21 +91,25 @@ def set_password(user: User, password_hash: str) -> None:
         Invitation.delete().where(Invitation.user == user).execute()
 
 
-def set_role(user: User, role: str) -> None:
-    """Change the role of a user.
+def set_role(user: User, role: str) -> list[str]:
+    """Change the role of a user, and return the names of the tokens that this revokes.
+
+    Of a viewer's tokens, only those stay that change nothing.
 
     Raises:
         AccountError: the role is invalid, or no other editor would be left.
     """
     _check_role(role)
     with db.atomic():
-        if role != Role.EDITOR:
-            _require_other_editor(user)
         User.set_by_id(user.id, {"role": role})
+        if role == Role.EDITOR:
+            return []
+        _require_other_editor(user)
+        return _revoke_tokens(user, VIEWER_SCOPES)
 
 
-def remove(user: User) -> None:
-    """Delete a user and their sessions.
+def remove(user: User) -> list[str]:
+    """Delete a user with their sessions and tokens; return the names of the tokens.
 
     Raises:
         AccountError: no other editor would be left.
@@ -104,6 +117,17 @@ def remove(user: User) -> None:
     with db.atomic():
         _require_other_editor(user)
         user.delete_instance()
+        return _revoke_tokens(user)
+
+
+def _revoke_tokens(user: User, kept_scopes: frozenset[str] = frozenset()) -> list[str]:
+    """Delete the tokens that a user created, but those with no other than the kept scopes."""
+    revoked = []
+    for token in Token.listed().where(Token.made_by == user.name):
+        if not kept_scopes.issuperset(token.scopes.split()):
+            token.delete_instance()
+            revoked.append(token.name)
+    return revoked
 
 
 def _check_role(role: str) -> None:

@@ -16,23 +16,48 @@ from web.accounts import users
 from web.accounts.passwords import network
 from web.auth.tokens import require_token
 from web.problems import ApiError
+from web.security_headers import is_https
 from web.services import services
 
-# The lab's receiving address is an unguessable path; senders use any host name, at any rate.
-RECEIVERS = ("lab.receive",)
-HEALTH = ("health.healthz", "health.readyz", "health.healthy", "health.ready")
-PUBLIC = ("static", "signin.login", "signin.setup", *HEALTH, *RECEIVERS)
+LIVENESS = ("health.healthz", "health.healthy")
+HEALTH = (*LIVENESS, "health.readyz", "health.ready")
+# Everyone may use these, under any host name and at any rate: probes and senders choose the name,
+# nothing here depends on a session, and the lab's receiving address is an unguessable path. Views
+# with a scope are also reached under any name, because a browser does not add their token.
+OPEN = ("static", "lab.receive", *HEALTH)
+# Answered even if the database cannot be opened.
+WITHOUT_DATABASE = ("static", *LIVENESS)
+PUBLIC = ("signin.login", "signin.setup", *OPEN)
 # Unsafe requests that a viewer may send.
 PERSONAL = ("signin.logout", "people.account")
 # Pages that only an editor may open.
 EDITOR_PAGES = ("channels.new", "channels.confirm_delete")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+MAX_ORIGIN_LENGTH = 200
 # 300 requests a second for a user or an address, in one web process: more than a person sends.
 REQUEST_RATE = ((300, 1.0),)
 
 
 class SignInRequired(Exception):
     """The page needs a signed-in user."""
+
+
+class WrongOrigin(Exception):
+    """A form comes from another address than Tocsin's; the message is for the user."""
+
+    def __init__(self, stated: str, expected: str):
+        message = (
+            f"Your browser is at {stated[:MAX_ORIGIN_LENGTH]}, but the request reached Tocsin as "
+            f"{expected}, so nothing was done. A reverse proxy must pass on the Host header of "
+            "the browser with its port (nginx: proxy_set_header Host $http_host). Or set "
+            "TOCSIN_PUBLIC_URL to the address in the browser."
+        )
+        if not stated:
+            message = (
+                "Your browser did not state which page sent this form, so nothing was done. Allow "
+                f"it to send the Referer header to {expected}."
+            )
+        super().__init__(message)
 
 
 def require_scope(scope: str):
@@ -52,8 +77,10 @@ def scope_of(app: Flask, endpoint: str) -> str:
 
 def is_machine_request() -> bool:
     """Return True if the current request is for a machine's endpoint or path."""
-    is_machine_path = request.path.startswith(("/api/", "/ingest/", "/t/"))
-    return is_machine_path or bool(scope_of(current_app, request.endpoint or ""))
+    endpoint = request.endpoint or ""
+    if endpoint in HEALTH or scope_of(current_app, endpoint):
+        return True
+    return request.path.startswith(("/api/", "/ingest/", "/t/"))
 
 
 def user_context() -> dict:
@@ -72,7 +99,7 @@ def check_request() -> None:
     """
     g.person = None
     endpoint = request.endpoint
-    if endpoint is None or endpoint == "static" or endpoint in RECEIVERS:
+    if endpoint is None or endpoint in OPEN:
         return
     cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
     if cross_site and request.method not in SAFE_METHODS:
@@ -92,13 +119,38 @@ def _check_user(endpoint: str) -> None:
     seconds = services().rate_limiter.wait(client, REQUEST_RATE, time.monotonic())
     if seconds:
         raise ApiError(429, "These are more than 300 requests in a second.", retry_after=seconds)
-    if endpoint in PUBLIC:
-        return
-    if g.person is None:
+    if g.person is None and endpoint not in PUBLIC:
         raise SignInRequired
+    _check_origin()
+    if g.person is not None and endpoint not in PUBLIC:
+        _check_role(g.person, endpoint)
+
+
+def _check_role(person: User, endpoint: str) -> None:
     unsafe = request.method not in SAFE_METHODS and endpoint not in PERSONAL
-    if g.person.role != Role.EDITOR and (unsafe or endpoint in EDITOR_PAGES):
+    if person.role != Role.EDITOR and (unsafe or endpoint in EDITOR_PAGES):
         abort(403, "Your role is viewer: you can see everything but secrets, and change nothing.")
+
+
+def _check_origin() -> None:
+    """Over HTTPS, refuse a form that does not come from Tocsin's own address.
+
+    Raises:
+        WrongOrigin: the browser names another origin, or none.
+    """
+    if request.method in SAFE_METHODS or not is_https():
+        return
+    stated = _origin(request.headers.get("Origin", "")) or _origin(request.referrer or "")
+    expected = _origin(f"https://{request.host}")
+    public = _origin(services().config.public_url)
+    if not stated or stated not in (expected, public):
+        raise WrongOrigin(stated, expected)
+
+
+def _origin(url: str) -> str:
+    """Return the scheme, host and port of a URL, in lower case and without the port of https."""
+    match = re.match(r"https?://[^/?#]+", url.lower())
+    return match[0].removesuffix(":443") if match else ""
 
 
 def _current_user() -> User | None:
@@ -109,7 +161,9 @@ def _current_user() -> User | None:
     try:
         return User.named(name) or users.add(name, Role.VIEWER, now_ms())
     except users.AccountError as error:
-        abort(403, f"The proxy in front of Tocsin sent an invalid user name. {error}")
+        message = f"The proxy in front of Tocsin sent an invalid user name. {error}"
+        # Another request of the same new user may have added it in the meantime.
+        return User.named(name) or abort(403, message)
 
 
 def is_known_host() -> bool:

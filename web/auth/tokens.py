@@ -8,9 +8,9 @@ from peewee import OperationalError
 
 from clock import MINUTE, now_ms
 from database import relaxed_durability
-from models import Token, db
+from models import Token, User, db
 from web.accounts.api_tokens import SCOPES, create_token
-from web.accounts.users import AccountError, digest
+from web.accounts.users import THE_COMMAND, AccountError, digest
 from web.problems import ApiError
 from web.redirects import redirect_with
 
@@ -113,5 +113,11 @@ def _days(text: str) -> int | None:
 
 
 def _page(status: int = 200, **context):
-    html = render_template("tokens/index.html", tokens=Token.listed(), scopes=SCOPES, **context)
+    html = render_template(
+        "tokens/index.html",
+        tokens=Token.listed(),
+        creators={"", THE_COMMAND, *(user.name for user in User.listed())},
+        scopes=SCOPES,
+        **context,
+    )
     return html, status

@@ -1,9 +1,11 @@
 """The page of users, and the account page."""
 
+from collections import defaultdict
+
 from flask import Blueprint, abort, g, render_template, request, url_for
 
 from clock import now_ms
-from models import Role, User
+from models import Role, Token, User
 from web.accounts import users
 from web.auth.login import authenticate, hash_new_password, start_session
 from web.redirects import redirect_with
@@ -36,16 +38,22 @@ def role(user_id: int):
     """Change the role of a user."""
     user = _get_user(user_id)
     new_role = request.form.get("role", "")
-    users.set_role(user, new_role)
-    return redirect_with(f"The role of {user.name} is now {new_role}.", "people.index")
+    revoked = users.set_role(user, new_role)
+    return _redirect(f"The role of {user.name} is now {new_role}.", revoked)
 
 
 @bp.post("/people/<int:user_id>/remove")
 def remove(user_id: int):
-    """Delete a user and their sessions."""
+    """Delete a user with their sessions and tokens."""
     user = _get_user(user_id)
-    users.remove(user)
-    return redirect_with(f"{user.name} is removed.", "people.index")
+    revoked = users.remove(user)
+    return _redirect(f"{user.name} is removed.", revoked)
+
+
+def _redirect(message: str, revoked: list[str]):
+    if revoked:
+        message += f" These tokens of the user are revoked: {', '.join(revoked)}."
+    return redirect_with(message, "people.index")
 
 
 @bp.errorhandler(users.AccountError)
@@ -65,7 +73,10 @@ def _page_with_link(user: User):
 
 
 def _page(status: int = 200, **context):
-    html = render_template("people/index.html", people=User.listed(), **context)
+    tokens = defaultdict(list)
+    for token in Token.listed():
+        tokens[token.made_by].append(token.name)
+    html = render_template("people/index.html", people=User.listed(), tokens=tokens, **context)
     return html, status
 
 

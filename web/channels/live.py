@@ -13,7 +13,7 @@ from markupsafe import escape
 from peewee import DatabaseError
 
 from clock import now_ms
-from database import describe_error, relaxed_durability
+from database import connect, describe_error, relaxed_durability
 from delivery.channel_test import (
     TestResult,
     TestSlotsFull,
@@ -98,6 +98,7 @@ def store_result(edit: Edit, result: TestResult, settings: Settings) -> str:
         **result.outcome.columns(),
     }
     try:
+        connect()  # the database may be gone since the test began
         with relaxed_durability():
             Attempt.store_test(attempt)
     except DatabaseError as error:

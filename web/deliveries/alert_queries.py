@@ -10,14 +10,14 @@ from delivery.alerts.alert import AlertStatus
 from delivery.alerts.matchers import explain_mismatch, labels_of
 from delivery.alerts.received import alert_from_json
 from delivery.outbox.silences import read_matchers
-from models import MAX_ID, Alert, Channel, Delivery, Notification, Silence
+from models import Alert, Channel, Delivery, Notification, Silence
 from web.deliveries.notifications import ChannelNotification
 from web.deliveries.queries import DELIVERY_COLUMNS
 
 
 def find_alert(alert_id: int) -> Alert | None:
-    """Return the alert with this id, or None; any integer is allowed."""
-    return Alert.get_or_none(Alert.id == min(alert_id, MAX_ID))
+    """Return the alert with this id, or None."""
+    return Alert.get_or_none(Alert.id == alert_id)
 
 
 def channel_notifications(row: Alert, now: int) -> list[ChannelNotification]:

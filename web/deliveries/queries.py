@@ -68,7 +68,7 @@ def page_query(
 def find_delivery(number: int) -> Delivery | None:
     """Return a delivery with its alert and the name and state of its channel, or None."""
     rows = _select(Alert, Channel.id, Channel.name, Channel.state)
-    return rows.where(Delivery.id == min(number, MAX_ID)).first()
+    return rows.where(Delivery.id == number).first()
 
 
 def _select(*columns: Any) -> "ModelSelect[Delivery]":
