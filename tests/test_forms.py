@@ -178,7 +178,7 @@ def test_an_unticked_box_is_off(client):
 
 
 def stored_with_secrets(client, url):
-    rows = {"headers_0_name": "X-Key", "headers_0_value": "s3cret-row", "headers_0_secret": "1"}
+    rows = {"headers_0_name": "X-Route", "headers_0_value": "s3cret-row", "headers_0_secret": "1"}
     return create(
         client,
         url,
@@ -198,7 +198,7 @@ def test_a_blank_secret_keeps_the_stored_one_and_header_rows_match_by_name(clien
     client.post(f"/channels/{channel_id}", moved)
     client.post(f"/channels/{channel_id}/test", stored_form(client, channel_id))
     headers = receiver.requests[0].headers
-    assert (headers["Authorization"], headers["X-Key"]) == ("Bearer s3cret-token", "s3cret-row")
+    assert (headers["Authorization"], headers["X-Route"]) == ("Bearer s3cret-token", "s3cret-row")
     assert "X-Hub-Signature-256" in headers
 
 
