@@ -18,23 +18,18 @@ from delivery.settings import Settings, names_credential
 
 HIDDEN = "••••"
 # Words of public addresses. A URL that has no others is no secret.
-_COMMON_WORDS = frozenset(
-    "webhook webhooks services workflows triggers message messages alerts channels notify true "
-    "false null none".split()
-)
+_COMMON_WORDS = """
+    webhook webhooks services workflows triggers message messages alerts channels notify
+    true false null none"""
 # The letters that follow a letter, from a to z, in English words and in names of software. Only 2 %
 # of all texts of 8 random letters have no other pairs, and 0.2 % of those of 12 letters.
-_FOLLOWERS = dict(
-    zip(
-        string.ascii_lowercase,
-        "bcdfgiklmnprstuvwyz abcdehijlorstuy acdeghiklorstuy adeilmorsuvy abcdefghiklmnopqrstuvwxy "
-        "aefiklortuy aeghilmnorstu aceilmorstuy abcdefglmnoprstvxz eiou aefinostu acdefiklopstuvy "
-        "abeilmopsu acdefghiklmnopqstuvy abcdfgiklmnoprstuvwy adehiloprstuy u "
-        "abcdefgiklmnoprstuvwy acefghiklmnopstuwy acdefghilmoprstuwy abcdefgilmnoprstx aeio "
-        "aehinorsx aceipt eimnopstw aeiou".split(),
-        strict=True,
-    )
-)
+_FOLLOWING_LETTERS = """
+    bcdfgiklmnprstuvwyz abcdehijlorstuy acdeghiklorstuy adeilmorsuvy abcdefghiklmnopqrstuvwxy
+    aefiklortuy aeghilmnorstu aceilmorstuy abcdefglmnoprstvxz eiou aefinostu acdefiklopstuvy
+    abeilmopsu acdefghiklmnopqstuvy abcdfgiklmnoprstuvwy adehiloprstuy u abcdefgiklmnoprstuvwy
+    acefghiklmnopstuwy acdefghilmoprstuwy abcdefgilmnoprstx aeio aehinorsx aceipt eimnopstw aeiou"""
+_COMMON = frozenset(_COMMON_WORDS.split())
+_FOLLOWERS = dict(zip(string.ascii_lowercase, _FOLLOWING_LETTERS.split(), strict=True))
 _MAX_WORDS = 3
 _MAX_DIGITS = 8
 _MIN_SECRET = 4
@@ -119,7 +114,7 @@ def _url_secrets(target: ParsedUrl) -> list[str]:
     """Return the parts of a URL that may be tokens and, unless it is common, the whole URL."""
     parts = [("", part) for part in target.path.split("/") if len(part) >= _MIN_SEGMENT]
     parts += parse_qsl(target.query, keep_blank_values=True)
-    parts = [(name, part) for name, part in parts if part.lower() not in _COMMON_WORDS]
+    parts = [(name, part) for name, part in parts if part.lower() not in _COMMON]
     if not parts:
         return []
     secrets = [part for name, part in parts if names_credential(name) or not _is_plain(part)]

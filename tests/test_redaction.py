@@ -397,12 +397,18 @@ def test_a_secret_made_of_escapes_is_hidden_as_any_framework_spells_it(parts, sp
 
 # --- words of a URL -------------------------------------------------------------------------------
 
+WORDS = """prometheus alertmanager grafana monitoring notifications healthchecks kubernetes Template
+    WEBHOOK sendMessage deploy-prod team_backend on-call-2 alerts.critical v2.1 2016-06-01
+    disk%20full production infrastructure"""
+TOKENS = """abcdefghijkl T0KENOFAPATH 8f3a-9b21 0123456789abcdef prod-x7k2p9 xkcdqwrtzpsd
+    AbCdEfGhIjKl 1234-5678-9012 123456789 9f8e7d6c-5b4a-3f2e-1d0c-9b8a7f6e5d4c
+    correct-horse-battery-staple thisisaverylongsecretword tökentöken a%2Fb%2Fc%2Fd%2Fe
+    alertmanager-t0ken"""
+
 
 @pytest.mark.parametrize(
     "part",
-    """prometheus alertmanager grafana monitoring notifications healthchecks kubernetes Template
-    WEBHOOK sendMessage deploy-prod team_backend on-call-2 alerts.critical v2.1 2016-06-01
-    disk%20full production infrastructure""".split(),
+    WORDS.split(),
 )
 def test_a_word_of_a_path_or_a_query_is_not_hidden(part):
     answer = f"template {part} not found"
@@ -412,10 +418,7 @@ def test_a_word_of_a_path_or_a_query_is_not_hidden(part):
 
 @pytest.mark.parametrize(
     "part",
-    """abcdefghijkl T0KENOFAPATH 8f3a-9b21 0123456789abcdef prod-x7k2p9 xkcdqwrtzpsd
-    AbCdEfGhIjKl 1234-5678-9012 123456789 9f8e7d6c-5b4a-3f2e-1d0c-9b8a7f6e5d4c
-    correct-horse-battery-staple thisisaverylongsecretword tökentöken a%2Fb%2Fc%2Fd%2Fe
-    alertmanager-t0ken""".split(),
+    TOKENS.split(),
 )
 def test_a_part_that_may_be_a_token_is_hidden(part):
     for url in (f"https://hooks.example/webhook/{part}", f"https://hooks.example/h?x={part}"):
