@@ -73,8 +73,8 @@ def check_header_name(name: str) -> None:
         raise ValidationError(f"Tocsin sets {name}: remove this header.")
 
 
-def check_header_value(value: str) -> None:
-    """Check that a text can be sent in a header: latin-1, no control characters."""
+def check_line(value: str) -> None:
+    """Check that a text is one line that is not too long."""
     if len(value) > MAX_HEADER_LENGTH:
         raise ValidationError(
             f"The value has {len(value)} characters; the maximum is {MAX_HEADER_LENGTH}."
@@ -85,7 +85,13 @@ def check_header_value(value: str) -> None:
             raise ValidationError(
                 "The value cannot contain a line break or another control character."
             )
-        if code > 255:
+
+
+def check_header_value(value: str) -> None:
+    """Check that a text can be sent in a header: latin-1, no control characters."""
+    check_line(value)
+    for letter in value:
+        if ord(letter) > 255:
             raise ValidationError(
                 "The value can contain only Western European characters (latin-1), "
                 f"and {letter} is not one of them."
