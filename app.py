@@ -1,7 +1,5 @@
 """Application assembly: configuration, database, blueprints, error handlers, headers."""
 
-import logging
-
 from flask import Flask, redirect, url_for
 from flask_wtf import CSRFProtect
 
@@ -17,6 +15,7 @@ from web.channels import hints, live
 from web.channels import views as channels
 from web.deliveries import views as deliveries
 from web.services import Services
+from web.worker_status import waiting_notice, worker_status
 
 MAX_BODY_BYTES = 1024 * 1024
 _MACHINE_ENDPOINTS = (channels_api, alerts, metrics)
@@ -39,8 +38,13 @@ def create_app(config: Config | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
-    app.extensions["tocsin"] = Services(config)
-    app.jinja_env.globals.update(config=config, ago=filters.ago, hints_for=hints.hints_for)
+    configure(app, config)
+    app.jinja_env.globals.update(
+        ago=filters.ago,
+        hints_for=hints.hints_for,
+        waiting_notice=waiting_notice,
+        worker_status=worker_status,
+    )
     for function in (filters.moment, filters.second, filters.duration, filters.waterfall):
         app.add_template_filter(function)
     app.context_processor(access.user_context)
@@ -49,9 +53,16 @@ def create_app(config: Config | None = None) -> Flask:
     csrf = CSRFProtect(app)
     security_headers.register(app, config)
     _register_blueprints(app, csrf)
-    logging.getLogger("tocsin").setLevel(logging.INFO)
     app.wsgi_app = BehindProxy(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign]
     return app
+
+
+def configure(app: Flask, config: Config) -> None:
+    """Give the app its configuration and the services with it, also in place of others."""
+    app.extensions["tocsin"] = Services(config)
+    app.jinja_env.globals["config"] = config
+    # Cookies ignore the port: two installations on one host need different names.
+    app.config["SESSION_COOKIE_NAME"] = f"tocsin_{config.port}"
 
 
 def _register_blueprints(app: Flask, csrf: CSRFProtect) -> None:

@@ -8,21 +8,25 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
-from gunicorn.app.wsgiapp import WSGIApplication
 from peewee import DatabaseError
 
 import database
 from clock import DAY, now_ms
 from config import VERSION, Config, ConfigError
+from config_values import parse_bind
+from delivery.queue.heartbeat import beat
 from delivery.secrets import rotation
 from delivery.worker import work
+from logs import log_to_stderr
 from models import Role, Token, User, db
+from serving.server import serve as run_server
+from serving.supervisor import Supervisor, die_with_parent
 from startup import prepare
-from supervisor import Supervisor, die_with_parent
 from web import filters
 from web.accounts import api_tokens, users
 from web.accounts.passwords import PasswordChecker
@@ -33,7 +37,8 @@ MAX_INPUT_BYTES = 8192
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand and return its exit code."""
     try:
-        return tocsin.main(arguments, prog_name="tocsin", standalone_mode=False) or 0
+        tocsin.main(arguments, prog_name="tocsin", standalone_mode=False)
+        return 0
     except click.Abort:
         return 130
     except click.ClickException as error:
@@ -98,34 +103,33 @@ def keys_group() -> None:
 
 @tocsin.command()
 @click.option("--no-worker", is_flag=True, help="Serve the pages only; run a worker elsewhere.")
-def serve(no_worker: bool) -> int:
+def serve(no_worker: bool) -> None:
     """Serve the pages and deliver alerts until stopped."""
-    prepare(Config.from_env())
-    return Supervisor(_run_web, with_worker=not no_worker).run()
-
-
-def _run_web() -> None:
-    sys.argv = ["tocsin", "--config", str(Path(__file__).with_name("gunicorn.conf.py")), "wsgi:app"]
-    WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog="tocsin").run()
+    run_server(prepare(Config.from_env()), with_worker=not no_worker)
 
 
 @tocsin.command()
-@click.option("--parent", type=int, default=0, hidden=True)
-@click.option("--crashed", is_flag=True, hidden=True)
-def worker(parent: int, crashed: bool) -> int:
+@click.option("--lock", type=int, hidden=True, help="Descriptor of the worker's lock.")
+@click.option("--parent", type=int, hidden=True, help="The process that supervises this one.")
+@click.option("--bind", hidden=True, help="Where the pages are, if not at TOCSIN_BIND.")
+@click.option("--crashed", is_flag=True, hidden=True, help="The worker before this one crashed.")
+def worker(lock: int | None, parent: int, bind: str, crashed: bool) -> None:
     """Deliver alerts until stopped; a second worker waits for the first to end."""
+    log_to_stderr()
     stop = threading.Event()
     config = Config.from_env().with_keys()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    if parent:
-        die_with_parent()
-        if os.getppid() != parent:
-            return 0
-        database.open_database(config.database)  # the parent has prepared it
-    else:
+    if lock is None:
         database.prepare(config.database)
-    work(config, stop, crashed)
+        Supervisor(config.data_dir, lambda: not stop.is_set()).run()
+        return
+    die_with_parent(parent)
+    if bind:
+        host, port = parse_bind(bind)
+        config = replace(config, host=host, port=port)
+    database.open_database(config.database)  # the parent has prepared it
+    work(config, stop, partial(beat, lock), crashed)
     sys.stdout.flush()
     os._exit(0)  # do not wait for threads that wait for a receiver
 

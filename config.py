@@ -46,6 +46,7 @@ class Config:
     port: int = 8000
     workers: int = 2
     threads: int = 8
+    senders: int = 1
     pin_cores: bool = False
     secret_key: str = ""
     encryption_keys: tuple[str, ...] = ()
@@ -57,6 +58,11 @@ class Config:
     trusted_proxies: tuple[Network, ...] = ()
     htmx_url: str = HTMX_URL
     htmx_integrity: str = HTMX_INTEGRITY
+
+    @property
+    def bind(self) -> str:
+        """Return the host and the port to listen on, as TOCSIN_BIND has them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def address(self) -> str:

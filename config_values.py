@@ -26,7 +26,8 @@ class AllowedTarget:
     port: int | None = None
 
 
-def _bind(text: str) -> tuple[str, int]:
+def parse_bind(text: str) -> tuple[str, int]:
+    """Return the host and the port of `host:port` or `[IPv6 address]:port`."""
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:]+)\]|([^:\[\]]+)):([0-9]{1,5})", text)
     if not match or not 1 <= int(match[3]) <= 65535:
         raise ValueError(f"{text!r} is not host:port, for example 127.0.0.1:8000")
@@ -129,9 +130,10 @@ def _integrity(text: str) -> str:
 
 PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_DATABASE_URL": _sqlite_path,
-    "TOCSIN_BIND": _bind,
+    "TOCSIN_BIND": parse_bind,
     "TOCSIN_WORKERS": partial(_number, 1, 32),
     "TOCSIN_THREADS": partial(_number, 2, 128),
+    "TOCSIN_SENDERS": partial(_number, 0, 1),
     "TOCSIN_PIN_CORES": _flag,
     "TOCSIN_SECRET_KEY": _secret_key,
     "TOCSIN_ENCRYPTION_KEYS": _encryption_keys,

@@ -3,26 +3,24 @@
 import gc
 import os
 
-import database
 import startup
-from clock import now_ms
-from config import Config, unused_variables
-from delivery.listening import start_reporting
-from models import db
-from web.accounts import users
+from config import Config
 
 tocsin = Config.from_env()
 
-bind = f"[{tocsin.host}]:{tocsin.port}" if ":" in tocsin.host else f"{tocsin.host}:{tocsin.port}"
+bind = tocsin.bind
 workers = tocsin.workers
 threads = tocsin.threads
-worker_class = "gthread"
+worker_class = "serving.gunicorn_worker.BufferingWorker"
+# With the files of the database, within the usual limit of 1024 open files.
+worker_connections = 700
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 control_socket_disable = True
 keepalive = 5
 timeout = 60
-# A test may take 30 s, but stopping Tocsin does not wait that long for it.
-graceful_timeout = 5
+# A test may take 30 s, but stopping Tocsin does not wait that long for it. The worker ends within
+# this time as well.
+graceful_timeout = 6
 loglevel = "warning"
 # web/auth/proxy.py reads the headers of the trusted proxies.
 forwarded_allow_ips = ""
@@ -33,21 +31,6 @@ def on_starting(server):
     startup.prepare(tocsin)
 
 
-def when_ready(server):
-    """Print notices, the set-up link and the address."""
-    notices = [f"{name} is set, but this version does not use it." for name in unused_variables()]
-    notices.append(database.journal_notice())
-    with db.connection_context():
-        secret = users.setup_secret(now_ms())
-    if secret:
-        link = f"{tocsin.base_url}/setup/{secret}"
-        notices.append(f"Create the first account (this link works once): {link}")
-    for notice in filter(None, notices):
-        print(f"tocsin: {notice}")
-    address = f"Tocsin is at {tocsin.address} (data in {tocsin.data_dir})"
-    print(f"{address}; stop it with Ctrl-C.", flush=True)
-
-
 def post_fork(server, worker):
     """Bind the process to one core; this pays only where Tocsin has the cores for itself."""
     if tocsin.pin_cores:
@@ -56,11 +39,7 @@ def post_fork(server, worker):
 
 
 def post_worker_init(worker):
-    """Report that alerts are accepted.
-
-    Everything loaded so far is excluded from garbage collection, to avoid pauses in requests.
-    """
-    start_reporting(lambda: worker.alive)
+    """Exclude all that is loaded from garbage collection, to avoid pauses in requests."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from parts import ROOT
 from parts.figures import figure, percentile
-from parts.tocsin import Browser, Live, processes_of
+from parts.tocsin import Browser, Live, family
 from receiver import Receiver, raw
 
 KILLS = int(os.environ.get("KILLS", "100"))
@@ -110,16 +110,18 @@ class Target:
         Return the seconds until Tocsin is ready again if everything was killed.
         """
         time.sleep(rng.uniform(0.05, 0.6))
-        pids = processes_of(self.server.process.pid)
+        pids = family(self.server.process.pid)
         commands = {
             pid: Path(f"/proc/{pid}/cmdline").read_bytes()
             for pid in pids
             if Path(f"/proc/{pid}").exists()
         }
         workers = [pid for pid, command in commands.items() if b"\0worker\0" in command]
-        web = [pid for pid in commands if pid not in (*workers, pids[0]) and pid != pids[1]]
+        web = [pid for pid in commands if pid not in (*workers, pids[0])]
+        one_web = rng.sample(web, min(1, len(web)))
         choice = rng.choice(["worker", "worker", "web", "everything"])
-        for pid in {"worker": workers, "web": web[-1:], "everything": pids}[choice]:
+        chosen = {"worker": workers, "web": one_web, "everything": pids}
+        for pid in chosen[choice]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return self.restart() if choice == "everything" else None

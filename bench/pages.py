@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from parts.figures import figure, percentile, run_at_intervals, summary
 from parts.quick_receiver import receiving
-from parts.tocsin import Browser, megabytes, processes_of, running
+from parts.tocsin import Browser, family, megabytes, running
 
 INTERVAL = 1 / 20
 REQUESTS = 200
@@ -27,7 +27,7 @@ def main() -> None:
         measure("field check", 8, lambda: browser.submit(check, form, 200))
         measure("edit page", 20, lambda: browser.get(f"/channels/{channel}/edit"))
         measure("reference, a loop in plain Python", None, plain_python)
-        for number, pid in enumerate(processes_of(live.process.pid)):
+        for number, pid in enumerate(family(live.process.pid)):
             process = f"worker {number}" if number else "the master"
             figure(f"memory of {process}", megabytes(pid), "MB", 80)
 

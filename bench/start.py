@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 from parts import ROOT
 from parts.figures import figure
-from parts.tocsin import PASSWORD, Browser, alive, free_port, processes_of
+from parts.tocsin import PASSWORD, Browser, alive, family, free_port
 from receiver import Receiver, silence
 
 STARTS = 5
@@ -88,7 +88,7 @@ def wait_for_response(port: int, process: subprocess.Popen) -> None:
 
 def seconds_to_stop(process: subprocess.Popen) -> float:
     """Send SIGTERM to `make run`; return the seconds until all its processes have ended."""
-    pids = processes_of(process.pid)
+    pids = family(process.pid)
     start = time.monotonic()
     assert len(pids) > 2, "there should be make, a master and workers"
     process.terminate()

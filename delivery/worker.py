@@ -1,7 +1,7 @@
 """The worker: claims due deliveries, sends them, and stores the results.
 
-It is one process, and the only one at the outbox: a file lock keeps others out and ends with the
-process, so that deliveries found `sending` at the start belong to a dead worker. One thread uses
+It is one process, and the only one at the outbox: a lock, which it has from its supervisor, keeps
+others out, so that deliveries found `sending` at the start belong to a dead worker. One thread uses
 the database, builds messages and decides; a pool of threads sends. Waits follow the monotonic
 clock, times in rows the wall clock, and a jump between the two moves the rows.
 """
@@ -28,9 +28,9 @@ from delivery.outcome import Outcome
 from delivery.queue import wakeup
 from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.channel_limits import ChannelLimits
+from delivery.queue.crash_marker import CrashMarker
 from delivery.queue.message_builder import MessageBuilder, PreparedDelivery
 from delivery.queue.settlement import FinishedAttempt, settle_attempt
-from delivery.queue.worker_lock import CrashMarker, acquire_worker_lock
 from delivery.redaction import format_traceback_without_message
 from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock, send
@@ -80,10 +80,14 @@ class Worker:
         self._newest_id = 0
         self._database_error = ""
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set, and a few seconds longer for attempts in flight."""
+    def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
+        """Work until `stop` is set, and a few seconds longer for attempts in flight.
+
+        `beat` is called at every round, as a sign of life.
+        """
         wakeup.listen(self._config.data_dir, lambda: self._inbox.put(None))
         while not stop.is_set():
+            beat()
             self.run_once(1.0)
         deadline = self._monotonic() + STOP_SECONDS
         while self._in_flight and self._monotonic() < deadline:
@@ -254,16 +258,18 @@ class Worker:
         self._unsettled = []
 
 
-def work(config: Config, stop: threading.Event, crashed: bool = False) -> None:
+def work(
+    config: Config, stop: threading.Event, beat: Callable[[], None], crashed: bool = False
+) -> None:
     """Run the only worker of an installation until `stop` is set.
 
-    `crashed` says that the worker before it crashed, and was not killed from outside.
+    `beat` is called at least every few seconds. `crashed` says that the worker before it crashed,
+    and was not killed from outside.
     """
-    if not acquire_worker_lock(config.data_dir, stop):
-        return
     db.connect(reuse_if_open=True)
     try:
         while not stop.is_set():
+            beat()
             try:
                 worker = Worker(config)
                 worker.begin(crashed)
@@ -271,7 +277,7 @@ def work(config: Config, stop: threading.Event, crashed: bool = False) -> None:
                 log.error("the worker cannot begin yet: %s", describe_error(error, config.database))
                 stop.wait(0.5)
             else:
-                worker.run(stop)
+                worker.run(stop, beat)
     except Exception as error:
         log.critical("the worker ends: %s", format_traceback_without_message(error))
         raise

@@ -20,13 +20,13 @@ from markup import check_markup, token_in
 from receiver import Receiver
 
 import database
-from app import create_app
+from app import configure, create_app
 from clock import now_ms
 from config import Config
+from delivery.queue import heartbeat
 from delivery.secrets import rotation
 from models import Login, Role, User, db
 from web.accounts.users import digest
-from web.services import Services
 
 ROOT = Path(__file__).parent.parent
 # The headless shell renders the same pages in two thirds of the time.
@@ -77,6 +77,7 @@ def config(tmp_path, migrated):
     }
     config = Config.from_env(environment).with_keys()
     shutil.copy(migrated, config.database)
+    (config.data_dir / heartbeat.LOCK_NAME).touch()  # as if a worker were running
     return config
 
 
@@ -93,9 +94,8 @@ def assembled(tmp_path_factory, compiled):
 def app(config, assembled):
     """Yield the app with the configuration, database and services of one test."""
     database.open_database(config.database)
-    assembled.extensions["tocsin"] = Services(config)
+    configure(assembled, config)
     assembled.config["SECRET_KEY"] = config.secret_key
-    assembled.jinja_env.globals["config"] = config
     with db.connection_context():
         rotation.check_keys(assembled.extensions["tocsin"].keyring)
     yield assembled
@@ -169,9 +169,10 @@ def receiver():
 class Live:
     """Tocsin as `make run` starts it, on a free port."""
 
+    program: tuple[str, ...] = (sys.executable, str(ROOT / "cli.py"))
     command: tuple[str, ...] = ("serve",)
 
-    def __init__(self, folder, **environment):
+    def __init__(self, folder, bind="127.0.0.1:{port}", **environment):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
@@ -180,13 +181,13 @@ class Live:
             name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")
         }
         settings = {
-            "TOCSIN_BIND": f"127.0.0.1:{self.port}",
+            "TOCSIN_BIND": bind.format(port=self.port),
             "TOCSIN_DATA_DIR": str(folder / "data"),
             **environment,
         }
         settings.setdefault("TOCSIN_ALLOW_NETWORKS", "127.0.0.0/8")
         settings.setdefault("TOCSIN_ADMIN_PASSWORD", PASSWORD)
-        command = [sys.executable, str(ROOT / "cli.py"), *self.command]
+        command = [part.format(port=self.port) for part in (*self.program, *self.command)]
         self.process = subprocess.Popen(
             command, env={**others, **settings}, cwd=ROOT, stdout=self.log, stderr=self.log
         )

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("web", "delivery", "models")
+FOLDERS = ("web", "delivery", "models", "serving")
 MAX_COLUMNS = 100
 MAX_MODULE_LINES = 300
 # The aim is 64,000 for what there was before notifications, which took 6,300 tokens. This bound
 # keeps the code from growing until the aim is reached.
-MAX_TOKENS = 74_000
+MAX_TOKENS = 90_000
 
 _LAYOUT = {
     tokenize.COMMENT,

@@ -1,17 +1,21 @@
 """Access control. The tests walk the app's routes, so that a new route is covered too."""
 
 import re
+import socket
 
 import pytest
+import requests
 from channels import create, fields_in, form_of
-from conftest import PASSWORD, Client
+from conftest import PASSWORD, Client, Live
+from markup import token_in
 
 from clock import now_ms
 from config import Config
-from models import Alert, Attempt, Channel, Delivery, Login, Token, User, db
+from models import Alert, Attempt, Channel, Delivery, Guess, Login, Token, User, db
 from web.accounts.api_tokens import create_token
 from web.auth.access import PERSONAL, PUBLIC, SAFE_METHODS, scope_of
 from web.auth.login import own_path
+from web.auth.proxy import client_address
 
 ID = re.compile(r"<(?:int:)?\w+>")
 LAB = "/lab/in/1"  # see tests/test_lab.py
@@ -463,6 +467,90 @@ def test_forwarded_headers_are_accepted_from_trusted_proxies_only(public):
     )
     evil = {**forwarded, "X_Forwarded_Host": "evil.example"}
     assert get_from(public, "192.0.2.1", "/login", **evil).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("sent", "address"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::FFFF:C000:0201", "192.0.2.1"),
+        ("192.0.2.1:51234", "192.0.2.1"),
+        ("[::ffff:192.0.2.1]:51234", "192.0.2.1"),
+        ("[2001:db8::1]:51234", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("::1", "::1"),
+        ("::192.0.2.1", "::c000:201"),
+        ("", ""),
+        ("unknown", "unknown"),
+        ("[nonsense]:1", "[nonsense]:1"),
+        ("192.0.2.1:port", "192.0.2.1:port"),
+    ],
+)
+def test_a_client_has_one_address_however_it_is_written(sent, address):
+    assert client_address(sent) == address
+
+
+def test_a_trusted_ipv4_proxy_is_recognized_by_a_server_on_ipv6(public):
+    response = get_from(public, "::ffff:192.0.2.1", Remote_User="Grace")
+    assert (response.status_code, "<h1>Grace</h1>" in response.text) == (200, True)
+    assert get_from(public, "::ffff:192.0.3.1", Remote_User="Eve").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "place"),
+    [
+        ("::ffff:203.0.113.5", "", "203.0.113.5"),
+        ("::ffff:192.0.2.1", "203.0.113.5", "203.0.113.5"),
+        ("::ffff:192.0.2.1", "198.51.100.7, ::ffff:203.0.113.5", "203.0.113.5"),
+        ("192.0.2.1", "203.0.113.5:4711", "203.0.113.5"),
+        ("192.0.2.1", "[2001:db8::1]:4711", "2001:db8::/64"),
+    ],
+)
+def test_guesses_are_counted_for_the_true_address_of_the_client(public, peer, forwarded, place):
+    browser = public.test_client()
+    url = "https://tocsin.example"
+    options = {
+        "base_url": url,
+        "environ_base": {"REMOTE_ADDR": peer},
+        "headers": {"X-Forwarded-For": forwarded, "X-Forwarded-Proto": "https", "Referer": url},
+    }
+    form = {
+        "csrf_token": token_in(browser.get("/login", **options).text),
+        "username": "eve",
+        "password": "a wrong password",
+    }
+    assert browser.post("/login", data=form, **options).status_code == 401
+    assert [guess.address for guess in Guess.select()] == [place]
+
+
+def test_ipv4_clients_of_a_server_on_ipv6_have_their_own_addresses(tmp_path):
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    server = Live(tmp_path, bind="[::]:{port}", TOCSIN_TRUSTED_PROXIES="127.0.0.0/8")
+    try:
+        server.ready()
+        headers = {"Remote-User": "grace"}
+        page = requests.get(f"{server.url}/account", headers=headers, timeout=5)
+        assert "<h1>grace</h1>" in page.text
+        over_ipv6 = f"http://[::1]:{server.port}/account"
+        refused = requests.get(over_ipv6, headers=headers, timeout=5, allow_redirects=False)
+        assert refused.status_code == 303
+    finally:
+        server.stop()
+
+
+def test_the_clients_of_an_ipv6_network_share_one_limit(app, monkeypatch):
+    monkeypatch.setattr("web.auth.access.time.monotonic", lambda: 1000.0)
+    browser = app.test_client()
+
+    def status(address):
+        return browser.get("/login", environ_base={"REMOTE_ADDR": address}).status_code
+
+    assert {status(f"2001:db8::{number:x}") for number in range(1, 301)} == {200}
+    assert status("2001:db8::ffff") == 429
+    assert status("2001:db8:0:1::1") == 200
 
 
 # --- rate limit -----------------------------------------------------------------------------------

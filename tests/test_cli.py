@@ -326,9 +326,7 @@ def test_a_rotation_with_keys_in_the_variable_says_which_keys_to_remove(
 
 @pytest.mark.parametrize("arguments", [("serve",), ("keys", "rotate")])
 def test_wrong_keys_are_refused(tocsin, channels, monkeypatch, arguments):
-    monkeypatch.setattr(
-        cli.WSGIApplication, "run", lambda _: pytest.fail("started with the wrong keys")
-    )
+    monkeypatch.setattr(cli, "run_server", lambda *_: pytest.fail("started with the wrong keys"))
     monkeypatch.setenv("TOCSIN_ENCRYPTION_KEYS", OTHER_KEY)
     assert issubclass(rotation.WrongKeys, cli.ConfigError)
     assert is_refusal(tocsin(*arguments), 2, "TOCSIN_ENCRYPTION_KEYS: these keys do not decrypt")
@@ -443,11 +441,6 @@ def test_ctrl_c_prints_nothing(tocsin, monkeypatch):
 
 
 # --- processes ------------------------------------------------------------------------------------
-
-
-def test_serve_exits_with_the_code_of_the_web_server(tocsin, monkeypatch):
-    monkeypatch.setattr("cli.Supervisor.run", lambda _: 3)
-    assert tocsin("serve").code == 3
 
 
 def test_no_file_in_the_data_folder_holds_a_password_a_token_or_a_link(tocsin, config):

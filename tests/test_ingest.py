@@ -326,9 +326,7 @@ def test_clients_of_alertmanager_get_its_health_and_status(sender):
 
 
 def test_readiness_needs_the_database(sender, monkeypatch):
-    monkeypatch.setattr(
-        "web.api.health.Channel.select", failing(OperationalError("disk I/O error"))
-    )
+    monkeypatch.setattr(outbox, "oldest_due_age", failing(OperationalError("disk I/O error")))
     assert (
         sender.client.get("/-/ready").status_code,
         sender.client.get("/-/healthy").status_code,

@@ -28,8 +28,8 @@ TOP_LEVEL = {
     "database.py",
     "gunicorn.conf.py",
     "locks.py",
+    "logs.py",
     "startup.py",
-    "supervisor.py",
     "wsgi.py",
 }
 ODDS_AND_ENDS = {"utils", "util", "helpers", "helper", "base", "common", "manager", "misc"}
@@ -139,8 +139,8 @@ def test_only_the_outbox_writes_deliveries():
     assert writers <= modules_in("delivery.outbox")
 
 
-def test_only_the_guard_opens_sockets():
-    assert importers_of("socket") <= modules_in("delivery.guard")
+def test_only_the_guard_and_the_server_open_sockets():
+    assert importers_of("socket") <= modules_in("delivery.guard", "serving")
 
 
 def test_web_never_calls_the_sender_directly():

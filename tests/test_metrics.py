@@ -45,6 +45,8 @@ def test_metrics_have_the_format_of_prometheus(scrape):
         "tocsin_channels": "gauge",
         "tocsin_recent_tests": "gauge",
         "tocsin_deliveries": "gauge",
+        "tocsin_worker_silent_seconds": "gauge",
+        "tocsin_oldest_due_seconds": "gauge",
     }
     assert all(re.fullmatch(r"[A-Z].+\.", family.documentation) for family in found.values())
 

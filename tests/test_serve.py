@@ -1,6 +1,8 @@
 """A running server: its start, its output, its end, and slow receivers."""
 
 import re
+import signal
+import socket
 import threading
 import time
 
@@ -9,6 +11,7 @@ import requests
 from channels import form_of
 from conftest import Live
 from markup import token_in
+from processes import children_of, wait_until
 from receiver import drip
 
 
@@ -50,6 +53,54 @@ def test_an_invalid_variable_is_refused_by_name_in_one_line(started, environment
     assert server.process.wait(10) == 2
     assert message in server.output()
     assert server.output().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("bind", "problem"),
+    [
+        ("127.0.0.1:{taken}", "another program listens there"),
+        ("no-such-host.invalid:8000", "that host name is unknown"),
+        ("192.0.2.7:8000", "this machine does not have that address"),
+    ],
+)
+def test_an_address_that_cannot_be_listened_on_is_refused_at_once(started, bind, problem):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        bind = bind.format(taken=other.getsockname()[1])
+        server = started(TOCSIN_BIND=bind)
+        assert server.process.wait(5) == 2
+    expected = f"tocsin: TOCSIN_BIND: cannot listen on {bind}: {problem}"
+    assert server.output().startswith(expected)
+    assert server.output().count("\n") == 1
+
+
+def test_a_web_process_that_cannot_start_ends_the_server_with_another_code_than_zero(started):
+    server = started(TOCSIN_THREADS="8", GUNICORN_CMD_ARGS="--worker-connections 0 --threads x")
+    assert server.process.wait(10) != 0
+
+
+def test_sighup_replaces_the_web_processes_and_keeps_delivering(started, receiver):
+    server = started(TOCSIN_WORKERS="1")
+    server.ready()
+    server.create_channel(receiver.url)
+    headers = server.create_token()
+    [before] = children_of(server.process.pid)
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: before not in children_of(server.process.pid))
+    alert = {"name": "after the reload"}
+    url = f"{server.url}/api/v1/alerts"
+    assert requests.post(url, json=alert, headers=headers, timeout=10).status_code == 202
+    assert receiver.wait_for(1)
+    assert server.process.poll() is None
+    assert server.output().count("Tocsin is at") == 1
+
+
+def test_sigusr1_changes_nothing(started):
+    server = started()
+    server.ready()
+    before = children_of(server.process.pid)
+    server.process.send_signal(signal.SIGUSR1)
+    assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
+    assert children_of(server.process.pid) == before
 
 
 def test_a_damaged_database_prevents_the_start_with_restore_instructions(started, tmp_path):

@@ -16,7 +16,7 @@ from delivery.outbox import store
 from delivery.outbox.results import PROBE_INTERVAL
 from delivery.queue import message_builder, wakeup
 from delivery.queue.channel_cache import ChannelCache
-from delivery.queue.worker_lock import CrashMarker, acquire_worker_lock
+from delivery.queue.crash_marker import CrashMarker
 from delivery.secrets.encryption import Keyring
 from delivery.settings import Header, Settings, write_settings
 from delivery.worker import Worker
@@ -684,19 +684,6 @@ def test_the_worker_runs_without_a_named_pipe(config, monkeypatch):
     monkeypatch.setattr(os, "mkfifo", lambda *_: (_ for _ in ()).throw(PermissionError()))
     wakeup.listen(config.data_dir, lambda: None)
     wakeup.notify(config.data_dir)
-
-
-def test_only_one_worker_gets_the_lock(config):
-    stop = threading.Event()
-    assert acquire_worker_lock(config.data_dir, stop)
-    waiting = threading.Thread(
-        target=lambda: waited.append(acquire_worker_lock(config.data_dir, stop))
-    )
-    waited: list[bool] = []
-    waiting.start()
-    stop.set()
-    waiting.join()
-    assert waited == [False]
 
 
 def test_the_worker_waits_until_the_next_delivery_is_due(make, channel, clocks, receiver):

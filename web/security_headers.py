@@ -20,8 +20,6 @@ _POLICY = (
 def register(app: Flask, config: Config) -> None:
     """Configure the session cookie, and add the headers to every response."""
     app.config.update(
-        # Cookies ignore the port: two installations on one host need different names.
-        SESSION_COOKIE_NAME=f"tocsin_{config.port}",
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=MAX_SESSION_AGE // 1000,
         # A slow response must not overwrite the cookie that a later request has changed.

@@ -11,15 +11,16 @@ from urllib.parse import urlencode
 from channels import fields_in
 from conftest import PASSWORD, Live, free_port
 from markup import token_in
+from processes import family
 
 __all__ = [
     "FORM",
     "PASSWORD",
     "Browser",
     "alive",
+    "family",
     "free_port",
     "megabytes",
-    "processes_of",
     "running",
 ]
 
@@ -62,15 +63,6 @@ def running(**environment):
             raise
         finally:
             live.stop()
-
-
-def processes_of(parent: int) -> list[int]:
-    """Return the ids of a process and its descendants, the process first."""
-    pids = [parent]
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return pids
 
 
 def megabytes(pid: int) -> float:

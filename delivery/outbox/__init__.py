@@ -24,6 +24,7 @@ from delivery.outbox.claims import (
     claim,
     has_crash_suspects,
     next_due,
+    oldest_due_age,
     store_bodies,
     take_over,
 )

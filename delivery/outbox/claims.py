@@ -21,6 +21,7 @@ MAX_CRASHES = 3
 MAX_PER_CHANNEL = 4
 
 _NEXT_DUE = "SELECT max(0, min(due_at) - :now) FROM delivery WHERE state = 'pending'"
+_OLDEST_DUE = "SELECT min(due_at) FROM delivery WHERE state = 'pending'"
 _CRASH_SUSPECT = """
     SELECT 1 FROM delivery WHERE claims > 0 AND state IN ('pending', 'held', 'sending') LIMIT 1"""
 # CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries.
@@ -120,6 +121,12 @@ class ClaimedDelivery(NamedTuple):
 def next_due(now: int) -> int | None:
     """Return the milliseconds until a pending delivery is due; None without any."""
     return execute(_NEXT_DUE, now=now).fetchone()[0]
+
+
+def oldest_due_age(now: int) -> int:
+    """Return for how many milliseconds the oldest pending delivery has been due; 0 if none is."""
+    due_at = execute(_OLDEST_DUE).fetchone()[0]
+    return 0 if due_at is None else max(0, now - due_at)
 
 
 def claim(

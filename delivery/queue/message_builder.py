@@ -10,7 +10,7 @@ from delivery.message import Message, MessageError, build
 from delivery.outbox import ClaimedDelivery, NewBody
 from delivery.outcome import Outcome, Verdict
 from delivery.queue.channel_cache import CachedChannel
-from delivery.queue.worker_lock import CrashMarker
+from delivery.queue.crash_marker import CrashMarker
 from delivery.redaction import mask_for
 from delivery.secrets.encryption import DecryptionError, Keyring, body_purpose, is_token
 from delivery.sender import Clock, unsent

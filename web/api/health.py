@@ -1,11 +1,13 @@
-"""Health checks: `/healthz` for the process, `/readyz` for its database.
+"""Health checks: `/healthz` for the process, `/readyz` for its database and the worker.
 
 `/-/healthy` and `/-/ready` are the same under Alertmanager's addresses.
 """
 
 from flask import Blueprint
 
-from models import Channel
+from clock import SECOND, now_ms
+from delivery import outbox
+from web.worker_status import worker_status
 
 bp = Blueprint("health", __name__)
 
@@ -20,9 +22,17 @@ def healthz():
 
 @bp.get("/readyz")
 def readyz():
-    """Return 200 while the database answers; `web.errors` turns a failure into a 503."""
-    Channel.select(Channel.id).limit(1).execute()
-    return {"status": "ok"}
+    """Return 200 while the database answers and a worker drains the outbox, otherwise 503.
+
+    `web.errors` turns a failure of the database into a 503.
+    """
+    status = worker_status()
+    answer = {
+        "status": status.problem or "ok",
+        "worker_silent_seconds": status.silent,
+        "oldest_due_seconds": outbox.oldest_due_age(now_ms()) / SECOND,
+    }
+    return answer, 503 if status.problem else 200
 
 
 @bp.get("/-/healthy")
@@ -33,6 +43,8 @@ def healthy():
 
 @bp.get("/-/ready")
 def ready():
-    """Return 200 while the database answers."""
-    readyz()
+    """Return 200 while the database answers and a worker drains the outbox."""
+    answer, code = readyz()
+    if code != 200:
+        return f"{answer['status']}\n", code, PLAIN_TEXT
     return "Tocsin is Ready.\n", PLAIN_TEXT

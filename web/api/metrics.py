@@ -1,5 +1,6 @@
 """Metrics for Prometheus, counted in the database so that all web processes agree."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from itertools import product
@@ -10,11 +11,13 @@ from peewee import fn
 from prometheus_client import CollectorRegistry, Gauge, Info, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from clock import DAY, now_ms
+from clock import DAY, SECOND, now_ms
 from config import VERSION
+from delivery import outbox
 from delivery.outcome import Verdict
 from models import Attempt, Channel, ChannelState, Delivery, DeliveryState, Proof
 from web.auth.access import require_scope
+from web.worker_status import worker_status
 
 bp = Blueprint("metrics", __name__)
 
@@ -40,7 +43,24 @@ def metrics():
     _set(gauge, product(Verdict), _count(Attempt.select().where(recent), Attempt.verdict))
     gauge = Gauge("tocsin_deliveries", "Stored deliveries by state.", ["state"], registry=registry)
     _set(gauge, product(DeliveryState), _count(Delivery.select(), Delivery.state))
+    _set_worker(registry)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _set_worker(registry: CollectorRegistry) -> None:
+    gauge = Gauge(
+        "tocsin_worker_silent_seconds",
+        "Time since the last sign of life of the worker; NaN if none has ever run.",
+        registry=registry,
+    )
+    silent = worker_status().silent
+    gauge.set(math.nan if silent is None else silent)
+    gauge = Gauge(
+        "tocsin_oldest_due_seconds",
+        "Time for which the oldest waiting delivery has been due.",
+        registry=registry,
+    )
+    gauge.set(outbox.oldest_due_age(now_ms()) / SECOND)
 
 
 def _count(query: Any, column: Any) -> dict[tuple, int]:

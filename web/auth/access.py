@@ -13,6 +13,7 @@ from werkzeug.exceptions import SecurityError
 from clock import now_ms
 from models import Role, User
 from web.accounts import users
+from web.accounts.passwords import network
 from web.auth.tokens import require_token
 from web.problems import ApiError
 from web.services import services
@@ -87,7 +88,7 @@ def _check_user(endpoint: str) -> None:
     if not is_known_host():
         raise SecurityError
     g.person = _current_user()
-    client = g.person.id if g.person else request.remote_addr
+    client = g.person.id if g.person else network(request.remote_addr or "")
     seconds = services().rate_limiter.wait(client, REQUEST_RATE, time.monotonic())
     if seconds:
         raise ApiError(429, "These are more than 300 requests in a second.", retry_after=seconds)

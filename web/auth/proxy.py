@@ -1,6 +1,7 @@
 """Middleware for a reverse proxy in front of Tocsin."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -12,22 +13,27 @@ from config_values import Network
 class BehindProxy:
     """Accepts `X-Forwarded-…` and `Remote-User` from trusted networks only.
 
-    The user's name is stored in `environ["tocsin.user"]`.
+    The user's name is stored in `environ["tocsin.user"]`, the address of the client in
+    `environ["REMOTE_ADDR"]`, an IPv4 address always as such.
     """
 
     def __init__(self, app: WSGIApplication, trusted: tuple[Network, ...]):
         self._app = app
         self._trusted = trusted
-        self._proxied_app = ProxyFix(app, x_for=1, x_proto=1, x_host=1)
+        self._proxied_app = ProxyFix(self._call_app, x_for=1, x_proto=1, x_host=1)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle a request, with the proxy's headers if the proxy is trusted."""
-        if not self._is_trusted(environ.get("REMOTE_ADDR", "")):
-            return self._app(environ, start_response)
+        if not self._is_trusted(client_address(environ.get("REMOTE_ADDR", ""))):
+            return self._call_app(environ, start_response)
         # WSGI decodes headers as latin-1 (PEP 3333); proxies send names in UTF-8.
         name = environ.get("HTTP_REMOTE_USER", "").encode("latin-1").decode("utf-8", "replace")
         environ["tocsin.user"] = name
         return self._proxied_app(environ, start_response)
+
+    def _call_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ["REMOTE_ADDR"] = client_address(environ.get("REMOTE_ADDR", ""))
+        return self._app(environ, start_response)
 
     def _is_trusted(self, address: str) -> bool:
         try:
@@ -35,3 +41,18 @@ class BehindProxy:
         except ValueError:
             return False
         return any(peer in network for network in self._trusted)
+
+
+def client_address(text: str) -> str:
+    """Return an address without a port, and an IPv4-mapped one as the IPv4 address.
+
+    A server on `[::]` sees IPv4 clients as `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2), and some
+    proxies append the port of the client to `X-Forwarded-For`.
+    """
+    match = re.fullmatch(r"\[([^\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+", text)
+    bare = (match[1] or match[2] or "") if match else text
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return text
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -1,0 +1,1 @@
+"""The processes: the server, its web processes and the worker."""

@@ -1,0 +1,143 @@
+"""The worker process: started, watched and replaced, one for each installation.
+
+Every web process and `tocsin worker` run a supervisor. The one that gets the lock of the data
+folder starts the worker, and the worker inherits the lock: no other worker starts while it lives.
+It touches the file of the lock at every round of its loop, and one that is silent is replaced.
+"""
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from delivery.queue import heartbeat
+from locks import file_lock
+
+COMMAND = (sys.executable, str(Path(__file__).parents[1] / "cli.py"), "worker")
+POLL_SECONDS = 0.2
+MAX_SILENCE = 30.0  # seconds
+KILL_AFTER = 5.5  # seconds from SIGTERM until SIGKILL
+MIN_LIFETIME = 2.0  # seconds; a worker that ends sooner is started again after a delay
+MIN_DELAY = 0.1
+MAX_DELAY = 5.0
+# Exit codes of a worker that another process ended.
+_ENDED_BY_OTHERS = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+log = logging.getLogger("tocsin.supervisor")
+
+
+@dataclass
+class Supervisor:
+    """Keeps the worker of a data folder running while `is_wanted` returns True."""
+
+    folder: Path
+    is_wanted: Callable[[], bool]
+    bind: str = ""  # the address of the pages, if it is not TOCSIN_BIND
+    command: tuple[str, ...] = COMMAND
+    max_silence: float = MAX_SILENCE
+
+    def run(self) -> None:
+        """Wait for the lock, and run the worker until it is no longer wanted."""
+        while self.is_wanted():
+            with contextlib.ExitStack() as stack:
+                lock = -1
+                with contextlib.suppress(OSError):  # another supervisor has it
+                    path = self.folder / heartbeat.LOCK_NAME
+                    lock = stack.enter_context(file_lock(path, wait=False))
+                if lock >= 0:
+                    self._keep_running(lock)
+            time.sleep(POLL_SECONDS)
+
+    def _keep_running(self, lock: int) -> None:
+        """Start the worker again when it ends; later and later while it keeps ending at once."""
+        crashed = False
+        delay = 0.0
+        while self.is_wanted():
+            started_at = time.monotonic()
+            with contextlib.suppress(OSError):  # the system has no room for another process
+                worker = self._start(lock, crashed)
+                code = self._watch(worker, lock)
+                crashed = code < 0 and code not in _ENDED_BY_OTHERS
+                if self.is_wanted():
+                    log.warning("the worker ended with code %d and is started again", code)
+            if time.monotonic() - started_at >= MIN_LIFETIME:
+                delay = 0.0
+                continue
+            delay = min(MAX_DELAY, delay * 2 or MIN_DELAY)
+            self._pause(delay)
+
+    def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.is_wanted() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _start(self, lock: int, crashed: bool) -> subprocess.Popen:
+        command = [*self.command, "--lock", str(lock), "--parent", str(os.getpid())]
+        if self.bind:
+            command += ["--bind", self.bind]
+        if crashed:
+            command.append("--crashed")
+        return subprocess.Popen(command, pass_fds=(lock,))  # noqa: S603 (this program itself)
+
+    def _watch(self, worker: subprocess.Popen, lock: int) -> int:
+        """Return the exit code of the worker, which is killed if it is silent."""
+        silence = 0.0
+        beat_at = 0
+        checked_at = time.monotonic()
+        while worker.poll() is None:
+            if not self.is_wanted():
+                return _end(worker)
+            time.sleep(POLL_SECONDS)
+            now = time.monotonic()
+            # While this process was suspended, the worker may have been as well.
+            silence += min(now - checked_at, 1.0)
+            checked_at = now
+            last_beat = os.fstat(lock).st_mtime_ns
+            if last_beat != beat_at:
+                silence = 0.0
+                beat_at = last_beat
+            if silence > self.max_silence:
+                log.error("the worker was silent for %d s and is replaced", self.max_silence)
+                worker.kill()
+                return worker.wait()
+        return worker.returncode
+
+
+def _end(worker: subprocess.Popen) -> int:
+    """End the worker, which finishes its attempts for some seconds, and return its exit code."""
+    worker.terminate()
+    try:
+        return worker.wait(KILL_AFTER)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        return worker.wait()
+
+
+def die_with_parent(parent: int) -> None:
+    """Kill this process when its parent dies; end it now if that has happened already.
+
+    A stopped process ends by no other signal than SIGKILL, and keeps its lock until then.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def supervise_in_thread(supervisor: Supervisor) -> threading.Thread:
+    """Run a supervisor in a thread that ends after its worker, and delays the end of the process.
+
+    The thread that starts a worker has to live as long as the worker (prctl(2)).
+    """
+    thread = threading.Thread(target=supervisor.run, name="supervisor")
+    thread.start()
+    return thread
