@@ -144,11 +144,10 @@ def _is_plain(part: str) -> bool:
 
 
 def _is_word(text: str) -> bool:
-    if re.fullmatch("v?[0-9]{1,4}", text):
-        return True
-    if not re.fullmatch("[A-Z]?[a-z]{1,15}|[A-Z]{1,15}", text):
+    if not re.fullmatch("[A-Z]?[a-z]{1,15}|[A-Z]{1,15}|v?[0-9]{1,4}", text):
         return False
-    return all(second in _FOLLOWERS[first] for first, second in pairwise(text.lower()))
+    letters = text.lower().rstrip(string.digits)
+    return all(second in _FOLLOWERS[first] for first, second in pairwise(letters))
 
 
 def _letter_patterns(text: str) -> list[str]:
@@ -158,15 +157,14 @@ def _letter_patterns(text: str) -> list[str]:
     only, and is searched in linear time, a run takes every backslash, and the letter after it none.
     """
     patterns = []
-    for match in re.finditer(r"(\\+)(.?)|(.)", text, re.DOTALL):
-        run, escaped, letter = match.groups("")
-        if run:
-            count = len(run)
+    after_run = False
+    for piece in re.findall(r"\\+|[^\\]", text):
+        count = piece.count("\\")
+        if count:
             patterns.append(rf"(?:(?:{_BACKSLASH}){{{count}}}|\\{{{count},{2 * count + 1}}})")
-        if escaped:
-            patterns.append(_letter_pattern(escaped, escapable=False))
-        if letter:
-            patterns.append(_letter_pattern(letter))
+        else:
+            patterns.append(_letter_pattern(piece, escapable=not after_run))
+        after_run = count > 0
     return patterns
 
 
@@ -187,10 +185,9 @@ def _letter_pattern(letter: str, escapable: bool = True) -> str:
         spellings.add("+")
     if number in _ENTITIES:
         spellings.add(f"&{_ENTITIES[number]};")
-    if escapable:
-        spellings.add(f"\\{letter}")
-    else:
-        spellings.discard(f"\\{letter}")
+    spellings.add(f"\\{letter}")
+    if not escapable:
+        spellings.remove(f"\\{letter}")
     patterns = [f"&#0{{0,6}}{number};", f"&#x0{{0,6}}{number:x};"]
     patterns += map(re.escape, sorted(spellings, key=len, reverse=True))
     return f"(?:{'|'.join(patterns)})"

@@ -166,14 +166,13 @@ def _host(parts: SplitResult) -> str:
 
 
 def _refuse_broken_punycode(host: str) -> None:
-    for label in host.split("."):
-        if label.startswith("xn--"):
-            try:
-                idna.ulabel(label)
-            except (idna.IDNAError, UnicodeError):
-                raise InvalidUrl(
-                    f"The host is not valid: {label} is the encoded form of no name."
-                ) from None
+    for label in re.findall(r"(?<![^.])xn--[^.]*", host):
+        try:
+            idna.ulabel(label)
+        except (idna.IDNAError, UnicodeError):
+            raise InvalidUrl(
+                f"The host is not valid: {label} is the encoded form of no name."
+            ) from None
 
 
 def _ipv6(host: str) -> str:

@@ -38,6 +38,11 @@ class Option:
     prefix: str = ""
     any_letters: bool = False
 
+    @property
+    def is_credential(self) -> bool:
+        """Whether a receiver that rejects credentials may mean this value."""
+        return bool(self.header) or (self.required and self.secret)
+
 
 @dataclass(frozen=True)
 class UrlPattern:
@@ -60,6 +65,11 @@ class UrlPattern:
         if not re.fullmatch(self.host or ".*", url.host):
             return None
         return re.fullmatch(self.path, url.path.rstrip("/"))
+
+    def missing(self, url: ParsedUrl) -> list[str]:
+        """Return the names of the values that the URL needs and lacks."""
+        names = dict(parse_qsl(url.query))
+        return [name for name in self.needs if name not in names]
 
 
 @dataclass(frozen=True)
@@ -167,11 +177,10 @@ class Kind:
         for pattern, hint in self.url_hints.items():
             if re.search(pattern, url.host + url.path):
                 return hint
-        names = dict(parse_qsl(url.query))
-        for form in self.url_patterns:
-            missing = [name for name in form.needs if not names.get(name)]
-            if missing and form.match(url):
-                return f"This URL lacks its {' and '.join(missing)}: copy all of it again."
+        form = next((form for form in self.url_patterns if form.match(url)), None)
+        missing = form.missing(url) if form else []
+        if missing:
+            return f"This URL lacks its {' and '.join(missing)}: copy all of it again."
         return ""
 
     def hint_for(self, status: int, error: str) -> str:
@@ -188,7 +197,7 @@ class Kind:
     def _credentials_hint(self) -> str:
         """Return which field holds the token that the vendor rejected, empty if none does."""
         for option in self.options:
-            if option.header or (option.required and option.secret):
+            if option.is_credential:
                 return f"The receiver rejected the credentials: check the field “{option.label}”."
         if any(pattern.host for pattern in self.url_patterns):
             return "The receiver rejected the token in the URL: copy all of it into “URL” again."
