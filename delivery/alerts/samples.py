@@ -11,7 +11,7 @@ _HOSTILE = "\"'\\ </script><b>&amp; {{ alert.name }} \r\n\t\x00\x1b[31m \u202egn
 def sample_alert(now: int, url: str) -> Alert:
     """Return the alert of a test: open since `now`, and marked as a test."""
     return Alert(
-        id=f"test-{now}",
+        id=str(now),
         name="Test alert from Tocsin",
         labels={"severity": "info", "source": "tocsin"},
         annotations={"summary": "This is a test: nothing is wrong."},
