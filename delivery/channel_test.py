@@ -53,12 +53,13 @@ class TestResult:
     """The result of a test; `request` is None when no request could be written.
 
     `closing` is the outcome of the second message, which closes the alert of the test at a receiver
-    that keeps it open; None if there was nothing to close.
+    that keeps it open; None if there was nothing to close. `note` says what becomes of that alert.
     """
 
     request: Request | None
     outcome: Outcome
     closing: Outcome | None = None
+    note: str = ""
 
 
 class TestRunner:
@@ -86,7 +87,8 @@ class TestRunner:
                     raise TestSlotsFull(seconds, kinds()[settings.kind].label)
             prepared, outcome = send(message, settings, self._policy)
             request = describe(message, settings, prepared) if prepared else None
-            return TestResult(request, outcome, self._close(settings, event, outcome))
+            closing = self._close(settings, event, outcome)
+            return TestResult(request, outcome, closing, _note(settings, outcome, closing))
         finally:
             self._slots.release()
 
@@ -98,6 +100,21 @@ class TestRunner:
         message = build(settings, replace(event, alert=closed, number=event.number + 1))
         hurried = replace(settings, timeout=min(settings.timeout, MAX_CLOSING_SECONDS))
         return send(message, hurried, self._policy).outcome
+
+
+def _note(settings: Settings, outcome: Outcome, closing: Outcome | None) -> str:
+    """Return what becomes of the alert of a test at a receiver that keeps it open."""
+    kind = kinds()[settings.kind]
+    if not kind.test_note or not outcome.may_have_arrived:
+        return ""
+    if closing is None:
+        return kind.test_note
+    if closing.good:
+        return f"{kind.test_note} {closing.says}"
+    return (
+        f"The alert of this test is still open at {kind.label}, because the message that closes it "
+        f"failed: close it there. {closing.says}"
+    )
 
 
 def sample_event(alert_url: str) -> Event:

@@ -274,6 +274,7 @@ def test_a_script_gets_the_outcome_of_the_closing(app, receiver):
     )
     answer = script.request("POST", f"/{made['id']}/test").json
     assert (answer["verdict"], answer["closing"]["verdict"]) == ("accepted", "accepted")
+    assert answer["note"].startswith(kinds()["pagerduty"].test_note)
     plain = script.create(name="Plain", url=receiver.url)
     assert script.request("POST", f"/{plain['id']}/test").json["closing"] is None
 

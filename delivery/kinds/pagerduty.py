@@ -68,6 +68,6 @@ KIND = Kind(
     body=body,
     judge=judge_by_body(judge),
     hints={"routing.?key": "PagerDuty does not know this key: check the field “Integration key”."},
-    test_note="The test resolves its incident at once.",
+    test_note="A second message resolves the incident of a test at once.",
     closes_test=True,
 )

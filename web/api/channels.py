@@ -94,6 +94,7 @@ def test(channel_id: int):
         raise ApiError(422, f"Nothing was sent. {error}") from None
     return {
         **_outcome_json(result.outcome),
+        "note": result.note,
         "closing": result.closing and _outcome_json(result.closing),
         "unstored": store_result(edit, result, edit.stored),
     }
