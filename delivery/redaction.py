@@ -38,10 +38,15 @@ _MIN_SEGMENT = 6
 _PREFIX = 3
 # The longest spelling of one letter, in characters.
 _MAX_SPELLING = 12
-_MAX_STEPS = 100_000
+_MAX_STEPS = 20_000
 # Compiling a pattern for every letter of a long secret would take seconds: the first ones do.
 _MAX_LETTERS = 128
 _BACKSLASH = r"\\u005c|%5c|&#0{0,6}92;|&#x0{0,6}5c;"
+# The end of a text, perhaps in the middle of a run of backslashes or of another spelling.
+_CUT = re.compile(
+    rf"(?:{_BACKSLASH}|\\)*+\Z|(?:{_BACKSLASH}|\\)*[%&\\].{{0,{_MAX_SPELLING - 2}}}\Z",
+    re.IGNORECASE | re.DOTALL,
+)
 _ENTITIES = codepoint2name | {ord("'"): "apos"}
 
 
@@ -76,7 +81,7 @@ class Mask:
 
     def mask_truncated(self, text: str) -> str:
         """Return a text without secrets whose end was cut off, perhaps in the middle of one."""
-        text = text.rstrip("\ufffd")
+        text = text.rstrip("\ufffd\\")
         steps = iter(range(_MAX_STEPS))
         ends = [_cut_secret(letters, text, steps) for letters in self._letters]
         end = min(ends, default=len(text))
@@ -161,7 +166,7 @@ def _letter_patterns(text: str) -> list[str]:
     for piece in re.findall(r"\\+|[^\\]", text):
         count = piece.count("\\")
         if count:
-            patterns.append(rf"(?:(?:{_BACKSLASH}){{{count}}}|\\{{{count},{2 * count + 1}}})")
+            patterns.append(rf"(?:\\{{{count},{2 * count + 1}}}|(?:{_BACKSLASH}){{{count}}})")
         else:
             patterns.append(_letter_pattern(piece, escapable=not after_run))
         after_run = count > 0
@@ -194,27 +199,40 @@ def _letter_pattern(letter: str, escapable: bool = True) -> str:
 
 
 def _cut_secret(letters: list[str], text: str, steps: Iterator[int]) -> int:
-    """Return where a secret begins that the end of the text cuts off, else the text's length.
+    """Return where a secret begins that the end of the text cuts off, else the text's length."""
+    edge = max(0, len(text) - _MAX_LETTERS * _MAX_SPELLING)
+    prefix = re.compile(f"(?={''.join(letters[:_PREFIX])})", re.IGNORECASE)
+    for candidate in prefix.finditer(text, edge):
+        if _reaches_end(letters, text, candidate.start(), steps):
+            return candidate.start()
+    return len(text)
+
+
+def _reaches_end(letters: list[str], text: str, start: int, steps: Iterator[int]) -> bool:
+    """Return True if the text ends within these letters, whichever spelling each of them has.
 
     Secrets and texts that are made to be compared without end use the steps up. Then everything
     that may be part of a secret is hidden.
     """
-    edge = max(0, len(text) - _MAX_LETTERS * _MAX_SPELLING)
-    prefix = re.compile(f"(?=({''.join(letters[:_PREFIX])}))", re.IGNORECASE)
-    for candidate in prefix.finditer(text, edge):
-        position = candidate.end(1)
-        for letter in letters[_PREFIX:]:
-            if next(steps, None) is None:
-                return edge
-            match = re.compile(letter, re.IGNORECASE).match(text, position)
-            if not match:
-                break
-            position = match.end()
-        # A spelling of several characters may have been cut off in its middle.
-        rest = text[position:]
-        if not rest or (rest[0] in "%&\\" and len(rest) < _MAX_SPELLING):
-            return candidate.start()
-    return len(text)
+    positions = {start}
+    for letter in letters:
+        if any(_CUT.match(text, position) for position in positions) or next(steps, None) is None:
+            return True
+        pattern = re.compile(letter, re.IGNORECASE)
+        positions = {end for start in positions for end in _spelling_ends(pattern, text, start)}
+        if not positions:
+            return False
+    return any(_CUT.match(text, position) for position in positions)
+
+
+def _spelling_ends(pattern: re.Pattern[str], text: str, start: int) -> Iterator[int]:
+    """Yield where a spelling that begins here may end."""
+    longest = pattern.match(text, start)
+    if longest:
+        yield longest.end()
+        for end in range(max(start + 1, longest.end() - _MAX_SPELLING), longest.end()):
+            if pattern.fullmatch(text, start, end):
+                yield end
 
 
 def format_traceback_without_message(error: BaseException) -> str:

@@ -108,6 +108,8 @@ REFUSED = [
         {"headers_0_name": "", "headers_0_value": "x"},
         "Enter a name for the header",
     ),
+    ("url", {"url": "https://-/x"}, "host is not valid"),
+    ("url", {"url": "https://xn--a/x"}, "xn--a is the encoded form of no name"),
     ("headers-0-name", {"headers_0_name": "X Team"}, "letters, digits and hyphens"),
     ("headers-0-name", {"headers_0_name": "X:"}, "letters, digits and hyphens"),
     ("headers-0-name", {"headers_0_name": "Host"}, "Tocsin sets"),

@@ -382,6 +382,20 @@ def test_a_secret_of_overlapping_escapes_is_masked_in_linear_time(unit):
     assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize("spelling", ["raw", "JSON-escaped", "percent-encoded"])
+@pytest.mark.parametrize("unit", OVERLAPPING)
+def test_a_secret_of_overlapping_escapes_is_hidden_where_it_is_cut_off(unit, spelling):
+    secret = "start" + unit * 10 + "end"
+    mask = Mask(with_secret("bearer", secret))
+    spelled = SPELLINGS[spelling](secret)
+    for end in range(4, len(spelled)):
+        assert mask.mask_truncated(f"<{spelled[:end]}") == f"<{HIDDEN}"
+
+
+def test_the_beginning_of_a_run_of_backslashes_is_hidden_where_it_is_cut_off():
+    assert Mask(with_secret("bearer", "\\" * 40)).mask_truncated("<" + "\\" * 30) == "<"
+
+
 _escapes = st.lists(st.sampled_from([*'\\/"%&;#n', "25", "5c", "amp", "u005c", "é"]), min_size=4)
 _spell = st.sampled_from([*SPELLINGS.values(), *OTHER_SPELLINGS.values()])
 
