@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from delivery.alerts.alert import rfc3339
+from delivery.alerts.alert import rfc3339, without_internal
 from delivery.event import Event
 from delivery.guard.url import InvalidUrl, parse_url
 
@@ -22,7 +22,7 @@ def alert_json(event: Event) -> dict:
         labels[TEST_LABEL] = str(event.number)
     return {
         "labels": labels,
-        "annotations": _valid_names(alert.annotations),
+        "annotations": _valid_names(without_internal(alert.annotations)),
         **_times(event),
         "generatorURL": alert.url if _is_url(alert.url) else "",
     }

@@ -22,7 +22,7 @@ def complete_url(url: ParsedUrl, _text: AlertText) -> ParsedUrl:
 
 
 def body(text: AlertText) -> list[dict]:
-    """Return the message. Alertmanager identifies an alert by all its labels.
+    """Return the message. Alertmanager identifies an alert by all its labels, also internal ones.
 
     A closing has those of the opening that was sent; an opening with other labels resolves that.
     """
