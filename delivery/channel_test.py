@@ -105,7 +105,7 @@ class TestRunner:
 def _note(settings: Settings, outcome: Outcome, closing: Outcome | None) -> str:
     """Return what becomes of the alert of a test at a receiver that keeps it open."""
     kind = kinds()[settings.kind]
-    if not kind.test_note or not outcome.may_have_arrived:
+    if not outcome.may_have_arrived:
         return ""
     if closing is None:
         return kind.test_note
