@@ -6,8 +6,9 @@ A test is really sent, once, with the same message builder and sender as a deliv
 import shlex
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from delivery.alerts.alert import AlertStatus
 from delivery.alerts.samples import sample_alert, samples
 from delivery.event import Event
 from delivery.guard.connection import Connection
@@ -22,6 +23,7 @@ from delivery.settings import Settings
 from delivery.text import utf8_length, utf16_length
 
 MAX_BODY_SHOWN = 20_000
+MAX_CLOSING_SECONDS = 5
 _HEADERS_OF_CURL = ("Host", "Content-Length", "Accept-Encoding")
 
 
@@ -48,10 +50,16 @@ class Request:
 
 @dataclass(frozen=True)
 class TestResult:
-    """The result of a test; `request` is None when no request could be written."""
+    """The result of a test; `request` is None when no request could be written.
+
+    `closing` is the outcome of the second message, which closes the alert of the test at a receiver
+    that keeps it open; None if there was nothing to close. `note` says what becomes of that alert.
+    """
 
     request: Request | None
     outcome: Outcome
+    closing: Outcome | None = None
+    note: str = ""
 
 
 class TestRunner:
@@ -63,14 +71,15 @@ class TestRunner:
         self._rate_limiter = RateLimiter()
 
     def run(self, settings: Settings, alert_url: str) -> TestResult:
-        """Send a sample alert.
+        """Send a sample alert, and close it at a receiver that would keep it open.
 
         Raises: TestSlotsFull without waiting; InvalidUrl and MessageError as `message.build` does.
         """
         if not self._slots.acquire(blocking=False):
             raise TestSlotsFull(1)
         try:
-            message = sample_message(settings, alert_url)
+            event = sample_event(alert_url)
+            message = build(settings, event)
             if message.at_vendor:
                 key = (settings.kind, settings.url, settings.options)
                 seconds = self._rate_limiter.wait(key, message.rate_limit, time.monotonic())
@@ -78,16 +87,41 @@ class TestRunner:
                     raise TestSlotsFull(seconds, kinds()[settings.kind].label)
             prepared, outcome = send(message, settings, self._policy)
             request = describe(message, settings, prepared) if prepared else None
-            return TestResult(request, outcome)
+            closing = self._close(settings, event, outcome)
+            return TestResult(request, outcome, closing, _note(settings, outcome, closing))
         finally:
             self._slots.release()
 
+    def _close(self, settings: Settings, event: Event, outcome: Outcome) -> Outcome | None:
+        """Close the alert of a test, if the kind keeps it open and it may have arrived."""
+        if not kinds()[settings.kind].closes_test or not outcome.may_have_arrived:
+            return None
+        closed = replace(event.alert, status=AlertStatus.CLOSED, ends_at=event.at)
+        message = build(settings, replace(event, alert=closed, number=event.number + 1))
+        hurried = replace(settings, timeout=min(settings.timeout, MAX_CLOSING_SECONDS))
+        return send(message, hurried, self._policy).outcome
 
-def sample_message(settings: Settings, alert_url: str) -> Message:
-    """Return the message of a test and of a preview, for a sample alert."""
+
+def _note(settings: Settings, outcome: Outcome, closing: Outcome | None) -> str:
+    """Return what becomes of the alert of a test at a receiver that keeps it open."""
+    kind = kinds()[settings.kind]
+    if not outcome.may_have_arrived:
+        return ""
+    if closing is None:
+        return kind.test_note
+    if closing.good:
+        return f"{kind.test_note} {closing.says}"
+    return (
+        f"The alert of this test is still open at {kind.label}, because the message that closes it "
+        f"failed: close it there. {closing.says}"
+    )
+
+
+def sample_event(alert_url: str) -> Event:
+    """Return the event of a test and of a preview, with a sample alert of its own."""
     number = time.time_ns()
     now = number // 1_000_000
-    return build(settings, Event(sample_alert(now, alert_url), number, now))
+    return Event(sample_alert(now, alert_url), number, now, is_test=True)
 
 
 @dataclass(frozen=True)
@@ -121,7 +155,7 @@ def sample_request(settings: Settings, alert_url: str) -> Request:
 
     Raises: InvalidUrl; MessageError.
     """
-    message = sample_message(settings, alert_url)
+    message = build(settings, sample_event(alert_url))
     return describe(message, settings, prepare(message, settings, 1, time.time()))
 
 

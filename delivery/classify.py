@@ -1,6 +1,7 @@
 """Classify how an exchange ended: build its `Outcome`, with every text masked."""
 
 from dataclasses import replace
+from http import HTTPStatus
 from itertools import pairwise
 
 from delivery.guard.exchange import Exchange
@@ -38,6 +39,9 @@ def classify_response(exchange: Exchange, response: Response, message: Message) 
     """
     judgement = _judge(response, message)
     outcome = _outcome(exchange, judgement, response.status)
+    hint = ""
+    if not outcome.good and outcome.actor == Actor.RECEIVER:
+        hint = message.hint_for(response.status, judgement.detail)
     wait = None
     if outcome.verdict == Verdict.RETRY:
         wait = retry_after(
@@ -52,6 +56,7 @@ def classify_response(exchange: Exchange, response: Response, message: Message) 
     text = mask_text(response.text)
     return replace(
         outcome,
+        hint=hint or outcome.hint,
         headers=tuple(
             (_masked(name, mask)[:MAX_HEADER_NAME], _masked(value, mask))
             for name, value in response.headers[:MAX_HEADERS]
@@ -91,6 +96,8 @@ def _outcome(exchange: Exchange, judgement: Judgement, status: int | None = None
     detail = _masked(judgement.detail, mask)
     answer = ""
     hint = reason_text.hint
+    if verdict == Verdict.GONE:
+        hint = status_hint(HTTPStatus.GONE)
     if status:
         answer = status_line(status)
         if judgement.reason == Reason.HTTP_STATUS:

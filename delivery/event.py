@@ -13,7 +13,7 @@ class Event:
 
     `number` is the number of the delivery, `at` the time in milliseconds since the epoch.
     `notified` has the name and the labels of the alert in the last opening that arrived, or may
-    have.
+    have. `is_test` marks an event that no source sent.
     """
 
     alert: Alert
@@ -21,6 +21,7 @@ class Event:
     at: int
     repeated: bool = False
     notified: Alert | None = None
+    is_test: bool = False
 
     @property
     def name(self) -> str:

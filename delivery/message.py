@@ -35,6 +35,7 @@ class Message:
     rate_limit: tuple[tuple[int, float], ...] = ()
     at_vendor: bool = False
     judge: Callable[[Response], Judgement] = field(default=judge_by_status, compare=False)
+    hint_for: Callable[[int, str], str] = field(default=lambda *_: "", compare=False)
     suggest_fix: Callable[[Response], SuggestedFix | None] = field(
         default=lambda _response: None, compare=False
     )
@@ -75,6 +76,7 @@ def build(
         rate_limit=kind.rate_limit,
         at_vendor=recognized is not None and recognized.certain,
         judge=kind.judge,
+        hint_for=kind.hint_for,
         suggest_fix=lambda response: kind.suggest_fix(response, settings),
     )
 

@@ -122,11 +122,13 @@ class StageResult:
 class SuggestedFix:
     """A change of the channel that cures a failure, offered as a button.
 
-    `label` is the text of the button, `changes` the new values of form fields.
+    `label` is the text of the button, `changes` the new values of form fields. `text` is a sentence
+    that says why, where the outcome does not.
     """
 
     label: str
     changes: Mapping[str, str] = field(repr=False)
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

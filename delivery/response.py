@@ -32,7 +32,7 @@ class Response:
 
     `body` is decoded, and at most 16 KB. `incomplete` is the reason why it was not read to its
     end, None if it was; `invalid` is true if the connection broke, or sent no valid HTTP. `host`
-    is the host that the request was sent to.
+    and `path` are those that the request was sent to.
     """
 
     status: int
@@ -41,6 +41,7 @@ class Response:
     incomplete: Reason | None = None
     invalid: bool = False
     host: str = ""
+    path: str = ""
 
     def values(self, name: str) -> list[str]:
         """Return every value of a header."""

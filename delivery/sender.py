@@ -194,6 +194,7 @@ def _read(http_response: requests.Response, exchange: Exchange) -> Response:
         incomplete=incomplete,
         invalid=invalid,
         host=exchange.target.host,
+        path=exchange.target.path,
     )
 
 

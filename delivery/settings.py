@@ -5,7 +5,8 @@ Reading a stored row never fails: a value that cannot be read gets its default.
 
 import hmac
 import json
-from dataclasses import asdict, dataclass, field, fields
+import re
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
@@ -23,6 +24,12 @@ DEFAULT_TIMEOUT = 10
 _CHOICES = {"method": METHODS, "auth": AUTHS, "signing": SIGNINGS}
 _ENCRYPTED_FIELDS = ("url", *SECRET_FIELDS)
 _ROW_FIELDS = ("headers", "options")
+_CREDENTIAL_NAME = re.compile(
+    "authori[sz]ation|cookie|token|secret|passw|passphrase|credential|signature|"
+    "(?<![a-z])(x|api|app|auth|access|private|shared|license)*-?_?keys?(?![a-z])|"
+    "(?<![a-z])(auth|bearer|jwt|pwd|session|sign?)(?![a-z])",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,16 @@ class Settings:
         return hmac.new(key.encode(), text.encode(), "sha256").hexdigest()
 
 
+def names_credential(name: str) -> bool:
+    """Return True if a header or parameter of this name holds a credential by its nature."""
+    return bool(_CREDENTIAL_NAME.search(name))
+
+
+def protect_credential(header: Header) -> Header:
+    """Return the header row, as a secret if its name is that of a credential."""
+    return replace(header, secret=header.secret or names_credential(header.name))
+
+
 class StoredSettings(NamedTuple):
     """The settings of a stored row, and what is wrong with the row (empty: nothing)."""
 
@@ -142,6 +159,7 @@ def read_settings(channel: Channel, keyring: Keyring) -> StoredSettings:
             values[name] = choices[0]
     for name in _ROW_FIELDS:
         values[name] = _rows(public.get(name), hidden.get(name))
+    values["headers"] = tuple(map(protect_credential, values["headers"]))
     values["kind"] = channel.kind
     values["timeout"] = min(max(values["timeout"], MIN_TIMEOUT), MAX_TIMEOUT)
     return StoredSettings(Settings(**values), problem)

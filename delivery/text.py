@@ -175,12 +175,15 @@ class AlertText:
 
     @property
     def dedup_key(self) -> str:
-        """The key that vendors know the alert by, open or closed: at most 71 plain characters."""
+        """The key that vendors know the alert by, open or closed: at most 76 plain characters.
+
+        The alert of a test never has the key of a real one.
+        """
         alert = self.event.alert
         key = alert.id or json.dumps([alert.name, sorted(alert.labels.items())])
         if not re.fullmatch(r"[\w.:-]{1,64}", key, re.ASCII):
             key = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
-        return f"tocsin-{key}"
+        return f"tocsin-test-{key}" if self.event.is_test else f"tocsin-{key}"
 
     @property
     def details(self) -> str:

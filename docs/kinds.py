@@ -45,6 +45,8 @@ def page(kind: Kind) -> str:
     parts += ["## Options", _options(kind.options), "## Limits", _limits(kind)]
     parts += ["## An open alert", _example(kind, AlertStatus.OPEN, AT)]
     parts += ["## A closed alert", _example(kind, AlertStatus.CLOSED, CLOSED_AT)]
+    if kind.test_note:
+        parts += ["## A test", kind.test_note]
     if kind.docs:
         parts += ["## More", f"[Documentation of {kind.label}]({kind.docs})"]
     return "\n\n".join(parts) + "\n"

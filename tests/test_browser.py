@@ -120,6 +120,19 @@ def test_header_rows_can_be_added_and_removed_without_losing_text(visit):
     expect(add).to_be_focused()
 
 
+def test_a_credential_in_a_header_row_is_ticked_as_a_secret_while_typing(visit):
+    page = visit()
+    page.get_by_role("button", name="Add a header").click()
+    page.fill("#headers-0-name", "Authorization")
+    expect(page.locator("#headers-0-secret")).not_to_be_checked()
+    page.fill("#headers-0-value", "Bearer t0ken")
+    expect(page.locator("#headers-0-secret")).to_be_checked()
+    expect(page.locator("#headers-0-name-note")).to_contain_text("always a secret")
+    expect(page.locator("#headers-0-value")).to_have_value("Bearer t0ken")
+    page.fill("#headers-0-name", "X-Team")
+    expect(page.locator("#headers-0-name-note")).to_be_empty()
+
+
 # --- tests and previews ---------------------------------------------------------------------------
 
 

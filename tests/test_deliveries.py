@@ -423,6 +423,23 @@ def test_hint_matches_the_last_attempt_and_promises_no_retry_that_will_not_happe
     assert (hint in page, "What to do:" in page) == (True, bool(hint))
 
 
+@pytest.mark.parametrize(
+    ("attempt", "hint"),
+    [
+        ({"status": 404, "verdict": "failed"}, "check the field “Bot token”"),
+        ({"status": 403, "verdict": "gone"}, "check the field “Chat ID”"),
+        ({"status": 404, "verdict": "failed", "actor": "proxy"}, ""),
+        ({"status": 410, "verdict": "gone"}, "create a new one there"),
+    ],
+)
+def test_hint_names_the_field_of_the_kind_that_holds_the_mistake(client, attempt, hint):
+    channel = create_channel()
+    Channel.update(kind="telegram").execute()
+    create_attempt(create_delivery("failed", to=channel), says="It answered.", **attempt)
+    page = visible_text(client.get("/deliveries/msg_7").text)
+    assert (hint in page, "What to do:" in page) == (True, bool(hint))
+
+
 def test_only_the_latest_100_attempts_are_shown(client):
     delivery = create_delivery()
     for number in range(1, 103):

@@ -108,6 +108,8 @@ REFUSED = [
         {"headers_0_name": "", "headers_0_value": "x"},
         "Enter a name for the header",
     ),
+    ("url", {"url": "https://-/x"}, "host is not valid"),
+    ("url", {"url": "https://xn--a/x"}, "xn--a is the encoded form of no name"),
     ("headers-0-name", {"headers_0_name": "X Team"}, "letters, digits and hyphens"),
     ("headers-0-name", {"headers_0_name": "X:"}, "letters, digits and hyphens"),
     ("headers-0-name", {"headers_0_name": "Host"}, "Tocsin sets"),
@@ -178,7 +180,7 @@ def test_an_unticked_box_is_off(client):
 
 
 def stored_with_secrets(client, url):
-    rows = {"headers_0_name": "X-Key", "headers_0_value": "s3cret-row", "headers_0_secret": "1"}
+    rows = {"headers_0_name": "X-Route", "headers_0_value": "s3cret-row", "headers_0_secret": "1"}
     return create(
         client,
         url,
@@ -198,7 +200,7 @@ def test_a_blank_secret_keeps_the_stored_one_and_header_rows_match_by_name(clien
     client.post(f"/channels/{channel_id}", moved)
     client.post(f"/channels/{channel_id}/test", stored_form(client, channel_id))
     headers = receiver.requests[0].headers
-    assert (headers["Authorization"], headers["X-Key"]) == ("Bearer s3cret-token", "s3cret-row")
+    assert (headers["Authorization"], headers["X-Route"]) == ("Bearer s3cret-token", "s3cret-row")
     assert "X-Hub-Signature-256" in headers
 
 

@@ -25,6 +25,9 @@ RESPONSES = {
     "slack": [
         (200, "ok", "delivered"),
         (200, {"ok": True}, "delivered"),
+        (200, {"success": True}, "delivered"),
+        (200, {"success": False, "error": "invalid-channel"}, "failed body"),
+        (200, {"success": "true"}, "failed body"),
         (200, "", "failed body"),
         (200, "OKAY", "failed body"),
         (200, "invalid_payload", "failed body"),
@@ -143,6 +146,8 @@ RESPONSES = {
     ],
     "mattermost": [
         (200, "ok", "delivered"),
+        (200, {"success": True}, "delivered"),
+        (200, {"success": False, "error": "no"}, "failed body"),
         (200, "", "failed body"),
         (200, {"ok": True}, "failed body"),
         (
@@ -426,6 +431,26 @@ def test_a_proxys_page_does_not_mean_that_a_hook_is_gone(requests_mock, kind, st
     page = "<!doctype html><h1>Blocked by the company's proxy</h1>"
     outcome = outcome_of(requests_mock, kind, status, page)
     assert (outcome.verdict, outcome.reason, outcome.actor) == ("failed", "http_status", "proxy")
+
+
+@pytest.mark.parametrize("path", ["/triggers/T0/123/abc", "/workflows/T0/A0/123/abc"])
+@pytest.mark.parametrize(
+    ("body", "verdict", "reason"),
+    [
+        ("", "accepted", "accepted"),
+        (" \n", "accepted", "accepted"),
+        ({"ok": True}, "delivered", "ok"),
+        ({"ok": False, "error": "invalid_workflow_input"}, "failed", "body_says_error"),
+        ("no", "failed", "body_says_error"),
+        (PROXY_PAGE, "failed", "body_says_error"),
+    ],
+)
+def test_a_slack_workflow_that_confirms_nothing_is_accepted(
+    requests_mock, path, body, verdict, reason
+):
+    url = f"https://hooks.slack.com{path}"
+    outcome = outcome_of(requests_mock, "slack", 200, body, url=url)
+    assert (outcome.verdict, outcome.reason) == (verdict, reason)
 
 
 # How the last words of an expectation are spelled in the table of responses.

@@ -308,6 +308,28 @@ def test_a_similar_url_is_not_recognized(url):
         ("slack", "https://hooks.slack.com/workflows/T0/A0/1/x", "declare"),
         ("slack", "https://hooks.slack.com/services/T0/B0/x", ""),
         ("ntfy", "https://ntfy.sh/topic", ""),
+        ("ntfy", "https://ntfy.example.test/topic", "raw JSON"),
+        ("ntfy", "https://ntfy.example.test/topic/", "raw JSON"),
+        ("ntfy", "https://ntfy.example.test/", ""),
+        ("ntfy", "https://ntfy.example.test/a/b", ""),
+        (
+            "teams",
+            "https://prod.logic.azure.com" + AZURE_PATH.partition("&sig")[0],
+            "lacks its sig",
+        ),
+        ("teams", POWER_URL + AZURE_PATH.partition("?")[0], "lacks its sig"),
+        ("teams", f"https://prod.logic.azure.com{AZURE_PATH[:-3]}", "lacks its sig"),
+        ("teams", "https://own.example.test/hook", ""),
+        ("dingtalk", "https://oapi.dingtalk.com/robot/send", "lacks its access_token"),
+        ("dingtalk", "https://oapi.dingtalk.com/robot/send?access_token=x", ""),
+        ("wecom", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send", "lacks its key"),
+        ("wecom", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x", ""),
+        (
+            "googlechat",
+            "https://chat.googleapis.com/v1/spaces/S/messages",
+            "lacks its key and token",
+        ),
+        ("googlechat", "https://chat.googleapis.com/v1/spaces/S/messages?key=K&token=T", ""),
     ],
 )
 def test_a_retired_or_special_url_gets_a_hint(kind, url, part):

@@ -71,6 +71,8 @@ def test_the_kinds_have_exactly_these_options():
     assert set(options) - required - secret == {
         ("telegram", "message_thread_id"),
         ("pushover", "device"),
+        ("dingtalk", "keyword"),
+        ("feishu", "keyword"),
         ("custom", "closed_body"),
     }
 
@@ -105,7 +107,7 @@ _any_url = st.one_of(
     _any_url,
     _any_text,
     st.dictionaries(
-        st.sampled_from(sorted(OPTIONS) + ["secret", "device"]), _any_text, max_size=13
+        st.sampled_from(sorted(OPTIONS) + ["secret", "device", "keyword"]), _any_text, max_size=13
     ),
 )
 def test_no_stored_setting_breaks_a_kind(url, text, options):
@@ -123,6 +125,17 @@ def test_no_stored_setting_breaks_a_kind(url, text, options):
                 assert requested.url.startswith(target.origin)
                 assert isinstance(known.url_hint(target), str)
                 known.match_url(target)
+
+
+def test_every_hint_names_fields_that_the_kind_has():
+    named = 0
+    for kind in kinds().values():
+        labels = {"URL", *(option.label for option in kind.options)}
+        hints = [*kind.hints.values(), *(kind.hint_for(status, "") for status in (401, 403, 404))]
+        for hint in hints:
+            assert set(re.findall("“(.*?)”", hint)) <= labels, (kind.name, hint)
+            named += "“" in hint
+    assert named > 20
 
 
 def docs_script():

@@ -3,7 +3,9 @@
 import base64
 import html
 import json
+import random
 import re
+import string
 import time
 import unicodedata
 from urllib.parse import quote, quote_plus
@@ -342,3 +344,131 @@ def test_secrets_made_for_endless_comparisons_are_masked_within_two_seconds():
     began = time.process_time()
     assert mask.mask_truncated("b" * 9000 + "a" * 7000).endswith(HIDDEN)
     assert time.process_time() - began < 2
+
+
+# Secrets and texts whose backslashes, percent signs or ampersands can be read in several ways.
+OVERLAPPING = [
+    "\\",
+    "\\/",
+    '\\"',
+    "\\\\n",
+    "\\u005c",
+    "%5c\\",
+    "&#92;\\",
+    "%25",
+    "&amp;",
+    "&#92;",
+    "é",
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("unit", OVERLAPPING)
+def test_a_secret_of_overlapping_escapes_is_hidden(unit, spelling):
+    for secret in (unit * 40, unit * 10 + "end", "start" + unit * 10):
+        spelled = SPELLINGS[spelling](secret)
+        shown = Mask(with_secret("bearer", secret))(f"<{spelled}")
+        assert shown == f"<{HIDDEN}"
+
+
+@pytest.mark.parametrize("unit", OVERLAPPING)
+def test_a_secret_of_overlapping_escapes_is_masked_in_linear_time(unit):
+    mask = Mask(with_secret("bearer", unit * 40 + "Q"))
+    texts = [(spelled(unit) * 4000)[:4000] + "!" for spelled in SPELLINGS.values()]
+    began = time.process_time()
+    for text in texts:
+        mask(text)
+        mask.mask_truncated(text)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("spelling", ["raw", "JSON-escaped", "percent-encoded"])
+@pytest.mark.parametrize("unit", OVERLAPPING)
+def test_a_secret_of_overlapping_escapes_is_hidden_where_it_is_cut_off(unit, spelling):
+    secret = "start" + unit * 10 + "end"
+    mask = Mask(with_secret("bearer", secret))
+    spelled = SPELLINGS[spelling](secret)
+    for end in range(4, len(spelled)):
+        assert mask.mask_truncated(f"<{spelled[:end]}") == f"<{HIDDEN}"
+
+
+def test_the_beginning_of_a_run_of_backslashes_is_hidden_where_it_is_cut_off():
+    assert Mask(with_secret("bearer", "\\" * 40)).mask_truncated("<" + "\\" * 30) == "<"
+
+
+_escapes = st.lists(st.sampled_from([*'\\/"%&;#n', "25", "5c", "amp", "u005c", "é"]), min_size=4)
+_spell = st.sampled_from([*SPELLINGS.values(), *OTHER_SPELLINGS.values()])
+
+
+@budget(deadline=None, max_examples=200)
+@given(_escapes, _spell)
+def test_a_secret_made_of_escapes_is_hidden_as_any_framework_spells_it(parts, spell):
+    secret = "".join(parts)
+    spelled = spell(secret)
+    if spell is not quote_plus or "+" not in secret:
+        assert spelled not in Mask(with_secret("bearer", secret))(f"before {spelled} after")
+
+
+# --- words of a URL -------------------------------------------------------------------------------
+
+WORDS = """prometheus alertmanager grafana monitoring notifications healthchecks kubernetes Template
+    WEBHOOK sendMessage deploy-prod team_backend on-call-2 alerts.critical v2.1 2016-06-01
+    disk%20full production infrastructure"""
+TOKENS = """abcdefghijkl T0KENOFAPATH 8f3a-9b21 0123456789abcdef prod-x7k2p9 xkcdqwrtzpsd
+    AbCdEfGhIjKl 1234-5678-9012 123456789 9f8e7d6c-5b4a-3f2e-1d0c-9b8a7f6e5d4c
+    correct-horse-battery-staple thisisaverylongsecretword tökentöken a%2Fb%2Fc%2Fd%2Fe
+    alertmanager-t0ken"""
+
+
+@pytest.mark.parametrize(
+    "part",
+    WORDS.split(),
+)
+def test_a_word_of_a_path_or_a_query_is_not_hidden(part):
+    answer = f"template {part} not found"
+    assert Mask(Settings(url=f"https://hooks.example/webhook/{part}"))(answer) == answer
+    assert Mask(Settings(url=f"https://hooks.example/h?template={part}"))(answer) == answer
+
+
+@pytest.mark.parametrize(
+    "part",
+    TOKENS.split(),
+)
+def test_a_part_that_may_be_a_token_is_hidden(part):
+    for url in (f"https://hooks.example/webhook/{part}", f"https://hooks.example/h?x={part}"):
+        assert Mask(Settings(url=url))(f"no {part} here") == f"no {HIDDEN} here"
+
+
+@pytest.mark.parametrize("name", ["token", "access_token", "key", "sig", "apikey", "password"])
+def test_a_word_of_the_query_is_hidden_under_the_name_of_a_credential(name):
+    mask = Mask(Settings(url=f"https://hooks.example/h?{name}=hunter"))
+    assert mask("bad hunter") == f"bad {HIDDEN}"
+
+
+def test_a_url_of_words_is_hidden_as_a_whole():
+    url = "https://hooks.example/webhook/prometheus"
+    assert Mask(Settings(url=url))(f"{url} and /webhook/prometheus") == f"{HIDDEN} and {HIDDEN}"
+
+
+def test_a_token_inside_a_part_that_a_kind_knows_is_hidden():
+    mask = Mask(Settings(url="https://own.example/bot123456:AAbbCCdd/sendMessage"))
+    assert mask("unknown token 123456:AAbbCCdd") == f"unknown token {HIDDEN}"
+
+
+_LETTERS_AND_DIGITS = string.ascii_letters + string.digits
+
+
+@budget(deadline=None, max_examples=100)
+@given(st.text(_LETTERS_AND_DIGITS, min_size=16, max_size=64))
+def test_a_long_part_is_hidden_unless_it_is_a_word(part):
+    masked = Mask(Settings(url=f"https://hooks.example/hooks/{part}"))(f"no {part} here")
+    assert part not in masked or re.fullmatch("[a-z]+|[A-Z]+|([A-Z]?[a-z]+){2,3}", part)
+
+
+def test_few_random_words_are_taken_for_real_ones():
+    rng = random.Random(13)
+    texts = ["".join(rng.choices(string.ascii_lowercase, k=12)) for _ in range(300)]
+    shown = [
+        text for text in texts if text in Mask(Settings(url=f"https://h.example/{text}"))(text)
+    ]
+    assert len(shown) < 6

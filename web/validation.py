@@ -73,23 +73,25 @@ def check_header_name(name: str) -> None:
         raise ValidationError(f"Tocsin sets {name}: remove this header.")
 
 
-def check_header_value(value: str) -> None:
-    """Check that a text can be sent in a header: latin-1, no control characters."""
+def check_line(value: str) -> None:
+    """Check that a text is one line that is not too long."""
     if len(value) > MAX_HEADER_LENGTH:
         raise ValidationError(
             f"The value has {len(value)} characters; the maximum is {MAX_HEADER_LENGTH}."
         )
-    for letter in value:
-        code = ord(letter)
-        if code < 32 or code == 127:
-            raise ValidationError(
-                "The value cannot contain a line break or another control character."
-            )
-        if code > 255:
-            raise ValidationError(
-                "The value can contain only Western European characters (latin-1), "
-                f"and {letter} is not one of them."
-            )
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        raise ValidationError("The value cannot contain a line break or another control character.")
+
+
+def check_header_value(value: str) -> None:
+    """Check that a text can be sent in a header: latin-1, no control characters."""
+    check_line(value)
+    match = re.search(r"[^\x00-\xff]", value)
+    if match:
+        raise ValidationError(
+            "The value can contain only Western European characters (latin-1), "
+            f"and {match[0]} is not one of them."
+        )
 
 
 def parse_whole_number(text: str, minimum: int, maximum: int, default: int, message: str) -> int:

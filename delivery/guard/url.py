@@ -30,7 +30,8 @@ _MISTAKES = (
     (r"^[^?#]*[^/?#]https?://", "There are two URLs in this field; keep one."),
 )
 _IPV6_AUTHORITY = re.compile(r"\[[^\[\]]*\](:[0-9]+)?")
-_HOST_NAME = re.compile(r"(?!\.)(?:[a-z0-9_-]{1,63}(?:\.|$))+")
+# RFC 1123 §2.1, and the underscore that many names inside networks have.
+_HOST_NAME = re.compile(r"(?!\.)(?:(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.|$))+")
 _ENDS_LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
 _RESERVED = "%:/?#[]@!$&'()*+,;="  # RFC 3986, section 2.2, and the percent sign
 _MALFORMED_HOST = (
@@ -167,13 +168,24 @@ def _host(parts: SplitResult) -> str:
         host = _to_ascii(host)
     if not _HOST_NAME.fullmatch(host) or len(host) > MAX_HOST_LENGTH:
         raise InvalidUrl(
-            "The host is not valid: use letters, digits, hyphens and single dots only."
+            "The host is not valid: use letters, digits, single dots, and hyphens inside a name."
         )
+    _refuse_broken_punycode(host)
     if _ENDS_LIKE_IPV4.fullmatch(host) and literal_address(host) is None:
         raise InvalidUrl(
             "The host looks like an IP address but is not valid: IPv4 has four numbers up to 255."
         )
     return host
+
+
+def _refuse_broken_punycode(host: str) -> None:
+    for label in re.findall(r"(?<![^.])xn--[^.]*", host):
+        try:
+            idna.ulabel(label)
+        except (idna.IDNAError, UnicodeError):
+            raise InvalidUrl(
+                f"The host is not valid: {label} is the encoded form of no name."
+            ) from None
 
 
 def _ipv6(host: str) -> str:

@@ -4,6 +4,13 @@ import base64
 import hmac
 
 from delivery.guard.url import ParsedUrl
+from delivery.kinds.robots import (
+    ADDRESS_HINT,
+    KEYWORD,
+    KEYWORD_HINT,
+    SIGNATURE_HINT,
+    missing_keyword,
+)
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.urls import with_query
 from delivery.response import judge_by_body, judge_by_code
@@ -19,10 +26,11 @@ def body(alert: AlertText) -> dict:
     """Return a Markdown message without mentions."""
     title = truncate(alert.title, _MAX_TITLE, json_length, escape_markdown)
     text = truncate(alert.details, _MAX_TEXT, json_length, _escape)
-    paragraphs = filter(None, (f"#### {title}", text, alert.markdown_link))
+    paragraphs = [f"#### {title}", text, alert.markdown_link]
+    paragraphs.append(missing_keyword(alert, "\n\n".join(paragraphs)))
     return {
         "msgtype": "markdown",
-        "markdown": {"title": title, "text": "\n\n".join(paragraphs)},
+        "markdown": {"title": title, "text": "\n\n".join(filter(None, paragraphs))},
         "at": {"isAtAll": False},
     }
 
@@ -56,11 +64,19 @@ KIND = Kind(
             secret=True,
             pattern=r"SEC\w+",
         ),
+        KEYWORD,
     ),
-    url_patterns=(UrlPattern("/robot/send", r"oapi\.dingtalk\.com"),),
+    url_patterns=(UrlPattern("/robot/send", r"oapi\.dingtalk\.com", needs=("access_token",)),),
     limits=(BODY,),
     rate_limit=((20, 60),),
     body=body,
     complete_url=complete_url,
+    hints={
+        "310000.*(keyword|关键词)": KEYWORD_HINT,
+        "310000.*(sign|签名)": SIGNATURE_HINT,
+        r"310000.*\bip\b": ADDRESS_HINT,
+        "310000": "A rule of the robot refuses the message: check the fields “Keyword” and "
+        "“Signing secret”, and the addresses that the robot allows.",
+    },
     judge=judge_by_body(judge_by_code("errcode", "errmsg", gone=(300001,), waits={130101: 600})),
 )

@@ -3,6 +3,13 @@
 import base64
 import hmac
 
+from delivery.kinds.robots import (
+    ADDRESS_HINT,
+    KEYWORD,
+    KEYWORD_HINT,
+    SIGNATURE_HINT,
+    missing_keyword,
+)
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.response import Judgement, Response, judge_by_body, judge_by_code
 from delivery.text import AlertText, json_length, truncate
@@ -20,6 +27,8 @@ _judge_by_status_code = judge_by_code("StatusCode", "StatusMessage", _GONE, _WAI
 def body(alert: AlertText) -> dict:
     """Return a card of plain texts, without mentions; signed if there is a secret."""
     text = truncate(alert.details_or_title, _MAX_TEXT, json_length)
+    title = truncate(alert.title, _MAX_TITLE, json_length)
+    text = f"{text}\n{missing_keyword(alert, title + text)}".rstrip("\n")
     elements: list[dict] = [{"tag": "div", "text": _plain(text)}]
     if alert.link:
         label = _plain("Open alert")
@@ -27,7 +36,7 @@ def body(alert: AlertText) -> dict:
         elements.append({"tag": "action", "actions": [button]})
     header = {
         "template": "green" if alert.closed else "red",
-        "title": _plain(truncate(alert.title, _MAX_TITLE, json_length)),
+        "title": _plain(title),
     }
     card = {"config": {"wide_screen_mode": True}, "header": header, "elements": elements}
     return {**_signature(alert), "msg_type": "interactive", "card": card}
@@ -62,6 +71,7 @@ KIND = Kind(
     docs="https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot",
     options=(
         Option("secret", "Signing secret", "Only if the bot verifies signatures.", secret=True),
+        KEYWORD,
     ),
     url_patterns=(
         UrlPattern(r"/open-apis/bot/v2/hook/[\w-]+", r"open\.(feishu\.cn|larksuite\.com)"),
@@ -71,4 +81,9 @@ KIND = Kind(
     rate_limit=((5, 1), (100, 60)),
     body=body,
     judge=judge_by_body(judge),
+    hints={
+        "19021": SIGNATURE_HINT,
+        "19022": ADDRESS_HINT,
+        "19024": KEYWORD_HINT,
+    },
 )

@@ -33,7 +33,9 @@ KIND = Kind(
     url_help="The webhook URL, from the space's settings under Apps and integrations.",
     docs="https://developers.google.com/workspace/chat/quickstart/webhooks",
     query={"messageReplyOption": "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"},
-    url_patterns=(UrlPattern(r"/v1/spaces/[^/]+/messages", r"chat\.googleapis\.com"),),
+    url_patterns=(
+        UrlPattern(r"/v1/spaces/[^/]+/messages", r"chat\.googleapis\.com", needs=("key", "token")),
+    ),
     limits=(TEXT, BODY),
     rate_limit=((1, 1), (60, 60)),
     body=body,

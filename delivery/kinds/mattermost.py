@@ -19,13 +19,16 @@ def body(alert: AlertText) -> dict:
 
 
 def judge(response: Response) -> Judgement:
-    """Judge by the text `ok`; an error id about an invalid webhook means that it is gone."""
+    """Judge by the text `ok`; an error id about an invalid webhook means that it is gone.
+
+    Rocket.Chat, which accepts the same message, has a member `success`.
+    """
     text = response.text.strip()
     code = error_text(response.json.get("id"))
-    detail = error_text(code, response.json.get("message")) or text
+    detail = error_text(code, response.json.get("message") or response.json.get("error")) or text
     if not response.good and _INVALID_WEBHOOK.search(code):
         return Judgement(Reason.BODY_SAYS_ERROR, detail, Verdict.GONE)
-    return judge_body(response, text == "ok", detail)
+    return judge_body(response, text == "ok" or response.json.get("success") is True, detail)
 
 
 KIND = Kind(

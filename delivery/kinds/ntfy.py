@@ -12,6 +12,7 @@ TITLE = Limit(250, "title")  # not confirmed by the vendor
 MESSAGE = Limit(4096, "message", "bytes")
 _TOPIC = "[A-Za-z0-9_-]{1,64}"
 _TOPIC_PATH = f"/(?P<topic>{_TOPIC})"
+RAW_JSON = "With a topic in the URL, ntfy shows the message as raw JSON."
 _PRIORITIES = {"critical": 5, "error": 4, "warning": 3, "info": 2, "closed": 2}
 
 
@@ -33,7 +34,7 @@ def suggest_fix(_response: Response, settings: Settings) -> SuggestedFix | None:
     if not path:
         return None
     changes = {"url": settings.origin, "options-topic": path["topic"]}
-    return SuggestedFix("Move the topic to its own field", changes)
+    return SuggestedFix("Move the topic to its own field", changes, RAW_JSON)
 
 
 KIND = Kind(
@@ -60,4 +61,9 @@ KIND = Kind(
     body=body,
     judge=judge_by_body(judge_by_member("id", "code", "error")),
     suggest_fix=suggest_fix,
+    hints={"topic": "ntfy does not accept this topic: check the field “Topic”."},
+    url_hints={
+        rf"^(?!ntfy\.sh/)[^/]+/{_TOPIC}/?$": f"{RAW_JSON} Enter only the server's URL here, "
+        "and the topic in its own field."
+    },
 )

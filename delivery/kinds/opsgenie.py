@@ -66,6 +66,8 @@ KIND = Kind(
     limits=(MESSAGE, ALIAS, DESCRIPTION),
     body=body,
     complete_url=complete_url,
+    test_note="A second message closes the alert of a test at once.",
+    closes_test=True,
     judge=judge_by_body(judge_by_member("requestId", "message", "errors", reason=Reason.ACCEPTED)),
     url_hints={"": "Opsgenie shuts down on 5 April 2027: plan the move to another service."},
 )

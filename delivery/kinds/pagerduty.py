@@ -67,4 +67,7 @@ KIND = Kind(
     limits=(SUMMARY, KEY, BODY),
     body=body,
     judge=judge_by_body(judge),
+    hints={"routing.?key": "PagerDuty does not know this key: check the field “Integration key”."},
+    test_note="A second message resolves the incident of a test at once.",
+    closes_test=True,
 )

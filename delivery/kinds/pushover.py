@@ -77,4 +77,9 @@ KIND = Kind(
     limits=(MESSAGE, TITLE, URL),
     body=body,
     judge=judge_by_body(judge),
+    hints={
+        r"\btoken\b": "Pushover does not know this token: check the field “Application token”.",
+        r"\buser\b": "Pushover does not know this recipient: check the field “User or group key”.",
+        r"\bdevice\b": "Pushover does not know this device: check the field “Device”.",
+    },
 )

@@ -3,7 +3,7 @@
 import re
 
 from delivery.kinds.spec import Kind, Limit, UrlPattern
-from delivery.outcome import Verdict
+from delivery.outcome import Reason, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
 from delivery.text import AlertText, escape_html, without_empty
 
@@ -49,10 +49,15 @@ def body(alert: AlertText) -> dict:
 
 
 def judge(response: Response) -> Judgement:
-    """Judge by the text `ok`, or by the member `ok` of a workflow's JSON."""
+    """Judge by the text `ok`, or by the member `ok` of a workflow's JSON.
+
+    A workflow that only starts may answer with an empty body; Rocket.Chat has a member `success`.
+    """
     text = response.text.strip()
+    if response.good and not text and re.search(_WORKFLOW, response.path):
+        return Judgement(Reason.ACCEPTED)
     error = error_text(response.json.get("error")) or text
-    accepted = text == "ok" or response.json.get("ok") is True
+    accepted = text == "ok" or any(response.json.get(name) is True for name in ("ok", "success"))
     return judge_body(response, accepted, error, verdict=_VERDICTS.get(error))
 
 
@@ -72,6 +77,10 @@ KIND = Kind(
     rate_limit=((1, 1),),
     body=body,
     judge=judge_by_body(judge, gone=(404, 410)),
+    hints={
+        "invalid_token|action_prohibited|^40[13] ": "Slack does not allow this webhook: create a "
+        "new one, with the consent of an administrator, and enter it in the field “URL”.",
+    },
     url_hints={
         _WORKFLOW: "This URL starts a workflow. The workflow must declare the variables title, "
         "status, summary, link, severity and labels."

@@ -22,7 +22,8 @@ class Option:
 
     `pattern` is the usual form of a value; another form gets a hint, no error. A text area has more
     than 1 of `lines`. `check` raises ValueError with a sentence if a value cannot be sent.
-    `header` is the request header that carries the value, behind `prefix`.
+    `header` is the request header that carries the value, behind `prefix`. With `any_letters`, the
+    value may have letters that no header can carry.
     """
 
     name: str
@@ -35,6 +36,12 @@ class Option:
     check: Callable[[str], object] = lambda _text: None
     header: str = ""
     prefix: str = ""
+    any_letters: bool = False
+
+    @property
+    def is_credential(self) -> bool:
+        """Whether a receiver that rejects credentials may mean this value."""
+        return bool(self.header) or (self.required and self.secret)
 
 
 @dataclass(frozen=True)
@@ -43,13 +50,26 @@ class UrlPattern:
 
     Named groups of the path become options, and so do values of the query: `query` maps their names
     to names of options. Only the origin (and the group `base`) is then left in the URL field; with
-    `origin_only` it always is. A pattern without a host fits any host and is only a guess.
+    `origin_only` it always is. A pattern without a host fits any host and is only a guess. `needs`
+    are the values of the query without which the URL cannot work.
     """
 
     path: str
     host: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     origin_only: bool = False
+    needs: tuple[str, ...] = ()
+
+    def match(self, url: ParsedUrl) -> re.Match | None:
+        """Return the match of the path if the URL has this form."""
+        if not re.fullmatch(self.host or ".*", url.host):
+            return None
+        return re.fullmatch(self.path, url.path.rstrip("/"))
+
+    def missing(self, url: ParsedUrl) -> list[str]:
+        """Return the names of the values that the URL needs and lacks."""
+        names = dict(parse_qsl(url.query))
+        return [name for name in self.needs if name not in names]
 
 
 @dataclass(frozen=True)
@@ -108,6 +128,10 @@ class Kind:
         complete_url: Returns the URL to request, from the URL with path and query.
         judge: Judges a response; it gets none that is a redirect or that broke off.
         suggest_fix: Returns a known correction of the channel for a response.
+        hints: What to do after a failure that names its cause, by a pattern to search in the status
+            and the vendor's error; each names the fields to change.
+        test_note: What becomes of a test at a receiver that keeps alerts open.
+        closes_test: Whether a second message closes the alert of a test.
         url_hints: Hints on retired or special URLs, by a pattern to search in host and path.
         uses: The fields of the form that only some kinds have (`method`, `payload`, `body`).
         starters: Bodies to begin with.
@@ -135,6 +159,9 @@ class Kind:
     complete_url: Callable[[ParsedUrl, AlertText], ParsedUrl] = lambda url, _alert: url
     judge: Callable[[Response], Judgement] = judge_by_status
     suggest_fix: Callable[[Response, Settings], SuggestedFix | None] = lambda *_: None
+    hints: Mapping[str, str] = field(default_factory=dict)
+    test_note: str = ""
+    closes_test: bool = False
     url_hints: Mapping[str, str] = field(default_factory=dict)
 
     def request_url(self, url: ParsedUrl, alert: AlertText) -> ParsedUrl:
@@ -150,6 +177,30 @@ class Kind:
         for pattern, hint in self.url_hints.items():
             if re.search(pattern, url.host + url.path):
                 return hint
+        form = next((form for form in self.url_patterns if form.match(url)), None)
+        missing = form.missing(url) if form else []
+        if missing:
+            return f"This URL lacks its {' and '.join(missing)}: copy all of it again."
+        return ""
+
+    def hint_for(self, status: int, error: str) -> str:
+        """Return what to do after a failure with this error of the vendor, empty if unknown."""
+        for pattern, hint in self.hints.items():
+            if re.search(pattern, f"{status} {error}", re.IGNORECASE):
+                return hint
+        if status in (401, 403):
+            return self._credentials_hint()
+        if status == 404 and self.path:
+            return f"Enter only the server's address in the field “URL”: {self.path} is appended."
+        return ""
+
+    def _credentials_hint(self) -> str:
+        """Return which field holds the token that the vendor rejected, empty if none does."""
+        for option in self.options:
+            if option.is_credential:
+                return f"The receiver rejected the credentials: check the field “{option.label}”."
+        if any(pattern.host for pattern in self.url_patterns):
+            return "The receiver rejected the token in the URL: copy all of it into “URL” again."
         return ""
 
     def headers(self, settings: Settings) -> list[tuple[str, str]]:
@@ -167,8 +218,8 @@ class Kind:
         Only the whole host and the whole path count, never a part of them or of the query.
         """
         for pattern in self.url_patterns:
-            path = re.fullmatch(pattern.path, url.path.rstrip("/"))
-            if path and re.fullmatch(pattern.host or ".*", url.host):
+            path = pattern.match(url)
+            if path:
                 return self._recognize(pattern, path, url)
         return None
 

@@ -92,6 +92,7 @@ KIND = Kind(
         UrlPattern(
             r"(/[^/]+)*/workflows/[^/]+/triggers/manual/paths/invoke",
             r".+\.(logic\.azure|api\.powerplatform)\.com",
+            needs=("sig",),
         ),
         UrlPattern(r"/webhook(b2)?/.+", _CONNECTOR),
     ),

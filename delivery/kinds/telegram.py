@@ -92,6 +92,13 @@ KIND = Kind(
     url_patterns=(UrlPattern(_PATH, r"api\.telegram\.org", _IDS), UrlPattern(_PATH, query=_IDS)),
     limits=(TEXT,),
     rate_limit=((1, 1), (20, 60)),
+    hints={
+        "^40[14] ": "Telegram does not know this bot: check the field “Bot token”, and the field "
+        "“URL” if the server is your own.",
+        "thread|topic": "Telegram does not know this topic: check the field “Topic ID”.",
+        "chat|peer|^403 ": "The bot cannot write to this chat: check the field “Chat ID”, and add "
+        "the bot to the chat.",
+    },
     body=body,
     complete_url=complete_url,
     judge=judge_by_body(judge, gone=(403,)),

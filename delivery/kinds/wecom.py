@@ -23,7 +23,7 @@ KIND = Kind(
     help="Posts to a group chat through its robot.",
     url_help="The robot's webhook URL with its key, from the group chat.",
     docs="https://developer.work.weixin.qq.com/document/path/91770",
-    url_patterns=(UrlPattern("/cgi-bin/webhook/send", r"qyapi\.weixin\.qq\.com"),),
+    url_patterns=(UrlPattern("/cgi-bin/webhook/send", r"qyapi\.weixin\.qq\.com", needs=("key",)),),
     limits=(CONTENT,),
     rate_limit=((20, 60),),
     body=body,

@@ -16,6 +16,7 @@ from delivery.channel_test import TestSlotsFull
 from delivery.guard.url import InvalidUrl
 from delivery.kinds import kinds
 from delivery.message import MessageError
+from delivery.outcome import Outcome
 from delivery.settings import SECRET_FIELDS, Settings
 from models import Channel
 from web.api.channel_schema import (
@@ -91,14 +92,21 @@ def test(channel_id: int):
         raise ApiError(429, message, error.seconds) from None
     except (InvalidUrl, MessageError) as error:
         raise ApiError(422, f"Nothing was sent. {error}") from None
-    outcome = result.outcome
+    return {
+        **_outcome_json(result.outcome),
+        "note": result.note,
+        "closing": result.closing and _outcome_json(result.closing),
+        "unstored": store_result(edit, result, edit.stored),
+    }
+
+
+def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     return {
         **outcome.columns(),
         "milliseconds": outcome.milliseconds,
         "hint": outcome.hint,
         "retry_after": outcome.retry_after,
         "stages": outcome.stages,
-        "unstored": store_result(edit, result, edit.stored),
     }
 
 

@@ -12,7 +12,8 @@ def differences(edit: Edit) -> list[tuple[str, str, str]]:
     """
     form = edit.form
     theirs = _as_text(values_of(edit.channel, edit.stored))
-    yours = _as_text({**form.data, "url": form.effective_url})
+    rows = [vars(row.header) for row in form.headers.filled]
+    yours = _as_text({**form.data, "url": form.effective_url, "headers": rows})
     options = [field.name for field in form.options if field.option.secret]
     for name in (*SECRET_FIELDS, *options):
         yours[name] = theirs[name] = "kept as stored"

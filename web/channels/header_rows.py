@@ -1,11 +1,12 @@
 """The header rows of the channel form, and their rules."""
 
 import re
+from dataclasses import replace
 
 from wtforms import FieldList, Form
 from wtforms.validators import ValidationError
 
-from delivery.settings import Header, Settings
+from delivery.settings import Header, Settings, names_credential, protect_credential
 from web.channels.fields import SwitchField, TextField
 from web.channels.secret_fields import SecretField
 from web.validation import check_header_name, check_header_value
@@ -18,17 +19,22 @@ class HeaderValue(SecretField):
     """The value of a header; a secret one is stored under the header's name."""
 
     @property
+    def row(self) -> "HeaderRow":
+        """The row that this value belongs to."""
+        return self._form
+
+    @property
     def stored(self) -> str:
         """The stored secret of this header name; empty without one."""
         for header in self.channel_form.context.stored.headers:
-            if header.secret and header.name.lower() == self._form.key:
+            if header.secret and header.name.lower() == self.row.key:
                 return header.value
         return ""
 
     @property
     def identity(self) -> str:
         """The name of the header."""
-        return f"header {self._form.key}"
+        return f"header {self.row.key}"
 
 
 class HeaderRow(Form):
@@ -44,10 +50,16 @@ class HeaderRow(Form):
         return self.name.text.lower()
 
     @property
+    def names_credential(self) -> bool:
+        """Whether the name alone makes the value a secret."""
+        return names_credential(self.key)
+
+    @property
     def header(self) -> Header:
         """The row as it is stored."""
-        value = self.value.value if self.secret.data else self.value.data
-        return Header(self.name.text, value.strip(), self.secret.data)
+        header = protect_credential(Header(self.name.text, self.value.data, self.secret.data))
+        value = self.value.value if header.secret else self.value.data
+        return replace(header, value=value.strip())
 
     def validate_name(self, field):
         check_header_name(field.text)

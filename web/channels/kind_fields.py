@@ -5,7 +5,7 @@ from wtforms.validators import ValidationError
 from delivery.kinds.spec import Option
 from delivery.settings import Header
 from web.channels.secret_fields import SecretField
-from web.validation import as_validation_error, check_header_value
+from web.validation import as_validation_error, check_header_value, check_line
 
 PREFIX = "options-"
 
@@ -39,7 +39,9 @@ class OptionField(SecretField):
         if self.option.required and not value:
             raise ValidationError("This field is required: no message can be sent without it.")
         if self.option.lines == 1:
-            check_header_value(value)
+            check_line(value)
+            if not self.option.any_letters:
+                check_header_value(value)
         if self.option.secret:
             self.refuse_changed_origin()
         if value.strip():

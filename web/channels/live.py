@@ -27,6 +27,7 @@ from delivery.settings import Settings
 from models import Attempt
 from web.channels.editor import Edit, edit_page, open_edit
 from web.channels.forms import ChannelForm
+from web.channels.header_rows import HeaderValue
 from web.channels.hints import CHANGE, encrypt_change, hints_for
 from web.services import services
 
@@ -57,6 +58,8 @@ def validate(edit: Edit, field: str):
     if checked is None:
         abort(404, "The form has no such field.")
     html = str(escape(" ".join(checked.errors)))
+    if isinstance(checked, HeaderValue) and checked.row.names_credential:
+        html += _render("_credential_note.html", edit, row=checked.row, out_of_band=True)
     hints = hints_for(edit.form, checked)
     if hints:
         # A header row has no place for hints.

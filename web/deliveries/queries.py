@@ -3,12 +3,14 @@
 Every list is found by an index, however many deliveries there are.
 """
 
+from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
 from peewee import ModelSelect, fn
 
 from delivery import outbox
+from delivery.kinds import kinds
 from delivery.outcome import REASONS, Actor, Reason, StageResult, Verdict, status_hint
 from models import (
     MAX_ID,
@@ -67,7 +69,7 @@ def page_query(
 
 def find_delivery(number: int) -> Delivery | None:
     """Return a delivery with its alert and the name and state of its channel, or None."""
-    rows = _select(Alert, Channel.id, Channel.name, Channel.state)
+    rows = _select(Alert, Channel.id, Channel.name, Channel.kind, Channel.state)
     return rows.where(Delivery.id == number).first()
 
 
@@ -141,12 +143,25 @@ def why_not_retried(delivery: Delivery) -> str:
     return ""
 
 
+def _kind_hint(delivery: Delivery, attempt: Attempt) -> str:
+    """Return the hint of the channel's kind on a response, empty without one."""
+    kind = kinds().get(delivery.channel.kind)
+    if kind is None or not attempt.status or attempt.actor != Actor.RECEIVER:
+        return ""
+    return kind.hint_for(attempt.status, attempt.says)
+
+
 def hint_for(delivery: Delivery, last_attempt: Attempt | None) -> str:
     """Return what to do about a delivery, or an empty string."""
     if delivery.state == DeliveryState.PARKED:
         return PARKED_HINT
     if last_attempt is None or last_attempt.actor == Actor.PROXY or delivery.state in _NO_HINT:
         return ""
+    hint = _kind_hint(delivery, last_attempt)
+    if hint:
+        return hint
+    if last_attempt.verdict == Verdict.GONE:
+        return status_hint(HTTPStatus.GONE)
     if last_attempt.reason != Reason.HTTP_STATUS or not last_attempt.status:
         reason = REASONS.get(cast(Reason, last_attempt.reason))
         return reason.hint if reason else ""
