@@ -72,6 +72,18 @@ def _network(text: str) -> Network:
     return ipaddress.ip_network(text, strict=False)
 
 
+def _proxy_network(text: str) -> Network:
+    """Return a network of clients, an IPv4-mapped one (`::ffff:10.0.0.0/104`) as IPv4.
+
+    The address of a client is read in the same way, see web/auth/proxy.py.
+    """
+    network = _network(text)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if not mapped or network.prefixlen < 96:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+
+
 def _secret_key(text: str) -> str:
     if len(text) < MIN_SECRET_KEY_LENGTH:
         raise ValueError(f"too short; use {MIN_SECRET_KEY_LENGTH} or more random characters")
@@ -141,7 +153,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_CA_FILE": _ca_file,
     "TOCSIN_PUBLIC_URL": _public_url,
     "TOCSIN_ADMIN_PASSWORD": _admin_password,
-    "TOCSIN_TRUSTED_PROXIES": partial(_list, _network),
+    "TOCSIN_TRUSTED_PROXIES": partial(_list, _proxy_network),
     "TOCSIN_HTMX_URL": _web_url,
     "TOCSIN_HTMX_INTEGRITY": _integrity,
 }
