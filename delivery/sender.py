@@ -112,10 +112,10 @@ def send(
 ) -> SendResult:
     """Send the message once, within the channel's timeout. Never raises.
 
-    The connection is a new one unless `pool` has an open one to the same place. An unexpected
-    exception becomes the reason `internal_error`.
+    Without a `pool`, nothing of an earlier exchange is used: name and connection are new. An
+    unexpected exception becomes the reason `internal_error`.
     """
-    exchange = Exchange(message.target, policy, settings, now())
+    exchange = Exchange(message.target, policy, settings, now(), use_cache=pool is not None)
     request = None
     try:
         request = prepare(message, settings, attempt, exchange.started_at)

@@ -17,7 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from delivery.alerts.alert import rfc3339
+from delivery.alerts.alert import rfc3339, without_internal
 from delivery.json_text import JsonError, check_json, dumps, line_and_column, whole_characters
 from delivery.text import MARK, AlertText, truncate, utf8_length
 
@@ -113,6 +113,8 @@ def placeholder_values(text: AlertText) -> dict[str, object]:
     alert = event.alert
     values: dict[str, object] = {f"alert.{name}": value for name, value in vars(alert).items()}
     values |= {
+        "alert.labels": without_internal(alert.labels),
+        "alert.annotations": without_internal(alert.annotations),
         "alert.severity": text.severity,
         "alert.summary": text.summary,
         "alert.starts_at": rfc3339(alert.starts_at) or None,

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from delivery.alerts.alert import without_internal
 from delivery.event import Event
 from delivery.guard.url import MAX_URL_LENGTH, InvalidUrl, parse_url
 from delivery.settings import Settings
@@ -28,7 +29,7 @@ _SEVERITY_NAMES = {
 _SEVERITIES = {
     name: severity for severity, names in _SEVERITY_NAMES.items() for name in names.split()
 }
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _ZERO_WIDTH_SPACE = "\u200b"
 _MENTIONS = {ord(letter): letter + _ZERO_WIDTH_SPACE for letter in "<@*]"}
 _MARKDOWN = {ord(letter): f"\\{letter}" for letter in r"\`*_~|[]()#>"}
@@ -94,7 +95,7 @@ class AlertText:
     @cached_property
     def name(self) -> str:
         """The name of the alert on one line, never empty."""
-        return " ".join(clean(self.event.alert.name).split()) or "Alert"
+        return one_line(self.event.alert.name) or "Alert"
 
     @property
     def state(self) -> str:
@@ -122,13 +123,16 @@ class AlertText:
 
     @cached_property
     def labels(self) -> list[tuple[str, str]]:
-        """The first 20 labels with a value, sorted by name, without `alertname`."""
-        labels = self.event.alert.labels
+        """The first 20 labels with a value, sorted by name, each a name and a value on one line.
+
+        `alertname` and internal labels are not among them.
+        """
+        labels = without_internal(self.event.alert.labels)
         names = [name for name in sorted(labels) if name != "alertname" and labels[name].strip()]
         pairs = []
         for key in names[:MAX_LABELS]:
-            name = clean(key[:MAX_LABEL_LENGTH]).strip()
-            value = clean(labels[key][:MAX_LABEL_LENGTH]).strip()
+            name = one_line(key[:MAX_LABEL_LENGTH])
+            value = one_line(labels[key][:MAX_LABEL_LENGTH])
             if name and value:
                 pairs.append((name, value))
         return pairs
@@ -144,10 +148,12 @@ class AlertText:
 
         It is ASCII without quotes and parentheses, so that it can stand in any markup.
         """
+        address, mark, fragment = self.event.alert.url.partition("#")
         try:
-            url = quote(parse_url(self.event.alert.url).url, "%/:?#[]@!$&*+,;=~")
+            link = parse_url(address).url + mark + fragment
         except InvalidUrl:
             return ""
+        url = quote(link, "%/:?#[]@!$&*+,;=~")
         return url if len(url) <= MAX_URL_LENGTH else ""
 
     @property
@@ -189,8 +195,16 @@ class AlertText:
 
 def clean(text: str) -> str:
     """Return the text without control characters, with `\\n` as its only line end."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
+    lines = "\n".join(text.replace("\t", " ").splitlines())
     return _CONTROL.sub("", lines)
+
+
+def one_line(text: str) -> str:
+    """Return the text with single blanks for all white space, and without control characters.
+
+    A name or a value with a line break could pass for another line of a message.
+    """
+    return " ".join(clean(text).split())
 
 
 def escape_html(text: str) -> str:

@@ -27,17 +27,17 @@ from delivery.outbox import ClaimedDelivery
 from delivery.outcome import Outcome
 from delivery.queue import wakeup
 from delivery.queue.channel_cache import ChannelCache
-from delivery.queue.channel_limits import ChannelLimits
+from delivery.queue.channel_limits import ChannelLimits, InFlight
 from delivery.queue.crash_marker import CrashMarker
 from delivery.queue.message_builder import MessageBuilder, PreparedDelivery
+from delivery.queue.seats import MAX_SEATS
 from delivery.queue.settlement import FinishedAttempt, settle_attempt
 from delivery.redaction import format_traceback_without_message
 from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock, send
 from models import db
 
-MAX_IN_FLIGHT = 96
-CLAIM_BATCH_SIZE = 4  # small batches: results are stored soon after they arrive
+CLAIM_BATCH_SIZE = 8  # small batches: results are stored soon after they arrive
 MIN_WAIT = 0.05  # seconds after a round that could start nothing
 RELEASE_MS = 1000  # until a delivery that was claimed and not sent is due again
 STOP_SECONDS = 5
@@ -63,14 +63,14 @@ class Worker:
         self._rng = rng
         self._policy = Policy(config.allow, config.ca_file, lab.address(config))
         self._inbox: queue.SimpleQueue[FinishedAttempt | None] = queue.SimpleQueue()
-        self._pool = ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="send")
+        self._pool = ThreadPoolExecutor(MAX_SEATS, thread_name_prefix="send")
         self._connections = ConnectionPool()
         self._crash_marker = CrashMarker(config.data_dir / "worker.making")
         keyring = Keyring(config.encryption_keys, config.keys_file)
         self._builder = MessageBuilder(keyring, self._policy, self._crash_marker, clock)
         self._channels = ChannelCache(keyring)
         self._limits = ChannelLimits(self._channels, monotonic)
-        self._in_flight: dict[int, ClaimedDelivery] = {}  # by id, from the claim to the result
+        self._in_flight: dict[int, InFlight] = {}  # by id, from the claim to the result
         self._unsent: list[ClaimedDelivery] = []  # in flight, and not handed to the pool
         self._unsettled: list[FinishedAttempt] = []
         self._started = 0  # in the last round
@@ -148,9 +148,9 @@ class Worker:
         jump_ms = int(jump * 1000)
         outbox.move_with_clock(jump_ms, self._now(), self._newest_id)
         self._clock_offset += jump
-        for delivery_id, delivery in self._in_flight.items():
+        for delivery_id, (delivery, since) in self._in_flight.items():
             moved = delivery._replace(expires_at=delivery.expires_at + jump_ms)
-            self._in_flight[delivery_id] = moved
+            self._in_flight[delivery_id] = InFlight(moved, since)
 
     def _maintain(self) -> None:
         self._newest_id = outbox.newest_id()
@@ -163,16 +163,18 @@ class Worker:
 
     def _claim(self) -> list[ClaimedDelivery]:
         now = self._now()
-        free = MAX_IN_FLIGHT - len(self._in_flight)
+        free = MAX_SEATS - len(self._in_flight)
         # A wake-up may have brought nothing that is due, and looking is cheaper than claiming.
         if free <= 0 or outbox.next_due(now) != 0:
             return []
         in_flight = self._in_flight.values()
-        has_suspect = any(delivery.crashes for delivery in in_flight)
+        has_suspect = any(delivery.crashes for delivery, _ in in_flight)
+        room = self._limits.room(in_flight)
         return outbox.claim(
             now,
             max_count=min(free, CLAIM_BATCH_SIZE),
-            room=self._limits.room(in_flight),
+            room=room.by_channel,
+            others=room.others,
             with_suspect=self._has_crash_suspects and not has_suspect,
         )
 
@@ -180,7 +182,8 @@ class Worker:
         """Send claimed deliveries, and release those that cannot be sent now."""
         if not claimed:
             return 0
-        self._in_flight.update((delivery.id, delivery) for delivery in claimed)
+        since = self._monotonic()
+        self._in_flight.update((delivery.id, InFlight(delivery, since)) for delivery in claimed)
         self._unsent = list(claimed)
         self._channels.refresh({delivery.channel_id for delivery in claimed})
         prepared = list(filter(None, map(self._prepare, claimed)))
@@ -239,8 +242,8 @@ class Worker:
         with contextlib.suppress(queue.Empty):
             attempt = self._inbox.get(timeout > 0, timeout)
             while True:
-                if attempt and (delivery := self._in_flight.get(attempt.delivery_id)):
-                    self._limits.record(delivery.channel_id, attempt.outcome)
+                if attempt and (in_flight := self._in_flight.get(attempt.delivery_id)):
+                    self._limits.record(in_flight.delivery.channel_id, attempt.outcome)
                     self._unsettled.append(attempt)
                 attempt = self._inbox.get_nowait()
 
@@ -250,7 +253,7 @@ class Worker:
         now = self._now()
         results = []
         for attempt in self._unsettled:
-            delivery = self._in_flight[attempt.delivery_id]
+            delivery = self._in_flight[attempt.delivery_id].delivery
             results.append(settle_attempt(delivery, attempt, now, self._rng()))
         outbox.settle(results, now)
         for result in results:

@@ -349,6 +349,44 @@ def test_page_shows_each_channel_with_its_links(client):
     assert 'href="/deliveries/msg_2"' in page
 
 
+def test_page_of_an_alert_that_no_channel_matches_says_why_and_what_to_do(client):
+    path = f"/alerts/{create_alert(labels={'team': 'db'}).id}"
+    text = visible_text(client.get(path).text)
+    assert "There is no channel yet: create a channel" in text
+    other = create_channel("Other")
+    Channel.update(matchers="team=web").execute()
+    page = client.get(path).text
+    assert '<details class="others" open>' in page
+    reason = 'The matcher team="web" does not match: the alert has team="db".'
+    assert row_text(page, other.id) == f"Other {reason}"
+    assert "Change the matchers of a channel below, or create a channel" in visible_text(page)
+    Channel.update(matchers="", state="paused").execute()
+    assert "It is held then: the channel is paused." in row_text(client.get(path).text, other.id)
+
+
+def test_pages_show_no_internal_label_and_each_label_on_one_line(client):
+    labels = {"__alert_rule_uid__": "rule-1", "job": "db\u2028team\nweb"}
+    annotations = {"__value_string__": "value-1", "description": "two\nlines"}
+    last = create_delivery(of=create_alert(labels=labels, annotations=annotations))
+    for path in (f"/alerts/{last.alert.id}", "/deliveries/msg_7"):
+        page = client.get(path).text
+        assert "<bdi>db team web</bdi>" in page
+        assert "<bdi>two\nlines</bdi>" in page
+        for hidden in ("rule-1", "value-1", "__"):
+            assert hidden not in page.split("<main")[1]
+
+
+def test_list_marks_open_alerts_that_no_channel_matches(client):
+    here = create_delivery("delivered", of=create_alert("Matched"))
+    notify(here, here)
+    Delivery.delete().execute()  # its retention is over
+    create_alert("Alone")
+    create_alert("Closed", status="closed")
+    page = client.get("/alerts").text
+    marked = re.findall(r"<bdi>(\w+)</bdi>(?:(?!<li).)*?no channel matches", page, re.DOTALL)
+    assert marked == ["Alone"]
+
+
 def test_failed_resolution_is_marked_and_channels_without_a_delivery_are_collapsed(client):
     alert = create_alert(status="closed")
     ops = create_channel()

@@ -24,7 +24,7 @@ from delivery.alerts.parsers import parse_native
 from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.batch_writer import BatchWriter
 from delivery.outcome import Actor, Outcome, Reason, Verdict
-from models import Alert, Channel, Delivery, DeliveryState, Receipt, Token, db
+from models import Alert, Channel, Delivery, DeliveryState, Fact, Receipt, Token, db
 from web.accounts.api_tokens import create_token
 from web.api import alerts
 from web.services import services
@@ -173,6 +173,67 @@ def test_the_native_format_returns_the_stored_alerts_and_deliveries(sender, chan
     assert sender.post("/api/v1/alerts", []).json == {"alerts": []}
 
 
+V1 = {**FIRING, "endsAt": "2026-03-02T09:45:00Z"}
+
+
+def test_a_client_of_alertmanagers_first_api_opens_and_closes_an_alert(sender, channel, in_march):
+    """Old rulers of Loki, Thanos and Cortex post to this path, and need any 2xx."""
+    answer = sender.post("/api/v1/alerts", [V1])
+    assert (answer.status_code, answer.content_type) == (202, "application/json")
+    assert answer.json["alerts"][0]["deliveries"] == [Delivery.get().webhook_id]
+    assert (stored(), Alert.get().closes_at) == (
+        [(LABELS["alertname"], "open")],
+        1772444700000,
+    )
+    answer = sender.post("/api/v1/alerts", [{**V1, "endsAt": ENDED}])
+    assert answer.json == {"alerts": [{"id": 1, "deliveries": []}]}
+    assert (stored(), Alert.get().closes_at) == ([(LABELS["alertname"], "closed")], None)
+    body = json.loads(Alert.get().body)
+    assert (body["ends_at"], body["url"]) == (1772444489000, FIRING["generatorURL"])
+
+
+def test_the_valid_alerts_of_a_client_of_the_first_api_are_stored(sender, channel):
+    key = {"Idempotency-Key": "k"}
+    for _attempt in range(2):
+        answer = sender.post("/api/v1/alerts", [{**V1, "labels": {}}, V1], key)
+        assert answer.status_code == 422
+        assert "the others are stored. at least one label pair" in answer.json["detail"]
+    assert (len(stored()), Receipt.select().count()) == (1, 0)
+
+
+def test_an_unknown_member_refuses_all_native_alerts_by_name(sender):
+    answer = sender.post("/api/v1/alerts", [{"name": "good"}, {"name": "bad", "state": "closed"}])
+    words = "this member is unknown (did you mean status?)"
+    assert (answer.status_code, answer.json["errors"]) == (422, {"1.state": [words]})
+    assert answer.json["detail"] == f"Nothing was stored. 1.state: {words}."
+    assert stored() == []
+
+
+def test_the_response_notes_an_alert_that_no_channel_matches(sender):
+    answer = sender.post("/api/v1/alerts", [{"name": "a"}, {"name": "b", "status": "closed"}])
+    note = {"note": "No channel matches this alert."}
+    assert answer.json["alerts"] == [
+        {"id": 1, "deliveries": [], **note},
+        {"id": 2, "deliveries": []},
+    ]
+
+
+def test_the_response_notes_an_opening_that_came_too_late(sender, channel):
+    times = {"starts_at": "2026-03-02T09:00:00Z"}
+    sender.post("/api/v1/alerts", {"name": "a", "status": "closed", **times})
+    [late] = sender.post("/api/v1/alerts", {"name": "a", **times}).json["alerts"]
+    assert late["note"] == "This opening came after its resolution, so it changed nothing."
+
+
+@pytest.mark.parametrize("path", ["/api/v2/alerts", "/ingest/alertmanager", "/ingest/uptrace"])
+def test_a_header_notes_alerts_of_other_formats_that_no_channel_matches(sender, path):
+    answer = sender.post(path, POSTS[path])
+    assert answer.headers["Tocsin-Note"] == "No channel matches 1 of 1 alerts."
+    assert answer.get_data(as_text=True).strip() in ("", "{}")
+    Channel.create(name="All", kind="webhook", created_at=1, updated_at=1)
+    assert "Tocsin-Note" not in sender.post(path, POSTS[path]).headers
+
+
 ENDED = "2026-03-02T09:41:29Z"
 
 
@@ -277,6 +338,43 @@ def test_a_webhook_opens_and_closes_an_alert(sender, path, method):
         == 200
     )
     assert stored() == [("DiskAlmostFull", "closed")]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "setting"),
+    [
+        ("alertmanager", "Alertmanager", "max_alerts of the webhook in its configuration"),
+        ("grafana", "Grafana", "Max alerts of the contact point"),
+    ],
+)
+def test_alerts_that_a_sender_cut_off_are_logged_and_shown_for_a_day(
+    sender, client, monkeypatch, caplog, path, name, setting
+):
+    sender.post(f"/ingest/{path}", {**WEBHOOK, "truncatedAlerts": 0})
+    assert "cut off" not in client.get("/alerts").text + caplog.text
+    sender.post(f"/ingest/{path}", {**WEBHOOK, "truncatedAlerts": 1})
+    sender.post(f"/t/{sender.token}/ingest/{path}", {"alerts": [], "truncatedAlerts": 1200})
+    assert f"{path} cut off 1200 alerts from its message" in caplog.text
+    page = client.get("/alerts").text
+    assert f"{name} cut off 1,200 alerts from its message of " in page
+    assert f"set {setting} to 0." in page
+    assert page.count("cut off") == 1
+    at = now_ms()
+    monkeypatch.setattr("web.deliveries.views.now_ms", lambda: at + 25 * 60 * 60 * 1000)
+    assert "cut off" not in client.get("/alerts").text
+
+
+@pytest.mark.parametrize("value", ["", "x", "9", "9 9 9", "1" * 30 + " 9"])
+def test_a_damaged_record_of_a_truncated_message_breaks_no_page(client, value):
+    Fact.create(name="truncated by grafana", value=value)
+    Fact.create(name="truncated by other", value=f"{now_ms()} 9")
+    assert "cut off" not in client.get("/alerts").text
+
+
+def test_a_truncated_message_is_recorded_only_if_its_alerts_are_stored(sender, monkeypatch):
+    monkeypatch.setattr(outbox, "store", failing(OperationalError("database is locked")))
+    assert sender.post("/ingest/grafana", {**GRAFANA, "truncatedAlerts": 9}).status_code == 503
+    assert not Fact.select().where(Fact.name.startswith("truncated")).exists()
 
 
 def test_a_webhook_stores_valid_alerts_beside_invalid_ones(sender):

@@ -2,19 +2,29 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kind_support import (
+    AT,
     LATENCY,
     LINK,
     VENDOR_KINDS,
     WORKFLOW_URL,
+    body_of,
+    channel_of,
     json_of,
     request_of,
     text_of,
     texts_of,
 )
+
+from delivery.alerts.alert import Alert
+from delivery.event import Event
+from delivery.message import build
 
 EXAMPLES = Path(__file__).parent.parent.parent / "shared" / "wire-examples"
 
@@ -242,11 +252,22 @@ def test_only_a_valid_url_becomes_a_link(requests_mock, kind):
         assert "javascript" not in text
 
 
+@pytest.mark.parametrize("kind", [*VENDOR_KINDS, "webhook", "alertmanager", "custom"])
+def test_a_link_with_a_space_is_encoded_in_every_message(kind):
+    parts = {**LATENCY, "url": "http://prometheus.example/graph?g0.expr=a b#c d"}
+    channel = replace(channel_of(kind), body='"{{ alert.url }}"')
+    text = build(channel, Event(Alert.from_json(parts), 1, AT)).body.decode()
+    assert "http://prometheus.example/graph?g0.expr=a%20b#c%20d" in text
+
+
 def test_a_link_is_safe_in_any_markup(requests_mock):
     assert text_of(url="https://h.example/a'(b)|<é>\"?x=%20&y=1").link == (
         "https://h.example/a%27%28b%29%7C%3C%C3%A9%3E%22?x=%20&y=1"
     )
     assert text_of(url="https://h.example/" + "🔔" * 1000).link == ""
+    assert text_of(url="https://h.example/?a=1#/alerts/(1)").link == (
+        "https://h.example/?a=1#/alerts/%281%29"
+    )
     long_link = {**LATENCY, "url": "https://h.example/" + "x" * 600}
     assert "url" not in json_of(requests_mock, "pushover", long_link)
 
@@ -319,6 +340,62 @@ def test_a_severity_becomes_the_vendors_priority(
     assert json_of(requests_mock, "opsgenie", parts)["priority"] == opsgenie
     assert json_of(requests_mock, "pushover", parts)["priority"] == pushover
     assert json_of(requests_mock, "gotify", parts)["priority"] == gotify
+
+
+INTERNAL = {
+    "labels": {"__alert_rule_uid__": "rule-1", "team": "db"},
+    "annotations": {"__value_string__": "value-1", "summary": "s"},
+}
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("kind", [*VENDOR_KINDS, "webhook", "alertmanager", "custom"])
+def test_internal_labels_and_annotations_are_in_no_message(kind, closed):
+    template = '[{"all": "{{ alert.labels }}, {{ alert.annotations }}"}, "{{ alert.labels }}"]'
+    parts = {**LATENCY, **INTERNAL, "status": "closed" if closed else "open"}
+    channel = replace(channel_of(kind), body=template)
+    text = build(channel, Event(Alert.from_json(parts), 1, AT)).body.decode()
+    # Alertmanager identifies an alert by all its labels.
+    assert ("rule-1" in text) is (kind == "alertmanager")
+    assert "value-1" not in text
+    assert "__value_string__" not in text
+
+
+def test_a_template_can_name_an_internal_label():
+    channel = replace(channel_of("custom"), body='["{{ alert.labels.__alert_rule_uid__ }}"]')
+    assert json.loads(build(channel, Event(Alert.from_json(INTERNAL), 1, AT)).body) == ["rule-1"]
+
+
+BREAKS = ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"]
+_broken = st.lists(st.sampled_from([*BREAKS, "FIRING: other", "team: web", " ", "a"]), max_size=6)
+
+
+def lines_of(kind, name, label, value, **options):
+    """Return how many lines each text of a message has."""
+    parts = {**LATENCY, "name": f"n{name}", "labels": {f"l{label}": f"v{value}"}}
+    return [len(text.splitlines()) for _name, text in texts_of(body_of(kind, parts, **options))]
+
+
+@settings(deadline=None, max_examples=60)
+@given(*[st.builds("".join, _broken)] * 3)
+def test_no_name_and_no_label_adds_a_line_to_a_message(name, label, value):
+    for kind in VENDOR_KINDS:
+        assert lines_of(kind, name, label, value) == lines_of(kind, "", "", "")
+    workflow = {"kind": "slack", "url": WORKFLOW_URL}
+    assert lines_of(name=name, label=label, value=value, **workflow) == [1] * 6
+
+
+@pytest.mark.parametrize("line_break", BREAKS)
+def test_a_line_break_in_a_name_or_a_label_becomes_a_blank(line_break):
+    text = text_of(
+        name=f"a{line_break}b", labels={f"c{line_break}d": f"{line_break}e{line_break}f"}
+    )
+    assert (text.name, text.labels) == ("a b", [("c d", "e f")])
+
+
+def test_a_summary_keeps_its_lines():
+    text = text_of(annotations={"summary": "a\r\nb\x85c\u2028d\x0be\tf\x9b"})
+    assert text.summary == "a\nb\nc\nd\ne f"
 
 
 def test_the_dedup_key_is_short_plain_and_unique():

@@ -13,6 +13,7 @@ from peewee import OperationalError
 
 from config import Config
 from delivery.guard import exchange, lab, sockets
+from delivery.guard.dns import Resolved
 from delivery.settings import Settings
 from models import Fact, LabRequest
 from web.lab import MAX_REQUESTS
@@ -339,7 +340,7 @@ def lab_policy(app, monkeypatch):
 
 def _resolved(_exchange):
     """Resolve every name to this machine."""
-    return [ipaddress.ip_address(address) for address in ("::1", "127.0.0.1")]
+    return Resolved(tuple(map(ipaddress.ip_address, ("::1", "127.0.0.1"))))
 
 
 def connects_to(policy, url):

@@ -7,7 +7,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from delivery.alerts.alert import Alert
-from delivery.alerts.matchers import MAX_MATCHERS, MatcherError, labels_of, matches, parse_matchers
+from delivery.alerts.matchers import (
+    MAX_MATCHERS,
+    MatcherError,
+    explain_mismatch,
+    labels_of,
+    matches,
+    parse_matchers,
+)
 from delivery.alerts.samples import samples
 
 
@@ -267,3 +274,23 @@ def test_many_alerts_are_matched_quickly():
         assert matches(matchers, LABELS)
         parse_matchers(text)
     assert time.process_time() - began < 0.2
+
+
+@pytest.mark.parametrize(
+    ("matchers", "sentence"),
+    [
+        ("", ""),
+        ('severity=critical, team=~"d.*"', ""),
+        ("severity=critical, team=~web", 'The matcher team=~"web" does not match: {} team="db".'),
+        (
+            "severity!=critical",
+            'The matcher severity!="critical" does not match: {} severity="critical".',
+        ),
+        ("zone=eu, team=web", 'The matcher zone="eu" does not match: the alert has no label zone.'),
+    ],
+)
+def test_the_first_matcher_that_does_not_match_is_explained(matchers, sentence):
+    labels = {"severity": "critical", "team": "db"}
+    found = explain_mismatch(parse_matchers(matchers), labels)
+    assert found == sentence.format("the alert has")
+    assert bool(found) is not matches(parse_matchers(matchers), labels)

@@ -9,6 +9,9 @@ from receiver import reply
 
 from clock import now_ms
 from config import VERSION
+from delivery import outbox
+from delivery.alerts.alert import Alert as Seen
+from delivery.alerts.received import ReceivedAlert
 from models import Alert, Attempt, Channel, Delivery
 from web.accounts.api_tokens import create_token
 
@@ -45,6 +48,7 @@ def test_metrics_have_the_format_of_prometheus(scrape):
         "tocsin_channels": "gauge",
         "tocsin_recent_tests": "gauge",
         "tocsin_deliveries": "gauge",
+        "tocsin_alerts_without_channel": "counter",
         "tocsin_worker_silent_seconds": "gauge",
         "tocsin_oldest_due_seconds": "gauge",
     }
@@ -87,6 +91,15 @@ def test_tests_are_counted_by_verdict_for_a_day(scrape, client, receiver):
     assert counted == {("delivered",): 1, ("failed",): 2, ("retry",): 1}
     Attempt.update(at=Attempt.at - 24 * 60 * 60 * 1000 - 1).execute()
     assert not any(samples(scrape(), "tocsin_recent_tests").values())
+
+
+def test_openings_that_match_no_channel_are_counted(scrape):
+    name = "tocsin_alerts_without_channel"
+    assert samples(scrape(), name) == {(): 0}
+    outbox.store([ReceivedAlert(key, Seen()) for key in ("a", "b", "a")], now_ms())
+    text = scrape().text
+    assert f"{name}_total 2.0\n" in text
+    assert "_created" not in text
 
 
 def test_an_unknown_state_is_counted_too(scrape, client):

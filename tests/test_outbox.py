@@ -7,9 +7,18 @@ import pytest
 from clock import HOUR, MINUTE
 from delivery import outbox
 from delivery.alerts.alert import Alert
-from delivery.alerts.received import ReceivedAlert
+from delivery.alerts.received import NO_CHANNEL, TOO_LATE, ReceivedAlert
 from delivery.alerts.routing import DELIVERY_LIFETIME
-from delivery.outbox import AttemptResult, NewBody, claim, release_claim, settle, store, take_over
+from delivery.outbox import (
+    AttemptResult,
+    NewBody,
+    claim,
+    count_unmatched,
+    release_claim,
+    settle,
+    store,
+    take_over,
+)
 from delivery.outbox.results import PROBE_INTERVAL
 from delivery.outcome import Actor, Outcome, Reason, Stage, StageResult, Verdict
 from models import Alert as AlertRow
@@ -96,8 +105,8 @@ def arrive(now=NOW, **parts) -> None:
     settle([result(delivery) for delivery in claim_due(now)], now)
 
 
-def claim_due(now=NOW, *, max_count=64, room=None):
-    return claim(now, max_count=max_count, room=room or {})
+def claim_due(now=NOW, *, max_count=64, room=None, **options):
+    return claim(now, max_count=max_count, room=room or {}, **options)
 
 
 # --- store ---
@@ -147,6 +156,33 @@ def test_an_opening_that_was_never_sent_makes_neither_message_when_its_alert_clo
     assert "neither message is sent" in Delivery.get().cause
     store([alert()], NOW)
     assert len(deliveries()) == 2
+
+
+def test_an_open_alert_that_matches_no_channel_is_noted_and_counted_when_it_opens():
+    def notes(**parts):
+        return [one.note for one in store([alert(**parts), alert(key="other", **parts)], NOW)]
+
+    assert notes() == [NO_CHANNEL, NO_CHANNEL]
+    here = channel(matchers="severity=info")
+    assert notes() == [NO_CHANNEL, NO_CHANNEL]
+    assert notes(status="closed") == ["", ""]
+    assert count_unmatched() == 2
+    assert notes(labels={"severity": "info"}) == ["", ""]
+    assert notes(labels={"severity": "info"}) == ["", ""]
+    assert notes() == [NO_CHANNEL, NO_CHANNEL]
+    assert count_unmatched() == 2
+    Channel.update(state="paused", matchers="").where(Channel.id == here).execute()
+    assert notes(status="closed") + notes() == [""] * 4
+    Channel.delete().execute()
+    assert notes(status="closed") + notes() == ["", "", NO_CHANNEL, NO_CHANNEL]
+    assert count_unmatched() == 4
+
+
+def test_an_internal_label_is_stored_and_can_be_matched():
+    here = channel(matchers='__alert_rule_uid__="rule-1"')
+    store([alert(labels={"__alert_rule_uid__": "rule-1"}), alert(key="other")], NOW)
+    assert deliveries() == [(here, "open", "pending")]
+    assert '"__alert_rule_uid__": "rule-1"' in AlertRow.get().body
 
 
 @pytest.mark.parametrize("at_once", [True, False])
@@ -758,6 +794,36 @@ def test_a_channel_that_is_full_does_not_hide_the_others():
     assert {delivery.channel_id for delivery in claim_due(NOW + 1, room={busy: 0})} == {other}
 
 
+@pytest.mark.parametrize(
+    ("room", "others", "counts"),
+    [
+        ({}, 0, [0, 0]),
+        ({}, 1, [1, 1]),
+        ({0: 4}, 0, [4, 0]),
+        ({0: 0}, 0, [0, 0]),
+        ({0: 0}, 1, [0, 1]),
+        ({0: -1, 1: 3}, 0, [0, 3]),
+        ({0: 2}, 4, [2, 4]),
+    ],
+)
+def test_the_channels_without_a_room_of_their_own_share_a_limit(room, others, counts):
+    channels = [channel(), channel()]
+    store([alert(str(number)) for number in range(8)], NOW)
+    room = {channels[index]: count for index, count in room.items()}
+    claimed = [delivery.channel_id for delivery in claim_due(room=room, others=others)]
+    assert [claimed.count(channel_id) for channel_id in channels] == counts
+
+
+def test_channels_that_may_not_start_do_not_hide_those_that_may():
+    for _ in range(5):
+        channel(matchers='severity="critical"')
+    known = channel(matchers='severity="info"')
+    store([alert(str(number)) for number in range(9)], NOW)
+    store([alert("info", labels={"severity": "info"})], NOW + 1)
+    claimed = claim_due(NOW + 1, max_count=4, room={known: 4}, others=0)
+    assert {delivery.channel_id for delivery in claimed} == {known}
+
+
 def test_a_closing_never_overtakes_its_own_opening():
     channel()
     store([alert()], NOW)
@@ -1235,6 +1301,17 @@ def test_a_firing_that_is_older_than_the_resolution_changes_nothing(starts_at, m
     [late] = store([alert(starts_at=starts_at)], NOW + minutes * MINUTE)
     assert AlertRow.get().status == status
     assert (late.id, len(late.deliveries)) == (closed.id, int(status == "open"))
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_late_firing_changes_nothing_after_a_resolution_that_states_its_end_as_start(is_known):
+    if is_known:
+        arrive(starts_at=NOW - HOUR)
+    store([alert(status="closed", starts_at=NOW, ends_at=NOW)], NOW)
+    [late] = store([alert(starts_at=NOW - HOUR)], NOW)
+    assert (AlertRow.get().status, late.note) == ("closed", TOO_LATE)
+    store([alert(starts_at=NOW + 1)], NOW + 1)
+    assert AlertRow.get().status == "open"
 
 
 def test_a_firing_with_the_same_start_opens_an_alert_that_its_source_did_not_resolve():

@@ -29,7 +29,7 @@ def at(milliseconds):
 
 
 def one(read, value):
-    found, problems = read(value, NOW)
+    found, problems, _truncated = read(value, NOW)
     assert (len(found), problems) == (1, [])
     return found[0]
 
@@ -86,7 +86,7 @@ def test_only_a_name_is_required():
     nothing = dict.fromkeys(
         ("key", "status", "labels", "annotations", "starts_at", "ends_at", "url")
     )
-    assert one(parse_native, {"name": "Disk full", **nothing, "unknown": 1}) == found
+    assert one(parse_native, {"name": "Disk full", **nothing}) == found
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,15 @@ TIMES += [
 @pytest.mark.parametrize("time", TIMES)
 def test_an_invalid_time_is_refused_by_strict_formats(time):
     assert "in the years 1 to 9999" in str(refused(parse_native, {"name": "n", "starts_at": time}))
-    found, problems = parse_alertmanager(
+    found, problems, _truncated = parse_alertmanager(
         [{"labels": LABELS, "endsAt": time}, {"labels": LABELS}], NOW
     )
     assert (len(found), len(problems)) == (1, 1)
     assert problems[0].startswith("endsAt must be an RFC 3339 time")
 
 
+UNKNOWN = "this member is unknown"
+MIXED = "this member of Alertmanager's format cannot be mixed with native ones"
 WRONG = [
     (3, "", "an alert is a JSON object"),
     (None, "", "an alert is a JSON object"),
@@ -195,6 +197,19 @@ WRONG = [
     ({"name": "n", "labels": {"a": None}}, "labels", "the value of 'a' must be a string"),
     ({"name": "n", "annotations": {"": "x"}}, "annotations", 'invalid name ""'),
     ({"name": "n", "starts_at": NOW, "ends_at": NOW - 1}, "ends_at", "this is before starts_at"),
+    ({"name": "n", "foo": None}, "foo", "this member is unknown"),
+    ({"name": "n", "x" * 99: 1}, "x" * 80, "this member is unknown"),
+    ({"name": "n", "sumary": ""}, "sumary", f"{UNKNOWN} (did you mean annotations.summary?)"),
+    ({"name": "n", "state": "closed"}, "state", f"{UNKNOWN} (did you mean status?)"),
+    ({"name": "n", "Status": "closed"}, "Status", f"{UNKNOWN} (did you mean status?)"),
+    ({"name": "n", "lables": {}}, "lables", f"{UNKNOWN} (did you mean labels?)"),
+    ({"labels": LABELS, "startsAt": at(0), "foo": 1}, "foo", "this member is unknown"),
+    (
+        {"labels": LABELS, "endsAt": at(0), "status": ""},
+        "endsAt",
+        f"{MIXED} (did you mean ends_at?)",
+    ),
+    ({"name": "n", "generatorURL": ""}, "generatorURL", f"{MIXED} (did you mean url?)"),
     (
         {"name": "n", "labels": {str(number): "x" for number in range(101)}},
         "",
@@ -271,6 +286,7 @@ def test_labels_identify_an_alert_in_every_other_format():
     )
     assert one(parse_native, {"name": "DiskFull", "labels": LABELS}).key != ways[0].key
     assert v2(labels={**LABELS, "team": "db"}).key != ways[0].key
+    assert v2(labels={**LABELS, "__alert_rule_uid__": "rule-1"}).key != ways[0].key
 
 
 def test_a_native_key_never_equals_the_key_of_another_format():
@@ -279,7 +295,52 @@ def test_a_native_key_never_equals_the_key_of_another_format():
         assert one(parse_native, {"name": "n", "key": key}).key != v2().key
 
 
+def test_labels_identify_a_native_alert_without_a_name_too():
+    found = one(parse_native, {"labels": {**LABELS, "team": ""}})
+    assert (found.key, found.alert.name) == (v2().key, "DiskFull")
+    assert one(parse_native, {"name": " ", "labels": LABELS, "status": "closed"}).key == v2().key
+
+
 # --- Alertmanager's API ---
+
+
+V1 = {
+    "labels": LABELS,
+    "annotations": {"summary": "s"},
+    "startsAt": at(-60_000),
+    "endsAt": at(60_000),
+    "generatorURL": "http://loki.example/graph",
+}
+
+
+@pytest.mark.parametrize("ends", [60_000, -1])
+def test_an_alert_of_alertmanagers_first_api_is_read_as_one_of_the_second(ends):
+    members = {**V1, "endsAt": at(ends)}
+    assert parse_native([members], NOW) == parse_alertmanager([members], NOW)
+    assert parse_native(members, NOW) == parse_alertmanager([members], NOW)
+    for name in ("startsAt", "endsAt", "generatorURL"):
+        shorter = {"labels": LABELS, name: members[name]}
+        assert parse_native([shorter], NOW) == parse_alertmanager([shorter], NOW)
+
+
+def test_only_valid_alerts_of_a_client_of_the_first_api_are_accepted():
+    found, problems, _truncated = parse_native([{**V1, "labels": {}}, V1], NOW)
+    assert ([one.alert.labels for one in found], problems) == (
+        [LABELS],
+        ["at least one label pair required"],
+    )
+
+
+def test_each_alert_of_a_list_is_native_or_of_the_first_api():
+    found, problems, _truncated = parse_native([{**V1, "endsAt": at(-1)}, {"name": "n"}], NOW)
+    assert [(one.alert.name, one.alert.status) for one in found] == [
+        ("DiskFull", "closed"),
+        ("n", "open"),
+    ]
+    assert problems == []
+    assert refused(parse_native, [{"name": "n"}, {**V1, "labels": {}}]).errors == {
+        "1": ["at least one label pair required"]
+    }
 
 
 def test_alertmanager_without_times_is_open_and_closes_after_five_minutes():
@@ -332,7 +393,9 @@ PARTIAL = [
 
 @pytest.mark.parametrize(("given", "words"), PARTIAL)
 def test_alertmanager_accepts_valid_alerts_and_reports_the_invalid_one(given, words):
-    found, problems = parse_alertmanager([{"labels": LABELS}, given, {"labels": {"a": "z"}}], NOW)
+    found, problems, _truncated = parse_alertmanager(
+        [{"labels": LABELS}, given, {"labels": {"a": "z"}}], NOW
+    )
     assert [one.alert.labels for one in found] == [LABELS, {"a": "z"}]
     assert problems == [words]
 
@@ -345,7 +408,7 @@ def test_a_label_has_any_name_and_empty_labels_are_dropped():
 @pytest.mark.parametrize("value", [{}, None, "x", 3])
 def test_alertmanager_accepts_only_a_list(value):
     assert str(refused(parse_alertmanager, value)) == "Nothing was stored. Send a list of alerts."
-    assert parse_alertmanager([], NOW) == ([], [])
+    assert parse_alertmanager([], NOW) == ([], [], 0)
 
 
 # --- webhooks ---
@@ -361,7 +424,7 @@ def test_a_webhook_needs_only_its_alerts():
     found = one(parse_webhook, {"alerts": [alert]})
     assert (found.alert.name, found.alert.status, found.closes_at) == ("DiskFull", "open", None)
     assert (found.alert.starts_at, found.alert.ends_at) == (NOW - 9, None)
-    assert parse_webhook({"alerts": []}, NOW) == ([], [])
+    assert parse_webhook({"alerts": []}, NOW) == ([], [], 0)
 
 
 @pytest.mark.parametrize(
@@ -396,8 +459,51 @@ def test_the_first_link_is_the_url_of_the_alert(member):
     )
 
 
+LINKS = [
+    ("http://p.example/graph?g0.expr=a > 1", "http://p.example/graph?g0.expr=a%20%3E%201"),
+    ("http://p.example/a b", "http://p.example/a%20b"),
+    (
+        ' https://p.example/"{x|y}"\\^`<é>#/a b ',
+        "https://p.example/%22%7Bx%7Cy%7D%22%5C%5E%60%3C%C3%A9%3E#/a%20b",
+    ),
+    ("https://p.example?q=100%&r=%41%zz", "https://p.example?q=100%25&r=%41%25zz"),
+    ("https://p.example/a\nb\tc", "https://p.example/a%0Ab%09c"),
+    ("https://münchen.example/ü", "https://münchen.example/%C3%BC"),
+    ("https://p.example/a'(b)[c]!$&*+,;=:@~-._?d?#e", None),
+    ("see the wiki: https://p.example/a b", None),
+    ("javascript:alert( 1 )", None),
+    ("http:// ", None),
+    ("", None),
+]
+
+
+@pytest.mark.parametrize(("sent", "stored"), LINKS)
+def test_a_link_with_characters_that_no_url_has_is_encoded_in_every_format(sent, stored):
+    stored = sent if stored is None else stored
+    for found in (
+        one(parse_native, {"name": "n", "url": sent}),
+        v2(generatorURL=sent),
+        one(parse_native, [{"labels": LABELS, "generatorURL": sent}]),
+        one(parse_webhook, {"alerts": [{"labels": LABELS, "generatorURL": sent}]}),
+        one(parse_webhook, {"alerts": [{"labels": LABELS, "panelURL": sent}]}),
+        one(parse_webhook, {"alerts": [{"labels": LABELS, "dashboardURL": sent}]}),
+        from_uptrace({"url": sent}),
+    ):
+        assert found.alert.url == stored
+    assert one(parse_native, {"name": "n", "url": stored}).alert.url == stored
+
+
+@pytest.mark.parametrize(
+    ("member", "count"),
+    [(12, 12), (0, 0), (-1, 0), (10**400, 10**9), (True, 0), (1.5, 0), ("12", 0), (None, 0)],
+)
+def test_a_webhook_says_how_many_alerts_its_sender_cut_off(member, count):
+    group = {"alerts": [{"labels": LABELS}], "truncatedAlerts": member}
+    assert parse_webhook(group, NOW).truncated == count
+
+
 def test_a_webhook_accepts_valid_alerts_beside_invalid_ones():
-    found, problems = parse_webhook(
+    found, problems, _truncated = parse_webhook(
         {"alerts": [{"labels": {}}, {"labels": LABELS}, "x", {"labels": 3}]}, NOW
     )
     assert [one.alert.labels for one in found] == [LABELS]
@@ -527,6 +633,7 @@ GROUPS = st.fixed_dictionaries(
         "alert": ALERTS,
         "status": ANY,
         "payload": ANY,
+        "truncatedAlerts": ANY,
     },
 )
 
@@ -536,10 +643,11 @@ GROUPS = st.fixed_dictionaries(
 def test_any_json_is_refused_or_yields_alerts_that_can_be_stored(value):
     for read in (parse_native, parse_alertmanager, parse_webhook, parse_uptrace):
         try:
-            found, problems = read(value, NOW)
+            found, problems, truncated = read(value, NOW)
         except InvalidPayload as error:
             assert str(error).startswith("Nothing was stored.")
             continue
+        assert type(truncated) is int
         assert all(isinstance(words, str) and words for words in problems)
         for one in found:
             assert len(one.key) == 64
@@ -548,3 +656,15 @@ def test_any_json_is_refused_or_yields_alerts_that_can_be_stored(value):
             text = alert_to_json(one.alert)
             assert text.encode()
             assert alert_from_json(text) == one.alert
+
+
+NATIVE = {"key", "name", "status", "type", "labels", "annotations", "starts_at", "ends_at", "url"}
+
+
+@settings(max_examples=150, deadline=None)
+@given(TEXTS | st.sampled_from([*NATIVE, *V1, "state", "sumary"]), ANY)
+def test_every_member_of_a_native_alert_is_known_or_refused_by_its_name(name, value):
+    if name in NATIVE:
+        assert one(parse_native, {"name": "n", name: None, "labels": LABELS}).alert
+    else:
+        assert list(refused(parse_native, {"name": "n", name: value}).errors) == [name]

@@ -1,10 +1,10 @@
-"""Openings that come after their resolution. Pure: tables only."""
+"""The times of received alerts, and openings that come too late. Pure: tables only."""
 
 import pytest
 
 from clock import MINUTE
 from delivery.alerts.alert import Alert
-from delivery.alerts.received import STALE_WINDOW, is_stale
+from delivery.alerts.received import STALE_WINDOW, alert_to_json, is_stale, merge_alert
 
 NOW = 1_790_000_000_000
 START = NOW - 60 * MINUTE
@@ -49,3 +49,34 @@ def test_an_opening_is_stale_soon_after_the_resolution_of_its_start(
 @pytest.mark.parametrize("resolved_start", [None, START])
 def test_a_closing_is_never_stale(starts_at, resolved_start):
     assert not is_stale(alert(starts_at, "closed"), resolved_start, NOW, NOW)
+
+
+END = NOW - MINUTE
+OPEN = {"starts_at": START}
+CLOSED = {"status": "closed", "starts_at": START, "ends_at": END}
+
+
+@pytest.mark.parametrize(
+    ("stored", "starts_at", "ends_at", "start"),
+    [
+        # Grafana states the end as the start: the stored start is the real one.
+        (OPEN, END, END, START),
+        (CLOSED, END, END, START),
+        # Nothing is known of the alert, or only an earlier occurrence of it.
+        (None, END, END, END),
+        ({"starts_at": None}, END, END, END),
+        (CLOSED, NOW, NOW, NOW),
+        # The stored start is later than the end.
+        ({"starts_at": NOW}, END, END, END),
+        # A start that is not the end is the source's, and none is the stored one.
+        (OPEN, START - MINUTE, END, START - MINUTE),
+        (OPEN, START + MINUTE, END, START + MINUTE),
+        (OPEN, None, END, START),
+        (CLOSED, None, None, START),
+        (None, None, None, NOW),
+    ],
+)
+def test_a_closing_keeps_the_real_start_of_its_alert(stored, starts_at, ends_at, start):
+    closing = Alert.from_json({"status": "closed", "starts_at": starts_at, "ends_at": ends_at})
+    body = alert_to_json(Alert.from_json(stored)) if stored else ""
+    assert merge_alert(closing, body, NOW).starts_at == start

@@ -43,7 +43,7 @@ def settle(
     status=None,
     **fields,
 ):
-    channel = CachedChannel(Settings(), "", steps, (), state, "hash", ())
+    channel = CachedChannel(Settings(), "", "", steps, (), state, "hash", ())
     outcome = Outcome(
         verdict,
         Reason.OK,

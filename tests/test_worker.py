@@ -442,6 +442,47 @@ def test_receivers_that_hang_do_not_delay_other_channels(make, channel, clocks, 
         hanging.close()
 
 
+def test_slow_receivers_with_a_backlog_leave_seats_to_a_quick_channel(
+    make, channel, clocks, receiver
+):
+    from receiver import Receiver
+
+    gate = threading.Event()
+    slow = [Receiver() for _ in range(3)]
+    for one in slow:
+        one.script = after(gate, reply(200))
+    try:
+        for number in range(30):
+            channel(slow[number % 3].url, columns={"matchers": 'to="slow"'})
+        channel(columns={"matchers": 'to="quick"'})
+        for number in range(5):
+            post(clocks, f"s{number}", labels={"to": "slow"})
+        worker = make()
+        until(worker, lambda: not worker.run_once(0))
+        clocks.move(2)
+        for number in range(10):
+            post(clocks, f"q{number}", labels={"to": "quick"})
+            until(worker, lambda number=number: len(receiver.requests) == number + 1)
+        assert sum(len(one.requests) for one in slow) == 30
+    finally:
+        gate.set()
+        for one in slow:
+            one.close()
+
+
+def test_waiting_for_a_slow_receiver_is_no_busy_loop(make, channel, clocks, receiver):
+    gate = threading.Event()
+    receiver.script = after(gate, reply(200))
+    channel()
+    for number in range(5):
+        post(clocks, str(number))
+    worker = make()
+    until(worker, lambda: not worker.run_once(0))
+    assert worker._wait_seconds(60.0) == 60.0
+    gate.set()
+    until(worker, states(*["delivered"] * 5))
+
+
 def test_an_unreachable_channel_gets_one_attempt_at_a_time(make, channel, clocks):
     from conftest import free_port
 
@@ -449,7 +490,7 @@ def test_an_unreachable_channel_gets_one_attempt_at_a_time(make, channel, clocks
     for number in range(12):
         post(clocks, str(number))
     worker = make()
-    until(worker, lambda: Attempt.select().count() == 4)
+    until(worker, lambda: Attempt.select().count() >= 2)
     assert worker.run_once(0) <= 1
 
 

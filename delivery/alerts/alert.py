@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from delivery.guard.url import encode_unsafe
+
 
 class AlertStatus(StrEnum):
     """Whether the monitored condition holds."""
@@ -65,13 +67,22 @@ class Alert:
             annotations=_string_map(members.get("annotations")),
             starts_at=milliseconds(members.get("starts_at")),
             ends_at=milliseconds(members.get("ends_at")),
-            url=to_text(members.get("url")),
+            url=encode_unsafe(to_text(members.get("url"))),
         )
 
 
 def name_or_label(name: str, labels: Mapping[str, str]) -> str:
     """Return the name, or the label `alertname` without one; empty without both."""
     return name.strip() or labels.get("alertname", "").strip()
+
+
+def without_internal(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return labels or annotations without the internal ones, whose names begin with `__`.
+
+    Grafana (`__alert_rule_uid__`, `__value_string__`) and Prometheus use such names for themselves.
+    They identify an alert and can be matched, but no message and no page lists them.
+    """
+    return {name: text for name, text in texts.items() if not name.startswith("__")}
 
 
 def to_status(value: object) -> AlertStatus:

@@ -72,6 +72,9 @@ class Matcher:
             equal = text == self.value
         return equal is not self.operator.startswith("!")
 
+    def __str__(self) -> str:
+        return f'{self.name}{self.operator}"{self.value}"'
+
 
 @lru_cache(maxsize=1024)
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
@@ -102,6 +105,19 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
 def matches(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool:
     """Return True if labels satisfy every matcher; an absent label is empty. Never raise."""
     return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
+
+
+def explain_mismatch(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> str:
+    """Return a sentence on the first matcher that labels do not satisfy; empty without one."""
+    for matcher in matchers:
+        text = labels.get(matcher.name, "")
+        if matcher.matches(text):
+            continue
+        found = f"has no label {matcher.name}"
+        if text:
+            found = f"has {Matcher(matcher.name, '=', text)}"
+        return f"The matcher {matcher} does not match: the alert {found}."
+    return ""
 
 
 def labels_of(alert: Alert) -> dict[str, str]:

@@ -6,7 +6,7 @@ a sentence for each invalid one. Every string must be valid Unicode.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -22,7 +22,17 @@ from delivery.alerts.alert import (
     to_json,
     to_type,
 )
-from delivery.alerts.members import InvalidMember, read_string, read_string_map, read_time, set_time
+from delivery.alerts.members import (
+    InvalidMember,
+    check_names,
+    is_alertmanager_v1,
+    read_link,
+    read_string,
+    read_string_map,
+    read_time,
+    set_time,
+    to_count,
+)
 from delivery.alerts.received import ReceivedAlert
 
 MAX_ALERTS = 10_000
@@ -36,10 +46,14 @@ _PREFIXES = {"labels": "invalid label set: ", "annotations": "invalid annotation
 
 
 class ParsedAlerts(NamedTuple):
-    """The valid alerts of a request, and a sentence for each invalid one."""
+    """The valid alerts of a request, and a sentence for each invalid one.
+
+    `truncated` is how many more the sender cut off.
+    """
 
     alerts: list[ReceivedAlert]
     problems: list[str]
+    truncated: int = 0
 
 
 Parser = Callable[[Any, int], ParsedAlerts]
@@ -60,11 +74,16 @@ class TooManyAlerts(InvalidPayload):
 def parse_native(value: Any, now: int) -> ParsedAlerts:
     """Parse an alert, or a list of them, in the format of `POST /api/v1/alerts`.
 
+    Clients of Alertmanager's API v1 post to the same path; they are served as those of API v2.
+
     Raises:
         InvalidPayload: At least one alert is invalid.
     """
     is_list = isinstance(value, list)
-    alerts, invalid = _parse_each(value if is_list else [value], partial(_native_alert, now))
+    values = value if is_list else [value]
+    if values and all(map(is_alertmanager_v1, values)):
+        return parse_alertmanager(values, now)
+    alerts, invalid = _parse_each(values, partial(_native_alert, now))
     if not invalid:
         return ParsedAlerts(alerts, [])
     errors = {}
@@ -106,7 +125,7 @@ def parse_webhook(value: Any, _now: int) -> ParsedAlerts:
         default_status = "resolved"
     alerts, invalid = _parse_each(group_alerts, partial(_webhook_alert, default_status))
     problems = [f"alerts[{index}]: {error}" for index, error in invalid.items()]
-    return ParsedAlerts(alerts, _shorten(problems))
+    return ParsedAlerts(alerts, _shorten(problems), to_count(value.get("truncatedAlerts")))
 
 
 def parse_uptrace(value: Any, _now: int) -> ParsedAlerts:
@@ -164,8 +183,12 @@ def _parse_each(
 
 def _native_alert(now: int, members: dict) -> ReceivedAlert:
     """Parse an alert; one that is open until a time in the past is closed."""
+    if is_alertmanager_v1(members):
+        return _alertmanager_alert(now, members)
+    check_names(members)
     labels = read_string_map(members, "labels")
-    name = name_or_label(read_string(members, "name"), labels)
+    own_name = read_string(members, "name").strip()
+    name = name_or_label(own_name, labels)
     status = read_string(members, "status").lower()
     starts_at = read_time(members, "starts_at")
     ends_at = read_time(members, "ends_at")
@@ -184,12 +207,14 @@ def _native_alert(now: int, members: dict) -> ReceivedAlert:
         annotations=read_string_map(members, "annotations"),
         starts_at=starts_at,
         ends_at=ends_at,
-        url=read_string(members, "url"),
+        url=read_link(members, "url"),
     )
-    identity: tuple = ("name", name, sorted(labels.items()))
+    identity = _label_identity(labels)
     key = read_string(members, "key")
     if key:
         identity = ("key", key)
+    elif own_name:
+        identity = ("name", name, sorted(labels.items()))
     return _received(identity, alert, ends_at)
 
 
@@ -212,9 +237,9 @@ def _alertmanager_alert(now: int, members: dict) -> ReceivedAlert:
         annotations=read_string_map(members, "annotations"),
         starts_at=starts_at,
         ends_at=ends_at,
-        url=read_string(members, "generatorURL"),
+        url=read_link(members, "generatorURL"),
     )
-    return _received(("labels", sorted(labels.items())), alert, closes_at)
+    return _received(_label_identity(labels), alert, closes_at)
 
 
 def _webhook_alert(default_status: object, members: dict) -> ReceivedAlert:
@@ -231,10 +256,15 @@ def _webhook_alert(default_status: object, members: dict) -> ReceivedAlert:
             or members.get("dashboardURL"),
         }
     )
-    labels = {name: value for name, value in alert.labels.items() if value}
-    if not labels:
+    identity = _label_identity(alert.labels)
+    if not identity[1]:
         raise InvalidMember("labels", "it has no labels, so it cannot be identified")
-    return _received(("labels", sorted(labels.items())), alert)
+    return _received(identity, alert)
+
+
+def _label_identity(labels: Mapping[str, str]) -> tuple:
+    """Return the identity of an alert that only its labels identify; empty ones do not count."""
+    return ("labels", sorted((name, value) for name, value in labels.items() if value))
 
 
 def _received(identity: tuple, alert: Alert, closes_at: int | None = None) -> ReceivedAlert:

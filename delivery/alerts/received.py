@@ -11,6 +11,8 @@ from delivery.alerts.matchers import labels_of
 from delivery.json_text import parse_or_none
 
 STALE_WINDOW = 15 * MINUTE
+NO_CHANNEL = "No channel matches this alert."
+TOO_LATE = "This opening came after its resolution, so it changed nothing."
 
 
 class ReceivedAlert(NamedTuple):
@@ -27,21 +29,26 @@ class ReceivedAlert(NamedTuple):
 
 
 class IngestResult(NamedTuple):
-    """The id of a stored alert, and the `webhook-id`s of its new deliveries."""
+    """The id of a stored alert, and the `webhook-id`s of its new deliveries.
+
+    `note` says why an open alert notifies nobody.
+    """
 
     id: int
     deliveries: tuple[str, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class AlertChange:
-    """An alert, and whether it was open before.
+    """An alert, the ids of the channels that match it, and whether it was open before.
 
     An alert that is only reviewed was not `received` from its source.
     """
 
     id: int
     alert: Alert
+    matched: set[int]
     was_open: bool
     received: bool = True
 
@@ -82,9 +89,22 @@ def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
         labels=alert.labels or stored.labels,
         annotations=alert.annotations or stored.annotations,
         url=alert.url or stored.url,
-        starts_at=alert.starts_at or stored.starts_at or ends_at or now,
+        starts_at=_start_of_closing(alert, stored, ends_at) or ends_at or now,
         ends_at=ends_at or now,
     )
+
+
+def _start_of_closing(alert: Alert, stored: Alert, ends_at: int | None) -> int | None:
+    """Return the start that a closing states, or the stored one if it states none.
+
+    Grafana states the end as the start, too: an earlier start of the same alert is the real one.
+    """
+    if alert.starts_at is None or stored.starts_at is None:
+        return alert.starts_at or stored.starts_at
+    is_same = stored.status == AlertStatus.OPEN or stored.ends_at == ends_at
+    if is_same and alert.starts_at == ends_at:
+        return min(alert.starts_at, stored.starts_at)
+    return alert.starts_at
 
 
 def is_stale(alert: Alert, resolved_start: int | None, closed_at: int, now: int) -> bool:

@@ -156,7 +156,7 @@ def _plan_opening(
     change: AlertChange, route: ChannelRoute, last: LastDelivery | None, context: RoutingContext
 ) -> ChannelPlan | None:
     due_at = None
-    is_matched = matches(route.matchers, change.labels)
+    is_matched = route.channel_id in change.matched
     if is_matched:
         due_at = _opening_due_at(change, route, last, context.now)
     plan = ChannelPlan(channel_id=route.channel_id)

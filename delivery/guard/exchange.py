@@ -44,14 +44,16 @@ class Exchange:
     """An exchange in progress.
 
     The timeout of the settings counts from `began` (monotonic); `started_at` is wall-clock time in
-    epoch seconds. `max_bytes` is how much may still be received. `received_any` is set with the
-    first byte of a response.
+    epoch seconds. With `use_cache`, the addresses of the host may be those of an earlier lookup.
+    `max_bytes` is how much may still be received. `received_any` is set with the first byte of a
+    response.
     """
 
     target: ParsedUrl
     policy: Policy
     settings: Settings
     started_at: float = field(default_factory=time.time)
+    use_cache: bool = False
     stages: list[StageResult] = field(default_factory=list)
     connected: bool = False
     max_bytes: int = MAX_HEAD_BYTES

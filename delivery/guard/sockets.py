@@ -79,9 +79,12 @@ def _permitted_addresses(exchange: Exchange) -> list[Address]:
     if target.address:
         exchange.record_stage(Stage.DNS, "no lookup needed")
         return [target.address]
-    refusals = {address: refusal_of(address, target, allowed) for address in resolve(exchange)}
+    resolved = resolve(exchange)
+    refusals = {address: refusal_of(address, target, allowed) for address in resolved.addresses}
     permitted = [address for address, refusal in refusals.items() if not refusal]
     names = ", ".join(map(str, list(refusals)[:MAX_ADDRESSES]))
+    if resolved.is_cached:
+        names += " (cached)"
     exchange.record_stage(Stage.DNS, names, ok=bool(permitted))
     if not permitted:
         raise ExchangeError(Reason.BLOCKED_ADDRESS, next(iter(refusals.values())) or "")

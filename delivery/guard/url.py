@@ -6,7 +6,7 @@ import re
 import socket
 from dataclasses import dataclass, field
 from functools import lru_cache
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import idna
 
@@ -32,6 +32,7 @@ _MISTAKES = (
 _IPV6_AUTHORITY = re.compile(r"\[[^\[\]]*\](:[0-9]+)?")
 _HOST_NAME = re.compile(r"(?!\.)(?:[a-z0-9_-]{1,63}(?:\.|$))+")
 _ENDS_LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
+_RESERVED = "%:/?#[]@!$&'()*+,;="  # RFC 3986, section 2.2, and the percent sign
 _MALFORMED_HOST = (
     "The host is not valid; an IPv6 address needs brackets, such as https://[2606:4700::7]:8443/."
 )
@@ -128,6 +129,18 @@ def parse_url(text: str) -> ParsedUrl:
     scheme = parts.scheme.lower()
     host = _host(parts)
     return ParsedUrl(scheme, host, port or PORTS[scheme], parts.path or "/", parts.query)
+
+
+def encode_unsafe(text: str) -> str:
+    """Percent-encode what no URL may have (blanks, quotes, braces, letters beyond ASCII).
+
+    The host stays as it is, and so does any text that is not an http(s) URL.
+    """
+    url = re.fullmatch(r"(https?://[^/?#]+)(.*)", text.strip(), re.IGNORECASE | re.DOTALL)
+    if not url:
+        return text
+    rest = re.sub("%(?![0-9A-Fa-f]{2})", "%25", url[2])
+    return url[1] + quote(rest, _RESERVED, errors="replace")
 
 
 def _refuse_mistakes(url: str) -> None:

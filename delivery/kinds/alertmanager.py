@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from delivery.alerts.alert import AlertStatus, rfc3339
+from delivery.alerts.alert import AlertStatus, rfc3339, without_internal
 from delivery.event import Event
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
 from delivery.kinds.spec import Kind, UrlPattern
@@ -22,7 +22,7 @@ def complete_url(url: ParsedUrl, _text: AlertText) -> ParsedUrl:
 
 
 def body(text: AlertText) -> list[dict]:
-    """Return the message. Alertmanager identifies an alert by all its labels.
+    """Return the message. Alertmanager identifies an alert by all its labels, also internal ones.
 
     A closing has those of the opening that was sent; an opening with other labels resolves that.
     """
@@ -40,7 +40,7 @@ def _message(event: Event) -> dict:
     alert = event.alert
     return {
         "labels": {"alertname": alert.name, **_valid_names(alert.labels)},
-        "annotations": _valid_names(alert.annotations),
+        "annotations": _valid_names(without_internal(alert.annotations)),
         **_times(event),
         "generatorURL": alert.url if _is_url(alert.url) else "",
     }

@@ -42,6 +42,7 @@ _DUE = """
     LEFT JOIN notification n ON n.alert_id = d.alert_id AND n.channel_id = d.channel_id
     LEFT JOIN delivery notified ON notified.id = n.notified_id
     WHERE c.id NOT IN (SELECT value FROM json_each(:full))
+        AND (:others > 0 OR c.id IN (SELECT value FROM json_each(:known)))
     ORDER BY d.due_at, d.id LIMIT :max_count"""
 _EXPIRE = """
     UPDATE delivery SET state = 'failed', cause = :cause, settled_at = :now
@@ -134,22 +135,24 @@ def claim(
     *,
     max_count: int,
     room: Mapping[int, int],
+    others: int = MAX_PER_CHANNEL,
     with_suspect: bool = True,
 ) -> list[ClaimedDelivery]:
     """Claim due deliveries, oldest first, and count an attempt of each.
 
-    At most `max_count` are claimed, and of each channel as many as `room` has for it, or
-    MAX_PER_CHANNEL. Of an alert and a channel, one at a time is under way: a closing never
-    overtakes its opening. Of the deliveries that may have crashed a worker, at most one is
-    claimed (none unless `with_suspect`): if the worker crashes again, that one did it.
+    At most `max_count` are claimed, of each channel as many as `room` has for it, and of each
+    channel that is not in `room` at most `others`. Of an alert and a channel, one at a time is
+    under way: a closing never overtakes its opening. Of the deliveries that may have crashed a
+    worker, at most one is claimed (none unless `with_suspect`): if the worker crashes again, that
+    one did it.
 
     A delivery that has expired fails instead. An opening is dropped if a silence matches its alert,
     and superseded if the matchers of the channel no longer do.
     """
-    left = defaultdict(lambda: MAX_PER_CHANNEL, room)
+    left = defaultdict(lambda: others, room)
     claimed = []
     with db.atomic():
-        for delivery in _without_unwanted(_due(now, max_count, room, with_suspect), now):
+        for delivery in _without_unwanted(_due(now, max_count, room, others, with_suspect), now):
             if left[delivery.channel_id] > 0:
                 left[delivery.channel_id] -= 1
                 claimed.append(delivery)
@@ -181,11 +184,12 @@ def _without_unwanted(deliveries: list[ClaimedDelivery], now: int) -> list[Claim
 
 
 def _due(
-    now: int, max_count: int, room: Mapping[int, int], with_suspect: bool
+    now: int, max_count: int, room: Mapping[int, int], others: int, with_suspect: bool
 ) -> list[ClaimedDelivery]:
     """Return due deliveries; if one of them has expired, all that have do."""
     full = json.dumps([channel_id for channel_id, free in room.items() if free <= 0])
-    due = partial(execute, _DUE, now=now, max_per_channel=MAX_PER_CHANNEL, full=full)
+    channels = {"full": full, "known": json.dumps(list(room)), "others": others}
+    due = partial(execute, _DUE, now=now, max_per_channel=MAX_PER_CHANNEL, **channels)
     while True:
         rows = due(max_count=max_count, is_suspect=0).fetchall()
         if with_suspect:

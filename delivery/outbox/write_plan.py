@@ -7,7 +7,10 @@ from itertools import count, groupby
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert
+from delivery.alerts.matchers import labels_of, matches
 from delivery.alerts.received import (
+    NO_CHANNEL,
+    TOO_LATE,
     AlertChange,
     IngestResult,
     ReceivedAlert,
@@ -71,6 +74,12 @@ _SUPERSEDE = """
     WHERE alert_id = :alert_id AND channel_id = :channel_id AND id < :before
         AND state IN ('pending', 'held')"""
 
+_ADD_UNMATCHED = """
+    INSERT INTO fact (name, value) VALUES ('unmatched alerts', :count)
+    ON CONFLICT DO UPDATE SET value = value + :count"""
+_COUNT_UNMATCHED = """
+    SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM fact WHERE name = 'unmatched alerts'"""
+
 
 class _KnownAlert(NamedTuple):
     id: int
@@ -94,6 +103,7 @@ class WritePlan:
         )
         self._alerts: list[dict] = []
         self._plans: list[dict] = []
+        self._unmatched = 0
 
     @property
     def count(self) -> int:
@@ -107,14 +117,27 @@ class WritePlan:
         if not known.is_open and is_stale(
             received.alert, known.resolved_start, known.changed_at, now
         ):
-            return IngestResult(known.id, ())
+            return IngestResult(known.id, (), TOO_LATE)
         alert = merge_alert(received.alert, known.body, now)
         updated = self._update(known, alert, received.resolves)
         self._known[received.key] = updated
         columns = {"key": received.key, "name": alert.name, "status": alert.status, "now": now}
         self._alerts.append({**updated._asdict(), **columns, "closes_at": received.closes_at})
-        change = AlertChange(known.id, alert, was_open=known.is_open)
-        return IngestResult(known.id, self._plan(change))
+        matched = self._matched(alert)
+        change = AlertChange(known.id, alert, matched, was_open=known.is_open)
+        deliveries = self._plan(change)
+        if alert.closed or matched:
+            return IngestResult(known.id, deliveries)
+        self._unmatched += not known.is_open
+        return IngestResult(known.id, deliveries, NO_CHANNEL)
+
+    def _matched(self, alert: Alert) -> set[int]:
+        """Return the ids of the channels that match an alert, as long as it is open."""
+        if alert.closed:
+            return set()
+        labels = labels_of(alert)
+        routes = self._context.routes
+        return {route.channel_id for route in routes if matches(route.matchers, labels)}
 
     def _update(self, known: _KnownAlert, alert: Alert, resolves: bool) -> _KnownAlert:
         updated = known._replace(is_open=not alert.closed, body=alert_to_json(alert))
@@ -128,7 +151,8 @@ class WritePlan:
         """Plan the deliveries of a stored open alert again, as time and silences have passed."""
         known = self._known[key]
         alert = alert_from_json(known.body)
-        self._plan(AlertChange(known.id, alert, was_open=True, received=False))
+        matched = self._matched(alert)
+        self._plan(AlertChange(known.id, alert, matched, was_open=True, received=False))
 
     def _plan(self, change: AlertChange) -> tuple[str, ...]:
         """Plan the deliveries of a change, and return their `webhook-id`s."""
@@ -168,6 +192,13 @@ class WritePlan:
         for is_new, plans in groupby(self._plans, lambda plan: plan["delivery"] is not None):
             execute_many(_STORE_NOTIFICATION if is_new else _STORE_REVIEW, plans)
         execute_many(_SUPERSEDE, (plan for plan in self._plans if plan["supersede"]))
+        if self._unmatched:
+            execute(_ADD_UNMATCHED, count=self._unmatched)
+
+
+def count_unmatched() -> int:
+    """Return how many times an alert opened that matched no channel."""
+    return execute(_COUNT_UNMATCHED).fetchone()[0]
 
 
 def _last_deliveries(keys_json: str) -> dict[tuple[int, int], LastDelivery]:

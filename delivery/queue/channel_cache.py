@@ -18,12 +18,13 @@ _REVISIONS = """
 class CachedChannel(NamedTuple):
     """A channel with decrypted settings; `problem` says why that failed.
 
-    `steps` is its retry schedule in seconds, `rate_limit` the limit of its vendor. A row with
-    another `revision` is newer.
+    `origin` is scheme, host and port of its URL, `steps` its retry schedule in seconds,
+    `rate_limit` the limit of its vendor. A row with another `revision` is newer.
     """
 
     settings: Settings
     problem: str
+    origin: str
     steps: tuple[int, ...]
     rate_limit: RateLimit
     state: str
@@ -60,6 +61,7 @@ class ChannelCache(dict[int, CachedChannel]):
         return CachedChannel(
             settings=settings,
             problem=problem,
+            origin=settings.origin,
             steps=retry.steps_or_default(row.retries),
             rate_limit=kind.rate_limit if kind else (),
             state=row.state,

@@ -3,30 +3,46 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from delivery.outbox import MAX_PER_CHANNEL, ClaimedDelivery
+from delivery.outbox import ClaimedDelivery
 from delivery.outcome import Outcome, Reason
 from delivery.queue.channel_cache import CachedChannel, ChannelCache
+from delivery.queue.seats import Room, divide
 from delivery.rate_limit import RateLimiter
 from delivery.sender import Clock
 
+MAX_QUICK_SECONDS = 1.0  # an attempt that takes longer makes its channel slow
 MAX_UNREACHABLE = 2  # attempts in a row, until a channel gets one attempt at a time
 _UNREACHABLE = frozenset(
     {Reason.TIMEOUT_CONNECT, Reason.TIMEOUT_TOTAL, Reason.CONNECT_REFUSED, Reason.DNS_TIMEOUT}
 )
 
 
+class InFlight(NamedTuple):
+    """A claimed delivery, and the time of the claim (monotonic)."""
+
+    delivery: ClaimedDelivery
+    since: float
+
+
 @dataclass
 class ChannelLimits:
-    """The rate limits of vendors, and the channels that cannot be reached."""
+    """The rate limits of vendors, and the channels that are slow or cannot be reached."""
 
     channels: ChannelCache
     monotonic: Clock
     _rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     _unreachable: Counter[int] = field(default_factory=Counter)  # attempts in a row
+    _quick: set[int] = field(default_factory=set)  # by the last attempt
+    _slow: set[int] = field(default_factory=set)
 
     def record(self, channel_id: int, outcome: Outcome) -> None:
-        """Count the attempts in a row that did not reach a receiver."""
+        """Note how long an attempt took, and count those in a row that reached no receiver."""
+        self._quick.discard(channel_id)
+        self._slow.discard(channel_id)
+        is_slow = outcome.milliseconds > MAX_QUICK_SECONDS * 1000
+        (self._slow if is_slow else self._quick).add(channel_id)
         if outcome.reason in _UNREACHABLE:
             self._unreachable[channel_id] += 1
         else:
@@ -41,18 +57,34 @@ class ChannelLimits:
         """Return the seconds until the exhausted rate limits allow a message."""
         return list(filter(None, map(self._wait, self.channels.values())))
 
-    def room(self, in_flight: Iterable[ClaimedDelivery]) -> dict[int, int]:
-        """Return how many more deliveries may start, by channel; others may start the maximum."""
-        room = {}
+    def room(self, in_flight: Iterable[InFlight]) -> Room:
+        """Return how many more deliveries may start now.
+
+        A channel is slow as well while one of its attempts takes long.
+        """
+        held: Counter[int] = Counter()
+        slow = set(self._slow)
+        long_ago = self.monotonic() - MAX_QUICK_SECONDS
+        for delivery, since in in_flight:
+            held[delivery.channel_id] += 1
+            if since < long_ago:
+                slow.add(delivery.channel_id)
+        room = divide(held, self._quick - slow, slow, self.channels)
+        for channel_id, limit in self._limits().items():
+            left = limit - held[channel_id]
+            room.by_channel[channel_id] = min(left, room.by_channel.get(channel_id, room.others))
+        return room
+
+    def _limits(self) -> dict[int, int]:
+        """Return the seats of the channels that may hold at most one."""
+        limits = {}
         for channel_id, count in self._unreachable.items():
             if count >= MAX_UNREACHABLE:
-                room[channel_id] = 1
+                limits[channel_id] = 1
         for channel_id, channel in self.channels.items():
             if channel.rate_limit:
-                room[channel_id] = int(not self._wait(channel))
-        for delivery in in_flight:
-            room[delivery.channel_id] = room.get(delivery.channel_id, MAX_PER_CHANNEL) - 1
-        return room
+                limits[channel_id] = int(not self._wait(channel))
+        return limits
 
     def _wait(self, channel: CachedChannel) -> float:
         key = channel.rate_limit_key

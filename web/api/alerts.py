@@ -34,11 +34,12 @@ from delivery.alerts.parsers import (
     parse_uptrace,
     parse_webhook,
 )
-from delivery.alerts.received import IngestResult
+from delivery.alerts.received import NO_CHANNEL, IngestResult
 from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.json_text import JsonError, parse_lenient, parse_strict
 from delivery.outbox import OutboxFull
 from models import Receipt
+from web import truncation
 from web.auth.access import require_scope
 from web.problems import ApiError
 from web.services import services
@@ -72,15 +73,29 @@ def native(**_token) -> Response:
     """
     body = _read_body()
     key = request.headers.get("Idempotency-Key")
-    if key is None:
-        answer = _native_answer(_store(_parse(parse_native, parse_strict, body)))
-    else:
-        answer = _answer_once(key, body)
+    answer = _native_answer(_store_native(body)) if key is None else _answer_once(key, body)
     return Response(answer, 202, content_type="application/json")
 
 
+def _store_native(
+    body: bytes, save: Callable[[list[IngestResult]], None] | None = None
+) -> list[IngestResult]:
+    """Store the alerts of a body, and call `save` in the same transaction if all are valid."""
+    parsed = _parse(parse_native, parse_strict, body)
+    if parsed.problems:
+        save = None
+    results = _store(parsed, save)
+    _report(parsed.problems)
+    return results
+
+
 def _native_answer(results: list[IngestResult]) -> str:
-    alerts = [{"id": result.id, "deliveries": result.deliveries} for result in results]
+    alerts = []
+    for result in results:
+        alert: dict[str, object] = {"id": result.id, "deliveries": result.deliveries}
+        if result.note:
+            alert["note"] = result.note
+        alerts.append(alert)
     return json.dumps({"alerts": alerts})
 
 
@@ -105,9 +120,8 @@ def _answer_once(key: str, body: bytes) -> str:
     answer = _stored_answer(key_hash, body_hash)
     if answer is not None:
         return answer
-    parsed = _parse(parse_native, parse_strict, body)
     try:
-        return _native_answer(_store(parsed, save))
+        return _native_answer(_store_native(body, save))
     except IntegrityError:
         # A concurrent request may have stored the response.
         answer = _stored_answer(key_hash, body_hash)
@@ -169,11 +183,15 @@ def from_uptrace(**_token):
 
 
 def _receive_webhook(parser: Parser) -> dict:
-    problems = _store_valid(parser)
+    _report(_store_valid(parser))
+    return {}
+
+
+def _report(problems: list[str]) -> None:
+    """Refuse the request if alerts in it are invalid; the others are stored."""
     if problems:
         details = "; ".join(problems)
         raise ApiError(422, f"Some alerts are invalid; the others are stored. {details}.")
-    return {}
 
 
 @bp.after_request
@@ -191,11 +209,34 @@ def as_alertmanager_error(response: Response) -> Response:
     return response
 
 
+@bp.after_request
+def add_note(response: Response) -> Response:
+    """Add the note of a request to the response; the vendors' formats have no other place."""
+    if "ingest_note" in g:
+        response.headers["Tocsin-Note"] = g.ingest_note
+    return response
+
+
 def _store_valid(parser: Parser) -> list[str]:
     """Store the valid alerts of the request, and return what is wrong with the others."""
     parsed = _parse(parser, parse_lenient, _read_body())
-    _store(parsed)
+    results = _store_truncated(parsed) if parsed.truncated else _store(parsed)
+    count = sum(result.note == NO_CHANNEL for result in results)
+    if count:
+        g.ingest_note = f"No channel matches {count} of {len(results)} alerts."
     return parsed.problems
+
+
+def _store_truncated(parsed: ParsedAlerts) -> list[IngestResult]:
+    """Store the alerts of a message, and in the same transaction that it came truncated."""
+    sender = request.path.rpartition("/")[2]
+
+    def save(_results: list[IngestResult]) -> None:
+        truncation.record(sender, parsed.truncated, now_ms())
+
+    results = _store(parsed, save)
+    log.warning("%s cut off %d alerts from its message", sender, parsed.truncated)
+    return results
 
 
 def _read_body() -> bytes:

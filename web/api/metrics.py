@@ -8,7 +8,14 @@ from typing import Any
 
 from flask import Blueprint, Response
 from peewee import fn
-from prometheus_client import CollectorRegistry, Gauge, Info, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    Info,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client import Counter as MetricCounter
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from clock import DAY, SECOND, now_ms
@@ -20,6 +27,7 @@ from web.auth.access import require_scope
 from web.worker_status import worker_status
 
 bp = Blueprint("metrics", __name__)
+disable_created_metrics()  # the counter lives in the database, not as long as the process
 
 
 @bp.get("/metrics")
@@ -43,6 +51,11 @@ def metrics():
     _set(gauge, product(Verdict), _count(Attempt.select().where(recent), Attempt.verdict))
     gauge = Gauge("tocsin_deliveries", "Stored deliveries by state.", ["state"], registry=registry)
     _set(gauge, product(DeliveryState), _count(Delivery.select(), Delivery.state))
+    MetricCounter(
+        "tocsin_alerts_without_channel",
+        "Openings of alerts that matched no channel.",
+        registry=registry,
+    ).inc(outbox.count_unmatched())
     _set_worker(registry)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 

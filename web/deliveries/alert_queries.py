@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from delivery.alerts.alert import AlertStatus
-from delivery.alerts.matchers import labels_of, matches
+from delivery.alerts.matchers import explain_mismatch, labels_of
 from delivery.alerts.received import alert_from_json
 from delivery.outbox.silences import read_matchers
 from models import MAX_ID, Alert, Channel, Delivery, Notification, Silence
@@ -26,10 +26,12 @@ def channel_notifications(row: Alert, now: int) -> list[ChannelNotification]:
     stored = _stored_facts(row)
     notifications = []
     for channel in Channel.listed():
+        mismatch = explain_mismatch(read_matchers(channel.matchers), labels)
         notification = ChannelNotification(
             channel=channel,
             is_open=row.status == AlertStatus.OPEN,
-            matches=matches(read_matchers(channel.matchers), labels),
+            matches=not mismatch,
+            mismatch=mismatch,
             now=now,
             **stored.get(channel.id, {}),
         )

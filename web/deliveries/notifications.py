@@ -42,7 +42,7 @@ class ChannelNotification:
     """What is known about an alert and a channel; `models.Notification` explains the fields.
 
     `last` and `notified_by` are the deliveries with `delivery_id` and `notified_id`. `silence` is
-    the one that the channel waits for.
+    the one that the channel waits for. `mismatch` says why the channel does not match.
     """
 
     channel: Channel
@@ -54,6 +54,7 @@ class ChannelNotification:
     failures: int = 0
     review_at: int | None = None
     silence: Silence | None = None
+    mismatch: str = ""
 
     @property
     def is_concerned(self) -> bool:

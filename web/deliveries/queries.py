@@ -10,7 +10,16 @@ from peewee import ModelSelect, fn
 
 from delivery import outbox
 from delivery.outcome import REASONS, Actor, Reason, StageResult, Verdict, status_hint
-from models import MAX_ID, Alert, Attempt, Channel, ChannelState, Delivery, DeliveryState
+from models import (
+    MAX_ID,
+    Alert,
+    Attempt,
+    Channel,
+    ChannelState,
+    Delivery,
+    DeliveryState,
+    Notification,
+)
 from web.filters import until
 
 PAGE_SIZE = 50
@@ -77,9 +86,11 @@ def latest_attempts(delivery: Delivery) -> list[Attempt]:
 
 
 def latest_alerts(limit: int) -> list[Alert]:
-    """Return the latest alerts, newest first, each with its `delivery_count`."""
+    """Return the latest alerts, newest first, each with `delivery_count` and `has_channel`."""
     count = Delivery.select(fn.COUNT(Delivery.id)).where(Delivery.alert == Alert.id)
-    return list(Alert.latest(limit).select_extend(count.alias("delivery_count")))
+    pairs = Notification.select().where(Notification.alert == Alert.id)
+    columns = (count.alias("delivery_count"), fn.EXISTS(pairs).alias("has_channel"))
+    return list(Alert.latest(limit).select_extend(*columns))
 
 
 def count_deliveries(state: str) -> int:

@@ -7,9 +7,12 @@ from werkzeug.wrappers import Response
 
 from clock import now_ms
 from delivery import outbox
+from delivery.alerts.alert import without_internal
 from delivery.alerts.received import alert_from_json
 from delivery.queue import wakeup
+from delivery.text import one_line
 from models import MAX_ID, Alert, Channel, Delivery, DeliveryState
+from web import truncation
 from web.deliveries import alert_queries, queries
 from web.redirects import redirect_with
 from web.services import services
@@ -86,7 +89,9 @@ def _alert_facts(row: Alert) -> dict:
     alert = alert_from_json(row.body)
     # Any other scheme could run a script.
     is_link = re.match(r"https?://\S", alert.url, re.IGNORECASE)
-    return {"row": row, "alert": alert, "is_link": is_link}
+    labels = {name: one_line(text) for name, text in without_internal(alert.labels).items()}
+    texts = {"Labels": labels, "Annotations": without_internal(alert.annotations)}
+    return {"row": row, "alert": alert, "is_link": is_link, "texts": texts}
 
 
 def _load(number: int) -> Delivery:
@@ -149,7 +154,11 @@ def _redirect_unchanged(number: int, reason: str) -> Response:
 @bp.get("/alerts")
 def alerts():
     """Show the latest alerts and the number of deliveries of each."""
-    return render_template("alerts/index.html", alerts=queries.latest_alerts(MAX_ALERTS))
+    return render_template(
+        "alerts/index.html",
+        alerts=queries.latest_alerts(MAX_ALERTS),
+        truncations=truncation.recent(now_ms()),
+    )
 
 
 @bp.get("/alerts/<int:alert_id>")
@@ -162,7 +171,7 @@ def alert(alert_id: int):
         if notification.is_concerned:
             concerned.append(notification)
         else:
-            others.append(notification.channel)
+            others.append(notification)
     return render_template(
         "alerts/detail.html",
         concerned=concerned,
