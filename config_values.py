@@ -143,13 +143,22 @@ def _network(text: str) -> Network:
 
 
 def _trusted_proxy(entry: str) -> Network:
+    """Return a network of proxies, an IPv4-mapped one (`::ffff:10.0.0.0/104`) as IPv4.
+
+    The address of a client is read in the same way, see web/auth/proxy.py.
+    """
     _check_entry(entry)
-    with contextlib.suppress(ValueError):
-        return _network(entry)
-    raise ValueError(
-        f"{_shown(entry)} is neither an address nor a network; write for example 127.0.0.1 or "
-        "10.0.0.0/8 (names and ports are not supported)"
-    )
+    try:
+        network = _network(entry)
+    except ValueError:
+        raise ValueError(
+            f"{_shown(entry)} is neither an address nor a network; write for example 127.0.0.1 or "
+            "10.0.0.0/8 (names and ports are not supported)"
+        ) from None
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if not mapped or network.prefixlen < 96:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
 
 
 def _allowed_target(entry: str) -> AllowedTarget:

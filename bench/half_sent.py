@@ -1,16 +1,19 @@
-"""Clients that never finish their request, tests that drip, and a stopped worker, all at once.
+"""Slow clients, tests that drip, and a stopped worker, all at once.
 
+The clients never finish their request, drip it, never read, or never close their connection.
 `/healthz` must stay quick, alerts must be accepted, and deliveries must go on once the worker has
 been replaced.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import signal
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from http.client import HTTPConnection
 
 from drip import run_concurrently
@@ -19,34 +22,53 @@ from parts.tocsin import Browser, running
 from processes import workers_of
 from receiver import Receiver, drip
 
-HALF_SENT = 200
+SLOW_CLIENTS = 200
+START_INTERVAL = 0.02
 TESTS = 30
 TEST_TIMEOUT = 20
 SECONDS = 45
 INTERVAL = 0.05
 RESUMED_WITHIN = 40
 HEAD = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-PARTS = (
-    b"POST /lo",
-    HEAD,
-    HEAD + b"Content-Length: 1000\r\n\r\na=b",
-    HEAD + b"Transfer-Encoding: chunked\r\n\r\n64\r\na=b",
+HALF_BODY = HEAD + b"Content-Length: 1000\r\n\r\na=b"
+HALF_CHUNK = HEAD + b"Transfer-Encoding: chunked\r\n\r\n64\r\na=b"
+GET = b"GET /static/site.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Behavior:
+    """What a client sends at once and then every second, whether it reads, and when it leaves."""
+
+    first: bytes
+    then: bytes = b""
+    reads: bool = True
+    seconds: int = 20
+
+
+BEHAVIORS = (
+    Behavior(b"POST /lo"),
+    Behavior(HEAD, then=b"a"),
+    Behavior(HALF_BODY),
+    Behavior(HALF_BODY, then=b"a"),
+    Behavior(HALF_CHUNK, then=b"a"),
+    Behavior(GET * 1000, reads=False),
+    Behavior(b"GET /healthz HTTP/1.0\r\n\r\n", reads=False, seconds=2),
 )
 
 
-class HalfSent:
-    """Connections that send a part of a request, then a byte a second; each is opened again."""
+class SlowClients:
+    """Clients that behave in each of the ways, and come back whenever they lose a connection."""
 
     def __init__(self, port: int):
         self.stop = threading.Event()
-        self.refused = 0
+        self.connections = itertools.count()
         self._port = port
         self._threads = [
-            threading.Thread(target=self._run, args=(PARTS[number % len(PARTS)],))
-            for number in range(HALF_SENT)
+            threading.Thread(target=self._run, args=(BEHAVIORS[number % len(BEHAVIORS)], number))
+            for number in range(SLOW_CLIENTS)
         ]
 
-    def __enter__(self) -> "HalfSent":
+    def __enter__(self) -> "SlowClients":
         for thread in self._threads:
             thread.start()
         return self
@@ -56,20 +78,37 @@ class HalfSent:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, part: bytes) -> None:
+    def _run(self, behavior: Behavior, number: int) -> None:
+        # Clients that never read want some thousand responses first: slow, and not a flood.
+        self.stop.wait(number * START_INTERVAL)
         while not self.stop.is_set():
             with contextlib.suppress(OSError):
-                self._send_slowly(part)
+                self._connect(behavior)
 
-    def _send_slowly(self, part: bytes) -> None:
-        with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
-            connection.sendall(part)
-            while not self.stop.is_set():
-                with contextlib.suppress(TimeoutError):
-                    connection.recv(1000)
-                    self.refused += 1
+    def _connect(self, behavior: Behavior) -> None:
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.settimeout(1)
+            connection.connect(("127.0.0.1", self._port))
+            next(self.connections)
+            connection.sendall(behavior.first)
+            for _ in range(behavior.seconds):
+                if not behavior.reads:
+                    self.stop.wait(1)
+                elif is_answered(connection):
                     return
-                connection.sendall(b"a")
+                if self.stop.is_set():
+                    return
+                connection.sendall(behavior.then)
+
+
+def is_answered(connection: socket.socket) -> bool:
+    """Return True if the server answers or closes the connection within a second."""
+    try:
+        connection.recv(1000)
+    except TimeoutError:
+        return False
+    return True
 
 
 def main() -> None:
@@ -98,8 +137,8 @@ def measure(live, browser, test_path, form, headers, arriving) -> None:
     tests = threading.Thread(
         target=run_concurrently, args=(browser, test_path, {**form, "timeout": "20"}, TESTS)
     )
-    with HalfSent(live.port) as clients:
-        time.sleep(1)
+    with SlowClients(live.port) as clients:
+        time.sleep(SLOW_CLIENTS * START_INTERVAL)
         tests.start()
         [worker] = workers_of(live.process.pid)
         os.kill(worker, signal.SIGSTOP)
@@ -111,8 +150,9 @@ def measure(live, browser, test_path, form, headers, arriving) -> None:
         alerts.join()
         tests.join()
         seconds = resumed.wait()
-    figure(f"/healthz p99 beside {HALF_SENT} half-sent requests", percentile(health, 99), "ms", 250)
-    print(f"  {summary(health)}; {clients.refused} half-sent requests were refused")
+    figure(f"/healthz p50 beside {SLOW_CLIENTS} slow clients", percentile(health, 50), "ms")
+    figure(f"/healthz p99 beside {SLOW_CLIENTS} slow clients", percentile(health, 99), "ms", 250)
+    print(f"  {summary(health)}; the slow clients opened {next(clients.connections)} connections")
     figure("alerts accepted", ingest.accepted, "alerts", count, places=0, at_least=True)
     figure("ingest p99", percentile(ingest.milliseconds, 99), "ms")
     figure("deliveries resumed after the worker was stopped", seconds, "s", RESUMED_WITHIN)

@@ -2,14 +2,17 @@
 
 gunicorn reads a request in one of its few threads, for as long as the client takes. Here the main
 loop collects the bytes of all clients, and a client that is too slow is refused. Responses are
-sent by the threads: a client that reads nothing for some seconds loses its connection.
+sent by the threads: a client that does not read one gets no other, and after some seconds it loses
+its connection. At the end of a connection, gunicorn's main loop would wait for the client.
 """
 
 import contextlib
+import select
 import selectors
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn.http import get_parser
@@ -24,6 +27,8 @@ SEND_TIMEOUT = 10  # seconds in which a client reads nothing
 MAX_RECEIVING = 400  # requests that are arriving; above this, the oldest are refused
 MAX_BUFFERED = 128 * 1024 * 1024  # bytes of them all
 RECEIVE_BYTES = 64 * 1024
+LINGER_SECONDS = 2.0  # for a client to read its last response and to close its connection
+MAX_LINGERING = 100  # connections; above this, the oldest are closed
 CHECK_SECONDS = 0.5
 
 _TIMEVAL = struct.pack("ll", SEND_TIMEOUT, 0)
@@ -84,11 +89,13 @@ class BufferingWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         self._arrivals: dict[Any, Arrival] = {}  # by connection, the oldest first
         self._buffered = 0  # bytes
+        self._lingering: dict[Any, float] = {}  # when to close a connection, the oldest first
         self._checked_at = 0.0
 
     def enqueue_req(self, conn):
         """Collect the next request of a connection, and then submit it to a thread."""
         if self.cfg.is_ssl:
+            conn.pipelined = b""
             super().enqueue_req(conn)
             return
         if not conn.initialized:
@@ -105,13 +112,14 @@ class BufferingWorker(ThreadWorker):
         else:
             self._receive(arrival)
         if conn in self._arrivals and not arrival.is_polled:
-            self.poller.register(
-                conn.sock, selectors.EVENT_READ, lambda _sock: self._receive(arrival)
-            )
-            arrival.is_polled = True
+            self._poll(arrival, selectors.EVENT_READ, self._receive)
 
     def finish_request(self, conn, fs):
-        """Keep or close a connection after a response; a pipelined request comes next."""
+        """Keep the connection for the next request, or end it without waiting for the client."""
+        is_kept = fs.cancelled() or fs.exception() or fs.result()
+        if not is_kept and not self.cfg.is_ssl:
+            self._linger(conn)
+            return
         super().finish_request(conn, fs)
         if conn.pipelined and conn in self.keepalived_conns:
             self.on_client_socket_readable(conn, conn.sock)
@@ -127,6 +135,14 @@ class BufferingWorker(ThreadWorker):
         for arrival in list(self._arrivals.values()):
             if arrival.is_late(now, max_seconds):
                 self._refuse(arrival, 408)
+        for connection, until in list(self._lingering.items()):
+            if now > until:
+                self._end(connection)
+
+    def _poll(self, arrival: Arrival, events: int, callback: Callable[[Arrival], None]) -> None:
+        change = self.poller.modify if arrival.is_polled else self.poller.register
+        change(arrival.connection.sock, events, lambda _sock: callback(arrival))
+        arrival.is_polled = True
 
     def _receive(self, arrival: Arrival) -> None:
         if arrival.connection not in self._arrivals:  # refused since the poller reported it
@@ -159,28 +175,83 @@ class BufferingWorker(ThreadWorker):
             self._refuse(next(iter(self._arrivals.values())), 503)
 
     def _submit(self, arrival: Arrival) -> None:
-        self._forget(arrival)
         connection = arrival.connection
+        if connection not in self._arrivals:  # refused since the poller reported it
+            return
+        # The thread would wait for a client that has not read its earlier responses.
+        if connection.data_ready and not _has_room(connection.sock):
+            self._poll(arrival, selectors.EVENT_WRITE, self._submit)
+            return
+        self._forget(arrival)
         request, connection.pipelined = arrival.buffer.take()
         connection.arrived.put(request)
         connection.data_ready = True
         super().enqueue_req(connection)
 
     def _refuse(self, arrival: Arrival, status: int) -> None:
-        """Answer, if a request has begun, and close the connection."""
-        if arrival.buffer.received:
-            reason, text = _REFUSALS[status]
-            with contextlib.suppress(OSError):
-                arrival.connection.sock.send(_REFUSAL % (status, reason, len(text), text))
-        self._drop(arrival)
+        """Answer, if a request has begun, and end the connection."""
+        if not arrival.buffer.received:
+            self._drop(arrival)
+            return
+        reason, text = _REFUSALS[status]
+        with contextlib.suppress(OSError):
+            arrival.connection.sock.send(_REFUSAL % (status, reason, len(text), text))
+        self._forget(arrival)
+        self._linger(arrival.connection)
 
     def _drop(self, arrival: Arrival) -> None:
         self._forget(arrival)
-        self.nr_conns -= 1
-        arrival.connection.close()
+        self._close(arrival.connection)
 
     def _forget(self, arrival: Arrival) -> None:
         if arrival.is_polled:
             self.poller.unregister(arrival.connection.sock)
         del self._arrivals[arrival.connection]
         self._buffered -= len(arrival.buffer)
+
+    def _linger(self, connection: Any) -> None:
+        """Close a connection when the client has closed it, or after some time.
+
+        Closed at once, it would be reset if the client is still sending, and the client might
+        never read its response (RFC 9112 section 9.6).
+        """
+        try:
+            connection.sock.shutdown(socket.SHUT_WR)
+            connection.sock.setblocking(False)
+        except OSError:
+            self._close(connection)
+            return
+        self._lingering[connection] = time.monotonic() + LINGER_SECONDS
+        self.poller.register(
+            connection.sock, selectors.EVENT_READ, lambda _sock: self._discard(connection)
+        )
+        if len(self._lingering) > MAX_LINGERING:
+            self._end(next(iter(self._lingering)))
+
+    def _discard(self, connection: Any) -> None:
+        if connection not in self._lingering:  # ended since the poller reported it
+            return
+        try:
+            if connection.sock.recv(RECEIVE_BYTES):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._end(connection)
+
+    def _end(self, connection: Any) -> None:
+        del self._lingering[connection]
+        self.poller.unregister(connection.sock)
+        self._close(connection)
+
+    def _close(self, connection: Any) -> None:
+        self.nr_conns -= 1
+        connection.close()
+
+
+def _has_room(sock: socket.socket) -> bool:
+    """Return True if the client has read so much that a usual response fits in the buffer."""
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT)
+    return bool(poll.poll(0))

@@ -1,5 +1,6 @@
 """Access control. The tests walk the app's routes, so that a new route is covered too."""
 
+import contextlib
 import html
 import re
 import socket
@@ -643,6 +644,8 @@ def test_forwarded_headers_are_accepted_from_trusted_proxies_only(public):
         ("2001:DB8:0::1", "2001:db8::1"),
         ("::1", "::1"),
         ("::192.0.2.1", "::c000:201"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("::ffff:192.0.2.1%eth0", "192.0.2.1"),
         ("", ""),
         ("unknown", "unknown"),
         ("[nonsense]:1", "[nonsense]:1"),
@@ -686,10 +689,16 @@ def test_guesses_are_counted_for_the_true_address_of_the_client(public, peer, fo
     assert [guess.address for guess in Guess.select()] == [place]
 
 
+def has_ipv6():
+    with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return socket.has_dualstack_ipv6()
+    return False
+
+
 def test_ipv4_clients_of_a_server_on_ipv6_have_their_own_addresses(tmp_path):
-    if not socket.has_dualstack_ipv6():
-        pytest.skip("this machine has no IPv6")
-    server = Live(tmp_path, bind="[::]:{port}", TOCSIN_TRUSTED_PROXIES="127.0.0.0/8")
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6 loopback that also serves IPv4")
+    server = Live(tmp_path, bind="[::]:{port}", TOCSIN_TRUSTED_PROXIES="::ffff:127.0.0.0/104")
     try:
         server.ready()
         headers = {"Remote-User": "grace"}

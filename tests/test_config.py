@@ -168,6 +168,21 @@ def test_networks_addresses_and_hosts_are_allowed_with_and_without_a_port(value,
     assert read(ALLOW_NETWORKS=value).allow == allowed
 
 
+@pytest.mark.parametrize(
+    ("value", "networks"),
+    [
+        ("::ffff:10.0.0.0/104, 192.0.2.1", ["10.0.0.0/8", "192.0.2.1/32"]),
+        ("::ffff:10.1.2.3", ["10.1.2.3/32"]),
+        ("::FFFF:A00:1/104", ["10.0.0.0/8"]),
+        ("::ffff:0:0/96", ["0.0.0.0/0"]),
+        ("::ffff:0:0/95", ["::fffe:0:0/95"]),
+        ("::/0, ::1, fd00::/8", ["::/0", "::1/128", "fd00::/8"]),
+    ],
+)
+def test_a_network_of_proxies_that_is_written_as_mapped_is_read_as_ipv4(value, networks):
+    assert list(map(str, read(TRUSTED_PROXIES=value).trusted_proxies)) == networks
+
+
 @pytest.fixture(scope="module")
 def pem(tmp_path_factory):
     """Return the path of an authority's certificate."""

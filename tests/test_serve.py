@@ -1,6 +1,5 @@
 """A running server: its start, its output, its end, and slow receivers."""
 
-import re
 import signal
 import socket
 import threading
@@ -32,7 +31,7 @@ def started(tmp_path):
 def test_the_first_start_creates_keys_and_database_and_prints_the_address(started, tmp_path):
     server = started()
     server.ready()
-    assert re.search(rf"Tocsin is at {server.url}/", server.output())
+    wait_until(lambda: f"Tocsin is at {server.url}/" in server.output())
     assert {"tocsin.db", "secret.key", "encryption.keys"} <= {
         path.name for path in (tmp_path / "data").iterdir()
     }

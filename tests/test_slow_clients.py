@@ -64,6 +64,26 @@ def test_unfinished_requests_do_not_delay_others(server, connect, part):
         assert requests.get(f"{server.url}/healthz", timeout=3).status_code == 200
 
 
+def test_clients_that_never_close_their_connection_do_not_delay_others(server, connect):
+    for _ in range(20):
+        connect(b"GET /healthz HTTP/1.0\r\n\r\n")
+        connect(b"GET /\x00 nonsense\r\n\r\n")
+    for _ in range(5):
+        assert requests.get(f"{server.url}/healthz", timeout=1).status_code == 200
+
+
+def test_clients_that_never_read_do_not_delay_others(server):
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):  # one more than the server has threads
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.connect(("127.0.0.1", server.port))
+            connection.sendall(b"GET /static/site.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 1000)
+        # Requests are answered in turn: meanwhile the responses above fill every buffer.
+        for _ in range(300):
+            assert requests.get(f"{server.url}/healthz", timeout=3).status_code == 200
+
+
 class Impatient(Live):
     program = (sys.executable, "-m", "gunicorn")
     command = ("--worker-class", "impatient_worker.ImpatientWorker", "wsgi:app")
@@ -120,6 +140,17 @@ def test_requests_that_are_sent_at_once_are_answered_in_turn(connect):
     response = response_of(connect(first + first + last[:20], last[20:]))
     assert response.count(b"HTTP/1.1 200 OK") == 3
     assert response.count(b"Tocsin is Healthy.") == 2
+
+
+def test_a_client_that_reads_late_gets_every_response(connect):
+    get = b"GET /static/site.css HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n"
+    connection = connect(get % b"" * 500 + get % b"Connection: close\r\n")
+    assert response_of(connection).count(b"HTTP/1.1 200 OK") == 501
+
+
+def test_a_client_can_read_its_refusal_while_it_sends(connect):
+    connection = connect(HEAD + b"Content-Length: 100000000\r\n\r\n" + b"a" * 300_000)
+    assert response_of(connection).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_chunked_body_arrives_whole(server, connect):
