@@ -17,10 +17,12 @@ __all__ = [
     "PASSWORD",
     "Browser",
     "alive",
+    "fields_in",
     "free_port",
     "megabytes",
     "processes_of",
     "running",
+    "token_in",
 ]
 
 FORM = {
