@@ -36,7 +36,7 @@ TIMES = 5
 MAX_RATIO = 1.5
 _MAKE_DUE = """
     UPDATE delivery SET state = 'pending', settled_at = NULL, due_at = :now - 3600000
-    WHERE id = (SELECT max(id) FROM delivery WHERE alert_id = :alert)"""
+    WHERE id = (SELECT max(delivery_id) FROM notification WHERE alert_id = :alert)"""
 GOOD = Outcome(
     Verdict.DELIVERED,
     Reason.OK,
@@ -167,6 +167,7 @@ class Installation:
     def upkeep(self) -> None:
         """Do what the worker does each second, without closing or pruning anything."""
         now = now_ms()
+        outbox.report_listening(now, max_gap=0)
         outbox.next_due(now)
         outbox.newest_id()
         outbox.close_overdue(now)

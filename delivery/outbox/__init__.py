@@ -32,3 +32,4 @@ from delivery.outbox.listening import REPORT_INTERVAL, report_listening
 from delivery.outbox.maintenance import move_with_clock, newest_id, sweep
 from delivery.outbox.results import AttemptResult, release_claim, settle
 from delivery.outbox.silences import apply_silences, end_silence
+from delivery.outbox.statements import NOT_DROPPED

@@ -20,7 +20,10 @@ from models import db
 MAX_CRASHES = 3
 MAX_PER_CHANNEL = 4
 
-_NEXT_DUE = "SELECT max(0, min(due_at) - :now) FROM delivery WHERE state = 'pending'"
+_NEXT_DUE = """
+    SELECT max(0, min((
+        SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending')) - :now)
+    FROM channel c WHERE c.deleted_at IS NULL"""
 _CRASH_SUSPECT = """
     SELECT 1 FROM delivery WHERE claims > 0 AND state IN ('pending', 'held', 'sending') LIMIT 1"""
 # CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries.
@@ -34,17 +37,19 @@ _DUE = """
             AND (p.claims > 0) = :is_suspect
             AND NOT EXISTS (
                 SELECT 1 FROM delivery o WHERE o.alert_id = p.alert_id
-                    AND o.channel_id = p.channel_id
-                    AND (o.state = 'sending' OR (o.state = 'pending' AND o.id < p.id)))
+                    AND o.channel_id = p.channel_id AND o.state IN ('pending', 'sending')
+                    AND (o.state = 'sending' OR o.id < p.id))
         ORDER BY p.due_at, p.id LIMIT :max_per_channel)
     JOIN alert a ON a.id = d.alert_id
     LEFT JOIN notification n ON n.alert_id = d.alert_id AND n.channel_id = d.channel_id
     LEFT JOIN delivery notified ON notified.id = n.notified_id
-    WHERE c.id NOT IN (SELECT value FROM json_each(:full))
+    WHERE c.deleted_at IS NULL AND c.id NOT IN (SELECT value FROM json_each(:full))
     ORDER BY d.due_at, d.id LIMIT :max_count"""
 _EXPIRE = """
-    UPDATE delivery SET state = 'failed', cause = :cause, settled_at = :now
-    WHERE state = 'pending' AND due_at <= :now AND expires_at <= :now"""
+    UPDATE delivery INDEXED BY delivery_pending
+    SET state = 'failed', cause = :cause, settled_at = :now
+    WHERE state = 'pending' AND due_at <= :now AND expires_at <= :now
+        AND channel_id IN (SELECT id FROM channel)"""
 _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :cause, settled_at = :now WHERE id = :id"""
 _CLAIM = """

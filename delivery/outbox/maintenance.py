@@ -10,14 +10,17 @@ from models import db
 MAX_DUE_AHEAD = 12 * HOUR + MINUTE
 
 _CORRECT_DUE_TIMES = """
-    UPDATE delivery SET due_at = :now WHERE state = 'pending' AND due_at > :latest"""
+    UPDATE delivery INDEXED BY delivery_pending SET due_at = :now
+    WHERE state = 'pending' AND due_at > :latest
+        AND channel_id IN (SELECT id FROM channel)"""
 # The least attempted delivery, so that one that the receiver refuses does not hide the others.
 _NEXT_PROBES = """
     SELECT c.id, (
         SELECT d.id FROM delivery d WHERE d.channel_id = c.id AND d.state = 'held'
         ORDER BY d.attempts, d.id LIMIT 1)
     FROM channel c
-    WHERE c.state = 'failing' AND coalesce(c.probe_at, 0) NOT BETWEEN :now + 1 AND :latest_probe
+    WHERE c.state = 'failing' AND c.deleted_at IS NULL
+        AND coalesce(c.probe_at, 0) NOT BETWEEN :now + 1 AND :latest_probe
         AND NOT EXISTS (
             SELECT 1 FROM delivery b
             WHERE b.channel_id = c.id AND b.state IN ('pending', 'sending'))"""
@@ -32,7 +35,7 @@ _MOVE_DELIVERIES = """
     WHERE id <= :newest AND state IN ('pending', 'held', 'sending')"""
 _MOVE_CLOSINGS = """
     UPDATE alert SET closes_at = closes_at + :jump
-    WHERE closes_at IS NOT NULL AND abs(seen_at - :now) > abs(:jump) / 2"""
+    WHERE closes_at > 0 AND abs(seen_at - :now) > abs(:jump) / 2"""
 # A silence ends when the clock says so.
 _MOVE_REVIEWS = """
     UPDATE notification SET review_at = review_at + :jump

@@ -9,7 +9,10 @@ from typing import Any
 
 import peewee
 
-from models import db
+from models import DeliveryState, db
+
+# An index that has the state before the id finds a newer delivery state by state.
+NOT_DROPPED = tuple(state for state in DeliveryState if state != DeliveryState.DROPPED)
 
 
 def execute(statement: str, **parameters: Any) -> Any:

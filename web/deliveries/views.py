@@ -35,7 +35,7 @@ def index():
     if "state" in query and not states:
         abort(404, "There is no such delivery state.")
     numbers = [_number(query, name) for name in names[1:]]
-    deliveries = list(queries.page_query(states, *numbers))
+    deliveries = queries.page_of_deliveries(states, *numbers)
     older = None
     if len(deliveries) > queries.PAGE_SIZE:
         deliveries.pop()
@@ -149,7 +149,11 @@ def _redirect_unchanged(number: int, reason: str) -> Response:
 @bp.get("/alerts")
 def alerts():
     """Show the latest alerts and the number of deliveries of each."""
-    return render_template("alerts/index.html", alerts=queries.latest_alerts(MAX_ALERTS))
+    return render_template(
+        "alerts/index.html",
+        alerts=queries.latest_alerts(MAX_ALERTS),
+        max_of_alert=queries.MAX_OF_ALERT,
+    )
 
 
 @bp.get("/alerts/<int:alert_id>")
