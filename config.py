@@ -47,6 +47,8 @@ class Config:
     workers: int = 2
     threads: int = 8
     pin_cores: bool = False
+    keep_days: int = 30
+    keep_deliveries: int = 200_000
     secret_key: str = ""
     encryption_keys: tuple[str, ...] = ()
     keys_file: Path | None = field(default=None, compare=False)

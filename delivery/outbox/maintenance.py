@@ -28,8 +28,6 @@ _START_PROBE = """
     UPDATE delivery SET state = 'pending', due_at = :now, expires_at = :now + :lifetime
     WHERE id = :delivery_id"""
 _NOTE_PROBE = "UPDATE channel SET probe_at = :latest_probe WHERE id = :channel_id"
-_DELETE_OLD_RECEIPTS = """
-    DELETE FROM receipt WHERE at < :now - :lifetime OR at > :now + :lifetime"""
 _MOVE_DELIVERIES = """
     UPDATE delivery SET due_at = due_at + :jump, expires_at = expires_at + :jump
     WHERE id <= :newest AND state IN ('pending', 'held', 'sending')"""
@@ -43,11 +41,10 @@ _MOVE_REVIEWS = """
 
 
 def sweep(now: int) -> None:
-    """Correct due times in a far future, start probes, delete old receipts."""
-    times = {"now": now, "latest": now + MAX_DUE_AHEAD, "lifetime": DELIVERY_LIFETIME}
+    """Correct due times in a far future, and start probes."""
+    times = {"now": now, "latest": now + MAX_DUE_AHEAD}
     with db.atomic():
         execute(_CORRECT_DUE_TIMES, **times)
-        execute(_DELETE_OLD_RECEIPTS, **times)
         _start_probes(now)
 
 

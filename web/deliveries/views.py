@@ -91,7 +91,9 @@ def _alert_facts(row: Alert) -> dict:
 
 def _load(number: int) -> Delivery:
     return queries.find_delivery(number) or abort(
-        404, "There is no such delivery. It is deleted together with its channel."
+        404,
+        "There is no such delivery. It is deleted together with its channel, "
+        "or when it is older than Tocsin keeps deliveries.",
     )
 
 
@@ -176,7 +178,9 @@ def alert(alert_id: int):
 
 
 def _load_alert(alert_id: int) -> Alert:
-    return alert_queries.find_alert(alert_id) or abort(404, "There is no such alert.")
+    return alert_queries.find_alert(alert_id) or abort(
+        404, "There is no such alert. A closed alert is deleted with its last delivery."
+    )
 
 
 @bp.post("/alerts/<int:alert_id>/close")
