@@ -8,8 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from peewee import DatabaseError
 import database
 from clock import DAY, now_ms
 from config import VERSION, Config, ConfigError
-from delivery import outbox
+from delivery.queue.pruner import prune_now
 from delivery.secrets import rotation
 from delivery.worker import work
 from models import Role, Token, User, db
@@ -31,7 +29,6 @@ from web.accounts import api_tokens, users
 from web.accounts.passwords import PasswordChecker
 
 MAX_INPUT_BYTES = 8192
-PRUNE_PAUSE = 0.005  # seconds after a slice, in which a server uses the database
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,24 +132,12 @@ def worker(parent: int, crashed: bool) -> int:
 
 
 @tocsin.command(cls=InstallationCommand)
-@click.option(
-    "--days",
-    type=click.IntRange(1, 3650),
-    help="Keep this many days instead of TOCSIN_KEEP_DAYS.",
-)
+@click.option("--days", type=click.IntRange(1, 3650), help="Days to keep, for once.")
 @click.pass_obj
 def prune(config: Config, days: int | None) -> None:
     """Delete what is kept no longer, and shrink the file; a server may run meanwhile."""
     before = config.database.stat().st_size
-    counts: Counter[str] = Counter()
-    for pruned in outbox.prune(now_ms(), days or config.keep_days, config.keep_deliveries):
-        counts[pruned.name] += pruned.number
-        time.sleep(PRUNE_PAUSE)
-    if not database.can_shrink():
-        database.rewrite()
-    while database.shrink(free=0):
-        time.sleep(PRUNE_PAUSE)
-    db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    counts = prune_now(config, days or config.keep_days, now_ms())
     deleted = [f"{count:,} {name}" for name, count in counts.items() if count]
     click.echo(f"Deleted: {', '.join(deleted) or 'nothing'}.")
     after = config.database.stat().st_size

@@ -1,5 +1,7 @@
 """Retention: what goes, what stays, how the file shrinks, and how a channel is deleted."""
 
+import importlib
+import re
 from contextlib import contextmanager
 from itertools import count
 
@@ -388,3 +390,31 @@ def test_a_deleted_channel_is_no_route_and_makes_no_delivery_due(channel, monkey
     outbox.delete_channel(channel.id, NOW)
     assert outbox.next_due(NOW) is None
     assert outbox.write_plan._routes() == []
+
+
+# --- plans ---
+
+OUTBOX = ("actions", "catch_up", "claims", "deletion", "ingest", "maintenance", "results")
+OUTBOX += ("retention", "silences", "write_plan")
+# Their cost does not grow with the log: the tables are small, or the walk is a slice of it.
+SCANNED = ("channel", "c", "silence", "json_each", "s", "CONSTANT", "(subquery-1)", "(subquery-2)")
+
+
+def statements():
+    for module in OUTBOX:
+        found = vars(importlib.import_module(f"delivery.outbox.{module}"))
+        for name, text in found.items():
+            if name.startswith("_") and name.isupper() and isinstance(text, str):
+                yield pytest.param(text, id=f"{module}.{name}")
+
+
+@pytest.mark.parametrize("statement", list(statements()))
+def test_no_statement_of_the_outbox_scans_the_log(statement):
+    values = dict.fromkeys(re.findall(r":([a-z_]+)", statement), "[1]")
+    plan = [row[3] for row in db.execute_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    scans = [step for step in plan if step.startswith("SCAN") and step.split()[1] not in SCANNED]
+    is_slice = "ORDER BY id LIMIT" in statement or "settled_count" in statement
+    # An index of notifications by channel would cost time at every alert, and only this needs it.
+    if statement == deletion._DELETE_CHANNEL:
+        scans.remove("SCAN notification")
+    assert is_slice or not scans, plan

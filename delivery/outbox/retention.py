@@ -101,25 +101,29 @@ def _named(name: str, counts: Iterator[int]) -> Iterator[Pruned]:
 def _prune_deliveries(times: dict[str, int], keep_deliveries: int) -> Iterator[Pruned]:
     """Walk from the oldest delivery to the first one that is neither old nor beyond the number."""
     beyond = execute(_BEYOND, max_deliveries=keep_deliveries).fetchone()[0]
-    after = 0
-    while True:
+    rows: list[_Delivery] = []
+    while not rows or beyond > 0 or rows[-1].created_at < times["cutoff"]:
+        after = rows[-1].id if rows else 0
         with db.atomic():
             rows = list(map(_Delivery._make, execute(_OLDEST, after=after, **times)))
-            unneeded = []
-            for row in rows:
-                beyond -= row.is_settled
-                is_due = row.is_old or beyond >= 0
-                if row.is_settled and is_due and not row.is_needed:
-                    unneeded.append(row)
+            if not rows:
+                return
+            unneeded = _unneeded(rows, beyond)
             alerts = _delete(unneeded, times) if unneeded else 0
-        if unneeded:
+        beyond -= sum(row.is_settled for row in rows)
+        if unneeded or beyond > 0:
             yield Pruned("deliveries", len(unneeded))
             yield Pruned("alerts", alerts)
-        if not rows or (beyond <= 0 and rows[-1].created_at >= times["cutoff"]):
-            return
-        if not unneeded:
-            yield Pruned("deliveries", 0)
-        after = rows[-1].id
+
+
+def _unneeded(rows: list[_Delivery], beyond: int) -> list[_Delivery]:
+    """Return the deliveries that go: of the settled ones, the first `beyond` and the old ones."""
+    unneeded = []
+    for row in rows:
+        beyond -= row.is_settled
+        if row.is_settled and not row.is_needed and (row.is_old or beyond >= 0):
+            unneeded.append(row)
+    return unneeded
 
 
 def _delete(rows: list[_Delivery], times: dict[str, int]) -> int:

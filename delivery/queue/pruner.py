@@ -1,15 +1,19 @@
-"""Prunes the database between the rounds of the worker."""
+"""Prunes the database: between the rounds of the worker, or all at once."""
 
 import math
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import database
 from config import Config
 from delivery import outbox
+from models import db
 
 PASS_INTERVAL = 60.0  # seconds from the end of one pass to the next
 REST = 4  # times the length of a slice, in which others use the database
 MIN_REST = 0.02  # seconds
+PAUSE = 0.005  # seconds after a slice of the command, in which a server uses the database
 
 
 class Pruner:
@@ -47,3 +51,17 @@ class Pruner:
         yield from outbox.prune(now, self._config.keep_days, self._config.keep_deliveries)
         while database.shrink():
             yield True
+
+
+def prune_now(config: Config, keep_days: int, now: int) -> Counter[str]:
+    """Prune everything and give all free pages back; return the numbers of what went by name."""
+    counts: Counter[str] = Counter()
+    for pruned in outbox.prune(now, keep_days, config.keep_deliveries):
+        counts[pruned.name] += pruned.number
+        time.sleep(PAUSE)
+    if not database.can_shrink():
+        database.rewrite()
+    while database.shrink(free=0):
+        time.sleep(PAUSE)
+    db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return counts
