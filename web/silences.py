@@ -18,7 +18,7 @@ from web.validation import as_validation_error, has_visible_character
 bp = Blueprint("silences", __name__, url_prefix="/silences")
 
 MAX_EXPIRED = 50
-MAX_COUNTED = 1000  # deliveries
+MAX_COUNTED = 100  # deliveries
 MIN_HOURS = 0.1
 MAX_HOURS = 8760
 DEFAULT_HOURS = "2"
