@@ -120,10 +120,9 @@ def rewrite() -> None:
     db.execute_sql("VACUUM")
 
 
-def shrink(free: float = 0.01) -> bool:
-    """Give a slice of free pages back; return False if no more than this part of them is free."""
-    free_pages = _pragma("freelist_count")
-    if not can_shrink() or free_pages <= free * _pragma("page_count"):
+def shrink() -> bool:
+    """Give a slice of free pages back; return False if none is free."""
+    if not can_shrink() or not _pragma("freelist_count"):
         return False
     db.execute_sql(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
     return True

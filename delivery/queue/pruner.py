@@ -61,7 +61,7 @@ def prune_now(config: Config, keep_days: int, now: int) -> Counter[str]:
         time.sleep(PAUSE)
     if not database.can_shrink():
         database.rewrite()
-    while database.shrink(free=0):
+    while database.shrink():
         time.sleep(PAUSE)
     db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     return counts
