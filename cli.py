@@ -20,6 +20,7 @@ from clock import DAY, now_ms
 from config import VERSION, Config, ConfigError
 from config_values import parse_bind
 from delivery.queue.heartbeat import beat
+from delivery.queue.pruner import prune_now
 from delivery.secrets import rotation
 from delivery.worker import work
 from logs import log_to_stderr
@@ -136,6 +137,19 @@ def worker(
     work(config, stop, partial(beat, lock), crashed)
     sys.stdout.flush()
     os._exit(0)  # do not wait for threads that wait for a receiver
+
+
+@tocsin.command(cls=InstallationCommand)
+@click.option("--days", type=click.IntRange(1, 3650), help="Days to keep, for once.")
+@click.pass_obj
+def prune(config: Config, days: int | None) -> None:
+    """Delete what is kept no longer, and shrink the file; a server may run meanwhile."""
+    before = config.database.stat().st_size
+    counts = prune_now(config, days or config.keep_days, now_ms())
+    deleted = [f"{count:,} {name}" for name, count in counts.items() if count]
+    click.echo(f"Deleted: {', '.join(deleted) or 'nothing'}.")
+    after = config.database.stat().st_size
+    click.echo(f"The file has {after / 1e6:,.1f} MB; it had {before / 1e6:,.1f} MB.")
 
 
 # --- users ----------------------------------------------------------------------------------------

@@ -64,6 +64,8 @@ class Config:
     threads: int = 8
     senders: int = 1
     pin_cores: bool = False
+    keep_days: int = 30
+    keep_deliveries: int = 200_000
     secret_key: str = ""
     encryption_keys: tuple[str, ...] = ()
     keys_file: Path | None = field(default=None, compare=False)

@@ -75,7 +75,7 @@ def _sqlite_path(url: str) -> Path:
 
 
 def _number(minimum: int, maximum: int, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,6}", text) or not minimum <= int(text) <= maximum:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not minimum <= int(text) <= maximum:
         raise ValueError(f"{_shown(text)} is not a whole number from {minimum} to {maximum}")
     return int(text)
 
@@ -231,6 +231,8 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_THREADS": partial(_number, 2, 128),
     "TOCSIN_SENDERS": partial(_number, 0, 1),
     "TOCSIN_PIN_CORES": _flag,
+    "TOCSIN_KEEP_DAYS": partial(_number, 1, 3650),
+    "TOCSIN_KEEP_DELIVERIES": partial(_number, 1000, 100_000_000),
     "TOCSIN_SECRET_KEY": _secret_key,
     "TOCSIN_ENCRYPTION_KEYS": _encryption_keys,
     "TOCSIN_ALLOW_NETWORKS": partial(_list, _allowed_target),

@@ -19,6 +19,9 @@ from models import db
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CHECK_SECONDS = 1.0
+MAX_JOURNAL_BYTES = 16 * 1024 * 1024
+MAX_REWRITTEN_BYTES = 128 * 1024 * 1024  # rewriting more would delay a start by seconds
+PAGES_AT_ONCE = 100
 
 # SQLite 3.7.0 to 3.51.2 can corrupt a WAL file that several processes write to
 # (https://sqlite.org/wal.html, "WAL-reset bug").
@@ -118,10 +121,12 @@ def open_database(path: Path, file: FileId | None = None) -> SqliteDatabase:
     must be `file`, if an earlier process has opened that.
     """
     pragmas = {
+        "auto_vacuum": 2,  # incremental; it must come first, and applies to new files and to VACUUM
         "journal_mode": "wal" if WAL_IS_SAFE else "truncate",
         "synchronous": "full",
         "foreign_keys": 1,
         "busy_timeout": 5000,
+        "journal_size_limit": MAX_JOURNAL_BYTES,
     }
     database = FileDatabase(path, file, pragmas=pragmas, lock_type="IMMEDIATE")
     db.initialize(database)
@@ -165,9 +170,34 @@ def prepare(path: Path) -> None:
         with file_lock(path.with_name(f"{path.name}.lock")), database.connection_context():
             _check_for_damage(database)
             Runner(database, str(MIGRATIONS)).up()
+            if not can_shrink() and path.stat().st_size <= MAX_REWRITTEN_BYTES:
+                with contextlib.suppress(OperationalError):  # another process uses it: next time
+                    rewrite()
             path.chmod(0o600)
     except (DatabaseError, OSError) as error:
         raise StorageError(describe_error(error, path)) from error
+
+
+def can_shrink() -> bool:
+    """Return True if the file gives free pages back in slices; earlier versions made it without."""
+    return _pragma("auto_vacuum") == 2
+
+
+def rewrite() -> None:
+    """Write the whole file anew, without free pages; nothing else can be written meanwhile."""
+    db.execute_sql("VACUUM")
+
+
+def shrink() -> bool:
+    """Give a slice of free pages back; return False if none is free."""
+    if not can_shrink() or not _pragma("freelist_count"):
+        return False
+    db.execute_sql(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
+    return True
+
+
+def _pragma(name: str) -> int:
+    return db.execute_sql(f"PRAGMA {name}").fetchone()[0]
 
 
 def describe_error(error: Exception, path: Path) -> str:

@@ -30,6 +30,7 @@ from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.channel_limits import ChannelLimits, InFlight
 from delivery.queue.crash_marker import CrashMarker
 from delivery.queue.message_builder import MessageBuilder, PreparedDelivery
+from delivery.queue.pruner import Pruner
 from delivery.queue.seats import MAX_SEATS
 from delivery.queue.settlement import FinishedAttempt, settle_attempt
 from delivery.redaction import format_traceback_without_message
@@ -77,6 +78,7 @@ class Worker:
         self._has_crash_suspects = True
         self._clock_offset = clock() - monotonic()
         self._swept_at = float("-inf")
+        self._pruner = Pruner(config, monotonic)
         self._newest_id = 0
         self._database_error = ""
 
@@ -113,6 +115,7 @@ class Worker:
                 self._release_unsent()
             self._maintain()
             with relaxed_durability():
+                self._pruner.run_slice(self._now())
                 self._started = self._start(self._claim())
             self._database_error = ""
         except DatabaseError as error:
@@ -131,6 +134,7 @@ class Worker:
             return 0.5
         if self._started:
             return 0.0
+        timeout = min(timeout, self._pruner.wait)
         due_in = outbox.next_due(self._now())
         if due_in is None:
             return timeout

@@ -3,12 +3,14 @@
 from models.accounts import Fact, Guess, Invitation, Login, Token, User
 from models.channels import Channel
 from models.deliveries import (
+    IS_TEST,
     Alert,
     Attempt,
     Delivery,
     LabRequest,
     Notification,
     Receipt,
+    SettledCount,
     Silence,
 )
 from models.states import ChannelState, DeliveryState, Proof, Role

@@ -4,7 +4,9 @@ The parameters of a channel stand in two columns: `settings`, JSON without secre
 one Fernet token with the URL and every secret. `delivery.settings` reads and writes both.
 """
 
-from peewee import BigIntegerField, IntegerField, TextField
+from typing import Self
+
+from peewee import BigIntegerField, IntegerField, ModelSelect, TextField
 from playhouse.sqlite_ext import AutoIncrementField
 
 from models.states import ChannelState, Proof
@@ -17,7 +19,7 @@ class Channel(Table):
     `version` counts the saves. `config_hash` covers everything that affects the exchange. The
     other settings have columns of their own: `matchers` (empty: every alert), `retries` (empty:
     the default schedule) and `repeat_minutes` (0: an open alert is sent once). A failing channel
-    is probed at `probe_at`.
+    is probed at `probe_at`. One with `deleted_at` counts as deleted: its rows are being deleted.
     """
 
     id = AutoIncrementField()
@@ -38,11 +40,18 @@ class Channel(Table):
     retries = TextField(default="")
     repeat_minutes = IntegerField(default=0)
     probe_at = BigIntegerField(null=True)
+    deleted_at = BigIntegerField(null=True)
 
     @classmethod
     def find(cls, channel_id: int) -> "Channel | None":
         """Return the channel with this id, or None."""
-        return next(iter(cls.raw("SELECT * FROM channel WHERE id = ?", channel_id)), None)
+        statement = "SELECT * FROM channel WHERE id = ? AND deleted_at IS NULL"
+        return next(iter(cls.raw(statement, channel_id)), None)
+
+    @classmethod
+    def listed(cls) -> "ModelSelect[Self]":
+        """Return all channels, ordered by name."""
+        return super().listed().where(cls.deleted_at.is_null())
 
     @classmethod
     def name_taken(cls, name: str, except_id: int | None) -> bool:

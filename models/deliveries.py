@@ -1,10 +1,13 @@
 """Alerts, deliveries, attempts, and what belongs to them."""
 
 from peewee import (
+    SQL,
     BigIntegerField,
     CompositeKey,
     ForeignKeyField,
     IntegerField,
+    Model,
+    ModelIndex,
     ModelSelect,
     TextField,
 )
@@ -14,6 +17,13 @@ from models.channels import Channel
 from models.table import Table, db
 
 MAX_TESTS_KEPT = 50
+IS_TEST = SQL("(purpose = 'test')")  # as the index of tests has it
+
+
+def _add_partial_index(name: str, model: type[Model], columns: tuple[str, ...], rows: str) -> None:
+    """Add an index of some rows: SQLite uses it for queries that repeat the condition."""
+    fields = [getattr(model, column) for column in columns]
+    model.add_index(ModelIndex(model, fields, where=SQL(f"({rows})"), name=name, safe=False))
 
 
 class Alert(Table):
@@ -33,6 +43,9 @@ class Alert(Table):
     changed_at = BigIntegerField()
     seen_at = BigIntegerField()
     resolved_start = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("status", "changed_at"), False),)
 
     @classmethod
     def latest(cls, limit: int) -> "ModelSelect[Alert]":
@@ -71,16 +84,34 @@ class Delivery(Table):
 
     class Meta:
         indexes = (
-            (("state", "due_at"), False),
-            (("channel", "state", "due_at"), False),
-            (("channel", "id"), False),
-            (("alert", "channel"), False),
+            (("state",), False),
+            (("channel", "state"), False),
+            (("alert", "channel", "state"), False),
         )
 
     @property
     def webhook_id(self) -> str:
         """The id that receivers see."""
         return f"msg_{self.id}"
+
+
+_add_partial_index("delivery_pending", Delivery, ("channel", "due_at"), "state = 'pending'")
+_add_partial_index(
+    "delivery_final_body",
+    Delivery,
+    ("settled_at",),
+    "body IS NOT NULL AND state IN ('delivered', 'accepted', 'superseded', 'dropped')",
+)
+
+
+class SettledCount(Table):
+    """The number of stored deliveries in a state that is final.
+
+    Triggers of the database keep it (migration 0005): counting the rows takes too long.
+    """
+
+    state = TextField(primary_key=True)
+    number = IntegerField()
 
 
 class Notification(Table):
@@ -107,6 +138,9 @@ class Notification(Table):
 
 
 Notification.add_index(Notification.review_at, where=Notification.review_at.is_null(False))
+_add_partial_index(
+    "notification_silence_id", Notification, ("silence_id",), "silence_id IS NOT NULL"
+)
 
 
 class Silence(Table):
@@ -183,7 +217,7 @@ class Attempt(Table):
     @classmethod
     def tests_of(cls, channel: Channel, limit: int) -> "ModelSelect[Attempt]":
         """Return the channel's latest tests, newest first."""
-        tests = cls.select().where(cls.channel == channel, cls.purpose == "test")
+        tests = cls.select().where(cls.channel == channel, IS_TEST)
         return tests.order_by(cls.id.desc()).limit(limit)
 
     @classmethod
@@ -203,3 +237,6 @@ class Attempt(Table):
         with db.atomic():
             for statement in (_STORE_TEST, _DELETE_OLD_TESTS, _PROVE_BY_TEST):
                 db.execute_sql(statement, parameters)
+
+
+_add_partial_index("attempt_test", Attempt, ("purpose", "channel"), "purpose = 'test'")

@@ -5,7 +5,6 @@ from collections import Counter
 from typing import Any
 
 from flask import Blueprint, abort, g, render_template, request
-from peewee import fn
 from wtforms import Form, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
@@ -19,6 +18,7 @@ from web.validation import as_validation_error, has_visible_character
 bp = Blueprint("silences", __name__, url_prefix="/silences")
 
 MAX_EXPIRED = 50
+MAX_COUNTED = 100  # deliveries
 MIN_HOURS = 0.1
 MAX_HOURS = 8760
 DEFAULT_HOURS = "2"
@@ -69,20 +69,26 @@ def _render(form: SilenceForm, status: int = 200):
     expired = Silence.select().where(Silence.until <= now).order_by(Silence.until.desc())
     silences = [*active, *expired.limit(MAX_EXPIRED)]
     dropped = _count_dropped()
-    page = render_template("silences/index.html", silences=silences, dropped=dropped, form=form)
+    page = render_template(
+        "silences/index.html",
+        silences=silences,
+        dropped=dropped,
+        max_counted=MAX_COUNTED,
+        form=form,
+    )
     return page, status
 
 
 def _count_dropped() -> Counter[str]:
-    """Return the number of deliveries that each silence dropped.
+    """Return the number of deliveries that each silence dropped, of the latest ones.
 
     Their cause starts with the silence, such as `Silence 7: `.
     """
     counts: Counter[str] = Counter()
-    columns: Any = Delivery.select(Delivery.cause, fn.COUNT(Delivery.id))
-    dropped = columns.where(Delivery.state == DeliveryState.DROPPED).group_by(Delivery.cause)
-    for cause, count in dropped.tuples():
-        counts[cause.partition(":")[0]] += count
+    columns: Any = Delivery.select(Delivery.cause)
+    dropped = columns.where(Delivery.state == DeliveryState.DROPPED).order_by(Delivery.id.desc())
+    for (cause,) in dropped.limit(MAX_COUNTED).tuples():
+        counts[cause.partition(":")[0]] += 1
     return counts
 
 

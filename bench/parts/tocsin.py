@@ -19,9 +19,11 @@ __all__ = [
     "Browser",
     "alive",
     "family",
+    "fields_in",
     "free_port",
     "megabytes",
     "running",
+    "token_in",
 ]
 
 FORM = {

@@ -28,9 +28,12 @@ from delivery.outbox.claims import (
     store_bodies,
     take_over,
 )
+from delivery.outbox.deletion import delete_channel
 from delivery.outbox.ingest import OutboxFull, close_alert, close_overdue, is_full, review, store
 from delivery.outbox.listening import REPORT_INTERVAL, report_listening
 from delivery.outbox.maintenance import move_with_clock, newest_id, sweep
 from delivery.outbox.results import AttemptResult, release_claim, settle
+from delivery.outbox.retention import Pruned, prune
 from delivery.outbox.silences import apply_silences, end_silence
+from delivery.outbox.statements import NOT_DROPPED
 from delivery.outbox.write_plan import count_unmatched

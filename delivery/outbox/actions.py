@@ -5,7 +5,7 @@ import json
 from clock import MINUTE
 from delivery.alerts.causes import CHANNEL_NOT_DELIVERING
 from delivery.alerts.routing import DELIVERY_LIFETIME
-from delivery.outbox.statements import execute
+from delivery.outbox.statements import NOT_DROPPED, execute
 from models import DeliveryState
 
 RETRIABLE_STATES = (
@@ -31,11 +31,13 @@ _RETRY_NOW = """
         AND NOT EXISTS (
             SELECT 1 FROM delivery n WHERE n.alert_id = delivery.alert_id
                 AND n.channel_id = delivery.channel_id AND n.id > delivery.id
-                AND n.state <> 'dropped')"""
+                AND n.state IN (SELECT value FROM json_each(:newer_states)))"""
 _SEND_NOW = """
     UPDATE delivery SET due_at = :now
     WHERE channel_id = :channel_id AND state = 'pending' AND due_at > :now"""
-_REVIEW = "UPDATE notification SET review_at = :now WHERE channel_id = :channel_id"
+_REVIEW = """
+    UPDATE notification SET review_at = :now WHERE channel_id = :channel_id
+        AND alert_id IN (SELECT id FROM alert WHERE status = 'open')"""
 _SNOOZE = """
     UPDATE delivery SET cause = :cause, due_at = :due_at,
         expires_at = max(expires_at, :min_expires_at)
@@ -75,6 +77,7 @@ def retry_now(delivery_id: int, now: int) -> bool:
         _RETRY_NOW,
         id=delivery_id,
         states=json.dumps(RETRIABLE_STATES),
+        newer_states=json.dumps(NOT_DROPPED),
         now=now,
         expires_at=now + DELIVERY_LIFETIME,
     )

@@ -1,5 +1,6 @@
 """Apply to deliveries what happened to alerts and channels while they were under way."""
 
+import json
 from collections.abc import Iterable
 
 from delivery.alerts.causes import (
@@ -7,14 +8,14 @@ from delivery.alerts.causes import (
     CHANNEL_NOT_DELIVERING,
     OPENING_NOT_ARRIVED,
 )
-from delivery.outbox.statements import execute_many
+from delivery.outbox.statements import NOT_DROPPED, execute_many
 
 _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :changed, settled_at = :now
     WHERE id = :id AND state IN ('pending', 'held') AND EXISTS (
         SELECT 1 FROM delivery n WHERE n.alert_id = delivery.alert_id
             AND n.channel_id = delivery.channel_id AND n.id > delivery.id
-            AND n.state <> 'dropped')"""
+            AND n.state IN (SELECT value FROM json_each(:newer_states)))"""
 # A closing that was planned while its opening, or an earlier closing, was under way.
 _WITHDRAW_CLOSING = """
     UPDATE delivery SET state = 'superseded', cause = :unnotified, settled_at = :now
@@ -36,6 +37,7 @@ def catch_up(delivery_ids: Iterable[int], now: int) -> None:
     They are superseded by newer ones, and held while their channel does not deliver.
     """
     causes = {"changed": CHANGED_UNDER_WAY, "held": CHANNEL_NOT_DELIVERING}
+    causes["newer_states"] = json.dumps(NOT_DROPPED)
     rows = [{"id": delivery_id, "now": now, **causes} for delivery_id in delivery_ids]
     for statement in (_SUPERSEDE, _HOLD, _FREE):
         execute_many(statement, rows)

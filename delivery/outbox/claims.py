@@ -20,8 +20,9 @@ from models import db
 MAX_CRASHES = 3
 MAX_PER_CHANNEL = 4
 
-_NEXT_DUE = "SELECT max(0, min(due_at) - :now) FROM delivery WHERE state = 'pending'"
-_OLDEST_DUE = "SELECT min(due_at) FROM delivery WHERE state = 'pending'"
+_FIRST_DUE = """
+    SELECT min((SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending'))
+    FROM channel c WHERE c.deleted_at IS NULL"""
 _CRASH_SUSPECT = """
     SELECT 1 FROM delivery WHERE claims > 0 AND state IN ('pending', 'held', 'sending') LIMIT 1"""
 # CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries.
@@ -35,18 +36,20 @@ _DUE = """
             AND (p.claims > 0) = :is_suspect
             AND NOT EXISTS (
                 SELECT 1 FROM delivery o WHERE o.alert_id = p.alert_id
-                    AND o.channel_id = p.channel_id
-                    AND (o.state = 'sending' OR (o.state = 'pending' AND o.id < p.id)))
+                    AND o.channel_id = p.channel_id AND o.state IN ('pending', 'sending')
+                    AND (o.state = 'sending' OR o.id < p.id))
         ORDER BY p.due_at, p.id LIMIT :max_per_channel)
     JOIN alert a ON a.id = d.alert_id
     LEFT JOIN notification n ON n.alert_id = d.alert_id AND n.channel_id = d.channel_id
     LEFT JOIN delivery notified ON notified.id = n.notified_id
-    WHERE c.id NOT IN (SELECT value FROM json_each(:full))
+    WHERE c.deleted_at IS NULL AND c.id NOT IN (SELECT value FROM json_each(:full))
         AND (:others > 0 OR c.id IN (SELECT value FROM json_each(:known)))
     ORDER BY d.due_at, d.id LIMIT :max_count"""
 _EXPIRE = """
-    UPDATE delivery SET state = 'failed', cause = :cause, settled_at = :now
-    WHERE state = 'pending' AND due_at <= :now AND expires_at <= :now"""
+    UPDATE delivery INDEXED BY delivery_pending
+    SET state = 'failed', cause = :cause, settled_at = :now
+    WHERE state = 'pending' AND due_at <= :now AND expires_at <= :now
+        AND channel_id IN (SELECT id FROM channel)"""
 _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :cause, settled_at = :now WHERE id = :id"""
 _CLAIM = """
@@ -121,12 +124,13 @@ class ClaimedDelivery(NamedTuple):
 
 def next_due(now: int) -> int | None:
     """Return the milliseconds until a pending delivery is due; None without any."""
-    return execute(_NEXT_DUE, now=now).fetchone()[0]
+    due_at = execute(_FIRST_DUE).fetchone()[0]
+    return None if due_at is None else max(0, due_at - now)
 
 
 def oldest_due_age(now: int) -> int:
     """Return for how many milliseconds the oldest pending delivery has been due; 0 if none is."""
-    due_at = execute(_OLDEST_DUE).fetchone()[0]
+    due_at = execute(_FIRST_DUE).fetchone()[0]
     return 0 if due_at is None else max(0, now - due_at)
 
 

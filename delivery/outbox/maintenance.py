@@ -10,14 +10,17 @@ from models import db
 MAX_DUE_AHEAD = 12 * HOUR + MINUTE
 
 _CORRECT_DUE_TIMES = """
-    UPDATE delivery SET due_at = :now WHERE state = 'pending' AND due_at > :latest"""
+    UPDATE delivery INDEXED BY delivery_pending SET due_at = :now
+    WHERE state = 'pending' AND due_at > :latest
+        AND channel_id IN (SELECT id FROM channel)"""
 # The least attempted delivery, so that one that the receiver refuses does not hide the others.
 _NEXT_PROBES = """
     SELECT c.id, (
         SELECT d.id FROM delivery d WHERE d.channel_id = c.id AND d.state = 'held'
         ORDER BY d.attempts, d.id LIMIT 1)
     FROM channel c
-    WHERE c.state = 'failing' AND coalesce(c.probe_at, 0) NOT BETWEEN :now + 1 AND :latest_probe
+    WHERE c.state = 'failing' AND c.deleted_at IS NULL
+        AND coalesce(c.probe_at, 0) NOT BETWEEN :now + 1 AND :latest_probe
         AND NOT EXISTS (
             SELECT 1 FROM delivery b
             WHERE b.channel_id = c.id AND b.state IN ('pending', 'sending'))"""
@@ -25,14 +28,12 @@ _START_PROBE = """
     UPDATE delivery SET state = 'pending', due_at = :now, expires_at = :now + :lifetime
     WHERE id = :delivery_id"""
 _NOTE_PROBE = "UPDATE channel SET probe_at = :latest_probe WHERE id = :channel_id"
-_DELETE_OLD_RECEIPTS = """
-    DELETE FROM receipt WHERE at < :now - :lifetime OR at > :now + :lifetime"""
 _MOVE_DELIVERIES = """
     UPDATE delivery SET due_at = due_at + :jump, expires_at = expires_at + :jump
     WHERE id <= :newest AND state IN ('pending', 'held', 'sending')"""
 _MOVE_CLOSINGS = """
     UPDATE alert SET closes_at = closes_at + :jump
-    WHERE closes_at IS NOT NULL AND abs(seen_at - :now) > abs(:jump) / 2"""
+    WHERE closes_at > 0 AND abs(seen_at - :now) > abs(:jump) / 2"""
 # A silence ends when the clock says so.
 _MOVE_REVIEWS = """
     UPDATE notification SET review_at = review_at + :jump
@@ -40,11 +41,10 @@ _MOVE_REVIEWS = """
 
 
 def sweep(now: int) -> None:
-    """Correct due times in a far future, start probes, delete old receipts."""
-    times = {"now": now, "latest": now + MAX_DUE_AHEAD, "lifetime": DELIVERY_LIFETIME}
+    """Correct due times in a far future, and start probes."""
+    times = {"now": now, "latest": now + MAX_DUE_AHEAD}
     with db.atomic():
         execute(_CORRECT_DUE_TIMES, **times)
-        execute(_DELETE_OLD_RECEIPTS, **times)
         _start_probes(now)
 
 

@@ -20,7 +20,8 @@ _DROP = """
     WHERE id = :id AND state IN ('pending', 'held')"""
 _REVIEW_AT_END = """
     UPDATE notification SET review_at = :until, silence_id = :silence_id
-    WHERE delivery_id = :id"""
+    WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery WHERE id = :id)
+        AND delivery_id = :id"""
 _REVIEW_NOW = """
     UPDATE notification SET review_at = :now WHERE silence_id = :silence_id"""
 

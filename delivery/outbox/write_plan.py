@@ -32,9 +32,9 @@ from delivery.outbox.statements import execute, execute_many
 from models import DeliveryState
 
 # Receivers remember the ids of deliveries: they go up even if the clock goes back, and differ
-# between databases.
+# between databases. They remember alerts too, so the id of a deleted one is not used again.
 _NEXT_IDS = """
-    SELECT (SELECT coalesce(max(id), 0) + 1 FROM alert),
+    SELECT (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'alert'),
         (SELECT max(coalesce(max(id), 0) + 1, :now * 1000000) FROM delivery)"""
 _KNOWN_ALERTS = """
     SELECT key, id, status = 'open', body, resolved_start, changed_at FROM alert
@@ -44,12 +44,15 @@ _LAST_DELIVERIES = """
         d.snapshot, n.notified_id IS NOT NULL AS is_notified,
         n.silence_id IS NOT NULL AS is_silenced,
         n.failures, EXISTS (
-            SELECT 1 FROM delivery s WHERE s.channel_id = n.channel_id AND s.state = 'sending'
-                AND +s.alert_id = n.alert_id AND s.event = 'open') AS is_under_way
+            SELECT 1 FROM delivery s WHERE s.alert_id = n.alert_id
+                AND s.channel_id = n.channel_id AND s.state = 'sending' AND s.event = 'open'
+        ) AS is_under_way
     FROM notification n JOIN delivery d ON d.id = n.delivery_id
     WHERE n.alert_id IN (
         SELECT id FROM alert WHERE key IN (SELECT value FROM json_each(:keys)))"""
-_ROUTES = "SELECT kind, matchers, repeat_minutes, id, state, config_hash, retries FROM channel"
+_ROUTES = """
+    SELECT kind, matchers, repeat_minutes, id, state, config_hash, retries FROM channel
+    WHERE deleted_at IS NULL"""
 _STORE_ALERT = """
     INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at, resolved_start)
     VALUES (:id, :key, :name, :status, :body, :closes_at, :now, :now, :resolved_start)

@@ -11,6 +11,8 @@ from msgspec import Raw
 from peewee import IntegrityError
 from werkzeug.datastructures import MultiDict
 
+from clock import now_ms
+from delivery import outbox
 from delivery.alerts.alert import rfc3339
 from delivery.channel_test import TestSlotsFull
 from delivery.guard.url import InvalidUrl
@@ -69,8 +71,8 @@ def replace(channel_id: int):
 @bp.delete("/channels/<int:channel_id>")
 @require_scope("channels:write")
 def delete(channel_id: int):
-    """Delete a channel and its attempts."""
-    get_channel_or_404(channel_id).delete_instance()
+    """Delete a channel, its deliveries and its attempts."""
+    outbox.delete_channel(get_channel_or_404(channel_id).id, now_ms())
     return "", 204
 
 

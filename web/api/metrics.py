@@ -21,8 +21,18 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from clock import DAY, SECOND, now_ms
 from config import VERSION
 from delivery import outbox
+from delivery.alerts.routing import ACTIVE_STATES
 from delivery.outcome import Verdict
-from models import Attempt, Channel, ChannelState, Delivery, DeliveryState, Proof
+from models import (
+    IS_TEST,
+    Attempt,
+    Channel,
+    ChannelState,
+    Delivery,
+    DeliveryState,
+    Proof,
+    SettledCount,
+)
 from web.auth.access import require_scope
 from web.worker_status import worker_status
 
@@ -39,7 +49,7 @@ def metrics():
     gauge = Gauge(
         "tocsin_channels", "Channels by state and proof.", ["state", "proof"], registry=registry
     )
-    channels = Counter((channel.state, channel.proven) for channel in Channel.select())
+    channels = Counter((channel.state, channel.proven) for channel in Channel.listed())
     _set(gauge, product(ChannelState, Proof), channels)
     gauge = Gauge(
         "tocsin_recent_tests",
@@ -47,10 +57,12 @@ def metrics():
         ["verdict"],
         registry=registry,
     )
-    recent = (Attempt.purpose == "test") & (Attempt.at > now_ms() - DAY)
-    _set(gauge, product(Verdict), _count(Attempt.select().where(recent), Attempt.verdict))
+    recent = Attempt.select().where(IS_TEST, Attempt.at > now_ms() - DAY)
+    _set(gauge, product(Verdict), _count(recent, Attempt.verdict))
     gauge = Gauge("tocsin_deliveries", "Stored deliveries by state.", ["state"], registry=registry)
-    _set(gauge, product(DeliveryState), _count(Delivery.select(), Delivery.state))
+    unsettled = Delivery.select().where(Delivery.state << ACTIVE_STATES)
+    counts = {(row.state,): row.number for row in SettledCount.select()}
+    _set(gauge, product(DeliveryState), {**counts, **_count(unsettled, Delivery.state)})
     MetricCounter(
         "tocsin_alerts_without_channel",
         "Openings of alerts that matched no channel.",

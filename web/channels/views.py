@@ -175,7 +175,7 @@ def confirm_delete(channel_id: int):
 
 @bp.post("/<int:channel_id>/delete")
 def delete(channel_id: int):
-    """Delete a channel and its attempts."""
+    """Delete a channel, its deliveries and its attempts."""
     channel = get_channel_or_404(channel_id)
-    channel.delete_instance()
+    outbox.delete_channel(channel.id, now_ms())
     return redirect_with(f"“{channel.name}” is deleted.", "channels.index")

@@ -3,11 +3,12 @@
 Every list is found by an index, however many deliveries there are.
 """
 
+import json
 from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
-from peewee import ModelSelect, fn
+from peewee import SQL, ModelSelect, Select, fn
 
 from delivery import outbox
 from delivery.kinds import kinds
@@ -21,12 +22,14 @@ from models import (
     Delivery,
     DeliveryState,
     Notification,
+    db,
 )
 from web.filters import until
 
 PAGE_SIZE = 50
 MAX_COUNT = 1000
 MAX_ATTEMPTS = 100
+MAX_OF_ALERT = 100
 WAITING = "waiting"
 STATE_FILTERS = {
     WAITING: (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.HELD),
@@ -41,36 +44,57 @@ ENDED_HINT = (
     "When the receiver works again, select Retry now."
 )
 _NO_HINT = (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.SUPERSEDED)
+_IDS = """
+    SELECT id FROM delivery WHERE id < :before
+        AND channel_id NOT IN (SELECT id FROM channel WHERE deleted_at IS NOT NULL)
+    ORDER BY id DESC LIMIT :limit"""
+# For each channel and state, the newest ids are the end of a range of an index.
+_IDS_IN_STATES = """
+    SELECT d.id FROM channel c CROSS JOIN json_each(:states) s CROSS JOIN delivery d ON d.id IN (
+        SELECT id FROM delivery WHERE channel_id = c.id AND state = s.value AND id < :before
+        ORDER BY id DESC LIMIT :limit)
+    WHERE c.deleted_at IS NULL AND :channel IN (0, c.id) ORDER BY d.id DESC LIMIT :limit"""
+_IDS_OF_ALERT = """
+    SELECT d.id FROM channel c CROSS JOIN json_each(:states) s CROSS JOIN delivery d ON d.id IN (
+        SELECT id FROM delivery WHERE alert_id = :alert AND channel_id = c.id AND state = s.value
+            AND id < :before
+        ORDER BY id DESC LIMIT :limit)
+    WHERE c.deleted_at IS NULL AND :channel IN (0, c.id) ORDER BY d.id DESC LIMIT :limit"""
 # A body may be encrypted, and large.
 DELIVERY_COLUMNS = [field for field in Delivery._meta.sorted_fields if field is not Delivery.body]
 
 
-def page_query(
+def page_of_deliveries(
     states: tuple[DeliveryState, ...], channel: int, alert: int, before: int
-) -> "ModelSelect[Delivery]":
-    """Return the query of a page of deliveries, newest first; 0 or () selects every delivery.
+) -> list[Delivery]:
+    """Return a page of deliveries, newest first; 0 or () selects every delivery.
 
     One delivery beyond `PAGE_SIZE` shows that there is another page.
     """
-    ids = Delivery.select(Delivery.id).where(Delivery.id < (before or MAX_ID))
-    in_states = Delivery.state << states
+    parameters = {
+        "states": json.dumps(states or list(DeliveryState)),
+        "channel": channel,
+        "alert": alert,
+        "before": before or MAX_ID,
+        "limit": PAGE_SIZE + 1,
+    }
+    rows = db.execute_sql(choose_statement(states, channel, alert), parameters)
+    page = _select(Alert.id, Alert.name, Channel.id, Channel.name)
+    page = page.where(Delivery.id << [delivery_id for (delivery_id,) in rows])
+    return list(page.order_by(Delivery.id.desc()))
+
+
+def choose_statement(states: tuple[DeliveryState, ...], channel: int, alert: int) -> str:
+    """Return the statement that selects the ids of a page with these filters."""
     if alert:
-        ids = ids.where(Delivery.alert == alert)
-    if channel:
-        ids = ids.where(Delivery.channel == channel)
-        # Two indexes answer this together; reading a channel's rows would read their bodies.
-        in_states = Delivery.id << Delivery.select(Delivery.id).where(in_states)
-    if states:
-        ids = ids.where(in_states)
-    page = ids.order_by(Delivery.id.desc()).limit(PAGE_SIZE + 1)
-    rows = _select(Alert.id, Alert.name, Channel.id, Channel.name).where(Delivery.id << page)
-    return rows.order_by(Delivery.id.desc())
+        return _IDS_OF_ALERT
+    return _IDS_IN_STATES if states or channel else _IDS
 
 
 def find_delivery(number: int) -> Delivery | None:
     """Return a delivery with its alert and the name and state of its channel, or None."""
     rows = _select(Alert, Channel.id, Channel.name, Channel.kind, Channel.state)
-    return rows.where(Delivery.id == number).first()
+    return rows.where(Delivery.id == number, Channel.deleted_at.is_null()).first()
 
 
 def _select(*columns: Any) -> "ModelSelect[Delivery]":
@@ -88,8 +112,12 @@ def latest_attempts(delivery: Delivery) -> list[Attempt]:
 
 
 def latest_alerts(limit: int) -> list[Alert]:
-    """Return the latest alerts, newest first, each with `delivery_count` and `has_channel`."""
-    count = Delivery.select(fn.COUNT(Delivery.id)).where(Delivery.alert == Alert.id)
+    """Return the latest alerts, newest first, each with `delivery_count` and `has_channel`.
+
+    The count is at most one more than `MAX_OF_ALERT`.
+    """
+    some = Delivery.select(Delivery.id).where(Delivery.alert == Alert.id).limit(MAX_OF_ALERT + 1)
+    count = Select([some], [fn.COUNT(SQL("*"))])
     pairs = Notification.select().where(Notification.alert == Alert.id)
     columns = (count.alias("delivery_count"), fn.EXISTS(pairs).alias("has_channel"))
     return list(Alert.latest(limit).select_extend(*columns))
@@ -138,7 +166,7 @@ def why_not_retried(delivery: Delivery) -> str:
         return f"The alert is {delivery.alert.status} now, so this message is out of date."
     pair = (Delivery.alert == delivery.alert, Delivery.channel == delivery.channel)
     newer = Delivery.select().where(*pair, Delivery.id > delivery.id)
-    if newer.where(Delivery.state != DeliveryState.DROPPED).exists():
+    if newer.where(Delivery.state << outbox.NOT_DROPPED).exists():
         return "The channel has a newer delivery of this alert: retry that one instead."
     return ""
 

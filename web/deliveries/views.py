@@ -38,7 +38,7 @@ def index():
     if "state" in query and not states:
         abort(404, "There is no such delivery state.")
     numbers = [_number(query, name) for name in names[1:]]
-    deliveries = list(queries.page_query(states, *numbers))
+    deliveries = queries.page_of_deliveries(states, *numbers)
     older = None
     if len(deliveries) > queries.PAGE_SIZE:
         deliveries.pop()
@@ -96,7 +96,9 @@ def _alert_facts(row: Alert) -> dict:
 
 def _load(number: int) -> Delivery:
     return queries.find_delivery(number) or abort(
-        404, "There is no such delivery. It is deleted together with its channel."
+        404,
+        "There is no such delivery. It is deleted together with its channel, "
+        "or when it is older than Tocsin keeps deliveries.",
     )
 
 
@@ -158,6 +160,7 @@ def alerts():
         "alerts/index.html",
         alerts=queries.latest_alerts(MAX_ALERTS),
         truncations=truncation.recent(now_ms()),
+        max_of_alert=queries.MAX_OF_ALERT,
     )
 
 
@@ -181,7 +184,9 @@ def alert(alert_id: int):
 
 
 def _load_alert(alert_id: int) -> Alert:
-    return alert_queries.find_alert(alert_id) or abort(404, "There is no such alert.")
+    return alert_queries.find_alert(alert_id) or abort(
+        404, "There is no such alert. A closed alert is deleted with its last delivery."
+    )
 
 
 @bp.post("/alerts/<int:alert_id>/close")

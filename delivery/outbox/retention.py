@@ -1,0 +1,146 @@
+"""Delete what is kept no longer, in slices: each one is a transaction of a few milliseconds.
+
+Nothing goes that decides who is notified: deliveries that have not ended, open alerts and the
+deliveries that they point to, and, until they are old, closings that did not arrive and may be
+sent again.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from clock import DAY
+from delivery.alerts.received import STALE_WINDOW
+from delivery.outbox.deletion import delete_rest_of_channels
+from delivery.outbox.statements import execute, execute_sliced
+from models import db
+
+SLICE = 100  # rows
+
+# Every settled delivery counts from the newest on; those beyond `max_deliveries` go, if they may.
+_BEYOND = "SELECT coalesce(sum(number), 0) - :max_deliveries FROM settled_count"
+_OLDEST = """
+    SELECT d.id, d.alert_id, d.created_at, d.state NOT IN ('pending', 'held', 'sending'),
+        d.settled_at < :cutoff, EXISTS (
+            SELECT 1 FROM notification n JOIN alert a ON a.id = n.alert_id
+            WHERE n.alert_id = d.alert_id AND n.channel_id = d.channel_id
+                AND d.id IN (n.delivery_id, n.notified_id)
+                AND (a.status = 'open' OR a.changed_at > :stale
+                    OR (n.notified_id IS NOT NULL AND a.changed_at > :cutoff)))
+    FROM delivery d WHERE d.id > :after ORDER BY d.id LIMIT :slice"""
+_DELETE_NOTIFICATIONS = """
+    DELETE FROM notification WHERE (alert_id, channel_id, delivery_id) IN (
+        SELECT alert_id, channel_id, id FROM delivery
+        WHERE id IN (SELECT value FROM json_each(:ids)))"""
+_DELETE_DELIVERIES = "DELETE FROM delivery WHERE id IN (SELECT value FROM json_each(:ids))"
+_DELETE_ALERTS = """
+    DELETE FROM alert WHERE id IN (SELECT value FROM json_each(:ids)) AND status = 'closed'
+        AND changed_at <= :stale
+        AND NOT EXISTS (SELECT 1 FROM delivery WHERE alert_id = alert.id)"""
+_OLD_ALERTS = """
+    SELECT id FROM alert WHERE status = 'closed' AND changed_at < :cutoff
+        AND NOT EXISTS (SELECT 1 FROM delivery WHERE alert_id = alert.id) LIMIT :slice"""
+_DELETE_RECEIPTS = """
+    DELETE FROM receipt WHERE key IN (
+        SELECT key FROM receipt WHERE at < :day_ago OR at > :in_a_day LIMIT :slice)"""
+# The oldest attempts have the lowest ids, those of deliveries that wait for months too.
+_DELETE_ATTEMPTS = """
+    DELETE FROM attempt WHERE at < :cutoff AND id IN (
+        SELECT id FROM attempt ORDER BY id LIMIT :slice)"""
+_DELETE_SILENCES = """
+    DELETE FROM silence WHERE id IN (SELECT id FROM silence WHERE until < :cutoff LIMIT :slice)"""
+_DROP_BODIES = """
+    UPDATE delivery SET body = NULL WHERE id IN (
+        SELECT id FROM delivery INDEXED BY delivery_final_body WHERE body IS NOT NULL
+            AND state IN ('delivered', 'accepted', 'superseded', 'dropped')
+            AND settled_at < :day_ago LIMIT :slice)"""
+
+
+class Pruned(NamedTuple):
+    """What a slice removed: the plural of its name, and how many."""
+
+    name: str
+    number: int
+
+
+class _Delivery(NamedTuple):
+    id: int
+    alert_id: int
+    created_at: int
+    is_settled: bool
+    is_old: bool
+    is_needed: bool
+
+
+def prune(now: int, keep_days: int, keep_deliveries: int) -> Iterator[Pruned]:
+    """Delete what is older than `keep_days`, and the oldest settled deliveries.
+
+    Yields after each transaction, and ends when everything was looked at.
+    """
+    times = {
+        "cutoff": now - keep_days * DAY,
+        "stale": now - STALE_WINDOW,
+        "day_ago": now - DAY,
+        "in_a_day": now + DAY,
+        "slice": SLICE,
+    }
+    yield from _named("channels", delete_rest_of_channels())
+    yield from _named("responses", execute_sliced(_DELETE_RECEIPTS, **times))
+    yield from _named("attempts", execute_sliced(_DELETE_ATTEMPTS, **times))
+    yield from _prune_deliveries(times, keep_deliveries)
+    yield from _prune_alerts(times)
+    yield from _named("silences", execute_sliced(_DELETE_SILENCES, **times))
+    yield from _named("bodies", execute_sliced(_DROP_BODIES, **times))
+
+
+def _named(name: str, counts: Iterator[int]) -> Iterator[Pruned]:
+    for count in counts:
+        yield Pruned(name, count)
+
+
+def _prune_deliveries(times: dict[str, int], keep_deliveries: int) -> Iterator[Pruned]:
+    """Walk from the oldest delivery to the first one that is neither old nor beyond the number."""
+    beyond = execute(_BEYOND, max_deliveries=keep_deliveries).fetchone()[0]
+    rows: list[_Delivery] = []
+    while not rows or beyond > 0 or rows[-1].created_at < times["cutoff"]:
+        after = rows[-1].id if rows else 0
+        with db.atomic():
+            rows = list(map(_Delivery._make, execute(_OLDEST, after=after, **times)))
+            if not rows:
+                return
+            unneeded = _unneeded(rows, beyond)
+            alerts = _delete(unneeded, times) if unneeded else 0
+        beyond -= sum(row.is_settled for row in rows)
+        if unneeded or beyond > 0:
+            yield Pruned("deliveries", len(unneeded))
+            yield Pruned("alerts", alerts)
+
+
+def _unneeded(rows: list[_Delivery], beyond: int) -> list[_Delivery]:
+    """Return the deliveries that go: of the settled ones, the first `beyond` and the old ones."""
+    unneeded = []
+    for row in rows:
+        beyond -= row.is_settled
+        if row.is_settled and not row.is_needed and (row.is_old or beyond >= 0):
+            unneeded.append(row)
+    return unneeded
+
+
+def _delete(rows: list[_Delivery], times: dict[str, int]) -> int:
+    """Delete deliveries, and return how many closed alerts went with their last one."""
+    ids = json.dumps([row.id for row in rows])
+    execute(_DELETE_NOTIFICATIONS, ids=ids)
+    execute(_DELETE_DELIVERIES, ids=ids)
+    alert_ids = json.dumps([row.alert_id for row in rows])
+    return execute(_DELETE_ALERTS, ids=alert_ids, stale=times["stale"]).rowcount
+
+
+def _prune_alerts(times: dict[str, int]) -> Iterator[Pruned]:
+    """Delete old closed alerts that have no delivery, such as those that no channel matched."""
+    while ids := [alert_id for (alert_id,) in execute(_OLD_ALERTS, **times)]:
+        with db.atomic():
+            statement = _DELETE_ALERTS
+            count = execute(statement, ids=json.dumps(ids), stale=times["stale"]).rowcount
+        if not count:
+            return
+        yield Pruned("alerts", count)

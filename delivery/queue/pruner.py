@@ -1,0 +1,67 @@
+"""Prunes the database: between the rounds of the worker, or all at once."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import database
+from config import Config
+from delivery import outbox
+from models import db
+
+PASS_INTERVAL = 60.0  # seconds from the end of one pass to the next
+REST = 4  # times the length of a slice, in which others use the database
+MIN_REST = 0.02  # seconds
+PAUSE = 0.005  # seconds after a slice of the command, in which a server uses the database
+
+
+class Pruner:
+    """Prunes one slice at a time; `wait` is the time until the next one in seconds."""
+
+    def __init__(self, config: Config, monotonic: Callable[[], float]):
+        self._config = config
+        self._monotonic = monotonic
+        self._slices: Iterator[object] = iter(())
+        self._next_at = -math.inf
+        self._is_busy = False
+
+    @property
+    def wait(self) -> float:
+        """The seconds until the next slice of a pass; infinite between passes."""
+        if not self._is_busy:
+            return math.inf
+        return max(0.0, self._next_at - self._monotonic())
+
+    def run_slice(self, now: int) -> None:
+        """Prune a slice if it is time; a pass that fails is begun again later."""
+        start = self._monotonic()
+        if start < self._next_at:
+            return
+        if not self._is_busy:
+            self._slices = self._pass(now)
+        self._is_busy = False
+        self._next_at = start + PASS_INTERVAL
+        if next(self._slices, None) is not None:
+            self._is_busy = True
+            end = self._monotonic()
+            self._next_at = end + max(MIN_REST, REST * (end - start))
+
+    def _pass(self, now: int) -> Iterator[object]:
+        yield from outbox.prune(now, self._config.keep_days, self._config.keep_deliveries)
+        while database.shrink():
+            yield True
+
+
+def prune_now(config: Config, keep_days: int, now: int) -> Counter[str]:
+    """Prune everything and give all free pages back; return the numbers of what went by name."""
+    counts: Counter[str] = Counter()
+    for pruned in outbox.prune(now, keep_days, config.keep_deliveries):
+        counts[pruned.name] += pruned.number
+        time.sleep(PAUSE)
+    if not database.can_shrink():
+        database.rewrite()
+    while database.shrink():
+        time.sleep(PAUSE)
+    db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return counts
