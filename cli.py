@@ -4,12 +4,7 @@ Results go to standard output, notes and errors to standard error. Exit codes: 0
 2 wrong usage or an installation that cannot be used, 130 interrupted.
 """
 
-import os
-import signal
 import sys
-import threading
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import click
@@ -18,15 +13,11 @@ from peewee import DatabaseError
 import database
 from clock import DAY, now_ms
 from config import VERSION, Config, ConfigError
-from config_values import parse_bind
-from delivery.queue.heartbeat import beat
 from delivery.queue.pruner import prune_now
 from delivery.secrets import rotation
-from delivery.worker import work
-from logs import log_to_stderr
 from models import Role, Token, User, db
+from serving import worker_process
 from serving.server import serve as run_server
-from serving.supervisor import Supervisor, die_with_parent
 from startup import open_installation, prepare
 from web import filters
 from web.accounts import api_tokens, users
@@ -114,29 +105,13 @@ def serve(no_worker: bool) -> None:
 @click.option("--bind", hidden=True, help="Where the pages are, if not at TOCSIN_BIND.")
 @click.option("--file", type=(int, int), hidden=True, help="Device and inode of the database.")
 @click.option("--crashed", is_flag=True, hidden=True, help="The worker before this one crashed.")
-def worker(
-    lock: int | None, parent: int, bind: str, file: database.FileId | None, crashed: bool
-) -> None:
+def worker(lock: int | None, **given: Any) -> None:
     """Deliver alerts until stopped; a second worker waits for the first to end."""
-    log_to_stderr()
-    stop = threading.Event()
     config = Config.from_env()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
     if lock is None:
-        config = open_installation(config)
-        Supervisor(config.data_dir, lambda: not stop.is_set(), file=db.file).run()
-        return
-    die_with_parent(parent)
-    if bind:
-        host, port = parse_bind(bind)
-        config = replace(config, host=host, port=port)
-    # The parent has prepared both.
-    database.open_database(config.database, file)
-    config = config.with_keys(create=False)
-    work(config, stop, partial(beat, lock), crashed)
-    sys.stdout.flush()
-    os._exit(0)  # do not wait for threads that wait for a receiver
+        worker_process.supervise(open_installation(config))
+    else:
+        worker_process.run(config, lock, **given)
 
 
 @tocsin.command(cls=InstallationCommand)

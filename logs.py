@@ -7,7 +7,12 @@ TIME = "[%Y-%m-%d %H:%M:%S %z]"
 
 
 def log_to_stderr() -> None:
-    """Write what this process logs to standard error, with time, process and level."""
+    """Write what this process logs to standard error, with time, process and level.
+
+    A line that cannot be written is lost: logging would print the failure with what caused it,
+    and that may quote a secret.
+    """
+    logging.raiseExceptions = False
     logger = logging.getLogger("tocsin")
     logger.setLevel(logging.INFO)
     if not logger.handlers:  # a fork has those of its parent

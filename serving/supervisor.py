@@ -6,7 +6,6 @@ It touches the file of the lock at every round of its loop, and one that is sile
 """
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -31,7 +30,6 @@ MIN_DELAY = 0.1
 MAX_DELAY = 5.0
 # Exit codes of a worker that another process ended.
 _ENDED_BY_OTHERS = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 log = logging.getLogger("tocsin.supervisor")
 
@@ -124,17 +122,6 @@ def _end(worker: subprocess.Popen) -> int:
     except subprocess.TimeoutExpired:
         worker.kill()
         return worker.wait()
-
-
-def die_with_parent(parent: int) -> None:
-    """Kill this process when its parent dies; end it now if that has happened already.
-
-    A stopped process ends by no other signal than SIGKILL, and keeps its lock until then.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 def supervise_in_thread(supervisor: Supervisor) -> threading.Thread:

@@ -295,6 +295,9 @@ def test_an_invalid_value_is_refused_with_the_variables_name(name, value):
 
 
 SENTENCES = [
+    ("KEEP_DAYS", "0", "'0' is not a whole number from 1 to 3650"),
+    ("KEEP_DAYS", "a month", "'a month' is not a whole number from 1 to 3650"),
+    ("KEEP_DELIVERIES", "999", "'999' is not a whole number from 1000 to 100000000"),
     ("BIND", "127.0.0.1", "'127.0.0.1' is not host:port, for example 127.0.0.1:8000"),
     ("BIND", "127.0.0.1:99999", "the port '99999' is not a number from 1 to 65535"),
     ("BIND", "[::1]:99999", "the port '99999' is not a number from 1 to 65535"),

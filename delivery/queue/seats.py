@@ -36,12 +36,8 @@ def divide(
     free, and a few for its slow channels.
     """
     free = MAX_SEATS - held.total()
-    held_at: Counter[str] = Counter()
-    slow_at: Counter[str] = Counter()
-    for channel_id, count in held.items():
-        held_at[_origin(channel_id, channels)] += count
-        if channel_id in slow:
-            slow_at[_origin(channel_id, channels)] += count
+    held_at = _by_origin(held, channels)
+    slow_at = _by_origin(Counter({one: held[one] for one in slow}), channels)
     room = dict.fromkeys(quick, quick_limit(free))
     for channel_id, count in held.items():
         room[channel_id] = room.get(channel_id, new_limit(free)) - count
@@ -49,11 +45,21 @@ def divide(
         origin = _origin(channel_id, channels)
         room[channel_id] = slow_room(free, held[channel_id], slow_at[origin])
     full = {origin for origin, count in held_at.items() if count >= 2 * free}
-    if full:
-        for channel_id, channel in channels.items():
-            if channel.origin in full:
-                room[channel_id] = 0
+    room.update(_without_room(full, channels))
     return Room(room, new_limit(free))
+
+
+def _by_origin(held: Counter[int], channels: Mapping[int, CachedChannel]) -> Counter[str]:
+    held_at: Counter[str] = Counter()
+    for channel_id, count in held.items():
+        held_at[_origin(channel_id, channels)] += count
+    return held_at
+
+
+def _without_room(full: Set[str], channels: Mapping[int, CachedChannel]) -> dict[int, int]:
+    if not full:
+        return {}
+    return {number: 0 for number, channel in channels.items() if channel.origin in full}
 
 
 def quick_limit(free: int) -> int:

@@ -185,16 +185,17 @@ def hint_for(delivery: Delivery, last_attempt: Attempt | None) -> str:
         return PARKED_HINT
     if last_attempt is None or last_attempt.actor == Actor.PROXY or delivery.state in _NO_HINT:
         return ""
-    hint = _kind_hint(delivery, last_attempt)
-    if hint:
-        return hint
-    if last_attempt.verdict == Verdict.GONE:
+    return _kind_hint(delivery, last_attempt) or _reason_hint(delivery, last_attempt)
+
+
+def _reason_hint(delivery: Delivery, attempt: Attempt) -> str:
+    if attempt.verdict == Verdict.GONE:
         return status_hint(HTTPStatus.GONE)
-    if last_attempt.reason != Reason.HTTP_STATUS or not last_attempt.status:
-        reason = REASONS.get(cast(Reason, last_attempt.reason))
+    if attempt.reason != Reason.HTTP_STATUS or not attempt.status:
+        reason = REASONS.get(cast(Reason, attempt.reason))
         return reason.hint if reason else ""
     # The hint of a status may promise another attempt.
     ended = delivery.state in (DeliveryState.FAILED, DeliveryState.GIVEN_UP)
-    if ended and last_attempt.verdict == Verdict.RETRY:
+    if ended and attempt.verdict == Verdict.RETRY:
         return ENDED_HINT
-    return status_hint(last_attempt.status)
+    return status_hint(attempt.status)

@@ -1,0 +1,73 @@
+"""The worker process, and the process of `tocsin worker`, which supervises one."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from functools import partial
+
+import database
+from config import Config
+from config_values import parse_bind
+from delivery.queue.heartbeat import beat
+from delivery.worker import work
+from logs import log_to_stderr
+from models import db
+from serving.supervisor import Supervisor
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def supervise(config: Config) -> None:
+    """Keep the worker of a prepared installation running until a signal ends this process."""
+    log_to_stderr()
+    stop = _stop_at_signals()
+    Supervisor(config.data_dir, lambda: not stop.is_set(), file=db.file).run()
+
+
+def run(
+    config: Config,
+    lock: int,
+    *,
+    parent: int,
+    bind: str | None,
+    file: database.FileId | None,
+    crashed: bool,
+) -> None:
+    """Deliver until a signal ends this process, which its supervisor has started.
+
+    `lock` is the descriptor of the worker's lock, `parent` the id of the supervisor's process,
+    `bind` the address of the pages if it is not TOCSIN_BIND, `file` the database. `crashed` says
+    that the worker before this one crashed.
+    """
+    log_to_stderr()
+    stop = _stop_at_signals()
+    _die_with(parent)
+    if bind:
+        host, port = parse_bind(bind)
+        config = replace(config, host=host, port=port)
+    # The parent has prepared both.
+    database.open_database(config.database, file)
+    work(config.with_keys(create=False), stop, partial(beat, lock), crashed)
+    sys.stdout.flush()
+    os._exit(0)  # do not wait for threads that wait for a receiver
+
+
+def _stop_at_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+def _die_with(parent: int) -> None:
+    """Kill this process when its parent dies; end it now if that has happened already.
+
+    A stopped process ends by no other signal than SIGKILL, and keeps its lock until then.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
