@@ -53,9 +53,10 @@ class Supervisor:
                 with contextlib.suppress(OSError):  # another supervisor has it
                     path = self.folder / heartbeat.LOCK_NAME
                     lock = stack.enter_context(file_lock(path, wait=False))
-                if lock >= 0:
-                    self._keep_running(lock)
-            time.sleep(POLL_SECONDS)
+                if lock < 0:
+                    time.sleep(POLL_SECONDS)
+                    continue
+                self._keep_running(lock)
 
     def _keep_running(self, lock: int) -> None:
         """Start the worker again when it ends; later and later while it keeps ending at once."""

@@ -11,6 +11,7 @@ from functools import partial
 import database
 from config import Config
 from config_values import parse_bind
+from delivery.queue import wakeup
 from delivery.queue.heartbeat import beat
 from delivery.worker import work
 from logs import log_to_stderr
@@ -23,7 +24,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 def supervise(config: Config) -> None:
     """Keep the worker of a prepared installation running until a signal ends this process."""
     log_to_stderr()
-    stop = _stop_at_signals()
+    stop = _stop_at_signals(config)
     Supervisor(config.data_dir, lambda: not stop.is_set(), file=db.file).run()
 
 
@@ -43,7 +44,7 @@ def run(
     that the worker before this one crashed.
     """
     log_to_stderr()
-    stop = _stop_at_signals()
+    stop = _stop_at_signals(config)
     _die_with(parent)
     if bind:
         host, port = parse_bind(bind)
@@ -55,10 +56,15 @@ def run(
     os._exit(0)  # do not wait for threads that wait for a receiver
 
 
-def _stop_at_signals() -> threading.Event:
+def _stop_at_signals(config: Config) -> threading.Event:
     stop = threading.Event()
+
+    def end(*_signal: object) -> None:
+        stop.set()
+        wakeup.notify(config.data_dir)  # the worker may be waiting for its next delivery
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, end)
     return stop
 
 

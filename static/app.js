@@ -40,6 +40,11 @@ document.addEventListener("htmx:after:swap", (event) => {
     if (document.activeElement.id !== "body") section.scrollIntoView({ block: "nearest" });
     notice.querySelectorAll(".bad").forEach((old) => old.remove());  // an earlier failure is outdated now
   }
+  // A check that was under way while the name of a header changed brings the note on the old name.
+  document.querySelectorAll(".note [data-of]").forEach((note) => {
+    const name = document.getElementById(note.parentElement.id.replace(/-note$/, ""));
+    if (name.value.trim().toLowerCase() !== note.dataset.of) note.remove();
+  });
   if (target && target.id === "header-rows") target.querySelector(".row:last-child input").focus();
 });
 

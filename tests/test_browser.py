@@ -1,5 +1,6 @@
 """The editor in Chromium."""
 
+import contextlib
 import re
 import threading
 
@@ -8,7 +9,8 @@ from browsing import fill, fresh_name, open_page, violations
 from receiver import after, reply
 
 pytestmark = pytest.mark.browser
-expect = pytest.importorskip("playwright.sync_api").expect
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
 
 
 @pytest.fixture
@@ -131,6 +133,25 @@ def test_a_credential_in_a_header_row_is_ticked_as_a_secret_while_typing(visit):
     expect(page.locator("#headers-0-value")).to_have_value("Bearer t0ken")
     page.fill("#headers-0-name", "X-Team")
     expect(page.locator("#headers-0-name-note")).to_be_empty()
+
+
+def test_a_check_that_ends_late_brings_no_note_on_a_name_that_has_changed(visit):
+    page = visit()
+    page.get_by_role("button", name="Add a header").click()
+    page.fill("#headers-0-name", "Authorization")
+    checks = []
+    page.route("**/validate/headers-0-value", lambda check: checks.append(check))
+    with page.expect_request("**/validate/headers-0-value"):
+        page.fill("#headers-0-value", "Bearer t0ken")
+    with page.expect_response("**/validate/headers-0-name"):
+        page.fill("#headers-0-name", "X-Team")
+    answers = [check.fetch() for check in checks]
+    assert any("always a secret" in answer.text() for answer in answers)
+    for check, answer in zip(checks, answers, strict=True):
+        with contextlib.suppress(playwright.Error):  # a later check has replaced it
+            check.fulfill(response=answer)
+    expect(page.locator("#headers-0-name-note")).to_be_empty()
+    expect(page.locator("#headers-0-name-error")).to_be_empty()
 
 
 # --- tests and previews ---------------------------------------------------------------------------

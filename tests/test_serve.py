@@ -77,12 +77,15 @@ def test_a_web_process_that_cannot_start_ends_the_server_with_another_code_than_
     assert server.process.wait(10) != 0
 
 
-def test_sighup_replaces_the_web_processes_and_keeps_delivering(started, receiver):
+def test_sighup_replaces_the_web_processes_and_sigusr1_does_nothing(started, receiver):
     server = started(TOCSIN_WORKERS="1")
     server.ready()
     server.create_channel(receiver.url)
     headers = server.create_token()
     [before] = children_of(server.process.pid)
+    server.process.send_signal(signal.SIGUSR1)
+    assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
+    assert children_of(server.process.pid) == [before]
     server.process.send_signal(signal.SIGHUP)
     wait_until(lambda: before not in children_of(server.process.pid))
     alert = {"name": "after the reload"}
@@ -91,15 +94,6 @@ def test_sighup_replaces_the_web_processes_and_keeps_delivering(started, receive
     assert receiver.wait_for(1)
     assert server.process.poll() is None
     assert server.output().count("Tocsin is at") == 1
-
-
-def test_sigusr1_changes_nothing(started):
-    server = started()
-    server.ready()
-    before = children_of(server.process.pid)
-    server.process.send_signal(signal.SIGUSR1)
-    assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
-    assert children_of(server.process.pid) == before
 
 
 def test_a_damaged_database_prevents_the_start_with_restore_instructions(started, tmp_path):

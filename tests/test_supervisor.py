@@ -112,8 +112,6 @@ def test_no_process_is_left_when_a_stopped_worker_loses_its_parent(start):
 @pytest.mark.parametrize(
     "options",
     [
-        (),
-        ("--preload",),
         ("--workers", "4"),
         ("--config", os.devnull, "--bind", "127.0.0.1:{port}"),
         ("--config", os.devnull, "--bind", "127.0.0.1:{port}", "--workers", "2", "--preload"),
@@ -181,7 +179,6 @@ def test_a_worker_alone_is_supervised_as_well(start, receiver):
     ("live", "environment"),
     [
         (type("NoWorker", (Live,), {"command": ("serve", "--no-worker")}), {}),
-        (Live, {"TOCSIN_SENDERS": "0"}),
         (ByHand, {"TOCSIN_SENDERS": "0"}),
     ],
 )
