@@ -119,6 +119,13 @@ def test_without_a_report_the_last_alert_that_came_is_the_last_time_of_listening
     assert ends() == {"k": END + HOUR}
 
 
+def test_the_first_report_is_stored_though_an_alert_has_just_come():
+    # Otherwise a busy server would search all its alerts at every report.
+    post()
+    report_listening(NOW + 1)
+    assert Fact.get(Fact.name == "listening until").value == str(NOW + 1)
+
+
 def test_the_first_report_of_an_empty_installation_is_no_gap():
     assert listening_until() == 0
     report_listening(NOW)

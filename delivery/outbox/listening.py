@@ -11,10 +11,8 @@ from models import db
 REPORT_INTERVAL = 500  # milliseconds
 MAX_GAP = 3 * REPORT_INTERVAL
 
-# Without a report, the last alert that came is the last time at which Tocsin surely listened.
-_LISTENING_UNTIL = """
-    SELECT coalesce((SELECT CAST(value AS INTEGER) FROM fact WHERE name = 'listening until'),
-        (SELECT max(seen_at) FROM alert), 0)"""
+_REPORTED = "SELECT CAST(value AS INTEGER) FROM fact WHERE name = 'listening until'"
+_LAST_SEEN = "SELECT coalesce(max(seen_at), 0) FROM alert"
 _STORE = "REPLACE INTO fact (name, value) VALUES ('listening until', CAST(:now AS TEXT))"
 # Tocsin listened when it stored an alert: of a gap, only the time after that counts.
 _MOVE_CLOSINGS = """
@@ -24,8 +22,12 @@ _MOVE_CLOSINGS = """
 
 
 def listening_until() -> int:
-    """Return the time until which Tocsin surely listened."""
-    return execute(_LISTENING_UNTIL).fetchone()[0]
+    """Return the time until which Tocsin surely listened.
+
+    Without a report, that is when the last alert came.
+    """
+    reported = execute(_REPORTED).fetchone() or execute(_LAST_SEEN).fetchone()
+    return reported[0]
 
 
 def report_listening(now: int, max_gap: int | None = None) -> None:
@@ -34,8 +36,9 @@ def report_listening(now: int, max_gap: int | None = None) -> None:
     `max_gap` is the longest possible gap in milliseconds, if that is known: the clock may have
     jumped, which is no gap.
     """
-    if 0 <= now - listening_until() < REPORT_INTERVAL // 2:
-        return  # another process has just reported
+    reported = execute(_REPORTED).fetchone()
+    if reported and 0 <= now - reported[0] < REPORT_INTERVAL // 2:
+        return  # another process has just done it
     with db.atomic():
         since = listening_until()
         gap = now - since
