@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from peewee import fn
 
 from clock import DAY, HOUR, MINUTE, SECOND
 from delivery import outbox
@@ -26,7 +27,17 @@ from delivery.sender import SendResult
 from delivery.settings import Header, Settings, write_settings
 from delivery.worker import Worker
 from models import Alert as AlertRow
-from models import Attempt, Channel, ChannelState, Delivery, Fact, Notification, Silence, db
+from models import (
+    Attempt,
+    Channel,
+    ChannelState,
+    Delivery,
+    Fact,
+    Notification,
+    SettledCount,
+    Silence,
+    db,
+)
 
 HISTORIES = int(os.environ.get("TOCSIN_HISTORIES", "50"))
 STEPS = 40
@@ -38,6 +49,7 @@ SEVERITIES = ("warning", "critical")
 # The matchers and the repeat interval in minutes of each channel.
 CHANNELS = {"all": ("", 0), "critical": ('severity="critical"', 0), "repeats": ("", 60)}
 KINDS = ("custom", "pagerduty")
+UNSETTLED = ("pending", "sending", "held")
 TEMPLATE = {
     "id": "{{ alert.id }}",
     "status": "{{ alert.status }}",
@@ -479,6 +491,13 @@ class Histories(RuleBasedStateMachine):
 
     # --- what must be true in the end ---
 
+    def check_the_counts(self):
+        """Check the stored numbers of settled deliveries, which triggers keep."""
+        settled = Delivery.select(Delivery.state, fn.COUNT(Delivery.id)).group_by(Delivery.state)
+        actual = {state: count for state, count in settled.tuples() if state not in UNSETTLED}
+        stored = {row.state: row.number for row in SettledCount.select() if row.number}
+        assert stored == actual
+
     def teardown(self):
         """Let everything work, and the source repeat, until all that is owed has arrived."""
         if sys.exc_info()[0]:  # the history has failed already
@@ -494,6 +513,7 @@ class Histories(RuleBasedStateMachine):
                 self.pass_time(LONGEST_STEP)
             self.check_that_all_know()
             self.check_repeats()
+            self.check_the_counts()
         finally:
             self.end_worker()
 

@@ -64,13 +64,15 @@ def delivery(channel, of, state="delivered", at=OLD, **columns):
         channel=channel,
         alert=of,
         event="open",
-        state=state,
+        state="pending",
         due_at=at,
         expires_at=at,
         created_at=at,
         settled_at=None if state in UNSETTLED else at,
         **columns,
     )
+    row.state = state
+    row.save()
     attempt(channel, at, delivery=row, number=1)
     return row
 

@@ -62,6 +62,9 @@ _FILL = (
     """
     INSERT INTO notification (alert_id, channel_id, delivery_id, notified_id, failures)
     SELECT alert_id, channel_id, max(id), NULL, 0 FROM delivery GROUP BY 1, 2""",
+    """
+    REPLACE INTO settled_count (state, number) SELECT state, count(*) FROM delivery
+    WHERE state <> 'pending' GROUP BY 1""",
     "DROP TABLE numbers",
 )
 

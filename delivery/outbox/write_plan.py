@@ -64,6 +64,10 @@ _STORE_DELIVERY = """
         cause, created_at, settled_at, attempts, claims, config_hash, retries, not_found)
     VALUES (:id, :channel_id, :alert_id, :event, :repeated, :state, :due_at, :expires_at,
         :cause, :created_at, iif(:state = 'dropped', :created_at, NULL), 0, 0, '', 0, 0)"""
+# Triggers count the deliveries that are settled later (migration 0005).
+_COUNT_DROPPED = """
+    INSERT INTO settled_count (state, number) VALUES ('dropped', :count)
+    ON CONFLICT DO UPDATE SET number = number + :count"""
 _STORE_NOTIFICATION = """
     INSERT INTO notification (alert_id, channel_id, delivery_id, failures, review_at, silence_id)
     VALUES (:alert_id, :channel_id, :delivery_id, :failures, :review_at, :silence_id)
@@ -191,6 +195,9 @@ class WritePlan:
         new = [plan["delivery"] for plan in self._plans if plan["delivery"]]
         execute_many(_STORE_ALERT, self._alerts)
         execute_many(_STORE_DELIVERY, map(vars, new))
+        dropped = sum(delivery.state == DeliveryState.DROPPED for delivery in new)
+        if dropped:
+            execute(_COUNT_DROPPED, count=dropped)
         # In their order: the last plan for a pair decides when that is reviewed.
         for is_new, plans in groupby(self._plans, lambda plan: plan["delivery"] is not None):
             execute_many(_STORE_NOTIFICATION if is_new else _STORE_REVIEW, plans)
