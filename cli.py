@@ -118,7 +118,7 @@ def worker(lock: int | None, **given: Any) -> None:
 @click.option("--days", type=click.IntRange(1, 3650), help="Days to keep, for once.")
 @click.pass_obj
 def prune(config: Config, days: int | None) -> None:
-    """Delete what is kept no longer, and shrink the file; a server may run meanwhile."""
+    """Delete old data and shrink the file, also while a server runs."""
     before = config.database.stat().st_size
     counts = prune_now(config, days or config.keep_days, now_ms())
     deleted = [f"{count:,} {name}" for name, count in counts.items() if count]

@@ -184,7 +184,7 @@ def can_shrink() -> bool:
 
 
 def rewrite() -> None:
-    """Write the whole file anew, without free pages; nothing else can be written meanwhile."""
+    """Rewrite the file without free pages; all other writes fail until that is done."""
     db.execute_sql("VACUUM")
 
 

@@ -1,7 +1,7 @@
-"""Until when Tocsin could hear of alerts.
+"""Until when Tocsin could receive alerts.
 
-An alert that nobody repeats closes at its end. While Tocsin is stopped or refuses alerts it hears
-of none, so that time does not count: every web process reports that it listens, and a gap between
+An alert that nobody repeats closes at its end. While Tocsin is stopped or refuses alerts it gets
+none, so that time does not count: every web process reports that it listens, and a gap between
 two reports moves the ends of the open alerts.
 """
 
