@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from locks import file_lock
 
 COMMAND = (sys.executable, str(Path(__file__).parents[1] / "cli.py"), "worker")
 POLL_SECONDS = 0.2
-MAX_SILENCE = 30.0  # seconds
 KILL_AFTER = 5.5  # seconds from SIGTERM until SIGKILL
 MIN_LIFETIME = 2.0  # seconds; a worker that ends sooner is started again after a delay
 MIN_DELAY = 0.1
@@ -40,10 +38,10 @@ class Supervisor:
 
     folder: Path
     is_wanted: Callable[[], bool]
-    bind: str = ""  # the address of the pages, if it is not TOCSIN_BIND
+    bind: str = ""  # the address of the pages; empty: TOCSIN_BIND
     file: FileId | None = None  # of the database, with which every worker stays
     command: tuple[str, ...] = COMMAND
-    max_silence: float = MAX_SILENCE
+    max_silence: float = heartbeat.REPLACED_AFTER
 
     def run(self) -> None:
         """Wait for the lock, and run the worker until it is no longer wanted."""
@@ -123,13 +121,3 @@ def _end(worker: subprocess.Popen) -> int:
     except subprocess.TimeoutExpired:
         worker.kill()
         return worker.wait()
-
-
-def supervise_in_thread(supervisor: Supervisor) -> threading.Thread:
-    """Run a supervisor in a thread that ends after its worker, and delays the end of the process.
-
-    The thread that starts a worker has to live as long as the worker (prctl(2)).
-    """
-    thread = threading.Thread(target=supervisor.run, name="supervisor")
-    thread.start()
-    return thread

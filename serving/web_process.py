@@ -19,7 +19,7 @@ from clock import now_ms
 from config import Config
 from delivery.listening import start_reporting
 from models import db
-from serving.supervisor import Supervisor, supervise_in_thread
+from serving.supervisor import Supervisor
 from web.accounts import users
 from web.services import Services
 
@@ -66,7 +66,10 @@ def _start(app: Flask, worker: Worker) -> None:
         _print_notices(config)
     if config.senders:
         is_wanted = partial(_is_serving, worker)
-        supervise_in_thread(Supervisor(config.data_dir, is_wanted, config.bind, db.file))
+        supervisor = Supervisor(config.data_dir, is_wanted, config.bind, db.file)
+        # No daemon: this process ends after its worker, which dies with the thread that started it
+        # (prctl(2)).
+        threading.Thread(target=supervisor.run, name="supervisor").start()
 
 
 def _is_serving(worker: Worker) -> bool:

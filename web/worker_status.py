@@ -40,7 +40,8 @@ def _problem(silent: float | None, *, runs_here: bool) -> str:
     if silent is None:
         return "The worker has not started yet."
     return (
-        f"The worker has not responded for {silent:.0f} s. It is replaced after 30 s; "
+        f"The worker has not responded for {silent:.0f} s. "
+        f"It is replaced after {heartbeat.REPLACED_AFTER:.0f} s; "
         "if this message stays, look into Tocsin's log."
     )
 

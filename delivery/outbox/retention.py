@@ -37,9 +37,11 @@ _DELETE_ALERTS = """
     DELETE FROM alert WHERE id IN (SELECT value FROM json_each(:ids)) AND status = 'closed'
         AND changed_at <= :stale
         AND NOT EXISTS (SELECT 1 FROM delivery WHERE alert_id = alert.id)"""
-_OLD_ALERTS = """
-    SELECT id FROM alert WHERE status = 'closed' AND changed_at < :cutoff
-        AND NOT EXISTS (SELECT 1 FROM delivery WHERE alert_id = alert.id) LIMIT :slice"""
+# Such as those that no channel matched.
+_DELETE_ALERTS_WITHOUT_DELIVERY = """
+    DELETE FROM alert WHERE id IN (
+        SELECT id FROM alert WHERE status = 'closed' AND changed_at < :cutoff
+            AND NOT EXISTS (SELECT 1 FROM delivery WHERE alert_id = alert.id) LIMIT :slice)"""
 _DELETE_RECEIPTS = """
     DELETE FROM receipt WHERE key IN (
         SELECT key FROM receipt WHERE at < :day_ago OR at > :in_a_day LIMIT :slice)"""
@@ -88,7 +90,7 @@ def prune(now: int, keep_days: int, keep_deliveries: int) -> Iterator[Pruned]:
     yield from _named("responses", execute_sliced(_DELETE_RECEIPTS, **times))
     yield from _named("attempts", execute_sliced(_DELETE_ATTEMPTS, **times))
     yield from _prune_deliveries(times, keep_deliveries)
-    yield from _prune_alerts(times)
+    yield from _named("alerts", execute_sliced(_DELETE_ALERTS_WITHOUT_DELIVERY, **times))
     yield from _named("silences", execute_sliced(_DELETE_SILENCES, **times))
     yield from _named("bodies", execute_sliced(_DROP_BODIES, **times))
 
@@ -133,14 +135,3 @@ def _delete(rows: list[_Delivery], times: dict[str, int]) -> int:
     execute(_DELETE_DELIVERIES, ids=ids)
     alert_ids = json.dumps([row.alert_id for row in rows])
     return execute(_DELETE_ALERTS, ids=alert_ids, stale=times["stale"]).rowcount
-
-
-def _prune_alerts(times: dict[str, int]) -> Iterator[Pruned]:
-    """Delete old closed alerts that have no delivery, such as those that no channel matched."""
-    while ids := [alert_id for (alert_id,) in execute(_OLD_ALERTS, **times)]:
-        with db.atomic():
-            statement = _DELETE_ALERTS
-            count = execute(statement, ids=json.dumps(ids), stale=times["stale"]).rowcount
-        if not count:
-            return
-        yield Pruned("alerts", count)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 LOCK_NAME = "worker.lock"
 # A round takes a second, and up to 5 s more while another process holds the database.
-MAX_SILENCE = 15.0  # seconds
+MAX_SILENCE = 15.0  # seconds until users are warned
+REPLACED_AFTER = 30.0  # seconds until its supervisor replaces it
 
 
 def beat(lock: int) -> None:

@@ -20,19 +20,22 @@ class BehindProxy:
     def __init__(self, app: WSGIApplication, trusted: tuple[Network, ...]):
         self._app = app
         self._trusted = trusted
-        self._proxied_app = ProxyFix(self._call_app, x_for=1, x_proto=1, x_host=1)
+        self._proxied_app = ProxyFix(self._call_forwarded, x_for=1, x_proto=1, x_host=1)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle a request, with the proxy's headers if the proxy is trusted."""
-        if not self._is_trusted(client_address(environ.get("REMOTE_ADDR", ""))):
-            return self._call_app(environ, start_response)
+        environ["REMOTE_ADDR"] = client_address(environ.get("REMOTE_ADDR", ""))
+        if not self._is_trusted(environ["REMOTE_ADDR"]):
+            return self._app(environ, start_response)
         # WSGI decodes headers as latin-1 (PEP 3333); proxies send names in UTF-8.
         name = environ.get("HTTP_REMOTE_USER", "").encode("latin-1").decode("utf-8", "replace")
         environ["tocsin.user"] = name
         return self._proxied_app(environ, start_response)
 
-    def _call_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        environ["REMOTE_ADDR"] = client_address(environ.get("REMOTE_ADDR", ""))
+    def _call_forwarded(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        environ["REMOTE_ADDR"] = client_address(environ["REMOTE_ADDR"])
         return self._app(environ, start_response)
 
     def _is_trusted(self, address: str) -> bool:
