@@ -17,7 +17,7 @@ from pathlib import Path
 from parts.figures import figure
 from parts.filled import BUSY_ALERT, CHANNELS, OPEN_ALERTS, fill
 from parts.quick_receiver import receiving
-from parts.tocsin import FORM, PASSWORD, fields_in, token_in
+from parts.tocsin import FORM, PASSWORD, answered, fields_in, result_of, token_in
 
 import database
 from app import create_app
@@ -25,8 +25,6 @@ from clock import MINUTE, now_ms
 from config import Config
 from delivery import outbox
 from delivery.alerts.parsers import parse_native
-from delivery.outbox import AttemptResult
-from delivery.outcome import Actor, Outcome, Reason, Stage, StageResult, Verdict
 from models import Alert, DeliveryState, db
 
 SMALL = 1_000
@@ -37,17 +35,6 @@ MAX_RATIO = 1.5
 _MAKE_DUE = """
     UPDATE delivery SET state = 'pending', settled_at = NULL, due_at = :now - 3600000
     WHERE id = (SELECT max(delivery_id) FROM notification WHERE alert_id = :alert)"""
-GOOD = Outcome(
-    Verdict.DELIVERED,
-    Reason.OK,
-    Actor.RECEIVER,
-    "The receiver answered 200 OK.",
-    "",
-    "hooks.example.com",
-    12.0,
-    status=200,
-    stages=(StageResult(Stage.SENT, 1.5),),
-)
 
 
 class Installation:
@@ -146,20 +133,8 @@ class Installation:
         db.execute_sql(_MAKE_DUE, {"now": now, "alert": alert_id})
         [claimed] = outbox.claim(now, max_count=1, room={})
         assert claimed.alert_id == alert_id
-        result = AttemptResult(
-            delivery_id=claimed.id,
-            channel_id=claimed.channel_id,
-            event=claimed.event,
-            number=claimed.attempt,
-            config_hash=claimed.config_hash,
-            started_at=now,
-            outcome=GOOD,
-            state=DeliveryState.PENDING,
-            due_at=now + MINUTE * 60,
-            cause="",
-            retries=0,
-            not_found=0,
-            is_probe=False,
+        result = result_of(
+            claimed, answered(), now, state=DeliveryState.PENDING, due_at=now + MINUTE * 60
         )
         with database.relaxed_durability():
             outbox.settle([result], now)

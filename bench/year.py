@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from parts.figures import figure
+from parts.tocsin import answered
 
 import database
 from clock import DAY, HOUR, MINUTE
@@ -21,7 +22,6 @@ from delivery import outbox
 from delivery import worker as worker_module
 from delivery.alerts.alert import Alert
 from delivery.alerts.received import ReceivedAlert
-from delivery.outcome import Actor, Outcome, Reason, Stage, StageResult, Verdict
 from delivery.secrets.encryption import Keyring
 from delivery.sender import SendResult
 from delivery.settings import Settings, write_settings
@@ -34,18 +34,7 @@ MONTH = 31  # days
 YEAR = 365
 MAX_GROWTH = 0.5  # percent; the size varies by that much from day to day
 START = 1_790_000_000_000
-OUTCOME = Outcome(
-    Verdict.DELIVERED,
-    Reason.OK,
-    Actor.RECEIVER,
-    "The receiver answered 200 OK.",
-    "",
-    "hooks.example.com",
-    12.0,
-    status=200,
-    stages=(StageResult(Stage.SENT, 1.5),),
-    excerpt="ok " * 50,
-)
+OUTCOME = answered(excerpt="ok " * 50)
 
 # Ids have their length of later years from the start: only what is kept may make the file larger.
 _LONG_IDS = (

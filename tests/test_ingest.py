@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from attempts import answered, result_of
 from peewee import (
     DatabaseError,
     IntegrityError,
@@ -23,8 +24,7 @@ from delivery.alerts.alert import rfc3339
 from delivery.alerts.parsers import parse_native
 from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.batch_writer import BatchWriter
-from delivery.outcome import Actor, Outcome, Reason, Verdict
-from models import Alert, Channel, Delivery, DeliveryState, Fact, Receipt, Token, db
+from models import Alert, Channel, Delivery, Fact, Receipt, Token, db
 from web.accounts.api_tokens import create_token
 from web.api import alerts
 from web.services import services
@@ -285,24 +285,7 @@ def test_an_opening_before_its_resolution_that_comes_after_it_stays_closed(
 
 def arrived(delivery):
     """Return the result of an attempt that delivered."""
-    outcome = Outcome(
-        Verdict.DELIVERED, Reason.OK, Actor.RECEIVER, "", "", "r", milliseconds=1, status=200
-    )
-    return outbox.AttemptResult(
-        delivery_id=delivery.id,
-        channel_id=delivery.channel_id,
-        event=delivery.event,
-        number=delivery.attempt,
-        config_hash=delivery.config_hash,
-        started_at=NOW,
-        outcome=outcome,
-        state=DeliveryState.DELIVERED,
-        due_at=NOW,
-        cause="",
-        retries=0,
-        not_found=0,
-        is_probe=False,
-    )
+    return result_of(delivery, answered(), NOW)
 
 
 def test_uptrace_can_post_as_to_an_alertmanager(sender, in_march):

@@ -1,4 +1,4 @@
-"""Until when Tocsin could hear of alerts: reports, gaps, and the alerts that close."""
+"""Until when Tocsin could receive alerts: reports, gaps, and the alerts that close."""
 
 import contextlib
 import logging

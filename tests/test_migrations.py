@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 
 import pytest
+from attempts import answered, result_of
 from playhouse.migrations import Runner
 
 import database
@@ -13,10 +14,9 @@ from delivery import outbox
 from delivery.alerts.alert import Alert
 from delivery.alerts.causes import OPENING_NOT_ARRIVED
 from delivery.alerts.received import ReceivedAlert
-from delivery.outbox import AttemptResult, claim, settle, store
-from delivery.outcome import Actor, Outcome, Reason, Stage, StageResult, Verdict
+from delivery.outbox import claim, settle, store
 from models import Alert as AlertRow
-from models import Channel, Delivery, DeliveryState, Notification, db
+from models import Channel, Delivery, Notification, db
 
 NOW = 1_790_000_000_000
 OLD_MIGRATIONS = ("0001", "0002", "0003")
@@ -365,38 +365,13 @@ def run(now) -> list[tuple[int, str]]:
     """Deliver everything due as a worker does; return the alert and the event of each message."""
     sent = []
     while claimed := claim(now, max_count=100, room={}):
-        settle([result_of(delivery, now) for delivery in claimed], now)
+        results = [
+            result_of(delivery, answered(), now, config_hash="current", retries=delivery.retries)
+            for delivery in claimed
+        ]
+        settle(results, now)
         sent += [(delivery.alert_id, delivery.event) for delivery in claimed]
     return sent
-
-
-def result_of(delivery, now) -> AttemptResult:
-    outcome = Outcome(
-        Verdict.DELIVERED,
-        Reason.OK,
-        Actor.RECEIVER,
-        "Delivered.",
-        "",
-        "r",
-        milliseconds=1,
-        status=200,
-        stages=(StageResult(Stage.SENT, 1),),
-    )
-    return AttemptResult(
-        delivery_id=delivery.id,
-        channel_id=delivery.channel_id,
-        event=delivery.event,
-        number=delivery.attempt,
-        config_hash="current",
-        started_at=now,
-        outcome=outcome,
-        state=DeliveryState.DELIVERED,
-        due_at=now,
-        cause="",
-        retries=delivery.retries,
-        not_found=0,
-        is_probe=False,
-    )
 
 
 def begin(now) -> None:

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, field
 
 import pytest
+from attempts import answered
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -21,7 +22,7 @@ from delivery import outbox
 from delivery import worker as worker_module
 from delivery.alerts.alert import Alert
 from delivery.alerts.received import ReceivedAlert
-from delivery.outcome import Actor, Outcome, Reason, Stage, StageResult, Verdict
+from delivery.outcome import Outcome, Reason, Verdict
 from delivery.secrets.encryption import Keyring
 from delivery.sender import SendResult
 from delivery.settings import Header, Settings, write_settings
@@ -72,18 +73,7 @@ CERTAINTIES = {"arrives": "surely", "no answer": "maybe"}
 
 def outcome_of(answer: str) -> Outcome:
     verdict, reason, status, sent = ANSWERS[answer]
-    stages = (StageResult(Stage.SENT, 1.0, ok=sent),)
-    return Outcome(
-        verdict,
-        reason,
-        Actor.RECEIVER,
-        "What happened.",
-        "",
-        "r",
-        milliseconds=1.0,
-        status=status,
-        stages=stages,
-    )
+    return answered(verdict, reason, status, sent=sent)
 
 
 # --- the model ------------------------------------------------------------------------------
@@ -390,7 +380,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([0, 1, 13, 72]))
     def stop_and_start(self, hours):
-        """Stop Tocsin for a while; it hears of no alert meanwhile."""
+        """Stop Tocsin for a while, in which it receives no alert."""
         stopped = hours * HOUR + MINUTE
         self.now += stopped
         for alert in self.alerts.values():
@@ -499,7 +489,7 @@ class Histories(RuleBasedStateMachine):
         assert stored == actual
 
     def teardown(self):
-        """Let everything work, and the source repeat, until all that is owed has arrived."""
+        """Let everything work, and the source repeat, until every notification has arrived."""
         if sys.exc_info()[0]:  # the history has failed already
             return
         try:

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from attempts import answered, result_of
 
 from clock import HOUR, MINUTE
 from delivery import outbox
@@ -20,7 +21,7 @@ from delivery.outbox import (
     take_over,
 )
 from delivery.outbox.results import PROBE_INTERVAL
-from delivery.outcome import Actor, Outcome, Reason, Stage, StageResult, Verdict
+from delivery.outcome import Reason, Verdict
 from models import Alert as AlertRow
 from models import Attempt, Channel, Delivery, DeliveryState, Silence, db
 
@@ -71,30 +72,15 @@ def result(
         verdict = Verdict.DELIVERED
     elif reason == Reason.OK:
         reason = Reason.HTTP_STATUS
-    outcome = Outcome(
-        verdict,
-        reason,
-        Actor.RECEIVER,
-        "What happened.",
-        "",
-        "r",
-        milliseconds=3,
-        status=status,
-        stages=(StageResult(Stage.SENT, 1.0, ok=sent),),
-    )
-    return AttemptResult(
-        delivery_id=delivery.id,
-        channel_id=delivery.channel_id,
-        event=delivery.event,
-        number=delivery.attempt,
+    outcome = answered(verdict, reason, status, sent=sent)
+    return result_of(
+        delivery,
+        outcome,
+        NOW,
         config_hash="x",
-        started_at=NOW,
-        outcome=outcome,
         state=DeliveryState(state),
         due_at=due,
         cause="why",
-        retries=0,
-        not_found=0,
         is_probe=is_probe,
     )
 

@@ -1,4 +1,4 @@
-"""Alerts survive a time in which a running Tocsin cannot hear of them."""
+"""Alerts survive a time in which a running Tocsin cannot receive them."""
 
 import contextlib
 import json

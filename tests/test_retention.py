@@ -42,7 +42,7 @@ def connected(app):
 
 @contextmanager
 def closed_database():
-    """Let a command open the database by itself, as another process would."""
+    """Let a command open its own connection, as another process would."""
     db.close()
     yield
     db.connect(reuse_if_open=True)

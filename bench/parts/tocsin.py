@@ -8,6 +8,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode
 
+from attempts import answered, result_of
 from channels import fields_in
 from conftest import PASSWORD, Live, free_port
 from markup import token_in
@@ -18,10 +19,12 @@ __all__ = [
     "PASSWORD",
     "Browser",
     "alive",
+    "answered",
     "family",
     "fields_in",
     "free_port",
     "megabytes",
+    "result_of",
     "running",
     "token_in",
 ]
