@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from delivery.alerts.alert import rfc3339, without_internal
+from delivery.content.alert_text import AlertText
 from delivery.json_text import JsonError, check_json, dumps, line_and_column, whole_characters
-from delivery.text import MARK, AlertText, truncate, utf8_length
+from delivery.text import MARK, truncate, utf8_length
 
 MAX_BYTES = 256 * 1024
 # The names, each with its `meaning` and an `example`.

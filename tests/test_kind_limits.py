@@ -14,20 +14,12 @@ from kind_support import (
 )
 
 from delivery.alerts.samples import samples
+from delivery.escaping import break_mentions, escape_html, escape_markdown
 from delivery.event import Event
 from delivery.kinds import kinds
 from delivery.message import build
 from delivery.settings import Settings
-from delivery.text import (
-    MARK,
-    break_mentions,
-    escape_html,
-    escape_markdown,
-    json_length,
-    truncate,
-    utf8_length,
-    utf16_length,
-)
+from delivery.text import MARK, json_length, truncate, utf8_length, utf16_length
 
 LIMITS = {
     "slack": {("text", 4000), ("title", 1024)},

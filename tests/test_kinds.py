@@ -24,12 +24,12 @@ from kind_support import (
 
 import delivery.kinds
 from delivery.alerts.alert import Alert
+from delivery.content.alert_text import AlertText
 from delivery.event import Event
 from delivery.guard.url import parse_url
 from delivery.kinds import kinds
 from delivery.message import body_of as body_text
 from delivery.settings import Header, Settings
-from delivery.text import AlertText
 
 ROOT = Path(__file__).parent.parent
 

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from delivery import template
 from delivery.alerts.alert import Alert, to_text
 from delivery.alerts.samples import samples
+from delivery.content.alert_text import AlertText
 from delivery.event import Event
 from delivery.json_text import MAX_DEPTH
 from delivery.kinds import kinds
 from delivery.kinds.custom import STARTERS
 from delivery.settings import Header, Settings
 from delivery.template import MAX_BYTES, NAMES, TemplateError, parse, placeholder_values
-from delivery.text import AlertText
 
 NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
 SAMPLES = samples(NOW, "https://tocsin.example/alerts/4711")

@@ -35,7 +35,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Alert:
     """One event of a monitored condition.
 
-    Times are milliseconds since the epoch; every string is valid UTF-8.
+    Times are milliseconds since the epoch; every string is valid UTF-8. `links` has further URLs of
+    its source by `panel`, `dashboard` and `silence`; `value` is what the source measured.
     """
 
     id: str = ""
@@ -47,6 +48,8 @@ class Alert:
     starts_at: int | None = None
     ends_at: int | None = None
     url: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    value: str = ""
 
     @property
     def closed(self) -> bool:
@@ -68,6 +71,8 @@ class Alert:
             starts_at=milliseconds(members.get("starts_at")),
             ends_at=milliseconds(members.get("ends_at")),
             url=encode_unsafe(to_text(members.get("url"))),
+            links=_string_map(members.get("links")),
+            value=to_text(members.get("value")),
         )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from delivery.alerts.alert import AlertStatus
+from delivery.content.alert_text import AlertText
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.alert_json import alert_json
 from delivery.kinds.spec import Kind, UrlPattern
@@ -10,7 +11,6 @@ from delivery.kinds.urls import with_path
 from delivery.outcome import SuggestedFix
 from delivery.response import PROXY_PAGE, Judgement, Response, judge_by_status
 from delivery.settings import Settings
-from delivery.text import AlertText
 
 PATH = "/api/v2/alerts"
 _API_PATHS = "/api/v[12]/alerts"

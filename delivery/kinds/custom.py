@@ -4,10 +4,10 @@ import tomllib
 from functools import lru_cache
 from pathlib import Path
 
+from delivery.content.alert_text import AlertText
 from delivery.kinds.spec import Kind, Limit, Option
 from delivery.outcome import SuggestedFix
 from delivery.template import MAX_BYTES, Template, parse, placeholder_values
-from delivery.text import AlertText
 
 _FILE = Path(__file__).parent.parent / "starters.toml"
 STARTERS = {

@@ -3,6 +3,8 @@
 import base64
 import hmac
 
+from delivery.content.alert_text import AlertText
+from delivery.escaping import escape_markdown
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.robots import (
     ADDRESS_HINT,
@@ -14,7 +16,7 @@ from delivery.kinds.robots import (
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.urls import with_query
 from delivery.response import judge_by_body, judge_by_code
-from delivery.text import AlertText, escape_markdown, json_length, truncate
+from delivery.text import json_length, truncate
 
 BODY = Limit(20_000, unit="bytes")  # not confirmed by the vendor
 # In bytes: twice the title, a link and the frame leave 1,000 free.

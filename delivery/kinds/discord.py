@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from delivery.alerts.alert import rfc3339
+from delivery.content.alert_text import AlertText
+from delivery.escaping import escape_markdown
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.outcome import Reason, Verdict
 from delivery.response import (
@@ -14,7 +16,7 @@ from delivery.response import (
     judge_by_status,
     number,
 )
-from delivery.text import AlertText, escape_markdown, truncate, utf16_length, without_empty
+from delivery.text import truncate, utf16_length, without_empty
 
 TITLE = Limit(256, "title")
 DESCRIPTION = Limit(4096, "description")
@@ -34,7 +36,7 @@ def body(alert: AlertText) -> dict:
         title=title,
         url=alert.link,
         description=description,
-        color=alert.color,
+        color=int(alert.color, 16),
         timestamp=rfc3339(alert.event.started_at),
         fields=_fields(alert, EMBEDS.maximum - utf16_length(title + description)),
     )

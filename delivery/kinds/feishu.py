@@ -3,6 +3,7 @@
 import base64
 import hmac
 
+from delivery.content.alert_text import AlertText
 from delivery.kinds.robots import (
     ADDRESS_HINT,
     KEYWORD,
@@ -12,7 +13,7 @@ from delivery.kinds.robots import (
 )
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.response import Judgement, Response, judge_by_body, judge_by_code
-from delivery.text import AlertText, json_length, truncate
+from delivery.text import json_length, truncate
 
 BODY = Limit(20_000, unit="bytes")
 # In bytes: a link and the frame leave 1,000 free.

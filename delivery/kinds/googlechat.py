@@ -1,8 +1,10 @@
 """Google Chat's webhooks: a text for the notification, and a card."""
 
+from delivery.content.alert_text import AlertText
+from delivery.escaping import break_mentions, escape_html
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.response import judge_by_body, judge_by_member
-from delivery.text import AlertText, break_mentions, escape_html, json_length, truncate
+from delivery.text import json_length, truncate
 
 # A text of 4,096 characters, three bytes each, keeps the body within its limit.
 TEXT = Limit(4096, "text")

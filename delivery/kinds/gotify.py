@@ -1,8 +1,9 @@
 """Gotify's `POST /message`."""
 
+from delivery.content.alert_text import AlertText
 from delivery.kinds.spec import Kind, Option, UrlPattern
 from delivery.response import judge_by_body, judge_by_member
-from delivery.text import AlertText, truncate
+from delivery.text import truncate
 
 # Gotify documents no limit; these keep a message readable.
 _MAX_TITLE = 250

@@ -2,10 +2,12 @@
 
 import re
 
+from delivery.content.alert_text import AlertText
+from delivery.escaping import escape_markdown
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.outcome import Reason, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
-from delivery.text import AlertText, escape_markdown, truncate, utf16_length
+from delivery.text import truncate, utf16_length
 
 TEXT = Limit(16_383, "text")
 _MAX_TITLE = 500

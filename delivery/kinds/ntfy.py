@@ -2,11 +2,12 @@
 
 import re
 
+from delivery.content.alert_text import AlertText
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.outcome import SuggestedFix
 from delivery.response import Response, judge_by_body, judge_by_member
 from delivery.settings import Settings
-from delivery.text import AlertText, without_empty
+from delivery.text import without_empty
 
 TITLE = Limit(250, "title")  # not confirmed by the vendor
 MESSAGE = Limit(4096, "message", "bytes")

@@ -1,11 +1,12 @@
 """Opsgenie's Alert API."""
 
+from delivery.content.alert_text import AlertText
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.urls import segment, with_path, with_query
 from delivery.outcome import Reason
 from delivery.response import judge_by_body, judge_by_member
-from delivery.text import AlertText, truncate, without_empty
+from delivery.text import truncate, without_empty
 
 MESSAGE = Limit(130, "message")
 ALIAS = Limit(512, "alias")

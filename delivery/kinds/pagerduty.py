@@ -1,10 +1,11 @@
 """PagerDuty's Events API v2."""
 
 from delivery.alerts.alert import rfc3339
+from delivery.content.alert_text import AlertText
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.outcome import Reason
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
-from delivery.text import AlertText, json_length, truncate, without_empty
+from delivery.text import json_length, truncate, without_empty
 
 SUMMARY = Limit(1024, "summary")
 KEY = Limit(255, "dedup_key")

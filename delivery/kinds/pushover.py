@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from delivery.content.alert_text import AlertText
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.outcome import Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body, number
-from delivery.text import AlertText, without_empty
+from delivery.text import without_empty
 
 MESSAGE = Limit(1024, "message")
 TITLE = Limit(250, "title")

@@ -2,10 +2,12 @@
 
 import re
 
+from delivery.content.alert_text import AlertText
+from delivery.escaping import escape_html
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.outcome import Reason, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
-from delivery.text import AlertText, escape_html, without_empty
+from delivery.text import without_empty
 
 TEXT = Limit(4000, "text")  # 40,000 are accepted, 4,000 recommended; not confirmed
 TITLE = Limit(1024, "title")
@@ -39,7 +41,7 @@ def body(alert: AlertText) -> dict:
             "labels": TEXT.truncate(alert.label_lines, escape_html),
         }
     attachment = without_empty(
-        color=f"#{alert.color:06x}",
+        color=f"#{alert.color}",
         title=title,
         title_link=alert.link,
         text=TEXT.truncate(alert.details, escape_html),

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
+from delivery.content.alert_text import AlertText
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.urls import with_path, with_query
 from delivery.outcome import SuggestedFix
 from delivery.response import Judgement, Response, judge_by_status
 from delivery.settings import Settings
-from delivery.text import AlertText, truncate, utf8_length, utf16_length, without_empty
+from delivery.text import Escape, truncate, utf8_length, utf16_length, without_empty
 
-Escape = Callable[[str], str]
 _MEASURES = {"bytes": utf8_length, "characters": utf16_length}
 
 

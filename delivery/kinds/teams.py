@@ -2,10 +2,12 @@
 
 import re
 
+from delivery.content.alert_text import AlertText
+from delivery.escaping import escape_markdown
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.outcome import Reason, Verdict
 from delivery.response import Judgement, Response, judge_body, judge_by_body
-from delivery.text import AlertText, escape_markdown, json_length, truncate
+from delivery.text import json_length, truncate
 
 BODY = Limit(28_000, unit="bytes")  # not confirmed by the vendor
 # In bytes: twice the title, twenty labels and a link leave 3,000 free.

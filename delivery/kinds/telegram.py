@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from delivery.content.alert_text import AlertText
+from delivery.escaping import escape_html
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.urls import segment, with_path
@@ -9,7 +11,7 @@ from delivery.outcome import SuggestedFix, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body, number
 from delivery.retry import verdict_of_status
 from delivery.settings import Settings
-from delivery.text import AlertText, escape_html, truncate, utf16_length
+from delivery.text import truncate, utf16_length
 
 TEXT = Limit(4096, "text")
 _MAX_TITLE = 500

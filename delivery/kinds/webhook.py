@@ -1,9 +1,9 @@
 """Uptrace's JSON: one event with its alert, and the user's own JSON as its `payload`."""
 
 from delivery.alerts.alert import rfc3339
+from delivery.content.alert_text import AlertText
 from delivery.json_text import JsonError, check_json, dumps
 from delivery.kinds.spec import Kind
-from delivery.text import AlertText
 
 
 def body(text: AlertText) -> str:

@@ -1,8 +1,10 @@
 """WeCom's group robots."""
 
+from delivery.content.alert_text import AlertText
+from delivery.escaping import break_mentions
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.response import judge_by_body, judge_by_code
-from delivery.text import AlertText, break_mentions, truncate, utf8_length
+from delivery.text import truncate, utf8_length
 
 CONTENT = Limit(4096, "content", "bytes")
 _MAX_NAME = 500

@@ -1,0 +1,103 @@
+"""Lay out a message that is one text: what is cut, and in which order.
+
+The title, the summary, the first facts, the times and the links stay; the description gets what
+they leave.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from delivery.content.alert_text import AlertText
+from delivery.content.facts import Fact
+from delivery.content.links import Link
+from delivery.text import Escape, truncate, utf16_length
+
+MAX_FACTS = 12
+MAX_NAME_LENGTH = 100
+MAX_VALUE_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Markup:
+    """How a service writes a text.
+
+    `escape` is for texts of the alert. `fact` gets an escaped name and value, and `link` a link.
+    `line` stands between lines, `section` between the parts of the message, and `link_separator`
+    between links.
+    """
+
+    escape: Escape = str
+    fact: Callable[[str, str], str] = "{}: {}".format
+    link: Callable[[Link], str] = lambda link: f"{link.name}: {link.url}"
+    line: str = "\n"
+    section: str = "\n"
+    link_separator: str = "\n"
+
+    def write_fact(self, fact: Fact) -> str:
+        """Return the line of a fact, cut to a length that leaves room for others."""
+        name = truncate(fact.name, MAX_NAME_LENGTH, escape=self.escape)
+        return self.fact(name, truncate(fact.value, MAX_VALUE_LENGTH, escape=self.escape))
+
+    def paragraph(self, text: str) -> str:
+        """Return an escaped text of several lines."""
+        return self.escape(text).replace("\n", self.line)
+
+
+def lay_out(
+    text: AlertText,
+    markup: Markup,
+    maximum: int,
+    measure: Callable[[str], int] = utf16_length,
+    title: str = "",
+    links: Iterable[Link] = (),
+) -> str:
+    """Return the message as one text of at most this length.
+
+    `title` is markup already, and leaves most of the room. It is not empty unless everything is.
+    """
+    room = _Room(maximum, measure, markup.section)
+    head = room.take(title)
+    tail = room.take(_tail(text, markup, list(links), lambda tail: measure(tail) <= maximum // 2))
+    summary = room.take(truncate(text.summary, room.left // 2, measure, markup.paragraph))
+    facts = room.take(_facts(text, markup, lambda lines: measure(lines) <= room.left // 2))
+    description = text.description_within(room.left, measure, markup.paragraph)
+    return markup.section.join(filter(None, [head, summary, description, facts, tail]))
+
+
+@dataclass
+class _Room:
+    """The room that the parts taken so far leave."""
+
+    left: int
+    measure: Callable[[str], int]
+    section: str
+
+    def __post_init__(self) -> None:
+        self.left = max(self.left - self.measure(self.section), 0)
+
+    def take(self, part: str) -> str:
+        """Take the room of a part and of its separator, and return the part."""
+        if part:
+            self.left = max(self.left - self.measure(part + self.section), 0)
+        return part
+
+
+def _tail(text: AlertText, markup: Markup, links: list[Link], fits: Callable[[str], bool]) -> str:
+    """Return the times and the links; those that do not fit are left out, the last ones first."""
+    for count in range(len(links), -1, -1):
+        written = markup.link_separator.join(map(markup.link, links[:count]))
+        tail = markup.line.join(filter(None, [markup.escape(text.times), written]))
+        if fits(tail):
+            return tail
+    return ""
+
+
+def _facts(text: AlertText, markup: Markup, fits: Callable[[str], bool]) -> str:
+    """Return the lines of the facts that fit, and how many more there are."""
+    for count in range(min(len(text.facts), MAX_FACTS), 0, -1):
+        facts, rest = text.facts_within(count)
+        lines = [*map(markup.write_fact, facts), markup.escape(rest)]
+        written = markup.line.join(filter(None, lines))
+        if fits(written):
+            return written
+    return ""

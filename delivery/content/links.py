@@ -1,0 +1,82 @@
+"""The links of an alert, each with the name that its button has."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import quote
+
+from delivery.alerts.alert import Alert
+from delivery.guard.url import InvalidUrl, encode_unsafe, parse_url
+from delivery.installation import Installation
+
+SOURCE = "Source"
+OPEN_IN_TOCSIN = "Open in Tocsin"
+MAX_LINK_LENGTH = 4000
+# The names of links, each with its name in `Alert.links` and the annotations that may hold it.
+_NAMED = {
+    "Runbook": ("runbook", "runbook_url", "runbook"),
+    "Panel": ("panel", "panel_url", "panel"),
+    "Dashboard": ("dashboard", "dashboard_url", "dashboard"),
+    "Silence in Grafana": ("silence", "silence_url"),
+}
+LINK_ANNOTATIONS = frozenset(name for names in _NAMED.values() for name in names)
+_ABSOLUTE = re.compile(r"(https?://[^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+class Link(NamedTuple):
+    """A link: what it is, and its URL.
+
+    The URL is ASCII without blanks, quotes and parentheses, so that it can stand in any markup.
+    """
+
+    name: str
+    url: str
+
+
+def to_link(text: str) -> str:
+    """Return the absolute http(s) URL that a text is, encoded; empty for any other text."""
+    parts = _ABSOLUTE.fullmatch(encode_unsafe(text.strip()))
+    if not parts:
+        return ""
+    try:
+        origin = parse_url(parts[1]).origin
+    except InvalidUrl:
+        return ""
+    url = origin + (quote(parts[2], "%/:?#[]@!$&*+,;=~") or "/")
+    return url if len(url) <= MAX_LINK_LENGTH else ""
+
+
+def first_link(*texts: str) -> str:
+    """Return the first of the texts that is an absolute URL, else the first that is not empty."""
+    return next(filter(to_link, texts), "") or next(filter(None, texts), "")
+
+
+def links_of(alert: Alert, installation: Installation, is_test: bool) -> list[Link]:
+    """Return the links of an alert in the order of their use, each URL once.
+
+    The URL of a test leads to Tocsin, where no alert of a test is stored.
+    """
+    links = {SOURCE: to_link(alert.url)}
+    for name, keys in _NAMED.items():
+        links[name] = _link_of(alert, keys)
+    links[OPEN_IN_TOCSIN] = installation.alert_url(alert.id)
+    if is_test:
+        links[OPEN_IN_TOCSIN] = links.pop(SOURCE)
+    elif links[SOURCE] in (links["Panel"], links["Dashboard"]):
+        del links[SOURCE]  # the other name says more
+    names = {url: name for name, url in reversed(links.items()) if url}
+    return [Link(name, url) for name, url in links.items() if names.get(url) == name]
+
+
+def _link_of(alert: Alert, keys: tuple[str, ...]) -> str:
+    """Return the first valid link under these names: of the source, else of the annotations."""
+    texts: list[Mapping[str, str]] = [alert.links, alert.annotations]
+    found = (to_link(source.get(key, "")) for source in texts for key in keys)
+    return next(filter(None, found), "")
+
+
+def texts_without_link(alert: Alert) -> dict[str, str]:
+    """Return the texts that stand where a link is expected and are none, by their names."""
+    texts = {name: alert.annotations.get(name, "") for name in sorted(LINK_ANNOTATIONS)}
+    texts["link"] = alert.url
+    return {name: text for name, text in texts.items() if text and not _ABSOLUTE.match(text)}
