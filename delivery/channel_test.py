@@ -13,6 +13,7 @@ from delivery.alerts.samples import sample_alert, samples
 from delivery.event import Event
 from delivery.guard.connection import Connection
 from delivery.guard.exchange import Policy
+from delivery.installation import Installation
 from delivery.kinds import kinds
 from delivery.message import Message, body_of, build
 from delivery.outcome import Outcome
@@ -65,9 +66,10 @@ class TestResult:
 class TestRunner:
     """Runs a few tests at a time, so that slow receivers cannot take every web thread."""
 
-    def __init__(self, slots: int, policy: Policy):
+    def __init__(self, slots: int, policy: Policy, installation: Installation):
         self._slots = threading.BoundedSemaphore(slots)
         self._policy = policy
+        self._installation = installation
         self._rate_limiter = RateLimiter()
 
     def run(self, settings: Settings, alert_url: str) -> TestResult:
@@ -79,7 +81,7 @@ class TestRunner:
             raise TestSlotsFull(1)
         try:
             event = sample_event(alert_url)
-            message = build(settings, event)
+            message = self._build(settings, event)
             if message.at_vendor:
                 key = (settings.kind, settings.url, settings.options)
                 seconds = self._rate_limiter.wait(key, message.rate_limit, time.monotonic())
@@ -92,12 +94,15 @@ class TestRunner:
         finally:
             self._slots.release()
 
+    def _build(self, settings: Settings, event: Event) -> Message:
+        return build(settings, event, installation=self._installation)
+
     def _close(self, settings: Settings, event: Event, outcome: Outcome) -> Outcome | None:
         """Close the alert of a test, if the kind keeps it open and it may have arrived."""
         if not kinds()[settings.kind].closes_test or not outcome.may_have_arrived:
             return None
         closed = replace(event.alert, status=AlertStatus.CLOSED, ends_at=event.at)
-        message = build(settings, replace(event, alert=closed, number=event.number + 1))
+        message = self._build(settings, replace(event, alert=closed, number=event.number + 1))
         hurried = replace(settings, timeout=min(settings.timeout, MAX_CLOSING_SECONDS))
         return send(message, hurried, self._policy).outcome
 
@@ -134,7 +139,7 @@ class Sample:
     bytes: int
 
 
-def sample_bodies(settings: Settings, alert_url: str) -> list[Sample]:
+def sample_bodies(settings: Settings, alert_url: str, installation: Installation) -> list[Sample]:
     """Return the bodies for every sample alert of a preview.
 
     Raises: MessageError.
@@ -144,18 +149,18 @@ def sample_bodies(settings: Settings, alert_url: str) -> list[Sample]:
     mask = mask_for(settings)
     bodies = []
     for name, alert in samples(now, alert_url).items():
-        body = body_of(settings, Event(alert, number, now))
+        body = body_of(settings, Event(alert, number, now, opening=now), installation)
         shown = mask(body)[:MAX_BODY_SHOWN]
         bodies.append(Sample(name, shown, utf16_length(body), utf8_length(body)))
     return bodies
 
 
-def sample_request(settings: Settings, alert_url: str) -> Request:
+def sample_request(settings: Settings, alert_url: str, installation: Installation) -> Request:
     """Return the request of a test, without sending it.
 
     Raises: InvalidUrl; MessageError.
     """
-    message = build(settings, sample_event(alert_url))
+    message = build(settings, sample_event(alert_url), installation=installation)
     return describe(message, settings, prepare(message, settings, 1, time.time()))
 
 

@@ -9,6 +9,8 @@ from delivery.content.facts import Fact, facts_of, subject_label
 from delivery.content.links import OPEN_IN_TOCSIN, Link
 from delivery.content.severity import Severity, severity_rank
 from delivery.event import Event
+from delivery.installation import Installation
+from delivery.settings import Settings
 from delivery.text import Escape, one_line, truncate, utf16_length
 
 _MAX_LINE = 400
@@ -29,13 +31,13 @@ class GroupText(AlertText):
     key: str = ""
 
     @classmethod
-    def of(cls, events: Sequence[Event], key: str, *context) -> "GroupText":
-        """Return the text of the group of these events, at least one.
-
-        `context` is the same as that of an `AlertText`: the settings and the installation.
-        """
-        members = sorted((AlertText(event, *context) for event in events), key=_rank)
-        return cls(members[0].event, *context, members=tuple(members), key=key)
+    def of(
+        cls, events: Sequence[Event], key: str, settings: Settings, installation: Installation
+    ) -> "GroupText":
+        """Return the text of the group of these events, at least one."""
+        texts = (AlertText(event, settings, installation) for event in events)
+        members = tuple(sorted(texts, key=_rank))
+        return cls(members[0].event, settings, installation, members, key)
 
     @cached_property
     def open_members(self) -> list[AlertText]:

@@ -120,9 +120,9 @@ def preview(edit: Edit):
     settings = edit.form.settings()
     sent = None
     try:
-        bodies = sample_bodies(settings, edit.alert_url)
+        bodies = sample_bodies(settings, edit.alert_url, services().installation)
         if valid:
-            sent = sample_request(settings, edit.alert_url)
+            sent = sample_request(settings, edit.alert_url, services().installation)
     except (InvalidUrl, MessageError) as error:
         return _respond(edit, "_preview.html", 422, refusal=str(error))
     status = 200 if valid or "live" in request.args else 422
