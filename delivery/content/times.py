@@ -23,7 +23,7 @@ def find_zone(name: str) -> tzinfo | None:
     """Return the time zone of this name in the IANA database, such as `Europe/Berlin`, or None."""
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):  # its path is a folder or too long, or its name is no key
+    except (KeyError, OSError, ValueError):  # unknown; a folder; no name of a zone
         return None
 
 
