@@ -169,7 +169,7 @@ def test_the_kind_of_the_guide_works_as_one_new_file(requests_mock, tmp_path, mo
         url = "https://chat.example.test/hooks/" + "a1b2c3d4e5f6g7h8i" + "/x"
         for closed in (False, True):
             body = body_of(name, url=url, closed=closed)
-            assert ("RESOLVED" if closed else "FIRING") in json.dumps(body)
+            assert ("Resolved" if closed else "CRITICAL") in json.dumps(body)
         assert_within_limits(name, message_of(name, {"name": "x" * 99_999}, url=url))
         refusal = {"success": False, "error": "no"}
         assert outcome_of(requests_mock, name, 200, {"success": True}).verdict == "delivered"
