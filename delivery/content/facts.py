@@ -1,7 +1,7 @@
 """The facts of an alert: its labels by importance, and what it is about."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert, without_internal
@@ -107,3 +107,16 @@ def _rank(name: str) -> tuple[int, str]:
     if plain in _ORDER:
         return _ORDER.index(plain), name
     return len(_ORDER) + (name.lower() in _NOISE), name
+
+
+def label_for(labels: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return the value of the first of these labels that is there, on one line.
+
+    A label counts under its plain name: `service.name` is a `service`.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(without_internal(labels)):
+        text = _to_line(labels[name])
+        if text:
+            found.setdefault(_plain_name(name), text)
+    return next((found[name] for name in names if name in found), "")

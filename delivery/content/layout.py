@@ -21,15 +21,17 @@ MAX_VALUE_LENGTH = 300
 class Markup:
     """How a service writes a text.
 
-    `escape` is for texts of the alert. `fact` gets an escaped name and value, and `link` a link.
-    `line` stands between lines, `section` between the parts of the message, and `link_separator`
-    between links.
+    `escape` is for texts of the alert. `fact` gets an escaped name and value, `times` an
+    escaped line, and `link` a link.
+    `section` stands between the parts of the message, `paragraph_line` between the lines of a text,
+    and `link_separator` between links.
     """
 
     escape: Escape = str
     fact: Callable[[str, str], str] = "{}: {}".format
+    times: Callable[[str], str] = str
     link: Callable[[Link], str] = lambda link: f"{link.name}: {link.url}"
-    line: str = "\n"
+    paragraph_line: str = "\n"
     section: str = "\n"
     link_separator: str = "\n"
 
@@ -40,7 +42,7 @@ class Markup:
 
     def paragraph(self, text: str) -> str:
         """Return an escaped text of several lines."""
-        return self.escape(text).replace("\n", self.line)
+        return self.escape(text).replace("\n", self.paragraph_line)
 
 
 def lay_out(
@@ -84,9 +86,10 @@ class _Room:
 
 def _tail(text: AlertText, markup: Markup, links: list[Link], fits: Callable[[str], bool]) -> str:
     """Return the times and the links; those that do not fit are left out, the last ones first."""
+    times = markup.times(markup.escape(text.times)) if text.times else ""
     for count in range(len(links), -1, -1):
         written = markup.link_separator.join(map(markup.link, links[:count]))
-        tail = markup.line.join(filter(None, [markup.escape(text.times), written]))
+        tail = markup.section.join(filter(None, [times, written]))
         if fits(tail):
             return tail
     return ""
@@ -97,7 +100,7 @@ def _facts(text: AlertText, markup: Markup, fits: Callable[[str], bool]) -> str:
     for count in range(min(len(text.facts), MAX_FACTS), 0, -1):
         facts, rest = text.facts_within(count)
         lines = [*map(markup.write_fact, facts), markup.escape(rest)]
-        written = markup.line.join(filter(None, lines))
+        written = "\n".join(filter(None, lines))
         if fits(written):
             return written
     return ""

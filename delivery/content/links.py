@@ -10,11 +10,12 @@ from delivery.guard.url import InvalidUrl, encode_unsafe, parse_url
 from delivery.installation import Installation
 
 SOURCE = "Source"
+RUNBOOK = "Runbook"
 OPEN_IN_TOCSIN = "Open in Tocsin"
 MAX_LINK_LENGTH = 4000
 # The names of links, each with its name in `Alert.links` and the annotations that may hold it.
 _NAMED = {
-    "Runbook": ("runbook", "runbook_url", "runbook"),
+    RUNBOOK: ("runbook", "runbook_url", "runbook"),
     "Panel": ("panel", "panel_url", "panel"),
     "Dashboard": ("dashboard", "dashboard_url", "dashboard"),
     "Silence in Grafana": ("silence", "silence_url"),

@@ -1,8 +1,11 @@
 """Opsgenie's Alert API."""
 
 from delivery.content.alert_text import AlertText
+from delivery.content.facts import label_for
+from delivery.content.layout import Markup, lay_out
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.kinds.urls import segment, with_path, with_query
 from delivery.outcome import Reason
 from delivery.response import judge_by_body, judge_by_member
@@ -14,23 +17,44 @@ DESCRIPTION = Limit(15_000, "description")
 # All details together: 8,000.
 _MAX_NAME = 60
 _MAX_VALUE = 200
+_MAX_FACTS = 25
+_MAX_TAG = 50
+_MAX_ENTITY = 512
+_TAGS = ("team", "cluster", "namespace", "environment", "env", "service")
 _PRIORITIES = {"critical": "P1", "error": "P2", "warning": "P3", "info": "P5"}
 
 
 def body(alert: AlertText) -> dict:
     """Return a new alert, or the note that closes the alert with the same alias."""
     if alert.closed:
-        return {"source": "Tocsin", "note": MESSAGE.truncate(alert.title)}
-    details = without_empty(url=alert.link)
-    for name, value in alert.labels:
-        details[truncate(name, _MAX_NAME)] = truncate(value, _MAX_VALUE)
+        return {"source": "Tocsin", "note": alert.title_within(MESSAGE.maximum)}
     return {
-        "message": MESSAGE.truncate(alert.name),
+        "message": alert.headline_within(MESSAGE.maximum),
         "alias": ALIAS.truncate(alert.dedup_key),
         "priority": _PRIORITIES[alert.severity],
         "source": "Tocsin",
-        **without_empty(description=DESCRIPTION.truncate(alert.summary), details=details),
+        "tags": _tags(alert),
+        **without_empty(
+            entity=truncate(alert.subject, _MAX_ENTITY),
+            description=lay_out(alert, Markup(), DESCRIPTION.maximum, links=alert.links),
+            details=_details(alert),
+        ),
     }
+
+
+def _tags(alert: AlertText) -> list[str]:
+    labels = alert.event.alert.labels
+    found = (label_for(labels, (name,)) for name in _TAGS)
+    texts = [alert.severity, *(truncate(text, _MAX_TAG) for text in found)]
+    return list(dict.fromkeys(filter(None, texts)))
+
+
+def _details(alert: AlertText) -> dict[str, str]:
+    """Return a table of the name and the facts."""
+    details = {"alert": truncate(alert.name, _MAX_VALUE), "url": alert.link}
+    for fact in alert.facts_within(_MAX_FACTS)[0]:
+        details.setdefault(truncate(fact.name, _MAX_NAME), truncate(fact.value, _MAX_VALUE))
+    return without_empty(**details)
 
 
 def complete_url(url: ParsedUrl, alert: AlertText) -> ParsedUrl:
@@ -60,6 +84,7 @@ KIND = Kind(
             header="Authorization",
             prefix="GenieKey ",
         ),
+        TIME_ZONE,
     ),
     url_patterns=(
         UrlPattern("/v2/alerts(/[^/]+/close)?", r"api(\.eu)?\.opsgenie\.com", origin_only=True),
