@@ -4,6 +4,8 @@ import base64
 import hmac
 
 from delivery.content.alert_text import AlertText
+from delivery.content.facts import Fact
+from delivery.escaping import escape_lark
 from delivery.kinds.robots import (
     ADDRESS_HINT,
     KEYWORD,
@@ -12,13 +14,26 @@ from delivery.kinds.robots import (
     missing_keyword,
 )
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.response import Judgement, Response, judge_by_body, judge_by_code
 from delivery.text import json_length, truncate
 
 BODY = Limit(20_000, unit="bytes")
-# In bytes: a link and the frame leave 1,000 free.
-_MAX_TITLE = 1000
-_MAX_TEXT = 15_000
+# In bytes: title, texts, facts and links together leave 4,000 for the frames.
+_MAX_TITLE = 800
+_MAX_SUMMARY = 1500
+_MAX_DESCRIPTION = 4000
+_MAX_NAME = 80
+_MAX_VALUE = 350
+_MAX_FACTS = 12
+_MAX_URL = 600
+_TEMPLATES = {
+    "critical": "red",
+    "error": "orange",
+    "warning": "yellow",
+    "info": "blue",
+    "closed": "green",
+}
 _GONE = (19001,)
 _WAITS = {11232: None}
 _judge_by_code = judge_by_code("code", "msg", _GONE, _WAITS)
@@ -26,21 +41,59 @@ _judge_by_status_code = judge_by_code("StatusCode", "StatusMessage", _GONE, _WAI
 
 
 def body(alert: AlertText) -> dict:
-    """Return a card of plain texts, without mentions; signed if there is a secret."""
-    text = truncate(alert.details_or_title, _MAX_TEXT, json_length)
-    title = truncate(alert.title, _MAX_TITLE, json_length)
-    text = f"{text}\n{missing_keyword(alert, title + text)}".rstrip("\n")
-    elements: list[dict] = [{"tag": "div", "text": _plain(text)}]
-    if alert.link:
-        label = _plain("Open alert")
-        button = {"tag": "button", "type": "primary", "text": label, "url": alert.link}
-        elements.append({"tag": "action", "actions": [button]})
-    header = {
-        "template": "green" if alert.closed else "red",
-        "title": _plain(title),
+    """Return a card without mentions; signed if there is a secret."""
+    title = alert.title_within(_MAX_TITLE, json_length)
+    elements = [_texts(alert), _facts(alert), _note(alert.times), _links(alert)]
+    keyword = missing_keyword(alert, title + alert.summary[:_MAX_SUMMARY])
+    card = {
+        "config": {"wide_screen_mode": True},
+        "header": {"template": _TEMPLATES[alert.level], "title": _plain(title)},
+        "elements": list(filter(None, [*elements, _note(keyword)])) or [_note(title)],
     }
-    card = {"config": {"wide_screen_mode": True}, "header": header, "elements": elements}
     return {**_signature(alert), "msg_type": "interactive", "card": card}
+
+
+def _texts(alert: AlertText) -> dict:
+    summary = truncate(alert.summary, _MAX_SUMMARY, json_length, escape_lark)
+    description = alert.description_within(_MAX_DESCRIPTION, json_length, escape_lark)
+    text = f"{summary}\n{description}".strip("\n")
+    return {"tag": "div", "text": _lark(text)} if text else {}
+
+
+def _facts(alert: AlertText) -> dict:
+    facts, rest = alert.facts_within(_MAX_FACTS)
+    if rest:
+        facts = [*facts, Fact("…", rest)]
+    return {"tag": "div", "fields": list(map(_field, facts))} if facts else {}
+
+
+def _field(fact: Fact) -> dict:
+    name = truncate(fact.name, _MAX_NAME, json_length, escape_lark)
+    value = truncate(fact.value, _MAX_VALUE, json_length, escape_lark)
+    return {"is_short": True, "text": _lark(f"**{name}**\n{value}")}
+
+
+def _note(text: str) -> dict:
+    return {"tag": "note", "elements": [_plain(text)]} if text else {}
+
+
+def _links(alert: AlertText) -> dict:
+    buttons = [
+        {"tag": "button", "text": _plain(link.name), "url": link.url, "type": "default"}
+        for link in alert.links_within(_MAX_URL)
+    ]
+    if not buttons:
+        return {}
+    buttons[0]["type"] = "primary"
+    return {"tag": "action", "actions": buttons}
+
+
+def _lark(text: str) -> dict[str, str]:
+    return {"tag": "lark_md", "content": text}
+
+
+def _plain(text: str) -> dict[str, str]:
+    return {"tag": "plain_text", "content": text}
 
 
 def judge(response: Response) -> Judgement:
@@ -48,10 +101,6 @@ def judge(response: Response) -> Judgement:
     if "code" in response.json:
         return _judge_by_code(response)
     return _judge_by_status_code(response)
-
-
-def _plain(text: str) -> dict[str, str]:
-    return {"tag": "plain_text", "content": text}
 
 
 def _signature(alert: AlertText) -> dict[str, str]:
@@ -73,6 +122,7 @@ KIND = Kind(
     options=(
         Option("secret", "Signing secret", "Only if the bot verifies signatures.", secret=True),
         KEYWORD,
+        TIME_ZONE,
     ),
     url_patterns=(
         UrlPattern(r"/open-apis/bot/v2/hook/[\w-]+", r"open\.(feishu\.cn|larksuite\.com)"),
