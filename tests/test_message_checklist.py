@@ -223,7 +223,7 @@ def test_a_time_at_the_end_of_the_calendar_makes_a_valid_message(kind, year):
     for status in ("open", "closed"):
         parts = {**LONG, "annotations": {}, "starts_at": year, "ends_at": year}
         message = message_of(kind, parts, status)
-        assert_within_limits(kind, message)
+        json.loads(message.body)
         if kind in PEOPLE_READ and not (status == "closed" and kind in CLOSED_BY_KEY):
             assert year[:4] in message.body.decode()
 

@@ -4,36 +4,17 @@ import base64
 import hmac
 
 from delivery.content.alert_text import AlertText
-from delivery.content.facts import Fact
-from delivery.escaping import escape_lark
+from delivery.kinds.feishu_card import BODY, card
 from delivery.kinds.robots import (
     ADDRESS_HINT,
     KEYWORD,
     KEYWORD_HINT,
     SIGNATURE_HINT,
-    missing_keyword,
 )
-from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
+from delivery.kinds.spec import Kind, Option, UrlPattern
 from delivery.kinds.time_zone import TIME_ZONE
 from delivery.response import Judgement, Response, judge_by_body, judge_by_code
-from delivery.text import json_length, truncate
 
-BODY = Limit(20_000, unit="bytes")
-# In bytes: title, texts, facts and links together leave 4,000 for the frames.
-_MAX_TITLE = 800
-_MAX_SUMMARY = 1500
-_MAX_DESCRIPTION = 4000
-_MAX_NAME = 80
-_MAX_VALUE = 350
-_MAX_FACTS = 12
-_MAX_URL = 600
-_TEMPLATES = {
-    "critical": "red",
-    "error": "orange",
-    "warning": "yellow",
-    "info": "blue",
-    "closed": "green",
-}
 _GONE = (19001,)
 _WAITS = {11232: None}
 _judge_by_code = judge_by_code("code", "msg", _GONE, _WAITS)
@@ -42,58 +23,7 @@ _judge_by_status_code = judge_by_code("StatusCode", "StatusMessage", _GONE, _WAI
 
 def body(alert: AlertText) -> dict:
     """Return a card without mentions; signed if there is a secret."""
-    title = alert.title_within(_MAX_TITLE, json_length)
-    elements = [_texts(alert), _facts(alert), _note(alert.times), _links(alert)]
-    keyword = missing_keyword(alert, title + alert.summary[:_MAX_SUMMARY])
-    card = {
-        "config": {"wide_screen_mode": True},
-        "header": {"template": _TEMPLATES[alert.level], "title": _plain(title)},
-        "elements": list(filter(None, [*elements, _note(keyword)])) or [_note(title)],
-    }
-    return {**_signature(alert), "msg_type": "interactive", "card": card}
-
-
-def _texts(alert: AlertText) -> dict:
-    summary = truncate(alert.summary, _MAX_SUMMARY, json_length, escape_lark)
-    description = alert.description_within(_MAX_DESCRIPTION, json_length, escape_lark)
-    text = f"{summary}\n{description}".strip("\n")
-    return {"tag": "div", "text": _lark(text)} if text else {}
-
-
-def _facts(alert: AlertText) -> dict:
-    facts, rest = alert.facts_within(_MAX_FACTS)
-    if rest:
-        facts = [*facts, Fact("…", rest)]
-    return {"tag": "div", "fields": list(map(_field, facts))} if facts else {}
-
-
-def _field(fact: Fact) -> dict:
-    name = truncate(fact.name, _MAX_NAME, json_length, escape_lark)
-    value = truncate(fact.value, _MAX_VALUE, json_length, escape_lark)
-    return {"is_short": True, "text": _lark(f"**{name}**\n{value}")}
-
-
-def _note(text: str) -> dict:
-    return {"tag": "note", "elements": [_plain(text)]} if text else {}
-
-
-def _links(alert: AlertText) -> dict:
-    buttons = [
-        {"tag": "button", "text": _plain(link.name), "url": link.url, "type": "default"}
-        for link in alert.links_within(_MAX_URL)
-    ]
-    if not buttons:
-        return {}
-    buttons[0]["type"] = "primary"
-    return {"tag": "action", "actions": buttons}
-
-
-def _lark(text: str) -> dict[str, str]:
-    return {"tag": "lark_md", "content": text}
-
-
-def _plain(text: str) -> dict[str, str]:
-    return {"tag": "plain_text", "content": text}
+    return {**_signature(alert), "msg_type": "interactive", "card": card(alert)}
 
 
 def judge(response: Response) -> Judgement:

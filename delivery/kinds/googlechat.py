@@ -9,10 +9,10 @@ from delivery.text import json_length, truncate
 
 TEXT = Limit(4096, "text")
 BODY = Limit(32_000, unit="bytes")  # not confirmed by the vendor
-# In bytes: title, texts, facts and links together leave 5,000 for the frames.
+# In bytes: title, texts, facts and links together leave 7,000 for the frames.
 _MAX_TITLE = 800
 _MAX_SUMMARY = 2000
-_MAX_DESCRIPTION = 6000
+_MAX_DESCRIPTION = 4000
 _MAX_NAME = 150
 _MAX_VALUE = 600
 _MAX_FACTS = 12

@@ -104,18 +104,6 @@ class Limit:
         """Return the text, escaped and cut to this limit."""
         return truncate(text, self.maximum, self.measure, escape)
 
-    def fit(self, title: str, text: str, link: str, escape: Escape) -> str:
-        """Return title, text and link, a line each, with the text escaped and cut to fit.
-
-        A link that would take more than half of the limit is left out.
-        """
-        head = f"{title}\n"
-        tail = f"\n{link}" if link else ""
-        if self.measure(tail) > self.maximum // 2:
-            tail = ""
-        room = self.maximum - self.measure(head + tail)
-        return (head + truncate(text, room, self.measure, escape) + tail).strip()
-
 
 @dataclass(frozen=True)
 class Kind:
