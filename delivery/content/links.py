@@ -3,16 +3,14 @@
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import quote
 
 from delivery.alerts.alert import Alert
-from delivery.guard.url import InvalidUrl, encode_unsafe, parse_url
+from delivery.guard.url import to_link
 from delivery.installation import Installation
 
 SOURCE = "Source"
 RUNBOOK = "Runbook"
 OPEN_IN_TOCSIN = "Open in Tocsin"
-MAX_LINK_LENGTH = 4000
 # The names of links, each with its name in `Alert.links` and the annotations that may hold it.
 _NAMED = {
     RUNBOOK: ("runbook", "runbook_url", "runbook"),
@@ -21,7 +19,7 @@ _NAMED = {
     "Silence in Grafana": ("silence", "silence_url"),
 }
 LINK_ANNOTATIONS = frozenset(name for names in _NAMED.values() for name in names)
-_ABSOLUTE = re.compile(r"(https?://[^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
+_HAS_SCHEME = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 
 
 class Link(NamedTuple):
@@ -32,24 +30,6 @@ class Link(NamedTuple):
 
     name: str
     url: str
-
-
-def to_link(text: str) -> str:
-    """Return the absolute http(s) URL that a text is, encoded; empty for any other text."""
-    parts = _ABSOLUTE.fullmatch(encode_unsafe(text.strip()))
-    if not parts:
-        return ""
-    try:
-        origin = parse_url(parts[1]).origin
-    except InvalidUrl:
-        return ""
-    url = origin + (quote(parts[2], "%/:?#[]@!$&*+,;=~") or "/")
-    return url if len(url) <= MAX_LINK_LENGTH else ""
-
-
-def first_link(*texts: str) -> str:
-    """Return the first of the texts that is an absolute URL, else the first that is not empty."""
-    return next(filter(to_link, texts), "") or next(filter(None, texts), "")
 
 
 def links_of(alert: Alert, installation: Installation, is_test: bool) -> list[Link]:
@@ -80,4 +60,4 @@ def texts_without_link(alert: Alert) -> dict[str, str]:
     """Return the texts that stand where a link is expected and are none, by their names."""
     texts = {name: alert.annotations.get(name, "") for name in sorted(LINK_ANNOTATIONS)}
     texts["link"] = alert.url
-    return {name: text for name, text in texts.items() if text and not _ABSOLUTE.match(text)}
+    return {name: text for name, text in texts.items() if text and not _HAS_SCHEME.match(text)}
