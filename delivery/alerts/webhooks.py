@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from delivery.alerts.alert import Alert, to_json, to_text
+from delivery.alerts.alert import PAYLOAD, Alert, to_json, to_text
 from delivery.alerts.members import InvalidMember, set_time, to_count
 from delivery.alerts.parsed import (
     InvalidPayload,
@@ -53,7 +53,7 @@ def parse_uptrace(value: Any, _now: int) -> ParsedAlerts:
         raise InvalidPayload("The object “alert” with an “id” is missing.")
     annotations = {}
     if value.get("payload") is not None:
-        annotations["payload"] = to_json(value["payload"])
+        annotations[PAYLOAD] = to_json(value["payload"])
     alert = Alert.from_json(
         {
             **members,

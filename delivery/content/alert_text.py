@@ -233,10 +233,17 @@ class AlertText:
     def duration(self) -> str:
         """How long the alert lasted, or has lasted, such as `12 min`; empty if unknown."""
         started = self.event.alert.starts_at
-        if started is None:
-            return ""
-        ended = self._ended_at if self.closed else self.event.at
-        return format_duration(ended - started)
+        return "" if started is None else format_duration(self._until - started)
+
+    @property
+    def duration_ms(self) -> int | None:
+        """The duration in milliseconds; None if it is unknown."""
+        started = self.event.alert.starts_at
+        return self._until - started if started is not None and self.duration else None
+
+    @property
+    def _until(self) -> int:
+        return self._ended_at if self.closed else self.event.at
 
     @property
     def times(self) -> str:

@@ -10,13 +10,16 @@ from delivery.installation import Installation
 
 SOURCE = "Source"
 RUNBOOK = "Runbook"
+PANEL = "Panel"
+DASHBOARD = "Dashboard"
+SILENCE = "Silence in Grafana"
 OPEN_IN_TOCSIN = "Open in Tocsin"
 # The names of links, each with its name in `Alert.links` and the annotations that may hold it.
 _NAMED = {
     RUNBOOK: ("runbook", "runbook_url", "runbook"),
-    "Panel": ("panel", "panel_url", "panel"),
-    "Dashboard": ("dashboard", "dashboard_url", "dashboard"),
-    "Silence in Grafana": ("silence", "silence_url"),
+    PANEL: ("panel", "panel_url", "panel"),
+    DASHBOARD: ("dashboard", "dashboard_url", "dashboard"),
+    SILENCE: ("silence", "silence_url"),
 }
 LINK_ANNOTATIONS = frozenset(name for names in _NAMED.values() for name in names)
 _HAS_SCHEME = re.compile(r"https?://[^/?#]", re.IGNORECASE)
@@ -38,21 +41,21 @@ def links_of(alert: Alert, installation: Installation, is_test: bool) -> list[Li
     The URL of a test leads to Tocsin, where no alert of a test is stored.
     """
     links = {SOURCE: to_link(alert.url)}
-    for name, keys in _NAMED.items():
-        links[name] = _link_of(alert, keys)
+    for name in _NAMED:
+        links[name] = find_link(alert, name)
     links[OPEN_IN_TOCSIN] = installation.alert_url(alert.id)
     if is_test:
         links[OPEN_IN_TOCSIN] = links.pop(SOURCE)
-    elif links[SOURCE] in (links["Panel"], links["Dashboard"]):
+    elif links[SOURCE] in (links[PANEL], links[DASHBOARD]):
         del links[SOURCE]  # the other name says more
     names = {url: name for name, url in reversed(links.items()) if url}
     return [Link(name, url) for name, url in links.items() if names.get(url) == name]
 
 
-def _link_of(alert: Alert, keys: tuple[str, ...]) -> str:
-    """Return the first valid link under these names: of the source, else of the annotations."""
+def find_link(alert: Alert, name: str) -> str:
+    """Return the valid link with this name: of the source, else of the annotations, else empty."""
     texts: list[Mapping[str, str]] = [alert.links, alert.annotations]
-    found = (to_link(source.get(key, "")) for source in texts for key in keys)
+    found = (to_link(source.get(key, "")) for source in texts for key in _NAMED[name])
     return next(filter(None, found), "")
 
 
