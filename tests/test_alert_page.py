@@ -584,7 +584,7 @@ def test_silence_from_the_page_drops_the_waiting_message_and_its_end_sends_it(cl
     assert '<span class="tag paused">silenced</span>' in page
     text = visible_text(silence_part(page))
     assert re.search(r"Silenced until 20\S+ \S+ UTC \(in 60 min\) by ada", text)
-    assert 'aria-label="End silence 1 now">End now</button>' in page
+    assert 'aria-label="End now: silence 1">End now</button>' in page
     response = client.post("/silences/1/end", {"alert": str(Alert.get().id)})
     assert response.headers["Location"] == path
     page = client.get(path).text
@@ -729,7 +729,7 @@ def test_silencing_works_by_keyboard_without_a_script(chromium, live, width, sch
     button.nth(1).focus()
     page.keyboard.press("Enter")
     page.get_by_text("The alert is silenced for 4 hours").wait_for()
-    page.get_by_role("button", name="End silence").focus()
+    page.get_by_role("button", name="End now").focus()
     page.keyboard.press("Enter")
     page.get_by_text("The silence has ended.").wait_for()
     page.get_by_role("link", name="Other duration…").click()
