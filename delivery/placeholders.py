@@ -57,7 +57,7 @@ _OF_ALERT: dict[str, Callable[[AlertText], object]] = {
     "ends_at": lambda text: rfc3339(text.event.alert.ends_at) or None,
     "ends_at_ms": lambda text: text.event.alert.ends_at,
     "duration": lambda text: text.duration,
-    "duration_ms": lambda text: text.duration_ms,
+    "duration_ms": lambda text: text.duration_ms if text.duration else None,
 }
 
 

@@ -17,6 +17,7 @@ from delivery.content.group_text import GroupText
 from delivery.event import Event
 from delivery.guard.exchange import Policy
 from delivery.guard.url import InvalidUrl
+from delivery.installation import Installation
 from delivery.kinds import kinds
 from delivery.message import MessageError, build, write_body
 from delivery.settings import METHODS, Settings
@@ -160,7 +161,8 @@ def group_body(kind):
         Event(Alert.from_json({"id": "2", "name": "Slow"}), NUMBER + 1, CLOSED),
         Event(Alert.from_json({**LATENCY, "id": "3"}), NUMBER + 2, CLOSED),
     ]
-    group = GroupText.of(events, "team-db", Settings(kind=kind, url=URL))
+    settings = Settings(kind=kind, url=URL)
+    group = GroupText.of(events, "team-db", settings, Installation())
     return json.loads(write_body(group), parse_constant=pytest.fail)
 
 

@@ -232,18 +232,14 @@ class AlertText:
     @cached_property
     def duration(self) -> str:
         """How long the alert lasted, or has lasted, such as `12 min`; empty if unknown."""
-        started = self.event.alert.starts_at
-        return "" if started is None else format_duration(self._until - started)
+        return "" if self.duration_ms is None else format_duration(self.duration_ms)
 
     @property
     def duration_ms(self) -> int | None:
-        """The duration in milliseconds; None if it is unknown."""
+        """The time from start to end, or to now; None without a start. It may be implausible."""
         started = self.event.alert.starts_at
-        return self._until - started if started is not None and self.duration else None
-
-    @property
-    def _until(self) -> int:
-        return self._ended_at if self.closed else self.event.at
+        ended = self._ended_at if self.closed else self.event.at
+        return None if started is None else ended - started
 
     @property
     def times(self) -> str:
