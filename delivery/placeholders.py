@@ -40,8 +40,8 @@ _OF_ALERT: dict[str, Callable[[AlertText], object]] = {
     "severity": lambda text: text.severity,
     "title": lambda text: text.title,
     "subject": lambda text: text.subject,
-    "summary": lambda text: text.summary,
-    "description": lambda text: text.description,
+    "summary": lambda text: text.reported_summary,
+    "description": lambda text: text.reported_description,
     "value": lambda text: text.value,
     "url": lambda text: text.event.alert.url,
     "runbook_url": _link(RUNBOOK),
@@ -80,6 +80,7 @@ _VALUES: dict[str, Callable[[AlertText], object]] = {
     "message.id": lambda text: text.event.message_id,
     "message.at": lambda text: rfc3339(text.event.at),
     "message.event": lambda text: text.event.name,
+    "message.summary": lambda text: text.summary,
 }
 
 

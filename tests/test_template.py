@@ -560,8 +560,9 @@ def test_a_resolution_has_its_duration_and_says_what_it_was_about():
     closed = {**DETAILED, "status": "closed", "ends_at": "2026-03-02T09:27:30.004Z"}
     values = values_with_links(closed)
     assert values["alert.title"] == "Resolved after 12 min: p99 latency above 800 ms · checkout"
-    assert values["alert.summary"] == "Was critical: p99 is 1.2 s, limit 800 ms"
-    assert values["alert.description"] == ""
+    assert values["message.summary"] == "Was critical: p99 is 1.2 s, limit 800 ms"
+    assert values["alert.summary"] == "p99 is 1.2 s, limit 800 ms"
+    assert values["alert.description"] == "Requests are queueing.\nCustomers see errors."
     assert (values["alert.duration"], values["alert.duration_ms"]) == ("12 min", 720_000)
     assert values["alert.runbook_url"] == "https://wiki.example.com/latency"
     assert (values["group.open"], values["group.resolved"]) == (0, 1)
