@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 ZERO_WIDTH_SPACE = "\u200b"
-_URL = re.compile(r"""(https?://[^\s<>"'`|\\]*[^\s<>"'`|\\.,;:!?()\[\]{}*_~])""", re.IGNORECASE)
+URL = re.compile(r"""(https?://[^\s<>"'`|\\]*[^\s<>"'`|\\.,;:!?()\[\]{}*_~])""", re.IGNORECASE)
 # What formats a text in Markdown: signs that mark a part, and signs at the beginning of a line.
 _MARKDOWN = re.compile(
     r"[\\`*<]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|\|(?=\|)|(?<=\|)\||[\[](?=[^\]\n]*\]\()"
@@ -53,6 +53,11 @@ def break_mentions(text: str) -> str:
     A mention of a whole group is disarmed in a URL too.
     """
     text = _outside_urls(text, lambda part: _MENTION.sub("@" + ZERO_WIDTH_SPACE, part))
+    return break_group_mentions(text)
+
+
+def break_group_mentions(text: str) -> str:
+    """Disarm the mentions of whole groups, such as `@channel`."""
     return _GROUP_MENTION.sub("@" + ZERO_WIDTH_SPACE, text)
 
 
@@ -64,7 +69,7 @@ def break_chat_tags(text: str) -> str:
 def _outside_urls(text: str, escape: Callable[[str], str]) -> str:
     if "://" not in text:
         return escape(text)
-    parts = _URL.split(text)
+    parts = URL.split(text)
     parts[::2] = map(escape, parts[::2])
     return "".join(parts)
 

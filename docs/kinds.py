@@ -62,7 +62,8 @@ def _options(options: tuple[Option, ...]) -> str:
         return "None."
     rows = [("Field", "Description", "Required", "Secret"), ("---", "---", "---", "---")]
     for option in options:
-        description = f"{option.label}. {option.help}".strip()
+        choices = " · ".join(f"`{value}`: {label}" for value, label in option.choices if value)
+        description = " ".join(filter(None, [f"{option.label}.", option.help, choices]))
         required = "yes" if option.required else "no"
         secret = "yes" if option.secret else "no"
         rows.append((f"`options-{option.name}`", description, required, secret))

@@ -290,18 +290,6 @@ class AlertText:
         return "-".join(filter(None, parts))
 
 
-# --- to be deleted with the last kind that uses them ---
-def _compat():
-    AlertText.labels = property(lambda t: list(t.facts))
-    AlertText.label_lines = property(lambda t: "\n".join(f"{n}: {v}" for n, v in t.facts))
-    AlertText.details = property(lambda t: f"{t.summary}\n{t.label_lines}".strip("\n"))
-    AlertText.details_or_title = property(lambda t: t.details or t.title)
-    AlertText.markdown_link = property(lambda t: f"[Open alert]({t.link})" if t.link else "")
-
-
-_compat()
-
-
 def more(hidden: int) -> str:
     """Return `and 3 more`; empty if nothing is hidden."""
     return f"and {hidden:,} more" if hidden > 0 else ""

@@ -40,6 +40,14 @@ class Markup:
         name = truncate(fact.name, MAX_NAME_LENGTH, escape=self.escape)
         return self.fact(name, truncate(fact.value, MAX_VALUE_LENGTH, escape=self.escape))
 
+    def write_links(self, links: list[Link], fits: Callable[[str], bool]) -> str:
+        """Return the links that fit; the last ones are left out first."""
+        for count in range(len(links), 0, -1):
+            written = self.link_separator.join(map(self.link, links[:count]))
+            if fits(written):
+                return written
+        return ""
+
     def paragraph(self, text: str) -> str:
         """Return an escaped text of several lines."""
         return self.escape(text).replace("\n", self.paragraph_line)
@@ -85,14 +93,10 @@ class _Room:
 
 
 def _tail(text: AlertText, markup: Markup, links: list[Link], fits: Callable[[str], bool]) -> str:
-    """Return the times and the links; those that do not fit are left out, the last ones first."""
+    """Return the times, and the links that fit."""
     times = markup.times(markup.escape(text.times)) if text.times else ""
-    for count in range(len(links), -1, -1):
-        written = markup.link_separator.join(map(markup.link, links[:count]))
-        tail = markup.section.join(filter(None, [times, written]))
-        if fits(tail):
-            return tail
-    return ""
+    written = markup.write_links(links, lambda written: fits(times + markup.section + written))
+    return markup.section.join(filter(None, [times, written]))
 
 
 def _facts(text: AlertText, markup: Markup, fits: Callable[[str], bool]) -> str:

@@ -3,21 +3,62 @@
 import re
 
 from delivery.content.alert_text import AlertText
-from delivery.escaping import escape_markdown
+from delivery.content.facts import Fact
+from delivery.content.layout import Markup
+from delivery.escaping import break_mentions, escape_markdown
 from delivery.kinds.spec import Kind, Limit, UrlPattern
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.outcome import Reason, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
-from delivery.text import truncate, utf16_length
+from delivery.text import truncate, utf16_length, without_empty
 
 TEXT = Limit(16_383, "text")
+# The attachment keeps within the limit of the text too.
 _MAX_TITLE = 500
+_MAX_SUMMARY = 2000
+_MAX_DESCRIPTION = 4000
+_MAX_LINKS = 4000
+_MAX_FACTS = 12
+_MAX_VALUE = 300
+_MARKUP = Markup(link="[{0.name}]({0.url})".format, link_separator=" · ")
 _INVALID_WEBHOOK = re.compile(r"webhooks?\.invalid\b|invalid\w*webhook|webhook_invalid")
 
 
 def body(alert: AlertText) -> dict:
-    """Return a Markdown message."""
-    title = truncate(alert.title, _MAX_TITLE, utf16_length, escape_markdown)
-    return {"text": TEXT.fit(f"#### {title}", alert.details, alert.markdown_link, escape_markdown)}
+    """Return a headline, and an attachment in the color of the alert."""
+    title = alert.title_within(_MAX_TITLE, utf16_length, _escape)
+    links = _MARKUP.write_links(alert.links, lambda written: len(written) <= _MAX_LINKS)
+    texts = (
+        truncate(alert.summary, _MAX_SUMMARY, escape=_escape),
+        alert.description_within(_MAX_DESCRIPTION, escape=_escape),
+        links,
+    )
+    attachment = without_empty(
+        fallback=alert.title_within(_MAX_TITLE),
+        color=f"#{alert.color}",
+        text="\n\n".join(filter(None, texts)),
+        fields=_fields(alert),
+        footer=alert.times,
+    )
+    return {"text": f"#### {title}", "attachments": [attachment]}
+
+
+def _fields(alert: AlertText) -> list[dict]:
+    facts, rest = alert.facts_within(_MAX_FACTS)
+    if rest:
+        facts = [*facts, Fact("…", rest)]
+    return [
+        {
+            "title": truncate(fact.name, _MAX_VALUE, escape=break_mentions),
+            "value": truncate(fact.value, _MAX_VALUE, escape=_escape),
+            "short": True,
+        }
+        for fact in facts
+    ]
+
+
+def _escape(text: str) -> str:
+    return break_mentions(escape_markdown(text))
 
 
 def judge(response: Response) -> Judgement:
@@ -40,6 +81,7 @@ KIND = Kind(
     url_help="The URL of an incoming webhook, such as https://mattermost.example.com/hooks/….",
     docs="https://developers.mattermost.com/integrate/webhooks/incoming/",
     url_patterns=(UrlPattern(r"(/[^/]+)*/hooks/[A-Za-z0-9]{26}"),),
+    options=(TIME_ZONE,),
     limits=(TEXT,),
     body=body,
     judge=judge_by_body(judge),

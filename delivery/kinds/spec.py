@@ -23,7 +23,8 @@ class Option:
     `pattern` is the usual form of a value; another form gets a hint, no error. A text area has more
     than 1 of `lines`. `check` raises ValueError with a sentence if a value cannot be sent.
     `header` is the request header that carries the value, behind `prefix`. With `any_letters`, the
-    value may have letters that no header can carry.
+    value may have letters that no header can carry. An option with `choices` has one of these
+    values, each with its label; the first one is empty.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Option:
     header: str = ""
     prefix: str = ""
     any_letters: bool = False
+    choices: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_credential(self) -> bool:
@@ -101,18 +103,6 @@ class Limit:
     def truncate(self, text: str, escape: Escape = str) -> str:
         """Return the text, escaped and cut to this limit."""
         return truncate(text, self.maximum, self.measure, escape)
-
-    def fit(self, title: str, text: str, link: str, escape: Escape) -> str:
-        """Return title, text and link, a line each, with the text escaped and cut to fit.
-
-        A link that would take more than half of the limit is left out.
-        """
-        head = f"{title}\n"
-        tail = f"\n{link}" if link else ""
-        if self.measure(tail) > self.maximum // 2:
-            tail = ""
-        room = self.maximum - self.measure(head + tail)
-        return (head + truncate(text, room, self.measure, escape) + tail).strip()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,83 @@
+"""The card of Feishu and Lark: plain texts and their Markdown, which has entities as escapes.
+
+https://open.feishu.cn/document/common-capabilities/message-card/message-cards-content
+"""
+
+from delivery.content.alert_text import AlertText
+from delivery.content.facts import Fact
+from delivery.escaping import escape_lark
+from delivery.kinds.robots import missing_keyword
+from delivery.kinds.spec import Limit
+from delivery.text import json_length, truncate
+
+BODY = Limit(20_000, unit="bytes")
+# In bytes: title, texts, facts and links together leave 4,000 for the frames.
+_MAX_TITLE = 800
+_MAX_SUMMARY = 1500
+_MAX_DESCRIPTION = 4000
+_MAX_NAME = 80
+_MAX_VALUE = 350
+_MAX_FACTS = 12
+_MAX_URL = 600
+_TEMPLATES = {
+    "critical": "red",
+    "error": "orange",
+    "warning": "yellow",
+    "info": "blue",
+    "closed": "green",
+}
+
+
+def card(alert: AlertText) -> dict:
+    """Return the card, without mentions."""
+    title = alert.title_within(_MAX_TITLE, json_length)
+    elements = [_texts(alert), _facts(alert), _note(alert.times), _links(alert)]
+    keyword = missing_keyword(alert, title + alert.summary[:_MAX_SUMMARY])
+    return {
+        "config": {"wide_screen_mode": True},
+        "header": {"template": _TEMPLATES[alert.level], "title": _plain(title)},
+        "elements": list(filter(None, [*elements, _note(keyword)])) or [_note(title)],
+    }
+
+
+def _texts(alert: AlertText) -> dict:
+    summary = truncate(alert.summary, _MAX_SUMMARY, json_length, escape_lark)
+    description = alert.description_within(_MAX_DESCRIPTION, json_length, escape_lark)
+    text = f"{summary}\n{description}".strip("\n")
+    return {"tag": "div", "text": _lark(text)} if text else {}
+
+
+def _facts(alert: AlertText) -> dict:
+    facts, rest = alert.facts_within(_MAX_FACTS)
+    if rest:
+        facts = [*facts, Fact("…", rest)]
+    return {"tag": "div", "fields": list(map(_field, facts))} if facts else {}
+
+
+def _field(fact: Fact) -> dict:
+    name = truncate(fact.name, _MAX_NAME, json_length, escape_lark)
+    value = truncate(fact.value, _MAX_VALUE, json_length, escape_lark)
+    return {"is_short": True, "text": _lark(f"**{name}**\n{value}")}
+
+
+def _note(text: str) -> dict:
+    return {"tag": "note", "elements": [_plain(text)]} if text else {}
+
+
+def _links(alert: AlertText) -> dict:
+    buttons = [
+        {"tag": "button", "text": _plain(link.name), "url": link.url, "type": "default"}
+        for link in alert.links_within(_MAX_URL)
+    ]
+    if not buttons:
+        return {}
+    buttons[0]["type"] = "primary"
+    return {"tag": "action", "actions": buttons}
+
+
+def _lark(text: str) -> dict[str, str]:
+    return {"tag": "lark_md", "content": text}
+
+
+def _plain(text: str) -> dict[str, str]:
+    return {"tag": "plain_text", "content": text}
