@@ -19,12 +19,12 @@ _ESCAPE = r"""(?P<escape>\\[!-/:-@\[-`{-~])"""
 _ENTITY = r"(?P<entity>&(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|amp|lt|gt|quot);)"
 _CODE = r"(?P<code>`(?P<in_code>[^`\n]+)`)"
 _LINK = r"(?P<link>\[(?P<in_link>(?:\\.|[^\]\[\\\n]){1,500})\]\((?P<target>https?://[^\s)]+)\))"
-_INNER = r"(?=\S)(?P<in_{0}>(?:\\.|[^\\\n]){{1,1000}}?)(?<=\S)"
-_BOLD = rf"(?P<bold>\*\*{_INNER.format('bold')}\*\*)"
-_STAR = rf"(?P<star>\*{_INNER.format('star')}\*)"
-_LINE = rf"(?P<line>(?<![^\W_])_{_INNER.format('line')}_(?![^\W_]))"
-_STRIKE = rf"(?P<strike>~~{_INNER.format('strike')}~~)"
-_SPOILER = rf"(?P<spoiler>\|\|{_INNER.format('spoiler')}\|\|)"
+_INNER = r"(?=[^\s{1}])(?P<in_{0}>(?:\\.|[^\\\n]){{1,400}}?)(?<=\S)"
+_BOLD = rf"(?P<bold>\*\*{_INNER.format('bold', '*')}\*\*)"
+_STAR = rf"(?P<star>\*{_INNER.format('star', '*')}\*)"
+_LINE = rf"(?P<line>(?<![^\W_])_{_INNER.format('line', '_')}_(?![^\W_]))"
+_STRIKE = rf"(?P<strike>~~{_INNER.format('strike', '~')}~~)"
+_SPOILER = rf"(?P<spoiler>\|\|{_INNER.format('spoiler', '|')}\|\|)"
 _FONT = r"""(?P<font><font color=["']?(?P<color>[#\w]+)["']?>(?P<in_font>.{0,2000}?)</font>)"""
 _STYLES = {"star": "italic", "line": "italic"}
 # The colors of the names that services give them.
@@ -177,9 +177,9 @@ PLAIN = _dialect(_URL)
 TELEGRAM = _dialect(_URL, r"(?P<mention>(?<!\w)@[a-z]\w{3,31})")
 _ANGLE = r"(?P<angle><(?P<target>(?:https?|mailto):[^|>\s]+)\|(?P<in_angle>[^>\n]{1,1000})>)"
 _ANGLE_BARE = r"(?P<angle_bare><(?P<bare>(?:https?|mailto):[^|>\s]+)>)"
-_SIGNED = r"(?P<{0}>(?<![\w{1}]){1}(?=\S)(?P<in_{0}>[^{1}\n]{{1,1000}}?)(?<=\S){1}(?![\w{1}]))"
+_SIGNED = r"(?P<{0}>(?<![\w{1}]){1}(?=\S)(?P<in_{0}>[^{1}\n]{{1,400}}?)(?<=\S){1}(?![\w{1}]))"
 _SIGNS = (
-    _SIGNED.format("bold", "*"),
+    _SIGNED.format("bold", r"\*"),
     _SIGNED.format("line", "_"),
     _SIGNED.format("strike", "~"),
 )
