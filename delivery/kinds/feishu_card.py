@@ -36,7 +36,7 @@ def card(alert: AlertText) -> dict:
     return {
         "config": {"wide_screen_mode": True},
         "header": {"template": _TEMPLATES[alert.level], "title": _plain(title)},
-        "elements": list(filter(None, [*elements, _note(keyword)])) or [_note(title)],
+        "elements": list(filter(None, [*elements, _line(keyword)])) or [_line(title)],
     }
 
 
@@ -62,6 +62,10 @@ def _field(fact: Fact) -> dict:
 
 def _note(text: str) -> dict:
     return {"tag": "note", "elements": [_plain(text)]} if text else {}
+
+
+def _line(text: str) -> dict:
+    return {"tag": "div", "text": _plain(text)} if text else {}
 
 
 def _links(alert: AlertText) -> dict:

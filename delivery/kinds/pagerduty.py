@@ -55,10 +55,13 @@ def _payload(alert: AlertText) -> dict:
 
 
 def _details(alert: AlertText) -> dict[str, str]:
-    """Return everything of the alert that a person reads, as a table."""
+    """Return what the headline does not say, as a table."""
+    summary = alert.reported_summary
+    if len(summary) <= SUMMARY.maximum // 2:
+        summary = ""  # the headline has all of it
     details = {
         "alert": SUMMARY.truncate(alert.name),
-        "summary": truncate(alert.reported_summary, _MAX_DESCRIPTION, json_length),
+        "more of the summary": truncate(summary, _MAX_DESCRIPTION, json_length),
         "description": alert.description_within(_MAX_DESCRIPTION, json_length),
         "started": alert.times.removeprefix("Started "),
     }
