@@ -232,11 +232,14 @@ class AlertText:
     @cached_property
     def duration(self) -> str:
         """How long the alert lasted, or has lasted, such as `12 min`; empty if unknown."""
+        return "" if self.duration_ms is None else format_duration(self.duration_ms)
+
+    @property
+    def duration_ms(self) -> int | None:
+        """The time from start to end, or to now; None without a start. It may be implausible."""
         started = self.event.alert.starts_at
-        if started is None:
-            return ""
         ended = self._ended_at if self.closed else self.event.at
-        return format_duration(ended - started)
+        return None if started is None else ended - started
 
     @property
     def times(self) -> str:

@@ -66,7 +66,7 @@ def facts_of(alert: Alert, value: str) -> list[Fact]:
     """
     shown = _labels_in_title(alert)
     names = [name for name in without_internal(alert.labels) if name not in shown]
-    facts = {"value": value} | {name: alert.labels[name] for name in sorted(names, key=_rank)}
+    facts = {"value": value} | {name: alert.labels[name] for name in sorted(names, key=importance)}
     annotations = without_internal(alert.annotations)
     for name in sorted(annotations.keys() - _SHOWN_ELSEWHERE):
         facts.setdefault(name, annotations[name])
@@ -102,7 +102,8 @@ def _plain_name(name: str) -> str:
     return re.sub(r"(?<=.)[._-]?name$", "", plain)
 
 
-def _rank(name: str) -> tuple[int, str]:
+def importance(name: str) -> tuple[int, str]:
+    """Return the place of a label among others: the smaller, the more important."""
     plain = _plain_name(name)
     if plain in _ORDER:
         return _ORDER.index(plain), name
