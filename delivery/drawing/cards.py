@@ -52,10 +52,19 @@ def draw_teams(body: Part, viewer: Viewer) -> Drawing:
 def _teams_items(items: list[Part], inline: Inline, depth: int = 0) -> list[Block]:
     blocks = []
     for item in items if depth < _MAX_DEPTH else []:
-        blocks += _teams_item(item, inline)
+        found = _teams_item(item, inline)
+        if item.text("spacing").lower() == "none" and blocks and found:
+            found[0] = _below(blocks.pop(), found[0])
+        blocks += found
         for name in ("items", "columns"):
             blocks += _teams_items(item.parts(name), inline, depth + 1)
     return blocks
+
+
+def _below(above: Block, below: Block) -> Block:
+    """Return two blocks without a space between them as one."""
+    newline = (Span("\n"),) if above.spans and below.spans else ()
+    return Block(above.shape, above.spans + newline + below.spans, above.rows + below.rows)
 
 
 def _teams_item(item: Part, inline: Inline) -> list[Block]:
