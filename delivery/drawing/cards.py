@@ -50,7 +50,7 @@ def draw_teams(body: Part, viewer: Viewer) -> Drawing:
 
 
 def _teams_items(items: list[Part], inline: Inline, depth: int = 0) -> list[Block]:
-    blocks = []
+    blocks: list[Block] = []
     for item in items if depth < _MAX_DEPTH else []:
         found = _teams_item(item, inline)
         if item.text("spacing").lower() == "none" and blocks and found:
