@@ -12,7 +12,7 @@ from delivery.alerts.alert import AlertStatus
 from delivery.alerts.samples import GROUP, SOURCE_URL, sample_alert, sample_group, samples
 from delivery.content.alert_text import AlertText
 from delivery.content.group_text import GroupText
-from delivery.drawing import draw
+from delivery.drawing.drawers import draw
 from delivery.drawing.model import Drawing, Viewer
 from delivery.event import Event
 from delivery.guard.connection import Connection

@@ -21,7 +21,7 @@ from small_png import small_png  # noqa: E402
 
 from delivery.channel_test import sample_texts  # noqa: E402
 from delivery.content.alert_text import AlertText  # noqa: E402
-from delivery.drawing import draw  # noqa: E402
+from delivery.drawing.drawers import draw  # noqa: E402
 from delivery.drawing.model import Drawing, Family, Viewer  # noqa: E402
 from delivery.installation import Installation  # noqa: E402
 from delivery.kinds import kinds  # noqa: E402

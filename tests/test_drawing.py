@@ -14,7 +14,8 @@ from delivery.alerts.alert import Alert
 from delivery.alerts.samples import samples
 from delivery.channel_test import sample_texts
 from delivery.content.alert_text import AlertText
-from delivery.drawing import DRAWERS, draw, lines, markup
+from delivery.drawing import lines, markup
+from delivery.drawing.drawers import DRAWERS, draw
 from delivery.drawing.lines import read_lines
 from delivery.drawing.markup import Inline
 from delivery.drawing.model import Family, Shape, Span, Viewer, nearest_color

@@ -44,7 +44,7 @@ def draw_teams(body: Part, viewer: Viewer) -> Drawing:
         Family.CARD,
         "Workflows",
         push_text=body.text("summary"),
-        color=next((span.color for one in blocks for span in one.spans if span.color), ""),
+        color=blocks[0].spans[0].color if blocks and blocks[0].spans else "",
         blocks=tuple(blocks),
     )
 
