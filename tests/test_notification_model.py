@@ -249,6 +249,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS), severity=st.sampled_from(SEVERITIES), then_work=st.booleans())
     def post_open(self, key, severity, then_work, closes_in=RESOLVE_TIMEOUT):
+        self.now += 1  # no alert opens twice in a millisecond
         alert = self.alerts[key]
         if not alert.is_open:
             alert.is_open = True

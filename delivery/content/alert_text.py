@@ -212,7 +212,7 @@ class AlertText:
         name = self.settings.option(TIME_ZONE_OPTION)
         return (find_zone(name) if name else None) or self.installation.time_zone
 
-    @property
+    @cached_property
     def started(self) -> str:
         """When the alert started, such as `2026-03-02 10:15 +01:00`; empty if that is unknown."""
         return format_time(self.event.alert.starts_at, self._zone)

@@ -151,7 +151,7 @@ def to_link(text: str) -> str:
 
     It is ASCII without blanks, quotes and parentheses, so that it can stand in any markup.
     """
-    parts = _ABSOLUTE.fullmatch(encode_unsafe(text.strip()))
+    parts = _ABSOLUTE.fullmatch(encode_unsafe(text.strip())) if text else None
     if not parts:
         return ""
     try:
