@@ -159,9 +159,8 @@ def sample_bodies(settings: Settings, installation: Installation) -> list[Sample
     bodies = []
     for name, text in sample_texts(settings, installation, number).items():
         body = write_body(text)
-        masked = mask(body)
-        drawing = draw(settings.kind, masked, viewer)
-        shown = masked[:MAX_BODY_SHOWN]
+        drawing = draw(settings.kind, body, viewer, mask)
+        shown = mask(body)[:MAX_BODY_SHOWN]
         bodies.append(Sample(name, shown, utf16_length(body), utf8_length(body), drawing))
     return bodies
 

@@ -94,7 +94,7 @@ def _text_block(item: Part, inline: Inline) -> list[Block]:
 
 def _text_run(run: Part) -> Span:
     if isinstance(run.value, str):
-        return Span(run.value)
+        return Span(run.string())
     styles, link, color = _look(run)
     return Span(run.text("text"), styles, link, color)
 

@@ -25,8 +25,8 @@ DRAWERS: Mapping[str, Callable[[Part, Viewer], Drawing | None]] = {
 }
 
 
-def draw(kind: str, body: str, viewer: Viewer) -> Drawing | None:
-    """Return the drawing of a body, whatever it is.
+def draw(kind: str, body: str, viewer: Viewer, mask: Callable[[str], str] = str) -> Drawing | None:
+    """Return the drawing of a body, whatever it is, without the secrets that `mask` hides.
 
     None for a kind without a drawer, and for a body that is not an object.
     """
@@ -34,4 +34,4 @@ def draw(kind: str, body: str, viewer: Viewer) -> Drawing | None:
     message = parse_or_none(body)
     if drawer is None or not isinstance(message, dict):
         return None
-    return drawer(Part(message), viewer)
+    return drawer(Part(message, mask), viewer)
