@@ -459,7 +459,8 @@ class Histories(RuleBasedStateMachine):
             assert not self.is_silenced(key), "an opening leaves under a silence"
         known = channel.incidents.get(key) if key in channel.told else incident
         assert incident == known, "a message about an open incident has another key"
-        assert incident not in channel.resolved, "a resolved incident is opened again"
+        is_new = event == "closed" or incident not in channel.resolved
+        assert is_new, "a resolved incident is opened again"
         change = (alert.period, alert.change, incident)
         left = Message(channel, message.id, key, event, severity, *change)
         self.messages[message.id] = left

@@ -67,7 +67,9 @@ def lay_out(
     """
     room = _Room(maximum, measure, markup.section)
     title = room.take(title)
-    tail = room.take(_tail(text, markup, list(links), lambda tail: measure(tail) <= maximum // 2))
+    tail = room.take(
+        _tail(text, markup, list(links), lambda tail: measure(tail) <= maximum * 2 // 3)
+    )
     summary = room.take(truncate(text.summary, room.left // 2, measure, markup.paragraph))
     facts = room.take(_facts(text, markup, lambda lines: measure(lines) <= room.left // 2))
     description = text.description_within(room.left, measure, markup.paragraph)
