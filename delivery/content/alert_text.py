@@ -222,10 +222,11 @@ class AlertText:
         """When the alert ended; empty while it is open."""
         if not self.closed:
             return ""
-        return format_time(self._ended_at, self._zone)
+        return format_time(self.ended_at, self._zone)
 
     @property
-    def _ended_at(self) -> int:
+    def ended_at(self) -> int:
+        """When a closed alert ended, in milliseconds since the epoch."""
         ends_at = self.event.alert.ends_at
         return self.event.at if ends_at is None else ends_at
 
@@ -238,7 +239,7 @@ class AlertText:
     def duration_ms(self) -> int | None:
         """The time from start to end, or to now; None without a start. It may be implausible."""
         started = self.event.alert.starts_at
-        ended = self._ended_at if self.closed else self.event.at
+        ended = self.ended_at if self.closed else self.event.at
         return None if started is None else ended - started
 
     @property
