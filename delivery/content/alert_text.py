@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -51,12 +51,17 @@ class AlertText:
         """Whether the alert is closed."""
         return self.event.alert.closed
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels as the source sent them."""
+        return self.event.alert.labels
+
     # --- the headline ---
 
     @cached_property
     def named_severity(self) -> Severity | None:
         """The severity that the alert's labels name, None if they name none."""
-        return severity_of(self.event.alert.labels)
+        return severity_of(self.labels)
 
     @property
     def severity(self) -> Severity:
@@ -93,8 +98,7 @@ class AlertText:
     @cached_property
     def subject(self) -> str:
         """What the alert is about, on one line, such as a host."""
-        labels = self.event.alert.labels
-        return one_line(labels.get(subject_label(labels), ""))
+        return one_line(self.labels.get(subject_label(self.labels), ""))
 
     @property
     def title(self) -> str:
