@@ -16,11 +16,15 @@ def utf16_length(text: str) -> int:
 
     Most vendors count characters this way, and no other count of characters is higher.
     """
+    if text.isascii():
+        return len(text)
     return len(text.encode("utf-16-le", "replace")) // 2
 
 
 def utf8_length(text: str) -> int:
     """Return the length in bytes of UTF-8."""
+    if text.isascii():
+        return len(text)
     return len(text.encode("utf-8", "replace"))
 
 
@@ -56,6 +60,8 @@ def truncate(
 
 def clean(text: str) -> str:
     """Return the text without control characters, with `\\n` as its only line end."""
+    if text.isprintable():  # most texts are
+        return text
     lines = "\n".join(text.replace("\t", " ").splitlines())
     return _CONTROL.sub("", lines)
 

@@ -20,6 +20,7 @@ class AlertStatus(StrEnum):
 
 
 UNNAMED = "Unnamed alert"
+PAYLOAD = "payload"  # the annotation with the payload of a channel of Uptrace
 STATUS_NAMES = {
     "": AlertStatus.OPEN,
     "open": AlertStatus.OPEN,
@@ -55,6 +56,15 @@ class Alert:
     def closed(self) -> bool:
         """Whether the monitored condition has ended."""
         return self.status == AlertStatus.CLOSED
+
+    @property
+    def payload(self) -> object:
+        """The JSON value that Uptrace sends beside the alert; None without one."""
+        text = self.annotations.get(PAYLOAD, "")
+        try:
+            return json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            return text
 
     @classmethod
     def from_json(cls, value: object) -> "Alert":

@@ -90,6 +90,8 @@ def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
         labels=alert.labels or stored.labels,
         annotations=alert.annotations or stored.annotations,
         url=alert.url or stored.url,
+        links=alert.links or stored.links,
+        value=alert.value or stored.value,
         starts_at=_start_of_closing(alert, stored, ends_at) or ends_at or now,
         ends_at=ends_at or now,
     )

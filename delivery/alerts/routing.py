@@ -170,6 +170,8 @@ def _plan_opening(
     if silence:
         plan.review_at = silence.until
         plan.silence_id = silence.id
+        if last and not last.is_opening:
+            plan.supersede = OPENED_AGAIN  # a closing that waits would be wrong now
         if last is None or not change.was_open:
             plan.delivery = _new_delivery(change, route, last, context)
             plan.delivery.state = DeliveryState.DROPPED

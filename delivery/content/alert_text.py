@@ -212,7 +212,7 @@ class AlertText:
         name = self.settings.option(TIME_ZONE_OPTION)
         return (find_zone(name) if name else None) or self.installation.time_zone
 
-    @property
+    @cached_property
     def started(self) -> str:
         """When the alert started, such as `2026-03-02 10:15 +01:00`; empty if that is unknown."""
         return format_time(self.event.alert.starts_at, self._zone)
@@ -222,21 +222,25 @@ class AlertText:
         """When the alert ended; empty while it is open."""
         if not self.closed:
             return ""
-        return format_time(self._ended_at, self._zone)
+        return format_time(self.ended_at, self._zone)
 
     @property
-    def _ended_at(self) -> int:
+    def ended_at(self) -> int:
+        """When a closed alert ended, in milliseconds since the epoch."""
         ends_at = self.event.alert.ends_at
         return self.event.at if ends_at is None else ends_at
 
     @cached_property
     def duration(self) -> str:
         """How long the alert lasted, or has lasted, such as `12 min`; empty if unknown."""
+        return "" if self.duration_ms is None else format_duration(self.duration_ms)
+
+    @property
+    def duration_ms(self) -> int | None:
+        """The time from start to end, or to now; None without a start. It may be implausible."""
         started = self.event.alert.starts_at
-        if started is None:
-            return ""
-        ended = self._ended_at if self.closed else self.event.at
-        return format_duration(ended - started)
+        ended = self.ended_at if self.closed else self.event.at
+        return None if started is None else ended - started
 
     @property
     def times(self) -> str:

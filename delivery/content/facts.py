@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert, without_internal
@@ -10,6 +11,7 @@ from delivery.content.severity import SEVERITY_LABELS, read_severity
 from delivery.text import one_line
 
 MAX_TEXT_LENGTH = 4000
+_MAX_NAME_LENGTH = 200  # of the names that are looked at: others are no known ones
 _SUBJECTS = (
     *("instance", "host", "node", "pod", "service", "job", "container", "device", "target"),
     *("app", "application", "deployment", "database", "queue", "topic", "site"),
@@ -55,7 +57,7 @@ def subject_label(labels: Mapping[str, str]) -> str:
     found: dict[str, str] = {}
     for name in sorted(without_internal(labels)):
         if labels[name].strip():
-            found.setdefault(_plain_name(name), name)
+            found.setdefault(_plain_name(name[:_MAX_NAME_LENGTH]), name)
     return next((found[name] for name in _SUBJECTS if name in found), "")
 
 
@@ -66,7 +68,7 @@ def facts_of(alert: Alert, value: str) -> list[Fact]:
     """
     shown = _labels_in_title(alert)
     names = [name for name in without_internal(alert.labels) if name not in shown]
-    facts = {"value": value} | {name: alert.labels[name] for name in sorted(names, key=_rank)}
+    facts = {"value": value} | {name: alert.labels[name] for name in sorted(names, key=importance)}
     annotations = without_internal(alert.annotations)
     for name in sorted(annotations.keys() - _SHOWN_ELSEWHERE):
         facts.setdefault(name, annotations[name])
@@ -96,14 +98,16 @@ def _labels_in_title(alert: Alert) -> set[str]:
     return names
 
 
+@lru_cache(maxsize=1024)
 def _plain_name(name: str) -> str:
     """Return `pod` for `k8s.pod.name`, `host` for `hostname` and so on (OpenTelemetry's names)."""
     plain = re.sub(r"^(k8s|kubernetes)[._]", "", name.lower())
     return re.sub(r"(?<=.)[._-]?name$", "", plain)
 
 
-def _rank(name: str) -> tuple[int, str]:
-    plain = _plain_name(name)
+def importance(name: str) -> tuple[int, str]:
+    """Return the place of a label among others: the smaller, the more important."""
+    plain = _plain_name(name[:_MAX_NAME_LENGTH])
     if plain in _ORDER:
         return _ORDER.index(plain), name
     return len(_ORDER) + (name.lower() in _NOISE), name
@@ -118,5 +122,5 @@ def label_for(labels: Mapping[str, str], names: Sequence[str]) -> str:
     for name in sorted(without_internal(labels)):
         text = _to_line(labels[name])
         if text:
-            found.setdefault(_plain_name(name), text)
+            found.setdefault(_plain_name(name[:_MAX_NAME_LENGTH]), text)
     return next((found[name] for name in names if name in found), "")

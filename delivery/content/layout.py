@@ -21,18 +21,17 @@ MAX_VALUE_LENGTH = 300
 class Markup:
     """How a service writes a text.
 
-    `escape` is for texts of the alert. `fact` gets an escaped name and value, `times` an
-    escaped line, and `link` a link.
-    `section` stands between the parts of the message, `paragraph_line` between the lines of a text,
-    and `link_separator` between links.
+    `escape` is for texts of the alert. `fact` gets an escaped name and value, `times` an escaped
+    line, and `link` a link. `line` stands between lines, `section` between the parts of the
+    message, and `link_separator` between links.
     """
 
     escape: Escape = str
     fact: Callable[[str, str], str] = "{}: {}".format
     times: Callable[[str], str] = str
     link: Callable[[Link], str] = lambda link: f"{link.name}: {link.url}"
-    paragraph_line: str = "\n"
-    section: str = "\n"
+    line: str = "\n"
+    section: str = "\n\n"
     link_separator: str = "\n"
 
     def write_fact(self, fact: Fact) -> str:
@@ -41,16 +40,17 @@ class Markup:
         return self.fact(name, truncate(fact.value, MAX_VALUE_LENGTH, escape=self.escape))
 
     def write_links(self, links: list[Link], fits: Callable[[str], bool]) -> str:
-        """Return the links that fit; the last ones are left out first."""
-        for count in range(len(links), 0, -1):
-            written = self.link_separator.join(map(self.link, links[:count]))
-            if fits(written):
-                return written
-        return ""
+        """Return the links that fit. One that is too long does not displace those after it."""
+        written = ""
+        for link in map(self.link, links):
+            longer = self.link_separator.join(filter(None, [written, link]))
+            if fits(longer):
+                written = longer
+        return written
 
     def paragraph(self, text: str) -> str:
         """Return an escaped text of several lines."""
-        return self.escape(text).replace("\n", self.paragraph_line)
+        return self.escape(text).replace("\n", self.line)
 
 
 def lay_out(
@@ -66,12 +66,15 @@ def lay_out(
     `title` is markup already, and leaves most of the room. It is not empty unless everything is.
     """
     room = _Room(maximum, measure, markup.section)
-    head = room.take(title)
-    tail = room.take(_tail(text, markup, list(links), lambda tail: measure(tail) <= maximum // 2))
+    title = room.take(title)
+    tail = room.take(
+        _tail(text, markup, list(links), lambda tail: measure(tail) <= maximum * 2 // 3)
+    )
     summary = room.take(truncate(text.summary, room.left // 2, measure, markup.paragraph))
     facts = room.take(_facts(text, markup, lambda lines: measure(lines) <= room.left // 2))
     description = text.description_within(room.left, measure, markup.paragraph)
-    return markup.section.join(filter(None, [head, summary, description, facts, tail]))
+    head = markup.line.join(filter(None, [title, summary]))
+    return markup.section.join(filter(None, [head, description, facts, tail]))
 
 
 @dataclass
@@ -95,8 +98,8 @@ class _Room:
 def _tail(text: AlertText, markup: Markup, links: list[Link], fits: Callable[[str], bool]) -> str:
     """Return the times, and the links that fit."""
     times = markup.times(markup.escape(text.times)) if text.times else ""
-    written = markup.write_links(links, lambda written: fits(times + markup.section + written))
-    return markup.section.join(filter(None, [times, written]))
+    written = markup.write_links(links, lambda written: fits(times + markup.line + written))
+    return markup.line.join(filter(None, [times, written]))
 
 
 def _facts(text: AlertText, markup: Markup, fits: Callable[[str], bool]) -> str:

@@ -3,25 +3,26 @@
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import quote
 
 from delivery.alerts.alert import Alert
-from delivery.guard.url import InvalidUrl, encode_unsafe, parse_url
+from delivery.guard.url import to_link
 from delivery.installation import Installation
 
 SOURCE = "Source"
 RUNBOOK = "Runbook"
+PANEL = "Panel"
+DASHBOARD = "Dashboard"
+SILENCE = "Silence in Grafana"
 OPEN_IN_TOCSIN = "Open in Tocsin"
-MAX_LINK_LENGTH = 4000
 # The names of links, each with its name in `Alert.links` and the annotations that may hold it.
 _NAMED = {
     RUNBOOK: ("runbook", "runbook_url", "runbook"),
-    "Panel": ("panel", "panel_url", "panel"),
-    "Dashboard": ("dashboard", "dashboard_url", "dashboard"),
-    "Silence in Grafana": ("silence", "silence_url"),
+    PANEL: ("panel", "panel_url", "panel"),
+    DASHBOARD: ("dashboard", "dashboard_url", "dashboard"),
+    SILENCE: ("silence", "silence_url"),
 }
 LINK_ANNOTATIONS = frozenset(name for names in _NAMED.values() for name in names)
-_ABSOLUTE = re.compile(r"(https?://[^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
+_HAS_SCHEME = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 
 
 class Link(NamedTuple):
@@ -34,45 +35,27 @@ class Link(NamedTuple):
     url: str
 
 
-def to_link(text: str) -> str:
-    """Return the absolute http(s) URL that a text is, encoded; empty for any other text."""
-    parts = _ABSOLUTE.fullmatch(encode_unsafe(text.strip()))
-    if not parts:
-        return ""
-    try:
-        origin = parse_url(parts[1]).origin
-    except InvalidUrl:
-        return ""
-    url = origin + (quote(parts[2], "%/:?#[]@!$&*+,;=~") or "/")
-    return url if len(url) <= MAX_LINK_LENGTH else ""
-
-
-def first_link(*texts: str) -> str:
-    """Return the first of the texts that is an absolute URL, else the first that is not empty."""
-    return next(filter(to_link, texts), "") or next(filter(None, texts), "")
-
-
 def links_of(alert: Alert, installation: Installation, is_test: bool) -> list[Link]:
     """Return the links of an alert in the order of their use, each URL once.
 
     The URL of a test leads to Tocsin, where no alert of a test is stored.
     """
     links = {SOURCE: to_link(alert.url)}
-    for name, keys in _NAMED.items():
-        links[name] = _link_of(alert, keys)
+    for name in _NAMED:
+        links[name] = find_link(alert, name)
     links[OPEN_IN_TOCSIN] = installation.alert_url(alert.id)
     if is_test:
         links[OPEN_IN_TOCSIN] = links.pop(SOURCE)
-    elif links[SOURCE] in (links["Panel"], links["Dashboard"]):
+    elif links[SOURCE] in (links[PANEL], links[DASHBOARD]):
         del links[SOURCE]  # the other name says more
     names = {url: name for name, url in reversed(links.items()) if url}
     return [Link(name, url) for name, url in links.items() if names.get(url) == name]
 
 
-def _link_of(alert: Alert, keys: tuple[str, ...]) -> str:
-    """Return the first valid link under these names: of the source, else of the annotations."""
+def find_link(alert: Alert, name: str) -> str:
+    """Return the valid link with this name: of the source, else of the annotations, else empty."""
     texts: list[Mapping[str, str]] = [alert.links, alert.annotations]
-    found = (to_link(source.get(key, "")) for source in texts for key in keys)
+    found = (to_link(source.get(key, "")) for source in texts for key in _NAMED[name])
     return next(filter(None, found), "")
 
 
@@ -80,4 +63,4 @@ def texts_without_link(alert: Alert) -> dict[str, str]:
     """Return the texts that stand where a link is expected and are none, by their names."""
     texts = {name: alert.annotations.get(name, "") for name in sorted(LINK_ANNOTATIONS)}
     texts["link"] = alert.url
-    return {name: text for name, text in texts.items() if text and not _ABSOLUTE.match(text)}
+    return {name: text for name, text in texts.items() if text and not _HAS_SCHEME.match(text)}

@@ -28,8 +28,7 @@ _MARKUP = Markup(
     escape=break_markdown,
     fact="- {}: {}".format,
     link="[{0.name}]({0.url})".format,
-    paragraph_line="\n\n",
-    section="\n\n",
+    line="\n\n",
     link_separator=" · ",
 )
 
