@@ -64,10 +64,8 @@ def build(
     kind = _kind_of(settings)
     attempt = AlertText(event if at is None else replace(event, at=at), settings, installation)
     method = settings.method if "method" in kind.uses else "POST"
-    body = fixed
-    if method == "GET":
-        body = ""
-    elif kind.signs_body:
+    body = "" if method == "GET" else fixed
+    if kind.signs_body:
         body = write_body(attempt)
     elif body is None:
         body = body_of(settings, event, installation)
