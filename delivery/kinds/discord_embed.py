@@ -36,7 +36,7 @@ def body(alert: AlertText) -> dict:
     description = alert.description_within(room, escape=escape_markdown)
     at = alert.ended_at if alert.closed else alert.event.alert.starts_at
     embed = without_empty(
-        title=TITLE.truncate(alert.name),
+        title=TITLE.truncate(alert.name, escape_markdown),
         url=alert.link if len(alert.link) <= _MAX_URL else "",
         description=f"{summary}\n\n{description}".strip("\n"),
         color=int(alert.color, 16),
@@ -53,7 +53,7 @@ def _fields(alert: AlertText, room: int) -> list[dict]:
     facts, _ = alert.facts_within(_MAX_FACTS)
     fields: list[dict] = []
     for fact in facts:
-        name = NAME.truncate(fact.name)
+        name = NAME.truncate(fact.name, escape_markdown)
         value = truncate(fact.value, _MAX_VALUE, escape=escape_markdown)
         field = _field(name, value, True)
         room -= _length(field)
