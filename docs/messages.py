@@ -130,13 +130,16 @@ def _macros():
 def _texts(kind_name: str) -> dict[str, AlertText]:
     """Return what the messages of a channel of this kind say of the samples."""
     kind = kinds()[kind_name]
-    starters = list(kind.starters.values())
+    example = next((starter.changes for starter in kind.starters.values()), {})
     options = [option.name for option in kind.options if option.required]
     settings = Settings(
         kind=kind.name,
         url=kind.base or "https://receiver.example.com/hook",
-        options=tuple(Header(name, name.upper()) for name in options),
-        body=starters[0].changes["body"] if starters else "",
+        options=(
+            *(Header(name, name.upper()) for name in options),
+            Header("closed_body", example.get("options-closed_body", "")),
+        ),
+        body=example.get("body", ""),
     )
     return sample_texts(settings, INSTALLATION, AT * 1_000_000)
 
