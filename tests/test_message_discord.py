@@ -24,6 +24,7 @@ TITLE = "CRITICAL PostgresReplicationLag · db-2.prod:9187"
 IN_TOCSIN_LINK = f"[Open in Tocsin]({IN_TOCSIN})"
 RED = 0xD0342C
 GREEN = 0x2E8540
+SUPPRESS_NOTIFICATIONS = 4096
 
 
 def message(content, **embed):
@@ -62,8 +63,10 @@ def test_an_open_alert_has_its_texts_facts_start_and_links():
     )
 
 
-def test_a_resolution_is_short_and_green():
-    assert body_about("discord", LAG, closed=True) == message(
+def test_a_resolution_is_short_green_and_silent():
+    body = body_about("discord", LAG, closed=True)
+    assert body.pop("flags") == SUPPRESS_NOTIFICATIONS
+    assert body == message(
         "Resolved after 12 min: PostgresReplicationLag · db-2.prod:9187",
         title="PostgresReplicationLag",
         url=PROMETHEUS,

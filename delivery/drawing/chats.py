@@ -23,6 +23,7 @@ from delivery.drawing.model import (
 from delivery.drawing.tags import read_tag_blocks, read_tags
 
 SILENT = "Arrives without a sound."
+_SUPPRESS_NOTIFICATIONS = 1 << 12
 _NO_MARKUP: Spans = ()
 _BOLD = styled(NO_STYLE, "bold")
 
@@ -120,6 +121,7 @@ def draw_discord(body: Part, viewer: Viewer) -> Drawing:
         color=next((nearest_color(embed.number("color")) for embed in embeds), ""),
         lead=tuple(content),
         blocks=tuple(blocks),
+        note=SILENT if (body.number("flags") or 0) & _SUPPRESS_NOTIFICATIONS else "",
     )
 
 
