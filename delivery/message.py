@@ -62,17 +62,14 @@ def build(
         MessageError: If the channel cannot make a message.
     """
     kind = _kind_of(settings)
-    attempt = event if at is None else replace(event, at=at)
+    attempt = AlertText(event if at is None else replace(event, at=at), settings, installation)
     method = settings.method if "method" in kind.uses else "POST"
-    if method == "GET":
-        body = ""
-    elif kind.signs_body:
-        body = body_of(settings, attempt, installation)
-    elif fixed is None:
+    body = "" if method == "GET" else fixed
+    if kind.signs_body:
+        body = write_body(attempt)
+    elif body is None:
         body = body_of(settings, event, installation)
-    else:
-        body = fixed
-    target = kind.request_url(parse_url(settings.url), AlertText(attempt, settings, installation))
+    target = kind.request_url(parse_url(settings.url), attempt)
     recognized = kind.match_url(target)
     return Message(
         id=event.message_id,

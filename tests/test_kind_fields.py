@@ -478,18 +478,19 @@ def test_a_starter_body_fills_only_empty_fields(client):
         assert kept["options-closed_body"] == '{"mine": 1}'
 
 
-def test_a_preview_shows_the_bodies_for_four_alerts_and_their_sizes(client, receiver):
+def test_a_preview_shows_the_bodies_for_four_alerts_and_a_group_and_their_sizes(client, receiver):
     page = client.post(
         "/channels/new/preview", custom('{"t": "{{ alert.status }} {{ alert.name }}"}')
     ).text
-    assert [summary.strip() for summary in re.findall(r"<summary>(.*?)\s*<span", page)][:4] == [
+    assert [summary.strip() for summary in re.findall(r"<summary>(.*?)\s*<span", page)][:5] == [
         "An open alert",
         "The same alert, closed",
         "Hostile texts",
         "A huge alert",
+        "A group of nine alerts",
     ]
     assert re.search(r"\d+ characters, \d+ bytes", page)
-    assert "closed Test alert from Tocsin" in page
+    assert "closed PostgresReplicationLag" in page
     assert receiver.requests == []
 
 
@@ -497,7 +498,7 @@ def test_a_body_is_previewed_while_typed_even_if_other_fields_are_invalid(client
     form = {**custom('{"t": "{{ alert.name }}"}', url="", name="", timeout="x")}
     response = client.post("/channels/new/preview?live=1", form, htmx=True)
     assert response.status_code == 200
-    assert "Test alert from Tocsin" in response.text
+    assert "PostgresReplicationLag" in response.text
     assert "-error" not in response.text
     broken = client.post("/channels/new/preview?live=1", {**form, "body": "{"}, htmx=True)
     assert broken.status_code == 422
@@ -537,7 +538,9 @@ def test_no_secret_is_shown_when_a_receiver_echoes_the_request(client, receiver,
 
     receiver.script = echo
     options = {
-        f"options-{option.name}": f"s3cret-{option.name}-{'x' * 20}" for option in kind.options
+        f"options-{option.name}": f"s3cret-{option.name}-{'x' * 20}"
+        for option in kind.options
+        if option.secret or option.required
     }
     form = form_of(f"http://127.0.0.1:{receiver.port}/", kind=kind.name, **options)
     page = client.post("/channels/new/test", form, htmx=True).text

@@ -3,18 +3,19 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from delivery.content.facts import Fact, facts_of, name_of, subject_label
 from delivery.content.links import Link, links_of
 from delivery.content.severity import DEFAULT_SEVERITY, Severity, severity_of
+from delivery.content.summary import read_summary
 from delivery.content.times import find_zone, format_duration, format_time
 from delivery.event import Event
 from delivery.installation import Installation
 from delivery.settings import Settings
-from delivery.text import Escape, clean, one_line, truncate, utf16_length
+from delivery.text import Escape, one_line, truncate, utf16_length
 
 TIME_ZONE_OPTION = "time_zone"
 RESOLVED_COLOR = "2e8540"
@@ -24,8 +25,6 @@ COLORS = {
     Severity.WARNING: "e0a100",
     Severity.INFO: "2b6cb0",
 }
-_SUMMARIES = ("summary", "description", "message")
-_MAX_HEADLINE = 300
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,17 @@ class AlertText:
         """Whether the alert is closed."""
         return self.event.alert.closed
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels as the source sent them."""
+        return self.event.alert.labels
+
     # --- the headline ---
 
     @cached_property
     def named_severity(self) -> Severity | None:
         """The severity that the alert's labels name, None if they name none."""
-        return severity_of(self.event.alert.labels)
+        return severity_of(self.labels)
 
     @property
     def severity(self) -> Severity:
@@ -93,8 +97,7 @@ class AlertText:
     @cached_property
     def subject(self) -> str:
         """What the alert is about, on one line, such as a host."""
-        labels = self.event.alert.labels
-        return one_line(labels.get(subject_label(labels), ""))
+        return one_line(self.labels.get(subject_label(self.labels), ""))
 
     @property
     def title(self) -> str:
@@ -128,18 +131,12 @@ class AlertText:
         """Return the headline of an incident: its summary (or name) and its subject."""
         subject = self._subject_within(maximum // 2, utf16_length, str)
         headline = one_line(self.reported_summary[: maximum * 2]) or self.name
-        if self.subject in headline:
-            subject = ""
-        return truncate(headline, maximum - utf16_length(subject)) + subject
+        shortened = truncate(headline, maximum - utf16_length(subject))
+        if self.subject in shortened:
+            return truncate(headline, maximum)
+        return shortened + subject
 
     # --- the texts ---
-
-    @cached_property
-    def _reported(self) -> list[str]:
-        """The texts of the annotations that tell what is wrong, each once, the shortest first."""
-        annotations = self.event.alert.annotations
-        texts = (clean(annotations.get(key, "")).strip() for key in _SUMMARIES)
-        return list(dict.fromkeys(filter(None, texts)))
 
     @property
     def reported_summary(self) -> str:
@@ -153,15 +150,7 @@ class AlertText:
 
     @cached_property
     def _summary_and_description(self) -> tuple[str, str]:
-        texts = self._reported
-        if not texts:
-            return "", ""
-        if self.event.alert.annotations.get("summary", "").strip():
-            return texts[0], "\n".join(texts[1:])
-        line, _, rest = texts[0].partition("\n")
-        if len(line) > _MAX_HEADLINE:
-            return "", "\n".join(texts)
-        return line, "\n".join([rest.strip("\n"), *texts[1:]]).strip("\n")
+        return read_summary(self.event.alert.annotations)
 
     @property
     def summary(self) -> str:
@@ -222,10 +211,11 @@ class AlertText:
         """When the alert ended; empty while it is open."""
         if not self.closed:
             return ""
-        return format_time(self._ended_at, self._zone)
+        return format_time(self.ended_at, self._zone)
 
     @property
-    def _ended_at(self) -> int:
+    def ended_at(self) -> int:
+        """When a closed alert ended, in milliseconds since the epoch."""
         ends_at = self.event.alert.ends_at
         return self.event.at if ends_at is None else ends_at
 
@@ -238,7 +228,7 @@ class AlertText:
     def duration_ms(self) -> int | None:
         """The time from start to end, or to now; None without a start. It may be implausible."""
         started = self.event.alert.starts_at
-        ended = self._ended_at if self.closed else self.event.at
+        ended = self.ended_at if self.closed else self.event.at
         return None if started is None else ended - started
 
     @property

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from delivery.alerts.alert import Alert, without_internal
 from delivery.content.links import LINK_ANNOTATIONS, texts_without_link
 from delivery.content.severity import SEVERITY_LABELS, read_severity
+from delivery.content.summary import SUMMARY_ANNOTATIONS
 from delivery.text import one_line
 
 MAX_TEXT_LENGTH = 4000
@@ -28,8 +29,7 @@ _NOISE = {
     *("rule_uid", "alert_rule_uid", "datasource_uid", "uid"),
 }
 # Annotations that other parts of a message show.
-_TEXTS = ("summary", "description", "message")
-_SHOWN_ELSEWHERE = LINK_ANNOTATIONS | {*_TEXTS, "value", "payload"}
+_SHOWN_ELSEWHERE = LINK_ANNOTATIONS | {*SUMMARY_ANNOTATIONS, "value", "payload"}
 _GRAFANA_STATES = {"DatasourceNoData": "no data", "DatasourceError": "query error"}
 
 

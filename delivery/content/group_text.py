@@ -68,7 +68,13 @@ class GroupText(AlertText):
         return f"{shown} {more(len(names) - _MAX_NAMES)}".strip()
 
     @cached_property
-    def _shared(self) -> dict[str, str]:
+    def named_severity(self) -> Severity | None:
+        """The severity of the most severe alert that is open."""
+        return self.members[0].named_severity
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """The labels that all alerts share."""
         labels = [member.event.alert.labels.items() for member in self.members]
         return dict(set(labels[0]).intersection(*labels[1:]))
 
@@ -76,12 +82,12 @@ class GroupText(AlertText):
     def subject(self) -> str:
         """What all alerts of the group are about, such as `cluster eu`; empty without that."""
         name = self._subject_label
-        return f"{name} {one_line(self._shared[name])}" if name else ""
+        return f"{name} {one_line(self.labels[name])}" if name else ""
 
     @property
     def _subject_label(self) -> str:
-        places = {name: self._shared[name] for name in _PLACES if name in self._shared}
-        return next(iter(places), "") or subject_label(self._shared)
+        places = {name: self.labels[name] for name in _PLACES if name in self.labels}
+        return next(iter(places), "") or subject_label(self.labels)
 
     @property
     def summary(self) -> str:
@@ -124,7 +130,7 @@ class GroupText(AlertText):
         """The labels that all alerts share, without the subject."""
         first = self.members[0].event.alert
         shared = facts_of(first, "")
-        names = self._shared.keys() - {self._subject_label}
+        names = self.labels.keys() - {self._subject_label}
         return [fact for fact in shared if fact.name in names]
 
     @property

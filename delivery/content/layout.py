@@ -40,12 +40,13 @@ class Markup:
         return self.fact(name, truncate(fact.value, MAX_VALUE_LENGTH, escape=self.escape))
 
     def write_links(self, links: list[Link], fits: Callable[[str], bool]) -> str:
-        """Return the links that fit; the last ones are left out first."""
-        for count in range(len(links), 0, -1):
-            written = self.link_separator.join(map(self.link, links[:count]))
-            if fits(written):
-                return written
-        return ""
+        """Return the links that fit. One that is too long does not displace those after it."""
+        written = ""
+        for link in map(self.link, links):
+            longer = self.link_separator.join(filter(None, [written, link]))
+            if fits(longer):
+                written = longer
+        return written
 
     def paragraph(self, text: str) -> str:
         """Return an escaped text of several lines."""
@@ -66,7 +67,9 @@ def lay_out(
     """
     room = _Room(maximum, measure, markup.section)
     title = room.take(title)
-    tail = room.take(_tail(text, markup, list(links), lambda tail: measure(tail) <= maximum // 2))
+    tail = room.take(
+        _tail(text, markup, list(links), lambda tail: measure(tail) <= maximum * 2 // 3)
+    )
     summary = room.take(truncate(text.summary, room.left // 2, measure, markup.paragraph))
     facts = room.take(_facts(text, markup, lambda lines: measure(lines) <= room.left // 2))
     description = text.description_within(room.left, measure, markup.paragraph)

@@ -3,6 +3,7 @@
 import contextlib
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
 from clock import DAY, HOUR, MINUTE, SECOND
@@ -13,7 +14,7 @@ _FIRST_IMPLAUSIBLE = 4_102_444_800_000  # the year 2100
 _LONGEST = 3650 * DAY
 
 
-def is_plausible(time: int | None) -> bool:
+def is_plausible(time: int | None) -> TypeGuard[int]:
     """Return True for a time that every service accepts in a field of its own."""
     return time is not None and _FIRST_PLAUSIBLE <= time < _FIRST_IMPLAUSIBLE
 

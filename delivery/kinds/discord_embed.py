@@ -34,13 +34,13 @@ def body(alert: AlertText) -> dict:
     fields = _fields(alert, room // 2)
     room = min(room - sum(map(_length, fields)), DESCRIPTION.maximum) - utf16_length(summary) - 2
     description = alert.description_within(room, escape=escape_markdown)
-    ended = alert.event.at if alert.closed else alert.event.alert.starts_at
+    at = alert.ended_at if alert.closed else alert.event.alert.starts_at
     embed = without_empty(
         title=TITLE.truncate(alert.name),
         url=alert.link if len(alert.link) <= _MAX_URL else "",
         description=f"{summary}\n\n{description}".strip("\n"),
         color=int(alert.color, 16),
-        timestamp=rfc3339(ended) if is_plausible(ended) else "",
+        timestamp=rfc3339(at) if is_plausible(at) else "",
         fields=[field for field in [*fields, *last] if field["value"]],
         footer={"text": "Tocsin"},
     )
@@ -73,11 +73,16 @@ def _length(field: dict) -> int:
 
 
 def _times(alert: AlertText) -> str:
-    """Return the times, the start in the time zone of the reader."""
+    """Return the times, in the time zone of the reader."""
     started = alert.event.alert.starts_at
-    if started is None or not is_plausible(started):
-        return alert.times.removeprefix("Started ")
-    token = f"<t:{started // 1000}:f>"
+    if not alert.times:
+        return ""
     if alert.closed:
-        return f"{token}, ended {alert.ended}"
-    return f"{token} (<t:{started // 1000}:R>)"
+        return f"{_time(started, alert.started)}, ended {_time(alert.ended_at, alert.ended)}"
+    if is_plausible(started):
+        return f"<t:{started // 1000}:f> (<t:{started // 1000}:R>)"
+    return alert.times.removeprefix("Started ")
+
+
+def _time(time: int | None, text: str) -> str:
+    return f"<t:{time // 1000}:f>" if is_plausible(time) else text

@@ -43,8 +43,7 @@ def body(alert: AlertText) -> dict:
 
 
 def _tags(alert: AlertText) -> list[str]:
-    labels = alert.event.alert.labels
-    found = (label_for(labels, (name,)) for name in _TAGS)
+    found = (label_for(alert.labels, (name,)) for name in _TAGS)
     texts = [alert.severity, *(truncate(text, _MAX_TAG) for text in found)]
     return list(dict.fromkeys(filter(None, texts)))
 

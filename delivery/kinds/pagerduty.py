@@ -40,7 +40,7 @@ def body(alert: AlertText) -> dict:
 
 
 def _payload(alert: AlertText) -> dict:
-    labels = alert.event.alert.labels
+    labels = alert.labels
     started = alert.event.started_at
     return without_empty(
         summary=alert.headline_within(SUMMARY.maximum),

@@ -72,14 +72,21 @@ def _fields(alert: AlertText) -> dict:
 
 
 def _times(alert: AlertText) -> dict:
-    """Return the times, the start in the time zone of the reader."""
-    started = alert.event.alert.starts_at
-    times = escape(alert.times)
-    if started is not None and is_plausible(started):
-        fallback = alert.started
-        token = f"<!date^{started // 1000}^{{date_short_pretty}} {{time}}|{fallback}>"
-        times = times.replace(fallback, token, 1)
-    return {"type": "context", "elements": [_markup(times)]} if times else {}
+    """Return the times, in the time zone of the reader."""
+    if not alert.times:
+        return {}
+    times = f"Started {_time(alert.event.alert.starts_at, alert.started)}"
+    if alert.closed:
+        times += f", ended {_time(alert.ended_at, alert.ended)}"
+    elif alert.duration:
+        times += f" ({alert.duration} ago)"
+    return {"type": "context", "elements": [_markup(times)]}
+
+
+def _time(time: int | None, text: str) -> str:
+    if not is_plausible(time):
+        return text
+    return f"<!date^{time // 1000}^{{date_short_pretty}} {{time}}|{text}>"
 
 
 def _links(alert: AlertText) -> dict:

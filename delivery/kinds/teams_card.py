@@ -6,22 +6,21 @@ https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards
 
 from delivery.content.alert_text import AlertText
 from delivery.content.facts import Fact
-from delivery.escaping import URL, escape_markdown
+from delivery.escaping import escape_markdown
+from delivery.json_text import dumps
 from delivery.kinds.spec import Limit
-from delivery.text import json_length, truncate
+from delivery.kinds.teams_text import lines_of
+from delivery.text import json_length, truncate, utf8_length
 
 BODY = Limit(28_000, unit="bytes")  # not confirmed by the vendor
-# In bytes. Each line and each URL of a text needs a frame; all of them have a share of the room.
+# In bytes. All of them leave room for the description, however many frames they need.
 _MAX_TITLE = 800
 _MAX_SUMMARY = 2000
-_MAX_DESCRIPTION = 5000
-_MAX_LINES = 30
-_MAX_RUNS = 10
 _MAX_NAME = 100
 _MAX_VALUE = 300
+_MAX_URL = 1000
 _MAX_FACTS = 12
 _MAX_LINKS = 6
-_MAX_URL = 1000
 _COLORS = {
     "critical": "Attention",
     "error": "Attention",
@@ -32,7 +31,21 @@ _COLORS = {
 
 
 def body(alert: AlertText) -> dict:
-    """Return a message with one card. Its summary is the text of the notification."""
+    """Return a message with one card. Its summary is the text of the notification.
+
+    The description gets the room that the rest leaves, with a frame for each line and each URL.
+    """
+    room = BODY.maximum
+    while True:
+        description = alert.description_within(room, json_length)
+        message = _message(alert, description)
+        excess = utf8_length(dumps(message)) - BODY.maximum
+        if excess <= 0 or not description:
+            return message
+        room = min(room, json_length(description)) - excess
+
+
+def _message(alert: AlertText, description: str) -> dict:
     title = alert.title_within(_MAX_TITLE, json_length)
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -40,7 +53,7 @@ def body(alert: AlertText) -> dict:
         "version": "1.5",
         "fallbackText": title,
         "msteams": {"width": "Full"},
-        "body": list(filter(None, _blocks(alert, title))),
+        "body": [*_texts(alert, title, description), *_facts(alert)],
         "actions": [
             {"type": "Action.OpenUrl", "title": link.name, "url": link.url}
             for link in alert.links_within(_MAX_URL)[:_MAX_LINKS]
@@ -54,35 +67,15 @@ def body(alert: AlertText) -> dict:
     return {"type": "message", "summary": title, "attachments": [attachment]}
 
 
-def _blocks(alert: AlertText, title: str) -> list[dict]:
-    """Return title, summary, description and facts; empty ones if there are none."""
+def _texts(alert: AlertText, title: str, description: str) -> list[dict]:
     run = {"type": "TextRun", "text": title, "weight": "Bolder", "size": "Medium"}
     headline = {"type": "RichTextBlock", "inlines": [{**run, "color": _COLORS[alert.level]}]}
     summary = truncate(alert.summary, _MAX_SUMMARY, json_length)
-    description = alert.description_within(_MAX_DESCRIPTION, json_length)
-    return [headline, *_lines(summary), *_lines(description), _facts(alert)]
+    return [headline, *lines_of(summary), *lines_of(description)]
 
 
-def _lines(text: str) -> list[dict]:
-    """Return a block for each line of a text, as clients show no line feeds in a block."""
-    lines = text.split("\n", _MAX_LINES) if text else []
-    blocks = [_line(line) for line in lines if line]
-    return [blocks[0], *({**block, "spacing": "None"} for block in blocks[1:])] if blocks else []
-
-
-def _line(text: str) -> dict:
-    """Return a block of text whose URLs can be followed."""
-    runs: list[dict] = []
-    for number, part in enumerate(URL.split(text, maxsplit=_MAX_RUNS)):
-        run = {"type": "TextRun", "text": part}
-        if number % 2:
-            run["selectAction"] = {"type": "Action.OpenUrl", "url": part}
-        if part:
-            runs.append(run)
-    return {"type": "RichTextBlock", "inlines": runs}
-
-
-def _facts(alert: AlertText) -> dict:
+def _facts(alert: AlertText) -> list[dict]:
+    """Return the table of facts, none if there are no facts."""
     facts, rest = alert.facts_within(_MAX_FACTS)
     if alert.times:
         facts = [*facts, Fact("Started", alert.times.removeprefix("Started "))]
@@ -95,4 +88,4 @@ def _facts(alert: AlertText) -> dict:
         }
         for fact in facts
     ]
-    return {"type": "FactSet", "facts": written} if written else {}
+    return [{"type": "FactSet", "facts": written}] if written else []

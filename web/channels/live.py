@@ -120,7 +120,7 @@ def preview(edit: Edit):
     settings = edit.form.settings()
     sent = None
     try:
-        bodies = sample_bodies(settings, edit.alert_url, services().installation)
+        bodies = sample_bodies(settings, services().installation)
         if valid:
             sent = sample_request(settings, edit.alert_url, services().installation)
     except (InvalidUrl, MessageError) as error:
