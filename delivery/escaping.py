@@ -72,7 +72,7 @@ def escape_mattermost(text: str) -> str:
 
     https://github.com/mattermost/marked
     """
-    return _CODE_INDENT.sub("&nbsp;", _replace(_MARKDOWN, _mattermost_sign, text))
+    return _CODE_INDENT.sub(_entity("\u00a0"), _replace(_MARKDOWN, _mattermost_sign, text))
 
 
 def escape_lark(text: str) -> str:

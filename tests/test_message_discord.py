@@ -100,8 +100,8 @@ def test_a_hostile_text_causes_no_mention_no_markup_and_no_link():
     body = body_about("discord", HOSTILE)
     plain = "<!channel> <@U1> @everyone </b> &amp; *x* _y_ `z` [a](https://evil.example) \\ | > q"
     escaped = (
-        "\\<!channel> \\<@U1> @everyone \\</b> &amp; \\*x\\* \\_y\\_ \\`z\\` "
-        "\\[a](https://evil.example) \\\\ | > q"
+        "\\<!channel> \\<@U1> @everyone \\</b> \\&amp; \\*x\\* \\_y\\_ \\`z\\` "
+        "[a]\\(https://evil.example) \\ | > q"
     )
     [embed] = body["embeds"]
     assert body["content"] == f"WARNING {escaped} RESOLVED · {escaped}"
