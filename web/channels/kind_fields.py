@@ -43,7 +43,9 @@ class OptionField(SecretField):
         value = self.header.value
         if self.choices and value not in dict(self.choices):
             listed = ", ".join(filter(None, dict(self.choices)))
-            raise ValidationError(f"Leave this empty, or choose one of the listed values: {listed}.")
+            raise ValidationError(
+                f"Leave this empty, or choose one of the listed values: {listed}."
+            )
         if self.option.required and not value:
             raise ValidationError("This field is required: no message can be sent without it.")
         if self.option.lines == 1:
