@@ -3,9 +3,10 @@
 https://open.feishu.cn/document/common-capabilities/message-card/message-cards-content
 """
 
-from delivery.content.alert_text import AlertText
+from delivery.content.alert_text import COLORS, RESOLVED_COLOR, AlertText
 from delivery.content.facts import Fact
 from delivery.content.links import links_that_fit
+from delivery.content.severity import Severity
 from delivery.escaping import escape_lark
 from delivery.json_text import dumps
 from delivery.kinds.robots import missing_keyword
@@ -22,11 +23,11 @@ _MAX_FACTS = 12
 _MAX_LINKS = 5000
 _RESERVED = 1000
 _TEMPLATES = {
-    "critical": "red",
-    "error": "orange",
-    "warning": "yellow",
-    "info": "blue",
-    "closed": "green",
+    COLORS[Severity.CRITICAL]: "red",
+    COLORS[Severity.ERROR]: "orange",
+    COLORS[Severity.WARNING]: "yellow",
+    COLORS[Severity.INFO]: "blue",
+    RESOLVED_COLOR: "green",
 }
 
 
@@ -45,7 +46,7 @@ def _card(alert: AlertText, text: str) -> dict:
     elements = [texts, _facts(alert), _note(alert.times), _links(alert), keyword]
     return {
         "config": {"wide_screen_mode": True},
-        "header": {"template": _TEMPLATES[alert.level], "title": _plain(title)},
+        "header": {"template": _TEMPLATES[alert.color], "title": _plain(title)},
         "elements": list(filter(None, elements)) or [_line(title)],
     }
 

@@ -35,8 +35,7 @@ def _message(alert: AlertText, description: str) -> dict:
         "title": truncate(alert.name, _MAX_TITLE, json_length),
         "subtitle": truncate(subtitle, _MAX_TITLE, json_length),
     }
-    widgets = [*_texts(alert, description), *_facts(alert), *_links(alert)]
-    card = {"header": header, "sections": [{"widgets": widgets}] if widgets else []}
+    card = {"header": header, "sections": [{"widgets": _widgets(alert, description)}]}
     return {
         "text": alert.title_within(_MAX_TITLE, json_length, break_chat_tags),
         "thread": {"threadKey": alert.dedup_key},
@@ -44,9 +43,20 @@ def _message(alert: AlertText, description: str) -> dict:
     }
 
 
+def _widgets(alert: AlertText, description: str) -> list[dict]:
+    """Return texts, facts and links; the title if there are none, as a card needs a widget."""
+    widgets = [*_texts(alert, description), *_facts(alert), *_links(alert)]
+    title = alert.title_within(_MAX_TITLE, json_length, escape_html)
+    return widgets or [_paragraph(title)]
+
+
 def _texts(alert: AlertText, description: str) -> list[dict]:
     summary = truncate(alert.summary, _MAX_SUMMARY, json_length, escape_html)
-    return [{"textParagraph": {"text": text}} for text in (summary, description) if text]
+    return [_paragraph(text) for text in (summary, description) if text]
+
+
+def _paragraph(text: str) -> dict:
+    return {"textParagraph": {"text": text}}
 
 
 def _facts(alert: AlertText) -> list[dict]:

@@ -28,14 +28,14 @@ def body(alert: AlertText) -> dict:
     """Return a headline, and an attachment in the color of the alert."""
     title = alert.title_within(_MAX_TITLE, utf16_length, _escape)
     fields = _fields(alert)
-    attachment = without_empty(
-        fallback=alert.title_within(_MAX_TITLE),
-        color=f"#{alert.color}",
+    parts = without_empty(
         text=_text(alert, TEXT.maximum - sum(map(_length, fields))),
         fields=fields,
         footer=alert.times,
     )
-    return {"text": f"#### {title}", "attachments": [attachment]}
+    fallback = alert.title_within(_MAX_TITLE)
+    attachment = {"fallback": fallback, "color": f"#{alert.color}", **parts}
+    return {"text": f"#### {title}", "attachments": [attachment] if parts else []}
 
 
 def _text(alert: AlertText, room: int) -> str:
