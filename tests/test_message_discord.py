@@ -102,8 +102,8 @@ def test_a_group_has_a_line_for_each_alert():
 def test_a_hostile_text_causes_no_mention_no_markup_and_no_link():
     body = body_about("discord", HOSTILE)
     escaped = (
-        "\\<!channel> \\<@U1> @everyone \\</b> &amp; \\*x\\* \\_y\\_ \\`z\\` "
-        "\\[a](https://evil.example) \\\\ | > q"
+        "\\<!channel> \\<@U1> @everyone \\</b> \\&amp; \\*x\\* \\_y\\_ \\`z\\` "
+        "[a]\\(https://evil.example) \\ | > q"
     )
     [embed] = body["embeds"]
     assert body["content"] == f"WARNING {escaped} RESOLVED · {escaped}"

@@ -52,6 +52,16 @@ def links_of(alert: Alert, installation: Installation, is_test: bool) -> list[Li
     return [Link(name, url) for name, url in links.items() if names.get(url) == name]
 
 
+def links_that_fit(links: list[Link], room: int) -> list[Link]:
+    """Return the links whose URLs fit into this length together; a long one displaces no other."""
+    fitting = []
+    for link in links:
+        if len(link.url) <= room:
+            room -= len(link.url)
+            fitting.append(link)
+    return fitting
+
+
 def find_link(alert: Alert, name: str) -> str:
     """Return the valid link with this name: of the source, else of the annotations, else empty."""
     texts: list[Mapping[str, str]] = [alert.links, alert.annotations]
