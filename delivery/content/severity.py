@@ -18,8 +18,8 @@ DEFAULT_SEVERITY = Severity.ERROR
 SEVERITY_LABELS = ("severity", "priority")
 _MAX_LENGTH = 200
 _WORDS = {
-    Severity.CRITICAL: "critical crit fatal emergency emerg alert panic page pager disaster blocker "
-    "catastrophic down highest unreachable urgent",
+    Severity.CRITICAL: "critical crit fatal emergency emerg alert panic page pager disaster "
+    "blocker catastrophic down highest unreachable urgent",
     Severity.ERROR: "error err high major severe",
     Severity.WARNING: "warning warn medium moderate minor average degraded noncritical nonurgent",
     Severity.INFO: "info information informational low lowest notice debug trace trivial none "
