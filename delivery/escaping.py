@@ -82,9 +82,13 @@ def escape_lark(text: str) -> str:
 
 def break_markdown(text: str) -> str:
     """Disarm links, tags, mentions, and signs at the beginning of a line, without an escape."""
+    return _LINE_MARK.sub(ZERO_WIDTH_SPACE, break_markdown_inside(text))
+
+
+def break_markdown_inside(text: str) -> str:
+    """Disarm links, tags and mentions in a text that does not begin a line."""
     text = _LINK.sub("]" + ZERO_WIDTH_SPACE, text)
-    text = _TAG.sub("<" + ZERO_WIDTH_SPACE, text)
-    return _LINE_MARK.sub(ZERO_WIDTH_SPACE, text)
+    return _TAG.sub("<" + ZERO_WIDTH_SPACE, text)
 
 
 def break_mentions(text: str) -> str:

@@ -5,7 +5,7 @@ import hmac
 
 from delivery.content.alert_text import AlertText
 from delivery.content.layout import Markup, lay_out
-from delivery.escaping import break_markdown
+from delivery.escaping import break_markdown, break_markdown_inside
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.robots import (
     ADDRESS_HINT,
@@ -26,7 +26,9 @@ _MAX_TITLE = 1000
 _MAX_TEXT = 16_000
 _MARKUP = Markup(
     escape=break_markdown,
+    escape_value=break_markdown_inside,
     fact="- {}: {}".format,
+    more="- {}".format,
     link="[{0.name}]({0.url})".format,
     line="\n\n",
     link_separator=" · ",
@@ -46,7 +48,7 @@ def body(alert: AlertText) -> dict:
 
 
 def _text(alert: AlertText) -> str:
-    headline = alert.title_within(_MAX_TITLE, json_length, break_markdown)
+    headline = alert.title_within(_MAX_TITLE, json_length, break_markdown_inside)
     words = alert.status_words
     colored = f'<font color="#{alert.color}">{words}</font>{headline.removeprefix(words)}'
     return lay_out(alert, _MARKUP, _MAX_TEXT, json_length, f"#### {colored}", alert.links)

@@ -39,9 +39,15 @@ def body(alert: AlertText) -> dict:
         "title": alert.title_within(TITLE.maximum),
         "message": message or alert.title_within(TITLE.maximum),
         "priority": _PRIORITIES[alert.level],
-        "tags": [_TAGS[alert.level]],
+        "tags": _tags(alert),
         **without_empty(click=alert.link, actions=list(map(_action, buttons))),
     }
+
+
+def _tags(alert: AlertText) -> list[str]:
+    """Return the name of an emoji, and the severity if the alert names one."""
+    tags = [_TAGS[alert.level], alert.named_severity or ""]
+    return list(dict.fromkeys(filter(None, tags)))
 
 
 def _buttons(alert: AlertText) -> list[Link]:

@@ -3,6 +3,7 @@
 from delivery.content.alert_text import AlertText
 from delivery.content.facts import label_for
 from delivery.content.layout import Markup, lay_out
+from delivery.content.table import write_table
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.time_zone import TIME_ZONE
@@ -17,10 +18,12 @@ DESCRIPTION = Limit(15_000, "description")
 # All details together: 8,000.
 _MAX_NAME = 60
 _MAX_VALUE = 200
+_MAX_URL = 1000
 _MAX_FACTS = 25
 _MAX_TAG = 50
 _MAX_ENTITY = 512
 _TAGS = ("team", "cluster", "namespace", "environment", "env", "service")
+_MARKUP = Markup(max_facts=0)  # they are in the table of details
 _PRIORITIES = {"critical": "P1", "error": "P2", "warning": "P3", "info": "P5"}
 
 
@@ -36,7 +39,7 @@ def body(alert: AlertText) -> dict:
         "tags": _tags(alert),
         **without_empty(
             entity=truncate(alert.subject, _MAX_ENTITY),
-            description=lay_out(alert, Markup(), DESCRIPTION.maximum, links=alert.links),
+            description=lay_out(alert, _MARKUP, DESCRIPTION.maximum, links=alert.links),
             details=_details(alert),
         ),
     }
@@ -50,10 +53,12 @@ def _tags(alert: AlertText) -> list[str]:
 
 def _details(alert: AlertText) -> dict[str, str]:
     """Return a table of the name and the facts."""
-    details = {"alert": truncate(alert.name, _MAX_VALUE), "url": alert.link}
-    for fact in alert.facts_within(_MAX_FACTS)[0]:
-        details.setdefault(truncate(fact.name, _MAX_NAME), truncate(fact.value, _MAX_VALUE))
-    return without_empty(**details)
+    links = alert.links_within(_MAX_URL)
+    rows = {
+        "alert": truncate(alert.name, _MAX_VALUE),
+        "url": links[0].url if links else "",
+    }
+    return write_table(alert, rows, _MAX_FACTS, _MAX_NAME, _MAX_VALUE)
 
 
 def complete_url(url: ParsedUrl, alert: AlertText) -> ParsedUrl:

@@ -4,6 +4,7 @@ from delivery.alerts.alert import rfc3339
 from delivery.content.alert_text import AlertText
 from delivery.content.facts import label_for
 from delivery.content.links import OPEN_IN_TOCSIN
+from delivery.content.table import write_table
 from delivery.content.times import is_plausible
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
 from delivery.kinds.time_zone import TIME_ZONE
@@ -14,7 +15,7 @@ from delivery.text import json_length, truncate, without_empty
 SUMMARY = Limit(1024, "summary")
 KEY = Limit(255, "dedup_key")
 BODY = Limit(512_000, unit="bytes")
-_MAX_DESCRIPTION = 100_000  # in bytes: with all facts still far from the limit of the body
+_MAX_DESCRIPTION = 40_000  # in bytes: with all facts still within the limit of the body
 _MAX_FACTS = 100
 _COMPONENTS = ("component", "service", "app", "container", "pod", "job")
 _GROUPS = ("group", "cluster", "namespace", "team", "environment", "env")
@@ -59,16 +60,13 @@ def _details(alert: AlertText) -> dict[str, str]:
     summary = alert.reported_summary
     if len(summary) <= SUMMARY.maximum // 2:
         summary = ""  # the headline has all of it
-    details = {
+    rows = {
         "alert": SUMMARY.truncate(alert.name),
         "more of the summary": truncate(summary, _MAX_DESCRIPTION, json_length),
         "description": alert.description_within(_MAX_DESCRIPTION, json_length),
         "started": alert.times.removeprefix("Started "),
     }
-    facts, rest = alert.facts_within(_MAX_FACTS)
-    for fact in facts:
-        details.setdefault(KEY.truncate(fact.name), SUMMARY.truncate(fact.value))
-    return without_empty(**details, more=rest)
+    return write_table(alert, rows, _MAX_FACTS, KEY.maximum, SUMMARY.maximum)
 
 
 def judge(response: Response) -> Judgement:

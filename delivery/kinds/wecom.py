@@ -2,7 +2,7 @@
 
 from delivery.content.alert_text import AlertText
 from delivery.content.layout import Markup, lay_out
-from delivery.escaping import break_markdown
+from delivery.escaping import break_markdown, break_markdown_inside
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.kinds.time_zone import TIME_ZONE
 from delivery.response import judge_by_body, judge_by_code
@@ -14,7 +14,9 @@ _MAX_TITLE = 500
 _COLORS = {"closed": "info", "info": "comment"}
 _MARKUP = Markup(
     escape=break_markdown,
+    escape_value=break_markdown_inside,
     fact="> {}: {}".format,
+    more="> {}".format,
     times='<font color="comment">{}</font>'.format,
     link="[{0.name}]({0.url})".format,
     link_separator=" · ",
@@ -23,7 +25,7 @@ _MARKUP = Markup(
 
 def body(alert: AlertText) -> dict:
     """Return a Markdown message without mentions."""
-    title = alert.title_within(_MAX_TITLE, utf8_length, break_markdown)
+    title = alert.title_within(_MAX_TITLE, utf8_length, break_markdown_inside)
     words = alert.status_words
     color = _COLORS.get(alert.level, "warning")
     headline = f'**<font color="{color}">{words}</font>**{title.removeprefix(words)}'
