@@ -9,20 +9,52 @@ import re
 from collections.abc import Callable
 
 ZERO_WIDTH_SPACE = "\u200b"
-URL = re.compile(r"""(https?://[^\s<>"'`|\\]*[^\s<>"'`|\\.,;:!?()\[\]{}*_~])""", re.IGNORECASE)
-# What formats a text in Markdown: signs that mark a part, and signs at the beginning of a line.
+_URL = r"""[Hh](?i:ttps?)://[^\s<>"'`|\\]*[^\s<>"'`|\\.,;:!?()\[\]{}*_~]"""
+URL = re.compile(f"({_URL})")
+# A match is a URL, or ends with a sign that would format the text. The signs right behind a URL
+# stay: an escape would become a part of it, and alone they format nothing. The first characters
+# are listed for speed.
 _MARKDOWN = re.compile(
-    r"[\\`*<]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|(?<=~)~|\|(?=\|)|(?<=\|)\||[\[](?=[^\]\n]*\]\()"
-    r"|^[ ]{0,3}(?P<line>[#>+-])|^[ ]{0,3}[0-9]{1,9}(?P<number>[.)])(?=\s)",
-    re.MULTILINE,
+    rf"""
+    (?=[hH`*_~|(<&\\])(?:
+        {_URL} [*_~]*
+        # code, emphasis, ~~deleted~~, ||hidden||, a link, a tag, an entity
+        | `
+        | \*(?: (?=\S) | (?<=\S\*) )
+        | _(?: (?<![^\W_]_)(?=\S) | (?<=\S_)(?![^\W_]) )
+        | ~(?: (?=~) | (?<=~~) )
+        | \|(?: (?=\|) | (?<=\|\|) )
+        | \((?<=\]\()
+        | <(?!{_URL}[*_~]*>)(?=[A-Za-z/!?@\#:])
+        | &(?=\#?\w+;)
+        | \\(?![0-9A-Za-z\ ])
+    )
+    # a heading, a quote, a list, a rule, the line below a heading, the target of a link
+    | ^[ ]*(?:
+        \#(?=\#{{0,5}}(?:\s|$))
+        | >
+        | [-+*_](?=\s|$)
+        | -(?=\#)
+        | [0-9]+[.)](?=\s|$)
+        | =(?==*[ ]*$)
+        | (?::[ ]*)?[-|](?=[-|: ]*$)
+        | \[(?=[^\]\n]*(?:\n[^\]\n]+){{0,9}}\]:)
+    )
+    """,
+    re.MULTILINE | re.VERBOSE,
 )
+_CODE_INDENT = re.compile("^[ ](?=[ ]{3})", re.MULTILINE)
+# Signs before which Mattermost would show a backslash.
+_NO_BACKSLASH = "<&="
 _LINK = re.compile(r"\](?=\()")
-_LINE_MARK = re.compile(r"^(?=[ ]{0,3}([#>+*-]|[0-9]{1,9}[.)]\s))", re.MULTILINE)
+_LINE_MARK = re.compile(
+    r"^(?=[ ]*([#>]|[+*-](\s|$)|[0-9]+[.)](\s|$)|[-=*_][-=*_ ]*$))", re.MULTILINE
+)
 _TAG = re.compile("<(?=[@/!A-Za-z])")
-_MENTION = re.compile(r"(?<!\w)@(?=\w)")
-_GROUP_MENTION = re.compile(r"@(?=(all|channel|everyone|here)\b)", re.IGNORECASE)
+# Mattermost's server takes an underscore or a letter that is not ASCII for the end of a word.
+_MENTION = re.compile(rf"{_URL}|@(?<![0-9A-Za-z]@)(?=[0-9A-Za-z])")
+_GROUP_MENTION = re.compile(r"@(?=(all|channel|everyone|here)(?![0-9A-Za-z]))", re.IGNORECASE)
 _CHAT_TAG = re.compile("<(?=users/|https?:|mailto:)", re.IGNORECASE)
-_LARK = re.compile(r"[\\`*<>~\[\]]|(?<![^\W_])_|_(?![^\W_])|^[ ]{0,3}(?P<line>[#+-])", re.MULTILINE)
 
 
 def escape_html(text: str) -> str:
@@ -32,12 +64,20 @@ def escape_html(text: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """Escape the text with backslashes where Markdown would format it."""
-    return _outside_urls(text, lambda part: _MARKDOWN.sub(_backslash, part))
+    return _replace(_MARKDOWN, "\\{}".format, text)
+
+
+def escape_mattermost(text: str) -> str:
+    """Escape the text for Mattermost, which knows few backslashes, but entities.
+
+    https://github.com/mattermost/marked
+    """
+    return _CODE_INDENT.sub(_entity("\u00a0"), _replace(_MARKDOWN, _mattermost_sign, text))
 
 
 def escape_lark(text: str) -> str:
     """Escape the text for the Markdown of Feishu's cards, which has entities for its signs."""
-    return _outside_urls(text.replace("&", "&#38;"), lambda part: _LARK.sub(_entity, part))
+    return _replace(_MARKDOWN, _entity, text)
 
 
 def break_markdown(text: str) -> str:
@@ -56,8 +96,7 @@ def break_mentions(text: str) -> str:
 
     A mention of a whole group is disarmed in a URL too.
     """
-    text = _outside_urls(text, lambda part: _MENTION.sub("@" + ZERO_WIDTH_SPACE, part))
-    return break_group_mentions(text)
+    return break_group_mentions(_replace(_MENTION, _break, text))
 
 
 def break_group_mentions(text: str) -> str:
@@ -70,17 +109,23 @@ def break_chat_tags(text: str) -> str:
     return _CHAT_TAG.sub("<" + ZERO_WIDTH_SPACE, text)
 
 
-def _outside_urls(text: str, escape: Callable[[str], str]) -> str:
-    if "://" not in text:
-        return escape(text)
-    parts = URL.split(text)
-    parts[::2] = map(escape, parts[::2])
-    return "".join(parts)
+def _replace(pattern: re.Pattern, escape: Callable[[str], str], text: str) -> str:
+    """Return the text with the last character of every match escaped, except URLs."""
+
+    def replace(match: re.Match) -> str:
+        found = match[0]
+        return found if found[0] in "Hh" else found[:-1] + escape(found[-1])
+
+    return pattern.sub(replace, text)
 
 
-def _backslash(sign: re.Match) -> str:
-    return f"{sign[0][:-1]}\\{sign[0][-1]}"
+def _mattermost_sign(sign: str) -> str:
+    return _entity(sign) if sign in _NO_BACKSLASH else f"\\{sign}"
 
 
-def _entity(sign: re.Match) -> str:
-    return f"{sign[0][:-1]}&#{ord(sign[0][-1])};"
+def _entity(sign: str) -> str:
+    return f"&#{ord(sign)};"
+
+
+def _break(sign: str) -> str:
+    return sign + ZERO_WIDTH_SPACE

@@ -263,6 +263,7 @@ def test_a_secret_of_the_channel_is_masked_in_a_drawing_too(kind):
     ("kind", "body", "note"),
     [
         ("telegram", {"disable_notification": True}, "Arrives without a sound."),
+        ("discord", {"content": "x", "flags": 4096}, "Arrives without a sound."),
         ("ntfy", {"priority": 5}, "Priority 5 of 5"),
         ("gotify", {"priority": 2}, "Priority 2 of 10: no sound."),
         ("pushover", {"priority": -1, "sound": "siren"}, "no sound. Sound: siren."),

@@ -68,6 +68,45 @@ def test_an_unusual_option_is_accepted(client, value):
     assert client.post("/channels", telegram(**{"options-chat_id": value})).status_code == 303
 
 
+def test_an_option_with_fixed_values_is_a_list_of_them(client):
+    page = client.get("/channels/new?kind=telegram").text
+    options = re.search(r'<select id="options-silent".*?</select>', page, re.DOTALL)[0]
+    assert re.findall(r'<option value="(\w*)"( selected)?>([^<]+)', options) == [
+        ("", " selected", "Every open alert makes a sound"),
+        ("below_critical", "", "Only critical alerts make a sound"),
+    ]
+    assert "A resolution never makes a sound." in page
+
+
+@pytest.mark.parametrize("value", ["", "below_critical"])
+def test_a_listed_value_of_an_option_is_saved_and_chosen_again(client, config, value):
+    assert client.post("/channels", telegram(**{"options-silent": value})).status_code == 303
+    channel_id = Channel.get().id
+    assert option_of(channel_id, config, "silent") == value
+    page = client.get(f"/channels/{channel_id}/edit").text
+    assert f'<option value="{value}" selected>' in page
+
+
+@pytest.mark.parametrize("value", ["above", "critical", "BELOW_CRITICAL", "<b>", "x" * 5000])
+def test_any_other_value_of_an_option_with_a_list_is_refused(client, value):
+    sentence = "Leave this empty, or choose one of these values: below_critical."
+    form = telegram(**{"options-silent": value})
+    assert checked(client, "options-silent", form)[0] == sentence
+    response = client.post("/channels", form)
+    assert response.status_code == 422
+    assert message_at(response.text, "options-silent") == sentence
+    assert not Channel.select().count()
+
+
+def test_a_stored_value_that_is_no_longer_listed_can_be_seen_and_changed(client):
+    client.post("/channels", telegram(**{"options-silent": "below_critical"}))
+    db.execute_sql("UPDATE channel SET settings = replace(settings, 'below_critical', 'below_all')")
+    channel_id = Channel.get().id
+    assert "unknown: below_all" in client.get(f"/channels/{channel_id}/edit").text
+    form = {**stored_form(client, channel_id), "options-silent": ""}
+    assert client.post(f"/channels/{channel_id}", form).status_code == 303
+
+
 def test_an_unusual_token_gets_a_hint_and_no_message(client):
     message, note = checked(
         client, "options-bot_token", telegram(**{"options-bot_token": "unusual"})

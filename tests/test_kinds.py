@@ -74,7 +74,7 @@ def test_the_kinds_have_exactly_these_options():
         ("dingtalk", "keyword"),
         ("feishu", "keyword"),
         ("custom", "closed_body"),
-        ("telegram", "sound"),
+        ("telegram", "silent"),
         *((kind, "time_zone") for kind in VENDOR_KINDS),
     }
 

@@ -84,7 +84,7 @@ def message_of(kind, parts, status="open"):
 def read(text: str) -> str:
     """Return a text as people read it: without escapes, and on one line."""
     text = html.unescape(text.replace("\u200b", ""))
-    text = re.sub(r"\\(?=[\\`*_~|\[\]()<>#+.!@-])", "", text)
+    text = re.sub(r"\\(?=[\\`*_~|\[\]()<>&=#+.!@-])", "", text)
     return " ".join(text.split())
 
 

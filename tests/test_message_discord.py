@@ -24,6 +24,7 @@ TITLE = "CRITICAL PostgresReplicationLag · db-2.prod:9187"
 IN_TOCSIN_LINK = f"[Open in Tocsin]({IN_TOCSIN})"
 RED = 0xD0342C
 GREEN = 0x2E8540
+SUPPRESS_NOTIFICATIONS = 4096
 
 
 def message(content, **embed):
@@ -62,8 +63,10 @@ def test_an_open_alert_has_its_texts_facts_start_and_links():
     )
 
 
-def test_a_resolution_is_short_and_green():
-    assert body_about("discord", LAG, closed=True) == message(
+def test_a_resolution_is_short_green_and_silent():
+    body = body_about("discord", LAG, closed=True)
+    assert body.pop("flags") == SUPPRESS_NOTIFICATIONS
+    assert body == message(
         "Resolved after 12 min: PostgresReplicationLag · db-2.prod:9187",
         title="PostgresReplicationLag",
         url=PROMETHEUS,
@@ -98,19 +101,18 @@ def test_a_group_has_a_line_for_each_alert():
 
 def test_a_hostile_text_causes_no_mention_no_markup_and_no_link():
     body = body_about("discord", HOSTILE)
-    plain = "<!channel> <@U1> @everyone </b> &amp; *x* _y_ `z` [a](https://evil.example) \\ | > q"
     escaped = (
-        "\\<!channel> \\<@U1> @everyone \\</b> &amp; \\*x\\* \\_y\\_ \\`z\\` "
-        "\\[a](https://evil.example) \\\\ | > q"
+        "\\<!channel> \\<@U1> @everyone \\</b> \\&amp; \\*x\\* \\_y\\_ \\`z\\` "
+        "[a]\\(https://evil.example) \\ | > q"
     )
     [embed] = body["embeds"]
     assert body["content"] == f"WARNING {escaped} RESOLVED · {escaped}"
     assert body["allowed_mentions"] == {"parse": []}
-    assert embed["title"] == f"{plain} RESOLVED"
+    assert embed["title"] == f"{escaped} RESOLVED"
     assert embed["description"] == f"{escaped}\n\n\\# {escaped}\n\\- b\n\u202e{escaped}"
     assert "url" not in embed
     assert embed["fields"][:2] == [
-        fact(plain, f"{escaped} severity: info"),
+        fact(escaped, f"{escaped} severity: info"),
         fact("link", "javascript:alert(1)"),
     ]
     assert [field["name"] for field in embed["fields"][2:]] == ["Started"]

@@ -143,9 +143,9 @@ def test_a_hostile_text_stands_in_runs_where_nothing_acts():
         f"\u202e{TRAPS}",
     ]
     assert facts_in(card) == {
-        "\\<!channel> \\<@U1> @everyone \\</b> &amp; \\*x\\* \\_y\\_ \\`z\\` "
-        "\\[a](https://evil.example)…": "\\<!channel> \\<@U1> @everyone \\</b> &amp; \\*x\\* "
-        "\\_y\\_ \\`z\\` \\[a](https://evil.example) \\\\ | > q severity: info",
+        "\\<!channel> \\<@U1> @everyone \\</b> \\&amp; \\*x\\* \\_y\\_ \\`z\\` "
+        "[a]\\(https://evil.example)…": "\\<!channel> \\<@U1> @everyone \\</b> \\&amp; \\*x\\* "
+        "\\_y\\_ \\`z\\` [a]\\(https://evil.example) \\ | > q severity: info",
         "link": "javascript:alert(1)",
         "Started": "2026-03-02 10:14 +01:00 (1 min ago)",
     }

@@ -56,7 +56,8 @@ def validate_discord(body: dict) -> None:
     """Validate with the models of a client, which counts every text of an embed and their sum."""
     import disnake  # loads asyncio and aiohttp: only the process that runs the test does
 
-    assert body.keys() == {"content", "allowed_mentions", "embeds"}
+    assert body.keys() <= {"content", "allowed_mentions", "embeds", "flags"}
+    assert body.get("flags", 0) in (0, disnake.MessageFlags(suppress_notifications=True).value)
     assert 0 < utf16_length(body["content"]) <= 2000
     assert body["allowed_mentions"] == disnake.AllowedMentions.none().to_dict()
     assert 0 < len(body["embeds"]) <= 10
@@ -184,6 +185,7 @@ BROKEN = {
     "discord": [
         (("content",), "x" * 2001),
         (("allowed_mentions", "parse"), ["everyone"]),
+        (("flags",), 64),
         (("embeds", 0, "title"), "x" * 257),
         (("embeds", 0, "description"), "x" * 4097),
         (("embeds", 0, "fields"), [{"name": "x", "value": "y", "inline": True}] * 26),

@@ -54,10 +54,10 @@ class GroupText(AlertText):
         """The words before the names, such as `CRITICAL 7 open, 2 resolved:`."""
         resolved = len(self.members) - len(self.open_members)
         if self.closed:
-            return f"All {resolved} resolved:"
-        counts = f"{len(self.open_members)} open"
+            return f"All {resolved:,} resolved:"
+        counts = f"{len(self.open_members):,} open"
         if resolved:
-            counts += f", {resolved} resolved"
+            counts += f", {resolved:,} resolved"
         return f"{(self.named_severity or self.state).upper()} {counts}:"
 
     @cached_property

@@ -128,7 +128,8 @@ class _Page:
 
     def room_beside(self, part: str) -> int:
         """Return the room beside a part that follows, or half of the room if that is more."""
-        needed = self.measure(part + self.markup.section) if part else 0
+        separators = self.markup.section + self.markup.link_separator
+        needed = self.measure(part + separators) if part else 0
         return max(self.room // 2, self.room - needed)
 
     def if_it_fits(self, part: str) -> str:

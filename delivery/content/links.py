@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert
-from delivery.guard.url import to_link
+from delivery.guard.url import MAX_LINK_LENGTH, to_link
 from delivery.installation import Installation
 
 SOURCE = "Source"
@@ -14,15 +14,15 @@ PANEL = "Panel"
 DASHBOARD = "Dashboard"
 SILENCE = "Silence in Grafana"
 OPEN_IN_TOCSIN = "Open in Tocsin"
-# The names of links, each with its name in `Alert.links` and the annotations that may hold it.
+# The names of links, each with the names that it may have in `Alert.links` and annotations.
 _NAMED = {
-    RUNBOOK: ("runbook", "runbook_url", "runbook"),
-    PANEL: ("panel", "panel_url", "panel"),
-    DASHBOARD: ("dashboard", "dashboard_url", "dashboard"),
-    SILENCE: ("silence", "silence_url"),
+    RUNBOOK: ("runbook_url", "runbook"),
+    PANEL: ("panel_url", "panel"),
+    DASHBOARD: ("dashboard_url", "dashboard"),
+    SILENCE: ("silence_url", "silence"),
 }
 LINK_ANNOTATIONS = frozenset(name for names in _NAMED.values() for name in names)
-_HAS_SCHEME = re.compile(r"https?://[^/?#]", re.IGNORECASE)
+_HAS_SCHEME = re.compile(r"\s*https?://", re.IGNORECASE)
 
 
 class Link(NamedTuple):
@@ -52,6 +52,16 @@ def links_of(alert: Alert, installation: Installation, is_test: bool) -> list[Li
     return [Link(name, url) for name, url in links.items() if names.get(url) == name]
 
 
+def links_that_fit(links: list[Link], room: int) -> list[Link]:
+    """Return the links whose URLs fit into this length together; a long one displaces no other."""
+    fitting = []
+    for link in links:
+        if len(link.url) <= room:
+            room -= len(link.url)
+            fitting.append(link)
+    return fitting
+
+
 def find_link(alert: Alert, name: str) -> str:
     """Return the valid link with this name: of the source, else of the annotations, else empty."""
     texts: list[Mapping[str, str]] = [alert.links, alert.annotations]
@@ -63,4 +73,11 @@ def texts_without_link(alert: Alert) -> dict[str, str]:
     """Return the texts that stand where a link is expected and are none, by their names."""
     texts = {name: alert.annotations.get(name, "") for name in sorted(LINK_ANNOTATIONS)}
     texts["link"] = alert.url
-    return {name: text for name, text in texts.items() if text and not _HAS_SCHEME.match(text)}
+    return {name: text for name, text in texts.items() if _is_no_link(text)}
+
+
+def _is_no_link(text: str) -> bool:
+    """Return True for a text that is no URL. One that is too long is left out: cut, it is wrong."""
+    if len(text) > MAX_LINK_LENGTH and _HAS_SCHEME.match(text):
+        return False
+    return bool(text) and not to_link(text)

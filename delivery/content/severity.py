@@ -18,14 +18,16 @@ DEFAULT_SEVERITY = Severity.ERROR
 SEVERITY_LABELS = ("severity", "priority")
 _MAX_LENGTH = 200
 _WORDS = {
-    Severity.CRITICAL: "critical crit fatal emergency emerg panic page pager disaster blocker "
-    "urgent",
+    Severity.CRITICAL: "critical crit fatal emergency emerg alert panic page pager disaster "
+    "blocker catastrophic down highest unreachable urgent",
     Severity.ERROR: "error err high major severe",
-    Severity.WARNING: "warning warn medium moderate minor average degraded",
-    Severity.INFO: "info information informational low notice debug trace none normal ok healthy",
+    Severity.WARNING: "warning warn medium moderate minor average degraded noncritical nonurgent",
+    Severity.INFO: "info information informational low lowest notice debug trace trivial none "
+    "normal ok okay healthy",
 }
 _BY_WORD = {word: severity for severity, words in _WORDS.items() for word in words.split()}
 _NEGATIONS = {"not", "non"}
+_NEGATED = re.compile(r"(?<![a-z])no[nt][\W_]+(?=(critical|urgent)(?![a-z]))")
 # P0 to P5 and SEV-0 to SEV-5, however they are spelled.
 _NUMBERED = re.compile(r"(?<![a-z0-9])(?:p|s|sev|severity|prio|priority)[\W_]*([0-5])(?![0-9])")
 _BY_NUMBER = (
@@ -44,7 +46,7 @@ def read_severity(text: str) -> Severity | None:
     number = _NUMBERED.search(lowered)
     if number:
         return _BY_NUMBER[int(number[1])]
-    words = re.findall("[a-z]+", lowered)
+    words = re.findall("[a-z]+", _NEGATED.sub("non", lowered))
     if _NEGATIONS & set(words):
         return None
     return next((_BY_WORD[word] for word in words if word in _BY_WORD), None)

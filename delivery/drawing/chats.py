@@ -6,7 +6,7 @@ from itertools import groupby
 from delivery.drawing import lines, markup
 from delivery.drawing.json_part import Part
 from delivery.drawing.lines import read_lines
-from delivery.drawing.markup import Inline
+from delivery.drawing.markup import NO_STYLE, Inline, styled
 from delivery.drawing.model import (
     Block,
     Drawing,
@@ -23,7 +23,9 @@ from delivery.drawing.model import (
 from delivery.drawing.tags import read_tag_blocks, read_tags
 
 SILENT = "Arrives without a sound."
+_SUPPRESS_NOTIFICATIONS = 1 << 12
 _NO_MARKUP: Spans = ()
+_BOLD = styled(NO_STYLE, "bold")
 
 
 def text_of(blocks: list[Block]) -> str:
@@ -119,23 +121,27 @@ def draw_discord(body: Part, viewer: Viewer) -> Drawing:
         color=next((nearest_color(embed.number("color")) for embed in embeds), ""),
         lead=tuple(content),
         blocks=tuple(blocks),
+        note=SILENT if (body.number("flags") or 0) & _SUPPRESS_NOTIFICATIONS else "",
     )
 
 
 def _embed(embed: Part, inline: Inline) -> list[Block]:
-    blocks = block(Shape.HEADING, plain(embed.text("title"), "bold", link=embed.text("url")))
+    title = inline.read(embed.text("title"), _BOLD)
+    blocks = block(Shape.HEADING, tuple(replace(span, link=embed.text("url")) for span in title))
     blocks += read_lines(embed.text("description"), lines.DISCORD, inline)
-    blocks += _fields(embed, "name", "inline", inline)
+    cells = []
+    for field in embed.parts("fields"):
+        name = inline.read(field.text("name"), _BOLD)
+        cells.append((field.is_true("inline"), name, inline.read(field.text("value"))))
+    blocks += _fields(cells)
     return blocks + block(Shape.NOTE, _embed_footer(embed, inline.viewer))
 
 
-def _fields(part: Part, name: str, short: str, inline: Inline) -> list[Block]:
+def _fields(fields: list[tuple[bool, Spans, Spans]]) -> list[Block]:
     """Return the fields: short ones beside each other, and each other one over the whole width."""
     blocks = []
-    for is_short, fields in groupby(part.parts("fields"), lambda field: field.is_true(short)):
-        cells = []
-        for field in fields:
-            cells.append((plain(field.text(name), "bold"), inline.read(field.text("value"))))
+    for is_short, same in groupby(fields, lambda field: field[0]):
+        cells = [(name, value) for _, name, value in same]
         groups = [cells] if is_short else [[cell] for cell in cells]
         for group in groups:
             blocks += rows(Shape.GRID, group)
@@ -174,7 +180,11 @@ def _mattermost_attachment(part: Part, inline: Inline) -> list[Block]:
     blocks = read_lines(part.text("pretext"), lines.MARKDOWN, inline)
     blocks += block(Shape.HEADING, plain(part.text("title"), "bold", link=part.text("title_link")))
     blocks += read_lines(part.text("text"), lines.MARKDOWN, inline)
-    blocks += _fields(part, "title", "short", inline)
+    cells = []
+    for field in part.parts("fields"):
+        name = plain(field.text("title"), "bold")
+        cells.append((field.is_true("short"), name, inline.read(field.text("value"))))
+    blocks += _fields(cells)
     return blocks + block(Shape.NOTE, plain(part.text("footer")))
 
 

@@ -192,7 +192,9 @@ _MARKDOWN = (_CODE, _LINK, _URL, _BOLD, _STRIKE, _STAR, _LINE)
 DISCORD = _dialect(
     _ESCAPE, _TIME, r"(?P<mention><(?:@[!&]?|#)[0-9]+>)", _SPOILER, _ANGLE_BARE, *_MARKDOWN
 )
-MATTERMOST = _dialect(_ESCAPE, r"(?P<mention>(?<!\w)@[a-z][\w.-]*)", _ANGLE_BARE, *_MARKDOWN)
+MATTERMOST = _dialect(
+    _ESCAPE, _ENTITY, r"(?P<mention>(?<!\w)@[a-z][\w.-]*)", _ANGLE_BARE, *_MARKDOWN
+)
 TEAMS = _dialect(_ESCAPE, _LINK, _BOLD, _STAR, _LINE)
 LARK = _dialect(_ENTITY, _FONT, r"(?P<mention><at [^>\n]*>)", *_MARKDOWN)
 DINGTALK = _dialect(_FONT, *_MARKDOWN)

@@ -22,11 +22,15 @@ _MAX_CONTENT = 500
 _MAX_FACTS = 20
 _MAX_VALUE = 300
 _MAX_URL = 2048
+_SUPPRESS_NOTIFICATIONS = 1 << 12  # a message flag: neither a sound nor a push
 _MARKUP = Markup(link="[{0.name}]({0.url})".format, link_separator=" · ")
 
 
 def body(alert: AlertText) -> dict:
-    """Return the text of the notification and an embed, without mentions."""
+    """Return the text of the notification and an embed, without mentions.
+
+    A resolution notifies nobody.
+    """
     links = _MARKUP.write_links(alert.links, lambda written: len(written) <= VALUE.maximum)
     last = [_field("Started", _times(alert), False), _field("Links", links, False)]
     room = EMBEDS.maximum - _RESERVED - sum(map(_length, last))
@@ -36,7 +40,7 @@ def body(alert: AlertText) -> dict:
     description = alert.description_within(room, escape=escape_markdown)
     at = alert.ended_at if alert.closed else alert.event.alert.starts_at
     embed = without_empty(
-        title=TITLE.truncate(alert.name),
+        title=TITLE.truncate(alert.name, escape_markdown),
         url=alert.link if len(alert.link) <= _MAX_URL else "",
         description=f"{summary}\n\n{description}".strip("\n"),
         color=int(alert.color, 16),
@@ -45,7 +49,8 @@ def body(alert: AlertText) -> dict:
         footer={"text": "Tocsin"},
     )
     content = alert.title_within(_MAX_CONTENT, utf16_length, escape_markdown)
-    return {"content": content, "allowed_mentions": {"parse": []}, "embeds": [embed]}
+    message = {"content": content, "allowed_mentions": {"parse": []}, "embeds": [embed]}
+    return message | ({"flags": _SUPPRESS_NOTIFICATIONS} if alert.closed else {})
 
 
 def _fields(alert: AlertText, room: int) -> list[dict]:
@@ -53,7 +58,7 @@ def _fields(alert: AlertText, room: int) -> list[dict]:
     facts, _ = alert.facts_within(_MAX_FACTS)
     fields: list[dict] = []
     for fact in facts:
-        name = NAME.truncate(fact.name)
+        name = NAME.truncate(fact.name, escape_markdown)
         value = truncate(fact.value, _MAX_VALUE, escape=escape_markdown)
         field = _field(name, value, True)
         room -= _length(field)

@@ -3,48 +3,52 @@
 https://open.feishu.cn/document/common-capabilities/message-card/message-cards-content
 """
 
-from delivery.content.alert_text import AlertText
+from delivery.content.alert_text import COLORS, RESOLVED_COLOR, AlertText
 from delivery.content.facts import Fact
+from delivery.content.links import links_that_fit
+from delivery.content.severity import Severity
 from delivery.escaping import escape_lark
+from delivery.json_text import dumps
 from delivery.kinds.robots import missing_keyword
 from delivery.kinds.spec import Limit
-from delivery.text import json_length, truncate
+from delivery.text import json_length, truncate, utf8_length
 
 BODY = Limit(20_000, unit="bytes")
-# In bytes: title, texts, facts and links together leave 4,000 for the frames.
+# In bytes: the description has what these, the keyword, the signature and the frames leave.
 _MAX_TITLE = 800
 _MAX_SUMMARY = 1500
-_MAX_DESCRIPTION = 4000
 _MAX_NAME = 80
 _MAX_VALUE = 350
 _MAX_FACTS = 12
-_MAX_URL = 600
+_MAX_LINKS = 5000
+_RESERVED = 1000
 _TEMPLATES = {
-    "critical": "red",
-    "error": "orange",
-    "warning": "yellow",
-    "info": "blue",
-    "closed": "green",
+    COLORS[Severity.CRITICAL]: "red",
+    COLORS[Severity.ERROR]: "orange",
+    COLORS[Severity.WARNING]: "yellow",
+    COLORS[Severity.INFO]: "blue",
+    RESOLVED_COLOR: "green",
 }
 
 
 def card(alert: AlertText) -> dict:
     """Return the card, without mentions."""
+    summary = truncate(alert.summary, _MAX_SUMMARY, json_length, escape_lark)
+    room = BODY.maximum - _RESERVED - utf8_length(dumps(_card(alert, summary)))
+    description = alert.description_within(room, json_length, escape_lark)
+    return _card(alert, f"{summary}\n\n{description}".strip("\n"))
+
+
+def _card(alert: AlertText, text: str) -> dict:
     title = alert.title_within(_MAX_TITLE, json_length)
-    elements = [_texts(alert), _facts(alert), _note(alert.times), _links(alert)]
-    keyword = missing_keyword(alert, title + alert.summary[:_MAX_SUMMARY])
+    texts = {"tag": "div", "text": _lark(text)} if text else {}
+    keyword = _line(missing_keyword(alert, f"{title}\n{text}"))
+    elements = [texts, _facts(alert), _note(alert.times), _links(alert), keyword]
     return {
         "config": {"wide_screen_mode": True},
-        "header": {"template": _TEMPLATES[alert.level], "title": _plain(title)},
-        "elements": list(filter(None, [*elements, _line(keyword)])) or [_line(title)],
+        "header": {"template": _TEMPLATES[alert.color], "title": _plain(title)},
+        "elements": list(filter(None, elements)) or [_line(title)],
     }
-
-
-def _texts(alert: AlertText) -> dict:
-    summary = truncate(alert.summary, _MAX_SUMMARY, json_length, escape_lark)
-    description = alert.description_within(_MAX_DESCRIPTION, json_length, escape_lark)
-    text = f"{summary}\n{description}".strip("\n")
-    return {"tag": "div", "text": _lark(text)} if text else {}
 
 
 def _facts(alert: AlertText) -> dict:
@@ -71,7 +75,7 @@ def _line(text: str) -> dict:
 def _links(alert: AlertText) -> dict:
     buttons = [
         {"tag": "button", "text": _plain(link.name), "url": link.url, "type": "default"}
-        for link in alert.links_within(_MAX_URL)
+        for link in links_that_fit(alert.links, _MAX_LINKS)
     ]
     if not buttons:
         return {}

@@ -1,31 +1,41 @@
 """Google Chat's webhooks: a text for the notification, and a card."""
 
 from delivery.content.alert_text import AlertText
+from delivery.content.facts import Fact
+from delivery.content.links import links_that_fit
 from delivery.escaping import break_chat_tags, escape_html
+from delivery.json_text import dumps
 from delivery.kinds.spec import Kind, Limit, UrlPattern
 from delivery.kinds.time_zone import TIME_ZONE
 from delivery.response import judge_by_body, judge_by_member
-from delivery.text import json_length, truncate
+from delivery.text import json_length, truncate, utf8_length
 
 TEXT = Limit(4096, "text")
 BODY = Limit(32_000, unit="bytes")  # not confirmed by the vendor
-# In bytes: title, texts, facts and links together leave 7,000 for the frames.
+# In bytes. The description has what these and the frames leave, but no more than a text message.
 _MAX_TITLE = 800
 _MAX_SUMMARY = 2000
-_MAX_DESCRIPTION = 4000
 _MAX_NAME = 150
 _MAX_VALUE = 600
 _MAX_FACTS = 12
-_MAX_URL = 1000
+_MAX_LINKS = 10_000
 
 
 def body(alert: AlertText) -> dict:
     """Return the text of the notification and a card, in the alert's thread."""
-    header = {"title": truncate(alert.name, _MAX_TITLE, json_length)}
-    subtitle = f"{alert.status_words} {alert.subject}".strip()
-    header["subtitle"] = truncate(subtitle, _MAX_TITLE, json_length)
-    widgets = [*_texts(alert), *_facts(alert), *_links(alert)]
-    card = {"header": header, "sections": [{"widgets": widgets}] if widgets else []}
+    room = BODY.maximum - utf8_length(dumps(_message(alert, "…")))
+    room = min(room, TEXT.maximum)
+    return _message(alert, alert.description_within(room, json_length, escape_html))
+
+
+def _message(alert: AlertText, description: str) -> dict:
+    words = [alert.status_words.removesuffix(":"), alert.subject]
+    subtitle = " · ".join(filter(None, words))
+    header = {
+        "title": truncate(alert.name, _MAX_TITLE, json_length),
+        "subtitle": truncate(subtitle, _MAX_TITLE, json_length),
+    }
+    card = {"header": header, "sections": [{"widgets": _widgets(alert, description)}]}
     return {
         "text": alert.title_within(_MAX_TITLE, json_length, break_chat_tags),
         "thread": {"threadKey": alert.dedup_key},
@@ -33,34 +43,42 @@ def body(alert: AlertText) -> dict:
     }
 
 
-def _texts(alert: AlertText) -> list[dict]:
-    texts = (
-        truncate(alert.summary, _MAX_SUMMARY, json_length, escape_html),
-        alert.description_within(_MAX_DESCRIPTION, json_length, escape_html),
-    )
-    return [{"textParagraph": {"text": text}} for text in texts if text]
+def _widgets(alert: AlertText, description: str) -> list[dict]:
+    """Return texts, facts and links; the title if there are none, as a card needs a widget."""
+    widgets = [*_texts(alert, description), *_facts(alert), *_links(alert)]
+    title = alert.title_within(_MAX_TITLE, json_length, escape_html)
+    return widgets or [_paragraph(title)]
+
+
+def _texts(alert: AlertText, description: str) -> list[dict]:
+    summary = truncate(alert.summary, _MAX_SUMMARY, json_length, escape_html)
+    return [_paragraph(text) for text in (summary, description) if text]
+
+
+def _paragraph(text: str) -> dict:
+    return {"textParagraph": {"text": text}}
 
 
 def _facts(alert: AlertText) -> list[dict]:
     facts, rest = alert.facts_within(_MAX_FACTS)
-    pairs = [*facts, ("Facts", rest), ("Started", alert.times.removeprefix("Started "))]
+    shown = [*facts, Fact("…", rest), Fact("Started", alert.times.removeprefix("Started "))]
     return [
         {
             "decoratedText": {
-                "topLabel": truncate(name, _MAX_NAME, json_length),
-                "text": truncate(value, _MAX_VALUE, json_length, escape_html),
+                "topLabel": truncate(fact.name, _MAX_NAME, json_length),
+                "text": truncate(fact.value, _MAX_VALUE, json_length, escape_html),
                 "wrapText": True,
             }
         }
-        for name, value in pairs
-        if value
+        for fact in shown
+        if fact.value
     ]
 
 
 def _links(alert: AlertText) -> list[dict]:
     buttons = [
         {"text": link.name, "onClick": {"openLink": {"url": link.url}}}
-        for link in alert.links_within(_MAX_URL)
+        for link in links_that_fit(alert.links, _MAX_LINKS)
     ]
     return [{"buttonList": {"buttons": buttons}}] if buttons else []
 

@@ -72,7 +72,9 @@ def judge(response: Response) -> Judgement:
 KIND = Kind(
     name="slack",
     label="Slack",
-    help="Posts to a Slack channel through an incoming webhook, or starts a workflow.",
+    help="Posts to a Slack channel through an incoming webhook, or starts a workflow. Slack shows "
+    "a warning sign beside a clicked button unless interactivity is on in your Slack app; the link "
+    "opens anyway.",
     url_help="The webhook URL of your Slack app, or of a workflow that starts from a webhook.",
     docs="https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks",
     url_patterns=(

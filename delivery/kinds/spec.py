@@ -23,8 +23,8 @@ class Option:
     `pattern` is the usual form of a value; another form gets a hint, no error. A text area has more
     than 1 of `lines`. `check` raises ValueError with a sentence if a value cannot be sent.
     `header` is the request header that carries the value, behind `prefix`. With `any_letters`, the
-    value may have letters that no header can carry. An option with `choices` has one of these
-    values, each with its label; the first one is empty.
+    value may have letters that no header can carry. With `choices`, it is one of these values,
+    each with its label; the first one is empty.
     """
 
     name: str
@@ -44,6 +44,11 @@ class Option:
     def is_credential(self) -> bool:
         """Whether a receiver that rejects credentials may mean this value."""
         return bool(self.header) or (self.required and self.secret)
+
+    def choice_of(self, settings: Settings) -> str:
+        """Return the choice of a channel; an unknown one counts as the first, the empty one."""
+        value = settings.option(self.name)
+        return value if value in dict(self.choices) else ""
 
 
 @dataclass(frozen=True)

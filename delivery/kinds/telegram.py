@@ -3,7 +3,7 @@
 from delivery.content.alert_text import AlertText
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.spec import Kind, Option, UrlPattern
-from delivery.kinds.telegram_message import IDS, SOUND, TEXT, body
+from delivery.kinds.telegram_message import IDS, SILENT, TEXT, body
 from delivery.kinds.telegram_responses import judge, suggest_fix
 from delivery.kinds.time_zone import TIME_ZONE
 from delivery.kinds.urls import segment, with_path
@@ -42,7 +42,7 @@ KIND = Kind(
             pattern=r"-?[0-9]+|@\w{5,}",
         ),
         Option("message_thread_id", "Topic ID", "The number of a forum topic.", pattern="[0-9]+"),
-        SOUND,
+        SILENT,
         TIME_ZONE,
     ),
     url_patterns=(UrlPattern(_PATH, r"api\.telegram\.org", IDS), UrlPattern(_PATH, query=IDS)),

@@ -5,6 +5,7 @@ https://core.telegram.org/bots/api#html-style
 
 from delivery.content.alert_text import AlertText
 from delivery.content.layout import Markup, lay_out
+from delivery.content.severity import Severity
 from delivery.escaping import escape_html
 from delivery.kinds.spec import Limit, Option
 from delivery.settings import Settings
@@ -13,14 +14,14 @@ from delivery.text import utf16_length
 TEXT = Limit(4096, "text")
 _MAX_TITLE = 500
 IDS = {"chat_id": "chat_id", "message_thread_id": "message_thread_id"}
-ONLY_CRITICAL = "critical"
-SOUND = Option(
-    "sound",
+_BELOW_CRITICAL = "below_critical"
+SILENT = Option(
+    "silent",
     "Sound",
     "A resolution never makes a sound.",
     choices=(
         ("", "Every open alert makes a sound"),
-        (ONLY_CRITICAL, "Only critical alerts make a sound"),
+        (_BELOW_CRITICAL, "Only critical alerts make a sound"),
     ),
 )
 _MARKUP = Markup(
@@ -44,8 +45,8 @@ def body(alert: AlertText) -> dict:
 
 
 def _is_silent(alert: AlertText) -> bool:
-    is_quiet = alert.settings.option(SOUND.name) == ONLY_CRITICAL
-    return alert.closed or (is_quiet and alert.named_severity != "critical")
+    only_critical = SILENT.choice_of(alert.settings) == _BELOW_CRITICAL
+    return alert.closed or (only_critical and alert.named_severity != Severity.CRITICAL)
 
 
 def _ids(settings: Settings) -> dict[str, object]:

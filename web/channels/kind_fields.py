@@ -42,7 +42,8 @@ class OptionField(SecretField):
         """Refuse a value that is missing or cannot be sent, and no other."""
         value = self.header.value
         if self.choices and value not in dict(self.choices):
-            raise ValidationError("Choose one of the listed values.")
+            values = ", ".join(filter(None, dict(self.choices)))
+            raise ValidationError(f"Leave this empty, or choose one of these values: {values}.")
         if self.option.required and not value:
             raise ValidationError("This field is required: no message can be sent without it.")
         if self.option.lines == 1:
