@@ -87,7 +87,7 @@ def lay_out(
     page.times = page.if_it_fits(markup.write_times(text.times))
     page.links = page.write_links(links[:1], maximum * 2 // 3)
     first_facts = page.facts = page.write_facts(text, FIRST_FACTS, page.room // 2)
-    room = page.room_beside(markup.link_separator + page.write_links(links[1:], maximum))
+    room = page.room_beside(page.write_links(links[1:], maximum))
     page.summary = truncate(text.summary, room, measure, markup.paragraph)
     page.links = ""
     page.links = page.write_links(links, page.room)
