@@ -259,6 +259,10 @@ def _text_of(parts):
     return AlertText(Event(Alert.from_json(members), 1, AT))
 
 
+def _links_of(parts):
+    return [Link(f"Link {n}", f"https://h.example/{path}") for n, path in enumerate(parts["paths"])]
+
+
 @settings(deadline=None, max_examples=300)
 @given(
     _ordinary,

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import re
 
 from delivery.content.alert_text import AlertText
 from delivery.content.layout import Markup, lay_out
@@ -24,8 +25,15 @@ BODY = Limit(20_000, unit="bytes")  # not confirmed by the vendor
 # In bytes: the title stands there twice, and the keyword and the frame have the rest.
 _MAX_TITLE = 1000
 _MAX_TEXT = 16_000
+
+
+def _escape(text: str) -> str:
+    """Return the text without markup of its own and without blank lines: all lines get one."""
+    return break_markdown(re.sub(r"\n\s*\n", "\n", text))
+
+
 _MARKUP = Markup(
-    escape=break_markdown,
+    escape=_escape,
     escape_value=break_markdown_inside,
     fact="- {}: {}".format,
     more="- {}".format,
