@@ -1,5 +1,6 @@
 """What messages say about the installation that sends them."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
@@ -24,7 +25,7 @@ class Installation:
 
     def alert_url(self, alert_id: str) -> str:
         """Return the URL of an alert's page; empty if it cannot be reached or has none."""
-        if not self.public_url or not alert_id.isdecimal():
+        if not self.public_url or not re.fullmatch("[0-9]{1,19}", alert_id):
             return ""
         return f"{self.public_url}/alerts/{alert_id}"
 

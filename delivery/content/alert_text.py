@@ -246,10 +246,10 @@ class AlertText:
         """The start and the duration as one line; of a resolution, the start and the end."""
         if not self.started:
             return ""
-        if self.closed:
+        if self.closed and self.ended:
             day = self.started[:11]
             return f"Started {self.started}, ended {self.ended.removeprefix(day)}"
-        ago = f" ({self.duration} ago)" if self.duration else ""
+        ago = f" ({self.duration} ago)" if self.duration and not self.closed else ""
         return f"Started {self.started}{ago}"
 
     # --- links and keys ---

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert
-from delivery.guard.url import to_link
+from delivery.guard.url import MAX_LINK_LENGTH, to_link
 from delivery.installation import Installation
 
 SOURCE = "Source"
@@ -22,7 +22,7 @@ _NAMED = {
     SILENCE: ("silence", "silence_url"),
 }
 LINK_ANNOTATIONS = frozenset(name for names in _NAMED.values() for name in names)
-_HAS_SCHEME = re.compile(r"https?://[^/?#]", re.IGNORECASE)
+_HAS_SCHEME = re.compile(r"\s*https?://", re.IGNORECASE)
 
 
 class Link(NamedTuple):
@@ -63,4 +63,14 @@ def texts_without_link(alert: Alert) -> dict[str, str]:
     """Return the texts that stand where a link is expected and are none, by their names."""
     texts = {name: alert.annotations.get(name, "") for name in sorted(LINK_ANNOTATIONS)}
     texts["link"] = alert.url
-    return {name: text for name, text in texts.items() if text and not _HAS_SCHEME.match(text)}
+    return {name: text for name, text in texts.items() if _is_no_link(text)}
+
+
+def _is_no_link(text: str) -> bool:
+    """Return True for a text that is no URL.
+
+    A URL with credentials is not for everyone, and one that is too long is wrong when it is cut.
+    """
+    if _HAS_SCHEME.match(text) and ("@" in text or len(text) > MAX_LINK_LENGTH):
+        return False
+    return bool(text) and not to_link(text)
