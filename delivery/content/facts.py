@@ -68,14 +68,23 @@ def facts_of(alert: Alert, value: str) -> list[Fact]:
     """
     shown = _labels_in_title(alert)
     names = [name for name in without_internal(alert.labels) if name not in shown]
-    facts = {"value": value} | {name: alert.labels[name] for name in sorted(names, key=importance)}
+    facts = {"value": value} if value else {}
+    for name in sorted(names, key=importance):
+        _add(facts, name, alert.labels[name], "label")
     annotations = without_internal(alert.annotations)
     for name in sorted(annotations.keys() - _SHOWN_ELSEWHERE):
-        facts.setdefault(name, annotations[name])
+        _add(facts, name, annotations[name], "annotation")
     for name, text in texts_without_link(alert).items():
-        facts.setdefault(name, text)
+        _add(facts, name, text, "annotation")
     read = (Fact(_to_line(name), _to_line(text)) for name, text in facts.items())
     return [fact for fact in read if fact.name and fact.value]
+
+
+def _add(facts: dict[str, str], name: str, text: str, origin: str) -> None:
+    """Add a fact; under a name that another text has, its origin stands behind the name."""
+    if facts.get(name, text) != text:
+        name = f"{name} ({origin})"
+    facts.setdefault(name, text)
 
 
 def _to_line(text: str) -> str:

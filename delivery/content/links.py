@@ -77,7 +77,10 @@ def texts_without_link(alert: Alert) -> dict[str, str]:
 
 
 def _is_no_link(text: str) -> bool:
-    """Return True for a text that is no URL. One that is too long is left out: cut, it is wrong."""
-    if len(text) > MAX_LINK_LENGTH and _HAS_SCHEME.match(text):
+    """Return True for a text that is no URL.
+
+    A URL with credentials is not for everyone, and one that is too long is wrong when it is cut.
+    """
+    if _HAS_SCHEME.match(text) and ("@" in text or len(text) > MAX_LINK_LENGTH):
         return False
     return bool(text) and not to_link(text)
