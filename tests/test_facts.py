@@ -10,9 +10,11 @@ from delivery.content.alert_text import AlertText
 from delivery.content.facts import MAX_TEXT_LENGTH, label_for, subject_label
 from delivery.event import Event
 
-ORDER = """severity instance host pod namespace service job node cluster team""".split()
-NOISE = """endpoint grafana_folder metrics_path monitor prometheus prometheus_replica receive
-    ref_id replica rule_uid scrape_job tenant_id uid""".split()
+_ORDER = "severity instance host pod namespace service job node cluster team"
+ORDER = _ORDER.split()
+_NOISE = """endpoint grafana_folder metrics_path monitor prometheus prometheus_replica receive
+    ref_id replica rule_uid scrape_job tenant_id uid"""
+NOISE = _NOISE.split()
 
 
 def text_of(**parts):
@@ -41,7 +43,7 @@ def test_facts_are_in_the_order_of_their_importance():
 @pytest.mark.parametrize("first", range(5))
 def test_the_order_does_not_depend_on_the_order_of_the_labels(first):
     names = ["team", "pod", "zone", "prometheus", "app"]
-    labels = {name: "1" for name in names[first:] + names[:first]}
+    labels = dict.fromkeys(names[first:] + names[:first], "1")
     assert names_of(labels) == ["team", "app", "zone", "prometheus"]
 
 
@@ -139,9 +141,15 @@ def test_internal_names_are_never_shown():
 
 def test_annotations_that_nothing_else_shows_are_facts():
     annotations = {
-        **{"summary": "s", "description": "d", "message": "m", "value": "7.1", "payload": "{}"},
-        **{"runbook_url": "https://wiki.example/x", "dashboard_url": "https://g.example/d"},
-        **{"owner": "db", "grafana": "x"},
+        "summary": "s",
+        "description": "d",
+        "message": "m",
+        "value": "7.1",
+        "payload": "{}",
+        "runbook_url": "https://wiki.example/x",
+        "dashboard_url": "https://g.example/d",
+        "owner": "db",
+        "grafana": "x",
     }
     assert facts_of(annotations=annotations) == [
         ("value", "7.1"),

@@ -59,17 +59,6 @@ def test_a_url_is_encoded_before_it_is_judged(text, url):
 @pytest.mark.parametrize(
     "text",
     [
-        *("https://user:pass@wiki.example/x", "https://user@wiki.example/x"),
-        *("https://@wiki.example/x", "https://a@b:c@wiki.example/x"),
-    ],
-)
-def test_a_link_has_no_credentials(text):
-    assert to_link(text) == "https://wiki.example/x"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
         *("", " ", "see the wiki", "/runbooks/x", "//wiki.example/x", "www.wiki.example"),
         *("javascript:alert(1)", "data:text/html,x", "ftp://wiki.example/", "mailto:a@b.example"),
         *("https://", "https:///x", "https://[bad/x", "https://a b.example/", "https://-/"),
@@ -77,6 +66,7 @@ def test_a_link_has_no_credentials(text):
         *("<https://wiki.example/x>", "[wiki](https://wiki.example/x)", "see https://wiki.example"),
         *("https://wiki.example/" + "x" * 2**16, "https://" + "x" * 2**16, "x" * 2**16),
         *("https://wiki.example/" + "ü" * 1000, "https://user:pass@", "https://xn--a/"),
+        *("https://user:pass@wiki.example/x", "https://user@wiki.example/x"),
     ],
 )
 def test_any_other_text_is_no_link(text):
@@ -131,7 +121,7 @@ def test_links_are_named_for_their_targets_in_the_order_of_their_use():
         ({"runbook_url": WIKI}, WIKI),
         ({"runbook": WIKI}, WIKI),
         ({"runbook_url": "see the wiki", "runbook": WIKI}, WIKI),
-        ({"runbook_url": SOURCE, "runbook": WIKI}, SOURCE),
+        ({"runbook_url": WIKI, "runbook": "see the wiki"}, WIKI),
         ({"runbook_url": f" {WIKI} "}, WIKI),
     ],
 )
@@ -208,6 +198,7 @@ def test_links_that_are_too_long_for_a_vendor_are_left_out():
         (WIKI, False),
         (f" {WIKI}", False),
         ("HTTPS://user:pass@wiki.example", False),
+        ("https://user:pass@[bad/x", False),
         ("", False),
         ("https://wiki.example/" + "x" * MAX_LINK_LENGTH, False),
         ("x" * 2**16, True),

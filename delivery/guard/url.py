@@ -36,7 +36,6 @@ _HOST_NAME = re.compile(r"(?!\.)(?:(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.|$))+")
 _ENDS_LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
 _RESERVED = "%:/?#[]@!$&'()*+,;="  # RFC 3986, section 2.2, and the percent sign
 _ABSOLUTE = re.compile(r"(https?://[^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
-_CREDENTIALS = re.compile("(?<=://).*@", re.DOTALL)
 _MALFORMED_HOST = (
     "The host is not valid; an IPv6 address needs brackets, such as https://[2606:4700::7]:8443/."
 )
@@ -150,14 +149,14 @@ def encode_unsafe(text: str) -> str:
 def to_link(text: str) -> str:
     """Return the absolute http(s) URL that a text is, encoded; empty for any other text.
 
-    It is ASCII without blanks, quotes and parentheses, so that it can stand in any markup. It has
-    no user name and no password, which a message would show to everyone.
+    It is ASCII without blanks, quotes and parentheses, so that it can stand in any markup. A URL
+    with a user name or a password is none: a message would show it to everyone.
     """
     parts = _ABSOLUTE.fullmatch(encode_unsafe(text.strip())) if text else None
     if not parts:
         return ""
     try:
-        origin = parse_url(_CREDENTIALS.sub("", parts[1])).origin
+        origin = parse_url(parts[1]).origin
     except InvalidUrl:
         return ""
     url = origin + (quote(parts[2], "%/:?#[]@!$&*+,;=~") or "/")
