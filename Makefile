@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test lint measure format lock screenshot kinds bench clean
+.PHONY: run test lint measure format lock screenshot kinds messages bench clean
 
 run: .venv/runtime  ## serve Tocsin at http://127.0.0.1:8000/
 	@exec $(BIN)/python cli.py serve
@@ -32,6 +32,9 @@ screenshot: .venv/development  ## update docs/screenshot.png (needs Chromium)
 
 kinds: .venv/development  ## update docs/kinds/
 	$(BIN)/python docs/kinds.py
+
+messages: .venv/development  ## update docs/messages.md and its pictures (needs Chromium)
+	$(BIN)/python docs/messages.py
 
 bench: .venv/development  ## run all benchmarks
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done

@@ -45,6 +45,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.jinja_env.globals.update(
         ago=filters.ago,
         hints_for=hints.hints_for,
+        until=filters.until,
         waiting_notice=waiting_notice,
         worker_status=worker_status,
     )

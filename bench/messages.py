@@ -19,8 +19,9 @@ from delivery.event import Event
 from delivery.kinds import kinds
 from delivery.kinds.spec import Kind
 from delivery.message import build
+from delivery.placeholders import NAMES
 from delivery.settings import METHODS, Header, Settings
-from delivery.template import NAMES, TemplateError, parse
+from delivery.template import TemplateError, parse
 from delivery.text import utf8_length, utf16_length
 
 COUNT = 102_000

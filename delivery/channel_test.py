@@ -9,12 +9,17 @@ import time
 from dataclasses import dataclass, replace
 
 from delivery.alerts.alert import AlertStatus
-from delivery.alerts.samples import sample_alert, samples
+from delivery.alerts.samples import GROUP, SOURCE_URL, sample_alert, sample_group, samples
+from delivery.content.alert_text import AlertText
+from delivery.content.group_text import GroupText
+from delivery.drawing.drawers import draw
+from delivery.drawing.model import Drawing, Viewer
 from delivery.event import Event
 from delivery.guard.connection import Connection
 from delivery.guard.exchange import Policy
+from delivery.installation import Installation
 from delivery.kinds import kinds
-from delivery.message import Message, body_of, build
+from delivery.message import Message, build, write_body
 from delivery.outcome import Outcome
 from delivery.rate_limit import RateLimiter
 from delivery.redaction import escape_invisible, mask_for
@@ -65,9 +70,10 @@ class TestResult:
 class TestRunner:
     """Runs a few tests at a time, so that slow receivers cannot take every web thread."""
 
-    def __init__(self, slots: int, policy: Policy):
+    def __init__(self, slots: int, policy: Policy, installation: Installation):
         self._slots = threading.BoundedSemaphore(slots)
         self._policy = policy
+        self._installation = installation
         self._rate_limiter = RateLimiter()
 
     def run(self, settings: Settings, alert_url: str) -> TestResult:
@@ -79,7 +85,7 @@ class TestRunner:
             raise TestSlotsFull(1)
         try:
             event = sample_event(alert_url)
-            message = build(settings, event)
+            message = self._build(settings, event)
             if message.at_vendor:
                 key = (settings.kind, settings.url, settings.options)
                 seconds = self._rate_limiter.wait(key, message.rate_limit, time.monotonic())
@@ -92,12 +98,15 @@ class TestRunner:
         finally:
             self._slots.release()
 
+    def _build(self, settings: Settings, event: Event) -> Message:
+        return build(settings, event, installation=self._installation)
+
     def _close(self, settings: Settings, event: Event, outcome: Outcome) -> Outcome | None:
         """Close the alert of a test, if the kind keeps it open and it may have arrived."""
         if not kinds()[settings.kind].closes_test or not outcome.may_have_arrived:
             return None
         closed = replace(event.alert, status=AlertStatus.CLOSED, ends_at=event.at)
-        message = build(settings, replace(event, alert=closed, number=event.number + 1))
+        message = self._build(settings, replace(event, alert=closed, number=event.number + 1))
         hurried = replace(settings, timeout=min(settings.timeout, MAX_CLOSING_SECONDS))
         return send(message, hurried, self._policy).outcome
 
@@ -118,7 +127,7 @@ def _note(settings: Settings, outcome: Outcome, closing: Outcome | None) -> str:
 
 
 def sample_event(alert_url: str) -> Event:
-    """Return the event of a test and of a preview, with a sample alert of its own."""
+    """Return the event of a test, with a sample alert of its own."""
     number = time.time_ns()
     now = number // 1_000_000
     return Event(sample_alert(now, alert_url), number, now, is_test=True)
@@ -126,36 +135,60 @@ def sample_event(alert_url: str) -> Event:
 
 @dataclass(frozen=True)
 class Sample:
-    """The body for a sample alert, with masked secrets, and its size before truncation."""
+    """The body for a sample alert, with masked secrets, and its size before truncation.
+
+    `drawing` shows the body as the service does; None for a kind without one.
+    """
 
     name: str
     body: str
     characters: int
     bytes: int
+    drawing: Drawing | None
 
 
-def sample_bodies(settings: Settings, alert_url: str) -> list[Sample]:
-    """Return the bodies for every sample alert of a preview.
+def sample_bodies(settings: Settings, installation: Installation) -> list[Sample]:
+    """Return the bodies for every sample alert of a preview, and for a group.
 
     Raises: MessageError.
     """
     number = time.time_ns()
     now = number // 1_000_000
     mask = mask_for(settings)
+    viewer = Viewer(now, installation.time_zone)
     bodies = []
-    for name, alert in samples(now, alert_url).items():
-        body = body_of(settings, Event(alert, number, now))
+    for name, text in sample_texts(settings, installation, number).items():
+        body = write_body(text)
+        drawing = draw(settings.kind, body, viewer, mask)
         shown = mask(body)[:MAX_BODY_SHOWN]
-        bodies.append(Sample(name, shown, utf16_length(body), utf8_length(body)))
+        bodies.append(Sample(name, shown, utf16_length(body), utf8_length(body), drawing))
     return bodies
 
 
-def sample_request(settings: Settings, alert_url: str) -> Request:
+def sample_texts(
+    settings: Settings, installation: Installation, number: int
+) -> dict[str, AlertText]:
+    """Return what messages say of the sample alerts and of the group, by their names.
+
+    `number` is that of the events, and their time in nanoseconds.
+    """
+    now = number // 1_000_000
+    texts = {}
+    for name, alert in samples(now, SOURCE_URL).items():
+        texts[name] = AlertText(Event(alert, number, now, opening=now), settings, installation)
+    events = []
+    for alert in sample_group(now, SOURCE_URL):
+        events.append(Event(alert, number, now, opening=now))
+    texts[GROUP] = GroupText.of(events, str(now), settings, installation)
+    return texts
+
+
+def sample_request(settings: Settings, alert_url: str, installation: Installation) -> Request:
     """Return the request of a test, without sending it.
 
     Raises: InvalidUrl; MessageError.
     """
-    message = build(settings, sample_event(alert_url))
+    message = build(settings, sample_event(alert_url), installation=installation)
     return describe(message, settings, prepare(message, settings, 1, time.time()))
 
 

@@ -13,7 +13,9 @@ class Event:
 
     `number` is the number of the delivery, `at` the time in milliseconds since the epoch.
     `notified` has the name and the labels of the alert in the last opening that arrived, or may
-    have. `is_test` marks an event that no source sent.
+    have. `opening` tells the openings of an alert apart in the keys that vendors know it by; it is
+    None for one that the channel knows by the key of an earlier version. `is_test` marks an event
+    that no source sent.
     """
 
     alert: Alert
@@ -22,6 +24,7 @@ class Event:
     repeated: bool = False
     notified: Alert | None = None
     is_test: bool = False
+    opening: int | None = None
 
     @property
     def name(self) -> str:

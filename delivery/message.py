@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from delivery.content.alert_text import AlertText
 from delivery.event import Event
 from delivery.guard.url import ParsedUrl, parse_url
+from delivery.installation import Installation
 from delivery.json_text import dumps
 from delivery.kinds import kinds
 from delivery.kinds.spec import Kind
@@ -12,7 +14,8 @@ from delivery.outcome import SuggestedFix
 from delivery.response import Judgement, Response, judge_by_status
 from delivery.settings import Settings
 from delivery.template import TemplateError
-from delivery.text import AlertText
+
+ANONYMOUS = Installation()
 
 
 class MessageError(ValueError):
@@ -42,30 +45,31 @@ class Message:
 
 
 def build(
-    settings: Settings, event: Event, at: int | None = None, fixed: str | None = None
+    settings: Settings,
+    event: Event,
+    at: int | None = None,
+    fixed: str | None = None,
+    installation: Installation = ANONYMOUS,
 ) -> Message:
     """Build the message, whatever the alert holds.
 
     `at` is the time of this attempt in milliseconds since the epoch, which some kinds sign; it
     defaults to the event's. `fixed` is the body of the first attempt: it is sent again unchanged
-    unless the kind signs its body.
+    unless the kind signs its body. `installation` is the one that sends.
 
     Raises:
         InvalidUrl: If the channel's URL cannot be read.
         MessageError: If the channel cannot make a message.
     """
     kind = _kind_of(settings)
-    attempt = event if at is None else replace(event, at=at)
+    attempt = AlertText(event if at is None else replace(event, at=at), settings, installation)
     method = settings.method if "method" in kind.uses else "POST"
-    if method == "GET":
-        body = ""
-    elif kind.signs_body:
-        body = body_of(settings, attempt)
-    elif fixed is None:
-        body = body_of(settings, event)
-    else:
-        body = fixed
-    target = kind.request_url(parse_url(settings.url), AlertText(attempt, settings))
+    body = "" if method == "GET" else fixed
+    if kind.signs_body:
+        body = write_body(attempt)
+    elif body is None:
+        body = body_of(settings, event, installation)
+    target = kind.request_url(parse_url(settings.url), attempt)
     recognized = kind.match_url(target)
     return Message(
         id=event.message_id,
@@ -81,14 +85,23 @@ def build(
     )
 
 
-def body_of(settings: Settings, event: Event) -> str:
+def body_of(settings: Settings, event: Event, installation: Installation = ANONYMOUS) -> str:
     """Return the body of the message.
 
     Raises:
         MessageError: If the channel cannot make a message.
     """
+    return write_body(AlertText(event, settings, installation))
+
+
+def write_body(text: AlertText) -> str:
+    """Return the body that says this of an alert, or of a group.
+
+    Raises:
+        MessageError: If the channel cannot make a message.
+    """
     try:
-        body = _kind_of(settings).body(AlertText(event, settings))
+        body = _kind_of(text.settings).body(text)
     except TemplateError as error:
         raise MessageError(str(error)) from None
     return body if isinstance(body, str) else dumps(body)

@@ -6,27 +6,20 @@ A placeholder that is a whole string keeps the type of its value; any other beco
 string. A brace that is written as `\u007b` is only a brace.
 """
 
-import difflib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from pathlib import Path
 from typing import NamedTuple
 
-from delivery.alerts.alert import rfc3339, without_internal
 from delivery.json_text import JsonError, check_json, dumps, line_and_column, whole_characters
-from delivery.text import MARK, AlertText, truncate, utf8_length
+from delivery.placeholder_mistakes import explain_unknown
+from delivery.placeholders import is_known
+from delivery.text import MARK, utf8_length
 
 MAX_BYTES = 256 * 1024
-# The names, each with its `meaning` and an `example`.
-NAMES: dict[str, dict[str, str]] = tomllib.loads(
-    Path(__file__).with_name("names.toml").read_text(encoding="utf-8")
-)
-_PREFIXES = ("alert.labels.", "alert.annotations.")
 _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")([ \t\r\n]*:)?|[^" \t\r\n]+')
 _BRACES = re.compile(r"\{\{((?:(?!\{\{).)*?)\}\}|\{\{|\}\}")
 _UNMATCHED = {
@@ -107,31 +100,6 @@ def parse(text: str, strict: bool = True) -> Template:
     return Template(tuple(_Parser(text, strict).parts()))
 
 
-def placeholder_values(text: AlertText) -> dict[str, object]:
-    """Return the value of every name; an unknown time is None."""
-    event = text.event
-    alert = event.alert
-    values: dict[str, object] = {f"alert.{name}": value for name, value in vars(alert).items()}
-    values |= {
-        "alert.labels": without_internal(alert.labels),
-        "alert.annotations": without_internal(alert.annotations),
-        "alert.severity": text.severity,
-        "alert.summary": text.summary,
-        "alert.starts_at": rfc3339(alert.starts_at) or None,
-        "alert.starts_at_ms": alert.starts_at,
-        "alert.ends_at": rfc3339(alert.ends_at) or None,
-        "alert.ends_at_ms": alert.ends_at,
-        "message.id": event.message_id,
-        "message.at": rfc3339(event.at),
-        "message.event": event.name,
-    }
-    for name, label in alert.labels.items():
-        values[f"alert.labels.{name}"] = label
-    for name, annotation in alert.annotations.items():
-        values[f"alert.annotations.{name}"] = annotation
-    return values
-
-
 @dataclass(frozen=True)
 class _Parser:
     """Cuts a valid JSON text at its placeholders."""
@@ -174,8 +142,8 @@ class _Parser:
         problem = ""
         if not name:
             problem = "a name is missing between {{ and }}, such as {{ alert.name }}."
-        elif self.strict and not _is_known(name):
-            problem = _unknown(name)
+        elif self.strict and not is_known(name):
+            problem = explain_unknown(name)
         elif bar and not _DEFAULT.fullmatch(default):
             problem = (
                 "the default after | must be a string in quotes, a number, true, false or null."
@@ -188,22 +156,6 @@ class _Parser:
 
     def _error(self, position: int, message: str) -> TemplateError:
         return TemplateError(f"{line_and_column(self.text, position)}: {message}")
-
-
-def _is_known(name: str) -> bool:
-    return name in NAMES or (name.startswith(_PREFIXES) and name not in _PREFIXES)
-
-
-def _unknown(name: str) -> str:
-    quoted = truncate("".join(filter(str.isprintable, name[:120])), 60)
-    last = quoted.rpartition(".")[2]
-    candidates = list(NAMES)
-    if last:
-        candidates += [prefix + last for prefix in _PREFIXES]
-    matches = difflib.get_close_matches(quoted.lower(), candidates, 1, 0.5)
-    if matches:
-        return f"{quoted} is not known; did you mean {matches[0]}?"
-    return f"{quoted} is not known; names begin with alert. or message."
 
 
 def _to_json(value: object) -> str:
@@ -224,6 +176,8 @@ def _render(value: object, whole: bool, max_bytes: int) -> str:
         return literal
     if isinstance(value, dict):
         return _truncate_object(value, max_bytes)
+    if isinstance(value, list):
+        return _truncate_list(value, max_bytes)
     return f'"{_truncate(_unquote(literal), max_bytes - 2)}"'
 
 
@@ -249,5 +203,15 @@ def _truncate_object(members: dict, max_bytes: int) -> str:
     room = max_bytes - utf8_length(mark) - len("{}")
     texts = [f"{_to_json(str(name))}:{_to_json(value)}," for name, value in members.items()]
     texts.sort(key=utf8_length)
+    return f"{{{_fitting(texts, room)}{mark}}}"
+
+
+def _truncate_list(items: list, max_bytes: int) -> str:
+    """Return the first items of a list that fit, and a mark for the others."""
+    room = max_bytes - utf8_length(f'["{MARK}"]')
+    return f'[{_fitting([f"{_to_json(item)}," for item in items], room)}"{MARK}"]'
+
+
+def _fitting(texts: list[str], room: int) -> str:
     count = sum(total <= room for total in accumulate(map(utf8_length, texts)))
-    return f"{{{''.join(texts[:count])}{mark}}}"
+    return "".join(texts[:count])

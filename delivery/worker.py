@@ -23,6 +23,7 @@ from delivery import outbox
 from delivery.guard import lab
 from delivery.guard.exchange import Policy
 from delivery.guard.pool import ConnectionPool
+from delivery.installation import load_installation
 from delivery.outbox import ClaimedDelivery
 from delivery.outcome import Outcome
 from delivery.queue import wakeup
@@ -68,7 +69,9 @@ class Worker:
         self._connections = ConnectionPool()
         self._crash_marker = CrashMarker(config.data_dir / "worker.making")
         keyring = Keyring(config.encryption_keys, config.keys_file)
-        self._builder = MessageBuilder(keyring, self._policy, self._crash_marker, clock)
+        self._builder = MessageBuilder(
+            keyring, self._policy, self._crash_marker, clock, load_installation(config)
+        )
         self._channels = ChannelCache(keyring)
         self._limits = ChannelLimits(self._channels, monotonic)
         self._in_flight: dict[int, InFlight] = {}  # by id, from the claim to the result

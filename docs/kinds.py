@@ -62,7 +62,8 @@ def _options(options: tuple[Option, ...]) -> str:
         return "None."
     rows = [("Field", "Description", "Required", "Secret"), ("---", "---", "---", "---")]
     for option in options:
-        description = f"{option.label}. {option.help}".strip()
+        choices = " · ".join(f"`{value}`: {label}" for value, label in option.choices if value)
+        description = " ".join(filter(None, [f"{option.label}.", option.help, choices]))
         required = "yes" if option.required else "no"
         secret = "yes" if option.secret else "no"
         rows.append((f"`options-{option.name}`", description, required, secret))
@@ -83,13 +84,16 @@ def _limits(kind: Kind) -> str:
 
 
 def _example(kind: Kind, status: AlertStatus, at: int) -> str:
-    starters = list(kind.starters.values())
+    example = next((starter.changes for starter in kind.starters.values()), {})
     names = [option.name for option in kind.options if option.required or option.secret]
     settings = Settings(
         kind=kind.name,
         url=kind.base or "https://receiver.example.com/hook",
-        options=tuple(Header(name, name.upper()) for name in names),
-        body=starters[0].changes["body"] if starters else "",
+        options=(
+            *(Header(name, name.upper()) for name in names),
+            Header("closed_body", example.get("options-closed_body", "")),
+        ),
+        body=example.get("body", ""),
     )
     alert = Alert.from_json({**ALERT, "status": status})
     message = build(settings, Event(alert, AT * 1_000_000, at))

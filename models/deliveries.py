@@ -58,9 +58,10 @@ class Delivery(Table):
 
     `event` is `open` or `closed`. `body` is fixed at the first attempt for the configuration in
     `config_hash`, and encrypted if it holds a secret; `snapshot` is the JSON of the name and the
-    labels that it states. `attempts` counts all attempts, `claims` those during which the worker
-    crashed, `retries` the steps of the schedule that were taken, `not_found` the retries after
-    404. `cause` is a sentence that explains the state.
+    labels that it states, and `opening` is the opening of the alert in the key that vendors know it
+    by (NULL: the key of an earlier version). `attempts` counts all attempts, `claims` those during
+    which the worker crashed, `retries` the steps of the schedule that were taken, `not_found` the
+    retries after 404. `cause` is a sentence that explains the state.
     """
 
     id = BigIntegerField(primary_key=True)
@@ -81,6 +82,7 @@ class Delivery(Table):
     snapshot = TextField(null=True)
     retries = IntegerField(default=0)
     not_found = IntegerField(default=0)
+    opening = BigIntegerField(null=True)
 
     class Meta:
         indexes = (

@@ -10,13 +10,14 @@ import pytest
 
 from delivery import sender
 from delivery.alerts.alert import Alert
+from delivery.content.alert_text import AlertText
 from delivery.event import Event
 from delivery.guard.exchange import Policy
 from delivery.kinds import kinds
 from delivery.message import build
 from delivery.response import Response
 from delivery.settings import Header, Settings
-from delivery.text import AlertText, utf8_length, utf16_length
+from delivery.text import utf8_length, utf16_length
 
 VENDOR_KINDS = [
     "slack",

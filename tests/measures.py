@@ -18,9 +18,9 @@ FOLDERS = ("web", "delivery", "models", "serving")
 MAX_COLUMNS = 100
 MAX_MODULE_LINES = 300
 # The aim is 64,000 for what there was before notifications, which took 6,300 tokens. A year without
-# care took 13,000 more, with the processes, which were not counted before. This bound keeps the
-# code from growing until the aim is reached.
-MAX_TOKENS = 87_000
+# care took 13,000 more, with the processes, which were not counted before, and messages with their
+# drawings 23,000. This bound keeps the code from growing until the aim is reached.
+MAX_TOKENS = 111_000
 
 _LAYOUT = {
     tokenize.COMMENT,

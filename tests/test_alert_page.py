@@ -1,14 +1,26 @@
 """The page of an alert: who was notified, why not, what follows, and closing by hand."""
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
+from browsing import open_page
 from channels import create
+from conftest import PASSWORD
+from markup import token_in
 from markupsafe import Markup, escape
 from test_deliveries import HOSTILE, create_alert, create_channel, create_delivery, visible_text
+from test_silences import form_in
 
 from clock import HOUR, MINUTE, SECOND, now_ms
+from delivery import outbox
+from delivery.alerts.alert import Alert as AlertOf
 from delivery.alerts.causes import EXPIRED
+from delivery.alerts.matchers import labels_of, matches, parse_matchers
+from delivery.alerts.received import ReceivedAlert, alert_from_json
+from delivery.outbox import store
+from delivery.outbox.silences import active_silences
 from delivery.queue import wakeup
 from models import Alert, Channel, Delivery, Notification, Silence, db
 from web.deliveries.notifications import ChannelNotification
@@ -523,3 +535,205 @@ def test_retry_now_is_offered_only_if_it_is_possible(client, status, newer, reas
         category, message = notice(client, "/deliveries/msg_7")
         assert category == "bad"
         assert reason in Markup(message).unescape().replace(". The ", ". the ")
+
+
+# --- silencing in one step ------------------------------------------------------------------------
+
+LABELS = {"instance": 'db-2 "prod"', "path": "C:\\new", "app.kubernetes.io/name": "a\nb"}
+
+
+def silence_part(page):
+    """Return the section of a page that says whether the alert is silenced."""
+    found = re.search(r'<section class="silence".*?</section>', page, re.DOTALL)
+    return found[0] if found else ""
+
+
+@pytest.mark.parametrize(
+    ("hours", "length", "words"),
+    [("1", HOUR, "1 hour"), ("4", 4 * HOUR, "4 hours"), ("24", 24 * HOUR, "1 day")],
+)
+def test_one_click_silences_exactly_this_alert(client, hours, length, words):
+    alert = create_alert("PostgresReplicationLag", labels=LABELS)
+    other = create_alert("PostgresReplicationLag", labels={**LABELS, "path": "C:/new"})
+    before = now_ms()
+    path = f"/alerts/{alert.id}"
+    assert f'<button type="submit" name="hours" value="{hours}">{words}' in client.get(path).text
+    response = client.post(f"{path}/silence", {"hours": hours})
+    assert (response.status_code, response.headers["Location"]) == (303, path)
+    row = Silence.get()
+    assert 0 <= row.until - before - length < 10_000
+    assert row.reason == "Silenced from the page of PostgresReplicationLag"
+    assert row.made_by == "ada"
+    [active] = active_silences(before)
+    assert matches(active.matchers, labels_of(alert_from_json(alert.body)))
+    assert not matches(active.matchers, labels_of(alert_from_json(other.body)))
+    page = client.get(path).text
+    assert f"The alert is silenced for {words}" in page
+    assert "by ada" in visible_text(silence_part(page))
+    assert "Silenced until" not in client.get(f"/alerts/{other.id}").text
+
+
+def test_silence_from_the_page_drops_the_waiting_message_and_its_end_sends_it(client):
+    alert = AlertOf.from_json({"name": "Disk full", "labels": LABELS})
+    create(client)
+    store([ReceivedAlert("k", alert)], now_ms())
+    path = f"/alerts/{Alert.get().id}"
+    client.post(f"{path}/silence", {"hours": "1"})
+    assert Delivery.get().state == "dropped"
+    page = client.get(path).text
+    assert '<span class="tag paused">silenced</span>' in page
+    text = visible_text(silence_part(page))
+    assert re.search(r"Silenced until 20\S+ \S+ UTC \(in 60 min\) by ada", text)
+    assert 'aria-label="End now: silence 1">End now</button>' in page
+    response = client.post("/silences/1/end", {"alert": str(Alert.get().id)})
+    assert response.headers["Location"] == path
+    page = client.get(path).text
+    assert "The silence has ended." in page
+    assert "Silenced until" not in page
+    assert outbox.review(now_ms()) == 1
+
+
+def test_page_shows_every_silence_that_matches_the_alert(client):
+    alert = create_alert(labels={"team": "db"})
+    now = now_ms()
+    texts = {"team=db": HOUR, "team=~d.": 2 * HOUR, "team=web": HOUR, "a=b": HOUR, "{": HOUR}
+    for text, length in texts.items():
+        names = {"reason": HOSTILE, "made_by": ""}
+        Silence.create(matchers=text, created_at=now, until=now + length, **names)
+    Silence.create(matchers="team=db", reason="x", made_by="", created_at=1, until=now - 1)
+    part = silence_part(client.get(f"/alerts/{alert.id}").text)
+    assert re.findall(r"#silence-(\d+)", part) == ["2", "1"]
+    assert escape(HOSTILE[:20]) in part
+    assert "<script>" not in part
+    assert ") by" not in visible_text(part)
+    assert "Silence again for" in visible_text(part)
+
+
+def test_link_to_another_duration_has_the_matchers_and_the_comment(client):
+    alert = create_alert("Disk full", labels=LABELS)
+    page = client.get(f"/alerts/{alert.id}").text
+    link = Markup(re.search(r'href="(/silences\?[^"]*)"', page)[1]).unescape()
+    query = parse_qs(urlsplit(link).query)
+    assert query["reason"] == ["Silenced from the page of Disk full"]
+    [text] = query["matchers"]
+    assert matches(parse_matchers(text), labels_of(alert_from_json(alert.body)))
+    fields = form_in(client.get(link).text)
+    assert fields["matchers"] == text
+    client.post("/silences", {**fields, "hours": "12"})
+    assert (Silence.get().matchers, Silence.get().reason) == (text, query["reason"][0])
+
+
+def test_viewer_sees_that_an_alert_is_silenced_and_can_change_nothing(client, viewer):
+    alert = create_alert()
+    path = f"/alerts/{alert.id}"
+    assert silence_part(viewer.get(path).text) == ""
+    client.post(f"{path}/silence", {"hours": "1"})
+    part = silence_part(viewer.get(path).text)
+    assert "Silenced until" in part
+    assert "<button" not in part
+    assert "Other duration" not in part
+    assert viewer.post(f"{path}/silence", {"hours": "4"}).status_code == 403
+    assert Silence.select().count() == 1
+
+
+@pytest.mark.parametrize("hours", ["", "2", "-1", "1.0", "٤", "9" * 50, "nan"])
+def test_only_the_offered_durations_are_accepted(client, hours):
+    path = f"/alerts/{create_alert().id}"
+    client.post(f"{path}/silence", {"hours": hours})
+    reason = "Nothing was changed: choose one of the durations."
+    assert notice(client, path) == ("bad", reason)
+    assert Silence.select().count() == 0
+
+
+def test_closed_alert_is_not_silenced(client):
+    alert = create_alert(status="closed")
+    path = f"/alerts/{alert.id}"
+    now = now_ms()
+    Silence.create(
+        matchers='alertname=~".*"', reason="x", made_by="", created_at=1, until=now + HOUR
+    )
+    assert silence_part(client.get(path).text) == ""
+    assert "silenced</span>" not in client.get(path).text
+    client.post(f"{path}/silence", {"hours": "1"})
+    assert notice(client, path) == ("bad", "Nothing was changed: the alert is closed.")
+    assert client.post("/alerts/999/silence", {"hours": "1"}).status_code == 404
+    assert client.without_token(f"{path}/silence", {"hours": "1"}).status_code == 400
+    assert Silence.select().count() == 1
+
+
+def test_page_says_when_a_silence_cannot_have_all_labels(client):
+    many = create_alert(labels={f"label_{number}": "x" for number in range(40)})
+    assert "its most important labels" in client.get(f"/alerts/{many.id}").text
+    huge = create_alert("x" * 5000)
+    path = f"/alerts/{huge.id}"
+    page = client.get(path).text
+    assert "Its labels are too long for a silence of this alert only." in page
+    assert 'name="hours"' not in page
+    client.post(f"{path}/silence", {"hours": "1"})
+    reason = "Nothing was changed: its labels are too long for a silence."
+    assert notice(client, path) == ("bad", reason)
+
+
+def test_comment_of_a_silence_is_always_one_that_the_form_accepts(client):
+    for name in (HOSTILE, "a\nb\u202e\u3164\x00", "n" * 9000, " "):
+        alert = create_alert(name, labels={"a": "b"})
+        Silence.delete().execute()
+        client.post(f"/alerts/{alert.id}/silence", {"hours": "1"})
+        comment = Silence.get().reason
+        assert comment.startswith("Silenced from the page of ")
+        form = {"matchers": "a=b", "hours": "1", "reason": comment}
+        assert client.post("/silences", form).status_code == 303
+
+
+def test_page_shows_the_value_and_the_links_of_the_source(client):
+    links = {"panel": "https://g.example/d/1", "silence": "javascript:alert(1)"}
+    body = {"links": links, "value": "A=3, B=7.1", "url": "https://g.example/a"}
+    page = client.get(f"/alerts/{create_alert(**body).id}").text
+    assert "Value A=3, B=7.1" in visible_text(page)
+    assert 'href="https://g.example/d/1" rel="noreferrer noopener"' in page
+    assert "Panel https://g.example/d/1" in visible_text(page)
+    assert "javascript:" not in page
+    same = client.get(f"/alerts/{create_alert(**{**body, 'url': links['panel']}).id}").text
+    assert same.count('href="https://g.example/d/1"') == 1
+
+
+def test_link_of_a_message_leads_to_the_alert_after_signing_in(anonymous):
+    path = f"/alerts/{create_alert('Disk full').id}"
+    response = anonymous.get(path)
+    assert response.status_code == 303
+    assert response.headers["Location"] == f"/login?next={path}"
+    page = anonymous.get(response.headers["Location"]).text
+    assert f'name="next" value="{path}"' in page
+    anonymous.token = token_in(page)
+    form = {"username": "ada", "password": PASSWORD, "next": path}
+    response = anonymous.post("/login", form)
+    assert (response.status_code, response.headers["Location"]) == (303, path)
+    assert "Disk full" in anonymous.get(path).text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_silencing_works_by_keyboard_without_a_script(chromium, live, width, scheme):
+    headers = live.create_token(f"silence {width} {scheme}")
+    name = f"Lag {width} {scheme}"
+    answer = requests.post(
+        f"{live.url}/api/v1/alerts",
+        json={"name": name, "labels": {"instance": 'db-2 "prod"', "severity": "critical"}},
+        headers=headers,
+        timeout=10,
+    ).json()
+    page = open_page(chromium, live, javascript=False, width=width, scheme=scheme)
+    page.goto(f"{live.url}/alerts/{answer['alerts'][0]['id']}")
+    button = page.get_by_role("group", name="Silence this alert for").get_by_role("button")
+    button.nth(1).focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("The alert is silenced for 4 hours").wait_for()
+    page.get_by_role("button", name="End now").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("The silence has ended.").wait_for()
+    page.get_by_role("link", name="Other duration…").click()
+    assert 'instance="db-2 \\"prod\\""' in page.input_value("#matchers")
+    assert page.locator(":focus").get_attribute("id") == "hours"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.context.close()

@@ -316,7 +316,7 @@ def test_a_secret_stays_when_absent_or_empty_and_is_removed_by_null(app, script,
 
 
 def test_a_secret_option_stays_and_another_gets_its_default(app, script):
-    options = {"bot_token": "12345678:s3cret", "chat_id": "7", "message_thread_id": "3"}
+    options = {"bot_token": "12345678:s3cret", "chat_id": "7", "silent": "below_critical"}
     shown = script.create(kind="telegram", url=None, options=options)
     assert (shown["url"], shown["secrets"]) == ("https://api.telegram.org/", ["options-bot_token"])
     shown = script.request(
@@ -454,6 +454,15 @@ REFUSED = [
         {**GOOD, "kind": "telegram", "options": {"chat_id": "7"}},
         "options-bot_token",
         "This field is required",
+    ),
+    (
+        {
+            **GOOD,
+            "kind": "telegram",
+            "options": {"bot_token": "1:x", "chat_id": "7", "silent": "always"},
+        },
+        "options-silent",
+        "choose one of these values: below_critical",
     ),
     # members that do not exist
     ({**GOOD, "naem": "x"}, "naem", "no such member"),

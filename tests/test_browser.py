@@ -369,7 +369,7 @@ def test_names_are_inserted_by_clicks_and_the_body_is_previewed_while_typing(vis
     page.get_by_text("Available names").click()
     page.get_by_role("button", name="alert.name", exact=True).click()
     expect(page.locator("#body")).to_have_value('{"text": "{{ alert.name }}"}')
-    expect(page.locator("#preview")).to_contain_text('{"text":"Test alert from Tocsin"}')
+    expect(page.locator("#preview")).to_contain_text('{"text":"PostgresReplicationLag"}')
     page.keyboard.press("Control+z")
     expect(page.locator("#body")).to_have_value('{"text": ""}')
     page.fill("#body", '{"text": "{{ alert.nmae }}"}')
@@ -382,7 +382,7 @@ def test_names_are_inserted_by_clicks_and_the_body_is_previewed_while_typing(vis
 def test_a_starter_body_fills_an_empty_body(visit):
     page = visit("/channels/new?kind=custom")
     page.get_by_role("button", name="Plain text").click()
-    expect(page.locator("#body")).to_have_value(re.compile("alert.name"))
+    expect(page.locator("#body")).to_have_value(re.compile("alert.title"))
     expect(page.locator("#kind")).to_have_value("custom")
 
 

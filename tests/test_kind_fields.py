@@ -68,6 +68,45 @@ def test_an_unusual_option_is_accepted(client, value):
     assert client.post("/channels", telegram(**{"options-chat_id": value})).status_code == 303
 
 
+def test_an_option_with_fixed_values_is_a_list_of_them(client):
+    page = client.get("/channels/new?kind=telegram").text
+    options = re.search(r'<select id="options-silent".*?</select>', page, re.DOTALL)[0]
+    assert re.findall(r'<option value="(\w*)"( selected)?>([^<]+)', options) == [
+        ("", " selected", "Every open alert makes a sound"),
+        ("below_critical", "", "Only critical alerts make a sound"),
+    ]
+    assert "A resolution never makes a sound." in page
+
+
+@pytest.mark.parametrize("value", ["", "below_critical"])
+def test_a_listed_value_of_an_option_is_saved_and_chosen_again(client, config, value):
+    assert client.post("/channels", telegram(**{"options-silent": value})).status_code == 303
+    channel_id = Channel.get().id
+    assert option_of(channel_id, config, "silent") == value
+    page = client.get(f"/channels/{channel_id}/edit").text
+    assert f'<option value="{value}" selected>' in page
+
+
+@pytest.mark.parametrize("value", ["above", "critical", "BELOW_CRITICAL", "<b>", "x" * 5000])
+def test_any_other_value_of_an_option_with_a_list_is_refused(client, value):
+    sentence = "Leave this empty, or choose one of these values: below_critical."
+    form = telegram(**{"options-silent": value})
+    assert checked(client, "options-silent", form)[0] == sentence
+    response = client.post("/channels", form)
+    assert response.status_code == 422
+    assert message_at(response.text, "options-silent") == sentence
+    assert not Channel.select().count()
+
+
+def test_a_stored_value_that_is_no_longer_listed_can_be_seen_and_changed(client):
+    client.post("/channels", telegram(**{"options-silent": "below_critical"}))
+    db.execute_sql("UPDATE channel SET settings = replace(settings, 'below_critical', 'below_all')")
+    channel_id = Channel.get().id
+    assert "unknown: below_all" in client.get(f"/channels/{channel_id}/edit").text
+    form = {**stored_form(client, channel_id), "options-silent": ""}
+    assert client.post(f"/channels/{channel_id}", form).status_code == 303
+
+
 def test_an_unusual_token_gets_a_hint_and_no_message(client):
     message, note = checked(
         client, "options-bot_token", telegram(**{"options-bot_token": "unusual"})
@@ -419,6 +458,52 @@ def test_a_body_for_a_closed_alert_is_validated_like_the_body(client):
     assert stored_form(client, Channel.get().id)["options-closed_body"] == '\n {"a": 1.10}\n'
 
 
+BODY_HINTS = [
+    ("${alert.name}", "For the value, write {{ alert.name }}."),
+    ("${labels.team}", "For the value, write {{ alert.labels.team }}."),
+    ("$alert.severity!", "For the value, write {{ alert.severity }}."),
+    ("${HOME}", "${HOME} is sent as it is: it is no placeholder."),
+    ("<${alert.name}>", "${alert.name} is sent as it is"),
+]
+
+
+@pytest.mark.parametrize("field", ["body", "options-closed_body"])
+@pytest.mark.parametrize(("text", "words"), BODY_HINTS)
+def test_a_text_that_looks_like_a_placeholder_gets_a_hint_and_no_error(client, field, text, words):
+    form = custom('{"a": "b"}')
+    form[field] = json.dumps({"text": text})
+    message, hints = checked(client, field, form)
+    assert (message, words in hints) == ("", True)
+    assert (
+        f'id="{field}-note"' in client.post(f"/channels/new/validate/{field}", form, htmx=True).text
+    )
+    saved = client.post("/channels", form)
+    assert saved.status_code == 303
+    assert words in html.unescape(client.get(f"/channels/{Channel.get().id}/edit").text)
+
+
+def test_the_hint_on_a_body_disappears_with_its_cause(client):
+    form = custom('{"text": "${alert.name}"}')
+    assert "as it is" in checked(client, "body", form)[1]
+    form["body"] = '{"text": "{{ alert.name }} for $5 and ${{ alert.value }}"}'
+    message, hints = checked(client, "body", form)
+    assert (message, hints.strip()) == ("", "")
+
+
+def test_a_body_has_at_most_three_hints_and_only_the_kind_custom_has_any(client):
+    body = json.dumps([f"${{alert.labels.a{number}}}" for number in range(9)])
+    assert checked(client, "body", custom(body))[1].count("as it is") == 3
+    form = form_of(body=body, payload='{"a": "${alert.name}"}')
+    assert "as it is" not in checked(client, "body", form)[1]
+    assert "as it is" not in checked(client, "payload", form)[1]
+
+
+def test_a_viewer_sees_no_hint_on_a_body(client, viewer):
+    client.post("/channels", custom('{"text": "${alert.name}"}'))
+    page = viewer.get(f"/channels/{Channel.get().id}/edit")
+    assert "as it is: it is no placeholder" not in page.text
+
+
 def test_a_starter_body_fills_only_empty_fields(client):
     for name in kinds()["custom"].starters:
         filled = fields_in(client.post("/channels/new/apply", {**custom(""), "starter": name}).text)
@@ -432,18 +517,19 @@ def test_a_starter_body_fills_only_empty_fields(client):
         assert kept["options-closed_body"] == '{"mine": 1}'
 
 
-def test_a_preview_shows_the_bodies_for_four_alerts_and_their_sizes(client, receiver):
+def test_a_preview_shows_the_bodies_for_four_alerts_and_a_group_and_their_sizes(client, receiver):
     page = client.post(
         "/channels/new/preview", custom('{"t": "{{ alert.status }} {{ alert.name }}"}')
     ).text
-    assert [summary.strip() for summary in re.findall(r"<summary>(.*?)\s*<span", page)][:4] == [
+    assert [summary.strip() for summary in re.findall(r"<summary>(.*?)\s*<span", page)][:5] == [
         "An open alert",
         "The same alert, closed",
         "Hostile texts",
         "A huge alert",
+        "A group of nine alerts",
     ]
     assert re.search(r"\d+ characters, \d+ bytes", page)
-    assert "closed Test alert from Tocsin" in page
+    assert "closed PostgresReplicationLag" in page
     assert receiver.requests == []
 
 
@@ -451,7 +537,7 @@ def test_a_body_is_previewed_while_typed_even_if_other_fields_are_invalid(client
     form = {**custom('{"t": "{{ alert.name }}"}', url="", name="", timeout="x")}
     response = client.post("/channels/new/preview?live=1", form, htmx=True)
     assert response.status_code == 200
-    assert "Test alert from Tocsin" in response.text
+    assert "PostgresReplicationLag" in response.text
     assert "-error" not in response.text
     broken = client.post("/channels/new/preview?live=1", {**form, "body": "{"}, htmx=True)
     assert broken.status_code == 422
@@ -491,7 +577,9 @@ def test_no_secret_is_shown_when_a_receiver_echoes_the_request(client, receiver,
 
     receiver.script = echo
     options = {
-        f"options-{option.name}": f"s3cret-{option.name}-{'x' * 20}" for option in kind.options
+        f"options-{option.name}": f"s3cret-{option.name}-{'x' * 20}"
+        for option in kind.options
+        if option.secret or option.required
     }
     form = form_of(f"http://127.0.0.1:{receiver.port}/", kind=kind.name, **options)
     page = client.post("/channels/new/test", form, htmx=True).text

@@ -1,5 +1,6 @@
 """The messages of the kinds: their exact form for each vendor, escaping, links and keys."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -22,204 +23,49 @@ from kind_support import (
     texts_of,
 )
 
+from clock import MINUTE
 from delivery.alerts.alert import Alert
 from delivery.event import Event
 from delivery.message import build
 
 EXAMPLES = Path(__file__).parent.parent.parent / "shared" / "wire-examples"
 
-DETAILS = "p99 is 1.2 s, limit 800 ms\nservice.name: checkout\nseverity: critical"
-
-FIRING = "FIRING: p99 latency above 800 ms"
-RESOLVED = "RESOLVED: p99 latency above 800 ms"
-
-LINK_BUTTON = {"type": "Action.OpenUrl", "title": "Open alert", "url": LINK}
-
-DISCORD_EMBED = {
-    "title": FIRING,
-    "url": LINK,
-    "description": "p99 is 1.2 s, limit 800 ms",
-    "color": 0xD0342C,
-    "timestamp": "2026-03-02T09:15:00.120Z",
-    "fields": [
-        {"name": "service.name", "value": "checkout", "inline": True},
-        {"name": "severity", "value": "critical", "inline": True},
-    ],
-}
-
-LABELS = {"service.name": "checkout", "severity": "critical"}
-
-CHAT_CARD = {
-    "header": {"title": FIRING},
-    "sections": [
-        {
-            "widgets": [
-                {"textParagraph": {"text": DETAILS}},
-                {
-                    "buttonList": {
-                        "buttons": [{"text": "Open alert", "onClick": {"openLink": {"url": LINK}}}]
-                    }
-                },
-            ]
-        }
-    ],
-}
-
-FEISHU_BUTTON = {"tag": "plain_text", "content": "Open alert"}
-
-FEISHU_CARD = {
-    "config": {"wide_screen_mode": True},
-    "header": {"template": "red", "title": {"tag": "plain_text", "content": FIRING}},
-    "elements": [
-        {"tag": "div", "text": {"tag": "plain_text", "content": DETAILS}},
-        {
-            "tag": "action",
-            "actions": [{"tag": "button", "type": "primary", "text": FEISHU_BUTTON, "url": LINK}],
-        },
-    ],
-}
-
-OPEN_MESSAGES = {
-    "slack": {
-        "text": FIRING,
-        "attachments": [
-            {
-                "color": "#d0342c",
-                "title": FIRING,
-                "title_link": LINK,
-                "text": DETAILS,
-                "fallback": FIRING,
-            }
-        ],
-    },
-    "discord": {"content": "", "allowed_mentions": {"parse": []}, "embeds": [DISCORD_EMBED]},
-    "telegram": {
-        "chat_id": -1001234567890,
-        "text": f'<b>{FIRING}</b>\n{DETAILS}\n<a href="{LINK}">Open alert</a>',
-        "parse_mode": "HTML",
-        "link_preview_options": {"is_disabled": True},
-    },
-    "mattermost": {"text": f"#### {FIRING}\n{DETAILS}\n[Open alert]({LINK})"},
-    "googlechat": {
-        "text": FIRING,
-        "thread": {"threadKey": "tocsin-4711"},
-        "cardsV2": [{"cardId": "tocsin-4711", "card": CHAT_CARD}],
-    },
-    "feishu": {"msg_type": "interactive", "card": FEISHU_CARD},
-    "dingtalk": {
-        "msgtype": "markdown",
-        "markdown": {
-            "title": FIRING,
-            "text": f"#### {FIRING}\n\n"
-            + DETAILS.replace("\n", "\n\n")
-            + f"\n\n[Open alert]({LINK})",
-        },
-        "at": {"isAtAll": False},
-    },
-    "wecom": {
-        "msgtype": "markdown",
-        "markdown": {
-            "content": '**FIRING** <font color="warning">p99 latency above 800 ms</font>\n'
-            f"{DETAILS}\n[Open alert]({LINK})"
-        },
-    },
-    "ntfy": {
-        "topic": "ops-alerts",
-        "title": FIRING,
-        "message": DETAILS,
-        "priority": 5,
-        "tags": ["rotating_light"],
-        "click": LINK,
-    },
-    "pagerduty": {
-        "routing_key": "R0UT1NGKEY000000000000000000000A",
-        "dedup_key": "tocsin-4711",
-        "event_action": "trigger",
-        "payload": {
-            "summary": "p99 latency above 800 ms",
-            "source": "checkout",
-            "severity": "critical",
-            "timestamp": "2026-03-02T09:15:00.120Z",
-            "custom_details": {"description": "p99 is 1.2 s, limit 800 ms", **LABELS},
-        },
-        "client": "Tocsin",
-        "links": [{"href": LINK, "text": "Open alert"}],
-    },
-    "opsgenie": {
-        "message": "p99 latency above 800 ms",
-        "alias": "tocsin-4711",
-        "priority": "P1",
-        "source": "Tocsin",
-        "description": "p99 is 1.2 s, limit 800 ms",
-        "details": {"url": LINK, **LABELS},
-    },
-    "pushover": {
-        "token": "APPTOKEN30CHARS",
-        "user": "USERKEY30CHARS",
-        "title": FIRING,
-        "message": DETAILS,
-        "url": LINK,
-        "url_title": "Open alert",
-        "priority": 1,
-    },
-    "gotify": {
-        "title": FIRING,
-        "message": DETAILS,
-        "priority": 8,
-        "extras": {"client::notification": {"click": {"url": LINK}}},
-    },
-}
-
-
-@pytest.mark.parametrize("kind", OPEN_MESSAGES)
-def test_an_open_alert_makes_exactly_this_message(requests_mock, kind):
-    assert json_of(requests_mock, kind) == OPEN_MESSAGES[kind]
-    assert requests_mock.last_request.method == "POST"
-
-
-def test_teams_gets_exactly_this_card(requests_mock):
-    [attachment] = json_of(requests_mock, "teams").pop("attachments")
-    card = attachment.pop("content")
-    assert attachment == {
-        "contentType": "application/vnd.microsoft.card.adaptive",
-        "contentUrl": None,
-    }
-    assert card.pop("$schema").startswith("http://adaptivecards.io/")
-    look = {"weight": "Bolder", "size": "Medium", "color": "Attention", "wrap": True}
-    assert card == {
-        "type": "AdaptiveCard",
-        "version": "1.2",
-        "fallbackText": FIRING,
-        "body": [
-            {"type": "TextBlock", "text": FIRING, **look},
-            {"type": "TextBlock", "text": "p99 is 1.2 s, limit 800 ms", "wrap": True},
-            {
-                "type": "FactSet",
-                "facts": [{"title": name, "value": value} for name, value in LABELS.items()],
-            },
-        ],
-        "actions": [LINK_BUTTON],
-    }
+TITLE = "CRITICAL p99 latency above 800 ms · checkout"
+RESOLVED = "Resolved after 12 min: p99 latency above 800 ms · checkout"
+AGO = {"starts_at": AT - 12 * MINUTE}
+CLOSED = {**LATENCY, **AGO, "ends_at": AT}
 
 
 def test_a_slack_workflow_gets_flat_variables_and_no_text(requests_mock):
+    parts = {
+        **LATENCY,
+        **AGO,
+        "annotations": {"summary": "p99 is 1.2 s", "runbook_url": "https://wiki.example/p99"},
+    }
     for path in ("/triggers/T0/123/abc", "/workflows/T0/A0/123/abc"):
-        assert json_of(requests_mock, "slack", url=f"https://hooks.slack.com{path}") == {
-            "title": FIRING,
-            "link": LINK,
+        assert json_of(requests_mock, "slack", parts, url=f"https://hooks.slack.com{path}") == {
+            "title": TITLE,
+            "name": "p99 latency above 800 ms",
             "status": "FIRING",
-            "summary": "p99 is 1.2 s, limit 800 ms",
             "severity": "critical",
-            "labels": "service.name: checkout\nseverity: critical",
+            "subject": "checkout",
+            "summary": "p99 is 1.2 s",
+            "description": "",
+            "labels": "",
+            "started": "2026-03-02 09:03 +00:00",
+            "duration": "12 min",
+            "link": LINK,
+            "runbook": "https://wiki.example/p99",
+            "tocsin": "",
         }
-    closed = json_of(requests_mock, "slack", url=WORKFLOW_URL, closed=True)
-    assert closed["status"] == "RESOLVED"
+    closed = json_of(requests_mock, "slack", CLOSED, url=WORKFLOW_URL, closed=True)
+    assert (closed["status"], closed["title"]) == ("RESOLVED", RESOLVED)
 
 
 @pytest.mark.parametrize("kind", VENDOR_KINDS)
 def test_a_closed_alert_is_marked_as_resolved_and_keeps_its_key(requests_mock, kind):
     opened = json_of(requests_mock, kind)
-    closed = json_of(requests_mock, kind, closed=True)
+    closed = json_of(requests_mock, kind, CLOSED, closed=True)
     if kind == "pagerduty":
         assert closed == {
             "routing_key": opened["routing_key"],
@@ -229,27 +75,25 @@ def test_a_closed_alert_is_marked_as_resolved_and_keeps_its_key(requests_mock, k
     elif kind == "opsgenie":
         assert closed == {"source": "Tocsin", "note": RESOLVED}
     else:
-        assert "RESOLVED" in json.dumps(closed)
-        assert "FIRING" not in json.dumps(closed)
-        assert "p99 latency above 800 ms" in json.dumps(closed)
+        text = read(closed)
+        assert "Resolved after 12 min:" in text
+        assert "CRITICAL" not in text
+        assert "p99 latency above 800 ms" in text
 
 
 @pytest.mark.parametrize("kind", VENDOR_KINDS)
 def test_only_a_valid_url_becomes_a_link(requests_mock, kind):
     assert LINK in request_of(requests_mock, kind).text
-    for url in (
-        "",
-        None,
-        "see the wiki",
-        "javascript:alert(1)",
-        "/alerts/1",
-        "ftp://h.example/",
-        "http://[",
-    ):
-        text = request_of(requests_mock, kind, {**LATENCY, "url": url}).text
-        assert "Open alert" not in text
-        assert "wiki" not in text
-        assert "javascript" not in text
+    for url in ("", None, "see the wiki", "javascript:alert(1)", "/alerts/1", "http://["):
+        body = json_of(requests_mock, kind, {**LATENCY, "url": url})
+        assert not [text for text in read(body).split() if text == "Source"]
+        links = [text for _name, text in texts_of(body) if "://" in text]
+        assert not [text for text in links if "javascript" in text]
+
+
+@pytest.mark.parametrize("kind", VENDOR_KINDS)
+def test_a_link_that_is_no_url_is_shown_as_a_text(kind):
+    assert "see the wiki" in read(body_of(kind, {**LATENCY, "url": "see the wiki"}))
 
 
 @pytest.mark.parametrize("kind", [*VENDOR_KINDS, "webhook", "alertmanager", "custom"])
@@ -264,12 +108,14 @@ def test_a_link_is_safe_in_any_markup(requests_mock):
     assert text_of(url="https://h.example/a'(b)|<é>\"?x=%20&y=1").link == (
         "https://h.example/a%27%28b%29%7C%3C%C3%A9%3E%22?x=%20&y=1"
     )
-    assert text_of(url="https://h.example/" + "🔔" * 1000).link == ""
+    assert text_of(url="https://h.example/" + "🔔" * 2000).link == ""
     assert text_of(url="https://h.example/?a=1#/alerts/(1)").link == (
         "https://h.example/?a=1#/alerts/%281%29"
     )
     long_link = {**LATENCY, "url": "https://h.example/" + "x" * 600}
-    assert "url" not in json_of(requests_mock, "pushover", long_link)
+    body = json_of(requests_mock, "pushover", long_link)
+    assert "url" not in body
+    assert "x" * 600 in body["message"]
 
 
 @pytest.mark.parametrize(
@@ -287,38 +133,78 @@ def test_no_text_that_a_vendor_requires_is_empty(requests_mock, kind, parts):
 
 HOSTILE = (
     "<!channel> <@U1> @everyone @all </b> &amp; *x* _y_ `z` [a](https://evil.example) # \\ "
-    "<at id=all></at> | > q"
+    "<at id=all></at> <users/all> | > q my_file.log https://wiki.example/run_books/a_b*c"
 )
+URL = "https://wiki.example/run_books/a_b*c"
+# What would act in the texts that a service formats: mentions, links, tags.
+TRAPS = {
+    "slack": r"<[!@b/]|(?<!\w)@(everyone|all)",
+    "discord": r"(?<!\\)\[a\]\(|(?<!\\)\*x\*|(?<!\\)<@",
+    "telegram": r"</b> &amp; |<!|<@|<at",
+    "mattermost": r"(?<!\w)@(everyone|all)|(?<!\\)\[a\]\(|(?<!\\)\*x\*",
+    "googlechat": r"<users/|<http",
+    "feishu": r"<at|\[a\]\(|\*x\*",
+    "dingtalk": r"\[a\]\(|<at",
+    "wecom": r"\[a\]\(|<@|<at",
+}
+# The names of the texts that a service shows as they are.
+PLAIN = {
+    "slack": {"plain_text"},
+    "discord": {"title", "name"},
+    "mattermost": {"fallback", "title"},
+    "googlechat": {"title", "subtitle", "topLabel"},
+    "feishu": {"plain_text"},
+    "dingtalk": {"title"},
+}
+PLAIN_KINDS = {"ntfy", "gotify", "pushover", "pagerduty", "opsgenie"}
+
+
+def formatted_texts(value, kind, name=""):
+    """Yield the texts of a body that the service formats."""
+    if isinstance(value, dict):
+        if value.get("type", value.get("tag")) in PLAIN.get(kind, ()):
+            return
+        for key, member in value.items():
+            yield from formatted_texts(member, kind, key)
+    elif isinstance(value, list):
+        for member in value:
+            yield from formatted_texts(member, kind, name)
+    elif isinstance(value, str) and name not in PLAIN.get(kind, ()):
+        yield value
 
 
 @pytest.mark.parametrize("kind", VENDOR_KINDS)
 def test_hostile_texts_cause_no_mentions_and_no_markup(requests_mock, kind):
     parts = {
         "name": HOSTILE,
-        "annotations": {"summary": HOSTILE},
+        "annotations": {"summary": HOSTILE, "description": f"{HOSTILE} again"},
         "labels": {HOSTILE: HOSTILE},
         "url": LINK,
     }
     body = json_of(requests_mock, kind, parts)
-    text = "\n".join(text for _, text in texts_of(body))
-    if kind in ("slack", "telegram", "googlechat"):
-        assert "<!channel>" not in text
-        assert "</b> &" not in text
-    if kind in ("slack", "telegram"):
-        assert "&lt;!channel&gt;" in text
-        assert "&amp;amp;" in text
-    if kind in ("discord", "teams", "mattermost", "dingtalk"):
-        assert "\\*x\\*" in text
-        assert "\\[a\\]\\(https://evil.example\\)" in text
-    if kind in ("discord", "teams", "mattermost", "dingtalk", "wecom"):
-        for trap in ("<!channel", "<@U1", "@everyone", "@all", "<at", "](https://evil"):
-            assert trap not in text
+    formatted = "\n".join(formatted_texts(body, kind))
+    if kind in TRAPS:
+        ours = formatted.replace("</b>\n", "\n").replace("<b>", "")
+        assert not re.search(TRAPS[kind], ours), re.search(TRAPS[kind], ours)
+    everything = "\n".join(text for _name, text in texts_of(body))
+    assert URL in everything
+    assert "my_file.log" in everything
+    if kind in PLAIN_KINDS:
+        assert HOSTILE in everything
     if kind == "discord":
         assert body["allowed_mentions"] == {"parse": []}
     if kind == "dingtalk":
         assert body["at"] == {"isAtAll": False}
-    if kind == "feishu":
-        assert "lark_md" not in text
+
+
+def test_texts_of_an_alert_stand_in_a_teams_card_where_no_markdown_acts(requests_mock):
+    parts = {"name": HOSTILE, "annotations": {"summary": HOSTILE}, "url": LINK}
+    [attachment] = json_of(requests_mock, "teams", parts)["attachments"]
+    blocks = attachment["content"]["body"]
+    assert {block["type"] for block in blocks} <= {"RichTextBlock", "FactSet"}
+    runs = [run for block in blocks[:2] for run in block["inlines"]]
+    assert {run["type"] for run in runs} == {"TextRun"}
+    assert [run["text"] for run in runs if "selectAction" in run] == ["https://evil.example", URL]
 
 
 @pytest.mark.parametrize(
@@ -380,9 +266,10 @@ def lines_of(kind, name, label, value, **options):
 @given(*[st.builds("".join, _broken)] * 3)
 def test_no_name_and_no_label_adds_a_line_to_a_message(name, label, value):
     for kind in VENDOR_KINDS:
-        assert lines_of(kind, name, label, value) == lines_of(kind, "", "", "")
+        added = " " + " ".join(value.split()) if value.split() else ""
+        assert lines_of(kind, name, label, value) == lines_of(kind, "", "", added)
     workflow = {"kind": "slack", "url": WORKFLOW_URL}
-    assert lines_of(name=name, label=label, value=value, **workflow) == [1] * 6
+    assert max(lines_of(name=name, label=label, value=value, **workflow)) == 1
 
 
 @pytest.mark.parametrize("line_break", BREAKS)
@@ -390,12 +277,18 @@ def test_a_line_break_in_a_name_or_a_label_becomes_a_blank(line_break):
     text = text_of(
         name=f"a{line_break}b", labels={f"c{line_break}d": f"{line_break}e{line_break}f"}
     )
-    assert (text.name, text.labels) == ("a b", [("c d", "e f")])
+    assert (text.name, text.facts) == ("a b", [("c d", "e f")])
 
 
 def test_a_summary_keeps_its_lines():
     text = text_of(annotations={"summary": "a\r\nb\x85c\u2028d\x0be\tf\x9b"})
     assert text.summary == "a\nb\nc\nd\ne f"
+
+
+def read(body) -> str:
+    """Return everything that people read in a body, without escapes."""
+    text = "\n".join(text for _name, text in texts_of(body))
+    return html.unescape(re.sub(r"\\([^\w\s])|<[^>]*>|\u200b", r"\1", text))
 
 
 def test_the_dedup_key_is_short_plain_and_unique():
@@ -454,7 +347,18 @@ ACCEPTED_PATHS = {
     "payload/custom_details/p99_ms",
     "payload/custom_details/limit_ms",
     "client_url",
-    "cardsV2/card/header/subtitle",
+    # Slack, Teams and the cards have other blocks.
+    "attachments/title",
+    "attachments/title_link",
+    "attachments/text",
+    "attachments/content/body/text",
+    "attachments/content/body/weight",
+    "attachments/content/body/size",
+    "attachments/content/body/color",
+    "attachments/content/body/wrap",
+    "attachments/content/body/facts",
+    "cardsV2/card/sections/widgets/buttonList",
+    "card/elements/actions",
 }
 
 

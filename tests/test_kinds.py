@@ -24,12 +24,12 @@ from kind_support import (
 
 import delivery.kinds
 from delivery.alerts.alert import Alert
+from delivery.content.alert_text import AlertText
 from delivery.event import Event
 from delivery.guard.url import parse_url
 from delivery.kinds import kinds
 from delivery.message import body_of as body_text
 from delivery.settings import Header, Settings
-from delivery.text import AlertText
 
 ROOT = Path(__file__).parent.parent
 
@@ -74,6 +74,8 @@ def test_the_kinds_have_exactly_these_options():
         ("dingtalk", "keyword"),
         ("feishu", "keyword"),
         ("custom", "closed_body"),
+        ("telegram", "silent"),
+        *((kind, "time_zone") for kind in VENDOR_KINDS),
     }
 
 
@@ -169,7 +171,7 @@ def test_the_kind_of_the_guide_works_as_one_new_file(requests_mock, tmp_path, mo
         url = "https://chat.example.test/hooks/" + "a1b2c3d4e5f6g7h8i" + "/x"
         for closed in (False, True):
             body = body_of(name, url=url, closed=closed)
-            assert ("RESOLVED" if closed else "FIRING") in json.dumps(body)
+            assert ("Resolved" if closed else "CRITICAL") in json.dumps(body)
         assert_within_limits(name, message_of(name, {"name": "x" * 99_999}, url=url))
         refusal = {"success": False, "error": "no"}
         assert outcome_of(requests_mock, name, 200, {"success": True}).verdict == "delivered"

@@ -14,8 +14,10 @@ from delivery.alerts.matchers import (
     labels_of,
     matches,
     parse_matchers,
+    write_matcher,
 )
 from delivery.alerts.samples import samples
+from delivery.silencing import matchers_of
 
 
 def triples(text):
@@ -294,3 +296,92 @@ def test_the_first_matcher_that_does_not_match_is_explained(matchers, sentence):
     found = explain_mismatch(parse_matchers(matchers), labels)
     assert found == sentence.format("the alert has")
     assert bool(found) is not matches(parse_matchers(matchers), labels)
+
+
+# --- matchers of one alert ---
+
+HARD = [
+    "",
+    "plain",
+    'quoted "text"',
+    "back\\slash",
+    "\\",
+    '\\"',
+    "\\n",
+    "\n",
+    "two\nlines\r\n",
+    "\t\x00\x0b\u2028\u3000",
+    "{a=b}, c=~d",
+    "größe 🔔",
+    "'“”`",
+    " blanks ",
+    "=~.*",
+]
+
+
+@pytest.mark.parametrize("value", HARD)
+@pytest.mark.parametrize("name", ["team", "a.b-c", "1st", *HARD[1:]])
+def test_a_written_matcher_is_read_as_the_same_name_and_value(name, value):
+    assert triples(write_matcher(name, value)) == [(name, "=", value)]
+
+
+_values = st.one_of(
+    st.sampled_from(HARD),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    st.text('"\\\n\r{}=~!, n', max_size=12),
+)
+_labels = st.dictionaries(_values.filter(bool), _values, max_size=8)
+
+
+@settings(deadline=None, max_examples=300)
+@given(_values, _labels, _values, st.integers(0, 8))
+@example("Disk full", {}, "Disk", 0)
+@example('a"\\', {'na"me\n': '\\"\n', "1": ""}, '\\"n', 1)
+def test_the_matchers_of_an_alert_match_exactly_such_an_alert(name, labels, value, index):
+    alert = Alert.from_json({"name": name, "labels": labels})
+    matchers = parse_matchers(matchers_of(alert))
+    own = labels_of(alert)
+    assert matches(matchers, own)
+    assert {(one.name, one.operator, one.value) for one in matchers} == {
+        (label, "=", text) for label, text in own.items()
+    }
+    changed = sorted(own)[index % len(own)]
+    other = {**own, changed: value}
+    assert matches(matchers, other) is (other == own)
+    without = {label: text for label, text in own.items() if label != changed}
+    assert matches(matchers, without) is (own[changed] == "")
+
+
+def test_an_alert_without_labels_is_matched_by_its_name():
+    assert matchers_of(Alert.from_json({"name": 'Disk "full"'})) == 'alertname="Disk \\"full\\""'
+
+
+def test_of_too_many_labels_the_most_important_ones_are_matched():
+    noise = {f"label_{number:02}": "x" * 100 for number in range(40)}
+    places = {"instance": "db-2", "severity": "critical", "pod": "web-1"}
+    alert = Alert.from_json({"name": "n", "labels": {**noise, **places, "__uid__": "1"}})
+    matchers = parse_matchers(matchers_of(alert))
+    names = [matcher.name for matcher in matchers]
+    assert len(names) == MAX_MATCHERS
+    assert set(names[:4]) == {"alertname", *places}
+    assert matches(matchers, labels_of(alert))
+
+
+@pytest.mark.parametrize("size", [100, 1000, 4096])
+def test_the_matchers_of_an_alert_stay_within_their_limit(size):
+    labels = {f"label_{number}": "é" * 200 for number in range(30)}
+    alert = Alert.from_json({"name": "n", "labels": {**labels, "huge": "x" * 60_000}})
+    text = matchers_of(alert, size)
+    assert text
+    assert len(text.encode()) <= size
+    assert matches(parse_matchers(text), labels_of(alert))
+
+
+def test_an_alert_whose_texts_are_all_too_long_has_no_matchers():
+    assert matchers_of(Alert.from_json({"name": "x" * 5000, "labels": {"a": "y" * 5000}})) == ""
+
+
+def test_the_matchers_of_the_samples_match_them():
+    for alert in samples(0, "https://tocsin.example/").values():
+        text = matchers_of(alert)
+        assert matches(parse_matchers(text), labels_of(alert)) is True

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from delivery import sender
 from delivery.alerts.alert import Alert, milliseconds, rfc3339, to_text
 from delivery.alerts.samples import sample_alert
+from delivery.content.group_text import GroupText
 from delivery.event import Event
 from delivery.guard.exchange import Policy
 from delivery.guard.url import InvalidUrl
+from delivery.installation import Installation
 from delivery.kinds import kinds
-from delivery.message import MessageError, build
+from delivery.message import MessageError, build, write_body
 from delivery.settings import METHODS, Settings
 
 URL = "https://receiver.example.test/uptrace-hook"
@@ -81,6 +83,11 @@ def test_a_webhook_message_has_exactly_the_form_that_uptrace_sends(requests_mock
             "type": "metric",
             "status": "open",
             "createdAt": "2026-03-02T09:15:00.120Z",
+            "labels": LATENCY["labels"],
+            "annotations": LATENCY["annotations"],
+            "startsAt": "2026-03-02T09:15:00.120Z",
+            "endsAt": None,
+            "updatedAt": "2026-03-02T09:15:00.120Z",
         },
     }
 
@@ -99,6 +106,11 @@ def test_a_closed_alert_has_a_changed_status_and_not_a_changed_state(requests_mo
             "type": "metric",
             "status": "closed",
             "createdAt": "2026-03-02T09:15:00.120Z",
+            "labels": LATENCY["labels"],
+            "annotations": LATENCY["annotations"],
+            "startsAt": "2026-03-02T09:15:00.120Z",
+            "endsAt": "2026-03-02T09:41:30.004Z",
+            "updatedAt": "2026-03-02T09:41:30.004Z",
         },
     }
 
@@ -106,7 +118,69 @@ def test_a_closed_alert_has_a_changed_status_and_not_a_changed_state(requests_mo
 def test_the_keys_of_a_webhook_message_are_in_uptraces_order(requests_mock):
     body = request_of(requests_mock, LATENCY).json(parse_constant=pytest.fail)
     assert list(body) == ["id", "eventName", "payload", "createdAt", "alert"]
-    assert list(body["alert"]) == ["id", "url", "name", "type", "status", "createdAt"]
+    own = ["id", "url", "name", "type", "status", "createdAt"]
+    assert list(body["alert"])[: len(own)] == own
+
+
+def test_the_alert_has_no_internal_label_and_all_others():
+    parts = {"labels": {"__uid__": "1", "a": ""}, "annotations": {"__value__": "1", "b": "c"}}
+    alert = body_of({**LATENCY, **parts})["alert"]
+    assert (alert["labels"], alert["annotations"]) == ({"a": ""}, {"b": "c"})
+
+
+def test_the_update_of_an_alert_is_the_time_of_the_event():
+    alert = body_of(LATENCY, at=CLOSED, repeated=True)["alert"]
+    assert alert["updatedAt"] == "2026-03-02T09:41:30.004Z"
+    assert (alert["startsAt"], alert["endsAt"]) == ("2026-03-02T09:15:00.120Z", None)
+    assert body_of({"status": "closed"}, at=CLOSED)["alert"]["endsAt"] == alert["updatedAt"]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "sent"),
+    [
+        ('{"tier": 1.10}', '"payload":{"tier": 1.10}'),
+        ("null", '"payload":null'),
+        ("words", '"payload":"words"'),
+        ("NaN", '"payload":"NaN"'),
+        ("", None),
+    ],
+)
+def test_the_payload_of_uptrace_is_a_member_of_its_alert(annotation, sent):
+    parts = {**LATENCY, "annotations": {"payload": annotation}}
+    text = message_of(parts, payload='{"own": 1}').body.decode()
+    body = json.loads(text, parse_constant=pytest.fail)
+    assert body["payload"] == {"own": 1}
+    assert ("payload" in body["alert"]) is (sent is not None)
+    assert sent is None or text.endswith(f"{sent}}}}}")
+
+
+def group_body(kind):
+    """Return the body for a group: an open alert, a warning, and one that is closed."""
+    events = [
+        Event(Alert.from_json({**RESOLVED, "id": "1"}), NUMBER, CLOSED),
+        Event(Alert.from_json({"id": "2", "name": "Slow"}), NUMBER + 1, CLOSED),
+        Event(Alert.from_json({**LATENCY, "id": "3"}), NUMBER + 2, CLOSED),
+    ]
+    settings = Settings(kind=kind, url=URL)
+    group = GroupText.of(events, "team-db", settings, Installation())
+    return json.loads(write_body(group), parse_constant=pytest.fail)
+
+
+def test_a_webhook_of_a_group_has_the_list_of_its_alerts_beside_the_most_severe():
+    body = group_body("webhook")
+    assert list(body) == ["id", "eventName", "payload", "createdAt", "alert", "alerts"]
+    assert sorted(alert["id"] for alert in body["alerts"]) == ["1", "2", "3"]
+    assert body["alert"] == body["alerts"][0]
+    assert [alert["status"] for alert in body["alerts"]] == ["open", "open", "closed"]
+
+
+def test_an_alertmanager_gets_every_alert_of_a_group():
+    sent = group_body("alertmanager")
+    assert sorted(alert["labels"]["alertname"] for alert in sent) == [
+        "Slow",
+        LATENCY["name"],
+        LATENCY["name"],
+    ]
 
 
 def test_a_repeat_is_recurring():
@@ -554,14 +628,21 @@ def check_webhook(message):
     body = json.loads(message.body.decode("utf-8"), parse_constant=pytest.fail)
     assert list(body) == ["id", "eventName", "payload", "createdAt", "alert"]
     alert = body["alert"]
-    assert list(alert) == ["id", "url", "name", "type", "status", "createdAt"]
-    assert all(isinstance(value, str) for value in alert.values())
+    texts = ["id", "url", "name", "type", "status", "createdAt", "startsAt", "updatedAt"]
+    assert list(alert) == [*texts[:6], "labels", "annotations", "startsAt", "endsAt", "updatedAt"]
+    assert all(isinstance(alert[name], str) for name in texts)
+    for pairs in (alert["labels"], alert["annotations"]):
+        assert all(isinstance(text, str) for text in pairs.values())
+        assert not [name for name in pairs if name.startswith("__")]
     assert alert["id"]
     assert alert["name"].strip()
     assert alert["type"] in ("metric", "error")
     assert alert["status"] in ("open", "closed")
     assert body["eventName"] == {"open": "created", "closed": "status-changed"}[alert["status"]]
-    moment(alert["createdAt"])
+    for name in ("createdAt", "startsAt", "updatedAt"):
+        moment(alert[name])
+    assert (alert["endsAt"] is None) is (alert["status"] == "open")
+    assert alert["endsAt"] is None or moment(alert["endsAt"]) is not None
 
 
 def check_alertmanager(message):

@@ -326,10 +326,13 @@ def test_rows_of_other_tables_stay_as_they_were(path):
     insert("receipt", key="r", answer="{}", at=NOW)
     insert("fact", name="keys", value="token")
     attempt(channel_id, None, None, purpose="test")
-    tables = ("silence", "receipt", "fact", "attempt")
+    tables = ("silence", "receipt", "attempt")
     before = rows_of(*tables)
     upgrade(path)
     assert rows_of(*tables) == before
+    facts = dict(db.execute_sql("SELECT name, value FROM fact"))
+    assert facts.keys() == {"keys", "installation"}
+    assert facts["keys"] == "token"
     row = Channel.get_by_id(channel_id)
     assert (row.repeat_minutes, row.retries, row.probe_at) == (30, "1s, 2s", None)
 

@@ -52,6 +52,7 @@ CHANNELS = {"all": ("", 0), "critical": ('severity="critical"', 0), "repeats": (
 KINDS = ("custom", "pagerduty")
 UNSETTLED = ("pending", "sending", "held")
 TEMPLATE = {
+    "incident": "{{ alert.key }}",
     "id": "{{ alert.id }}",
     "status": "{{ alert.status }}",
     "severity": "{{ alert.labels.severity }}",
@@ -101,6 +102,7 @@ class Message:
     severity: str
     period: int
     change: int
+    incident: str
 
 
 @dataclass
@@ -120,6 +122,8 @@ class ModelChannel:
     stopped: dict[str, int] = field(default_factory=dict)  # key: the change that a silence stops
     arrived: dict[tuple, str] = field(default_factory=dict)  # key and change: id
     bodies: dict[tuple, str] = field(default_factory=dict)  # id and version: body
+    incidents: dict[str, str] = field(default_factory=dict)  # key: the incident that may be open
+    resolved: set[str] = field(default_factory=set)  # incidents whose resolution arrived
 
     @property
     def url(self) -> str:
@@ -134,14 +138,14 @@ class ModelChannel:
 
 
 def read_message(kind: str, body: str) -> tuple[str, str, str]:
-    """Return the alert's number, the event and the severity that a receiver reads."""
+    """Return the key of the incident, the event and the severity that a receiver reads."""
     message = json.loads(body)
     if kind == "custom":
-        return message["id"], message["status"], message["severity"]
-    number = message["dedup_key"].removeprefix("tocsin-")
+        return message["incident"], message["status"], message["severity"]
+    incident = message["dedup_key"]
     if message["event_action"] == "resolve":
-        return number, "closed", ""
-    return number, "open", message["payload"]["severity"]
+        return incident, "closed", ""
+    return incident, "open", message["payload"]["severity"]
 
 
 def created_at(message_id: str) -> int:
@@ -245,6 +249,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS), severity=st.sampled_from(SEVERITIES), then_work=st.booleans())
     def post_open(self, key, severity, then_work, closes_in=RESOLVE_TIMEOUT):
+        self.now += 1  # no alert opens twice in a millisecond
         alert = self.alerts[key]
         if not alert.is_open:
             alert.is_open = True
@@ -372,6 +377,8 @@ class Histories(RuleBasedStateMachine):
         """Kill the worker; nobody hears the answers to the messages that are under way."""
         for number in self.worker._in_flight:
             message = self.messages[f"msg_{number}"]
+            if message.key not in message.channel.told:
+                message.channel.incidents[message.key] = message.incident
             message.channel.told.setdefault(message.key, "maybe")
             self.lost_answers.add(message.id)
         self.in_flight = {}
@@ -415,9 +422,11 @@ class Histories(RuleBasedStateMachine):
         key = message.key
         if message.event == "open" and certainty:
             channel.told.setdefault(key, certainty)
+            channel.incidents[key] = message.incident
         if certainty == "surely":
             if message.event == "closed":
                 channel.told.pop(key, None)
+                channel.resolved.add(message.incident)
                 channel.shown.pop(key, None)
             else:
                 channel.shown[key] = (message.period, message.severity)
@@ -436,7 +445,8 @@ class Histories(RuleBasedStateMachine):
         assert not channel.is_paused, "a message leaves on a paused channel"
         first_due = max(created_at(message.id), channel.delivering_since)
         assert self.now - first_due < DAY + LONGEST_STEP, "a message leaves too late"
-        number, event, severity = read_message(channel.kind, body)
+        incident, event, severity = read_message(channel.kind, body)
+        _tocsin, _installation, number, _opening = incident.split("-")
         key = self.numbers[number]
         alert = self.alerts[key]
         if event == "closed":
@@ -447,7 +457,12 @@ class Histories(RuleBasedStateMachine):
             assert alert.is_open, "an opening leaves after its alert has closed"
             assert severity == alert.severity, "an opening leaves with an old severity"
             assert not self.is_silenced(key), "an opening leaves under a silence"
-        left = Message(channel, message.id, key, event, severity, alert.period, alert.change)
+        known = channel.incidents.get(key) if key in channel.told else incident
+        assert incident == known, "a message about an open incident has another key"
+        is_new = event == "closed" or incident not in channel.resolved
+        assert is_new, "a resolved incident is opened again"
+        change = (alert.period, alert.change, incident)
+        left = Message(channel, message.id, key, event, severity, *change)
         self.messages[message.id] = left
         return left
 

@@ -1082,21 +1082,32 @@ def test_a_failed_probe_is_pending_if_the_channel_was_resumed_during_it():
     assert deliveries() == [(here, "open", "pending")]
 
 
-def test_a_silenced_opening_does_not_supersede_a_waiting_closing():
+def test_a_silenced_opening_withdraws_a_closing_that_waits_until_its_alert_closes_again():
     channel()
     store([alert()], NOW)
     settle([result(delivery) for delivery in claim_due()], NOW)
     store([alert(status="closed")], NOW)
     silence()
-    store([alert(), alert(), alert(status="closed")], NOW)
+    store([alert(), alert()], NOW)
     assert [row[1:] for row in deliveries()] == [
         ("open", "delivered"),
-        ("closed", "pending"),
+        ("closed", "superseded"),
         ("open", "dropped"),
     ]
+    assert claim_due() == []
+    store([alert(status="closed")], NOW)
     [closing] = claim_due()
     settle([result(closing, "pending", NOW + MINUTE)], NOW)
-    assert deliveries(event="closed")[0][2] == "pending"
+    assert [row[2] for row in deliveries(event="closed")] == ["superseded", "pending"]
+
+
+def test_a_silenced_opening_in_the_same_request_as_its_closing_keeps_that_due():
+    channel()
+    arrive()
+    silence()
+    closed = alert(status="closed")
+    store([closed, alert(), alert(), closed], NOW)
+    assert [delivery.alert.status for delivery in claim_due()] == ["closed"]
 
 
 def test_a_released_opening_makes_neither_message_if_its_alert_has_closed():

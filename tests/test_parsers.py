@@ -1,23 +1,17 @@
 """Tests of the parsers: what each format yields, which alerts are the same, what is refused."""
 
 import json
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from delivery.alerts.alert import rfc3339
-from delivery.alerts.parsers import (
-    MAX_ALERTS,
-    RESOLVE_TIMEOUT,
-    InvalidPayload,
-    TooManyAlerts,
-    parse_alertmanager,
-    parse_native,
-    parse_uptrace,
-    parse_webhook,
-)
+from delivery.alerts.parsed import MAX_ALERTS, InvalidPayload, TooManyAlerts
+from delivery.alerts.parsers import RESOLVE_TIMEOUT, parse_alertmanager, parse_native
 from delivery.alerts.received import alert_from_json, alert_to_json
+from delivery.alerts.webhooks import parse_uptrace, parse_webhook
 from delivery.json_text import parse_strict
 
 NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
@@ -457,6 +451,109 @@ def test_the_first_link_is_the_url_of_the_alert(member):
         one(parse_webhook, {"alerts": [{"labels": LABELS, **links}]}).alert.url
         == "https://grafana.example/1"
     )
+
+
+def from_grafana(**parts):
+    return one(parse_webhook, {"alerts": [{"labels": LABELS, **parts}]}).alert
+
+
+PANEL = "https://grafana.example/d/x?viewPanel=1"
+
+
+@pytest.mark.parametrize(
+    ("generator", "panel", "dashboard", "url"),
+    [
+        ("https://g.example/1", PANEL, "", "https://g.example/1"),
+        ("/alerting/grafana/1/view", PANEL, "", PANEL),
+        ("/alerting/grafana/1/view", "/d/x", "https://g.example/d", "https://g.example/d"),
+        ("https://g.example/a b", PANEL, "", "https://g.example/a%20b"),
+        ("https://", PANEL, "", PANEL),
+        ("javascript:alert(1)", PANEL, "", PANEL),
+        ("https://user:secret@g.example/", PANEL, "", PANEL),
+        ("see the wiki", "", "", "see the wiki"),
+        ("", "panel 1", "dashboard", "panel 1"),
+        (["https://g.example/"], PANEL, 7, PANEL),
+    ],
+)
+def test_the_url_is_the_first_absolute_link_else_the_first_text(generator, panel, dashboard, url):
+    sent = {"generatorURL": generator, "panelURL": panel, "dashboardURL": dashboard}
+    assert from_grafana(**sent).url == url
+
+
+def test_the_links_of_grafana_are_kept_by_name():
+    sent = {
+        "dashboardURL": "https://g.example/d",
+        "panelURL": PANEL,
+        "silenceURL": "https://g.example/alerting/silence/new?matcher=a%3Db",
+    }
+    assert from_grafana(**sent).links == {
+        "dashboard": sent["dashboardURL"],
+        "panel": PANEL,
+        "silence": sent["silenceURL"],
+    }
+    assert from_grafana(dashboardURL="", panelURL=None).links == {}
+    assert from_grafana(silenceURL="https://g.example/" + "x" * 5000).links == {}
+    assert alert_from_json(alert_to_json(from_grafana(**sent))) == from_grafana(**sent)
+
+
+ONE_VALUE = "[ var='B' labels={host=web} value=7.1 ]"
+
+
+@pytest.mark.parametrize(
+    ("values", "value_string", "text"),
+    [
+        ({"B": 7.1}, "", "7.1"),
+        ({"A": 3, "B": 7.1}, ONE_VALUE, "A=3, B=7.1"),
+        ({"A": 3.0, "B": 7.100000000000001}, "", "A=3, B=7.1"),
+        ({"B": 48}, "", "48"),
+        ({"B": 0}, "", "0"),
+        ({"B": -0.0}, "", "0"),
+        ({"B": 123456789}, "", "123456789"),
+        ({"B": 1234567.89}, "", "1234568"),
+        ({"B": 0.000012345678}, "", "1.23457e-05"),
+        ({"B": 93.2894736842}, "", "93.2895"),
+        ({"B": 1e300}, "", "1e+300"),
+        ({"B": 10**400}, "", ""),
+        ({"B": "7.10"}, "", "7.1"),
+        # Numbers that are none, and wrong types.
+        ({"A": float("nan"), "B": 7.1}, "", "7.1"),
+        ({"A": None, "B": "NaN", "C": "+Inf"}, "", ""),
+        ({"A": True, "B": [1], "C": {"x": 1}, "D": "high"}, "", ""),
+        ([7.1], "", ""),
+        ("7.1", "", ""),
+        (7.1, None, ""),
+        # The text counts if there are no values.
+        ({}, ONE_VALUE, "7.1"),
+        (None, ONE_VALUE, "7.1"),
+        ({"B": None}, ONE_VALUE, "7.1"),
+        (None, "[ metric='cpu' labels={a=], host=web} value=93.25 ]", "93.25"),
+        (None, "[ var='B' metric='cpu' labels={value=3} value=7.1 ]", "7.1"),
+        (None, "[ var='A' labels={} value=3 ], [ var='B' labels={} value=7.1 ]", "A=3, B=7.1"),
+        (None, "[ var='A' labels={} value=NaN ], [ var='B' labels={} value=7.1 ]", "7.1"),
+        (None, "[ var='B' labels={} value=null ]", ""),
+        (None, " 12 requests ", "12 requests"),
+        (None, 7.1, "7.1"),
+        (None, ["x"], '["x"]'),
+    ],
+)
+def test_the_values_of_grafana_are_a_text_that_people_read(values, value_string, text):
+    assert from_grafana(values=values, valueString=value_string).value == text
+
+
+def test_an_alertmanager_gets_the_values_of_grafana_as_annotations():
+    values = {"__values__": '{"B":7.1}', "__value_string__": ONE_VALUE}
+    assert v2(annotations=values).alert.value == "7.1"
+    assert v2(annotations={"__value_string__": ONE_VALUE}).alert.value == "7.1"
+    assert v2(annotations={"__values__": "{", "summary": "s"}).alert.value == ""
+
+
+@pytest.mark.parametrize("piece", ["[ var='", "value=1 ", "[ var='B' value=1 ", "x" * 9])
+def test_a_value_of_any_length_is_bounded_and_takes_no_time(piece):
+    began = time.process_time()
+    assert len(from_grafana(valueString=piece * 100_000).value) <= 1000
+    values = {str(number): number for number in range(100_000)}
+    assert from_grafana(values=values).value.count("=") == 20
+    assert time.process_time() - began < 1
 
 
 LINKS = [

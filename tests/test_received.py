@@ -80,3 +80,31 @@ def test_a_closing_keeps_the_real_start_of_its_alert(stored, starts_at, ends_at,
     closing = Alert.from_json({"status": "closed", "starts_at": starts_at, "ends_at": ends_at})
     body = alert_to_json(Alert.from_json(stored)) if stored else ""
     assert merge_alert(closing, body, NOW).starts_at == start
+
+
+LINKS = {"panel": "https://grafana.example/d/1", "silence": "https://grafana.example/silence"}
+FIRING = {"links": LINKS, "value": "7.1", "url": "https://grafana.example/1"}
+
+
+@pytest.mark.parametrize(
+    ("closing", "links", "value"),
+    [
+        ({}, LINKS, "7.1"),
+        (
+            {"links": {"panel": "https://other.example/"}},
+            {"panel": "https://other.example/"},
+            "7.1",
+        ),
+        ({"value": "3"}, LINKS, "3"),
+    ],
+)
+def test_a_resolution_keeps_the_stored_links_and_value_if_it_has_none(closing, links, value):
+    stored = alert_to_json(Alert.from_json({"name": "Disk full", **FIRING}))
+    merged = merge_alert(Alert.from_json({"status": "closed", **closing}), stored, NOW)
+    assert (merged.links, merged.value, merged.url) == (links, value, FIRING["url"])
+
+
+def test_an_open_alert_has_the_links_and_the_value_that_came_last():
+    stored = alert_to_json(Alert.from_json({"name": "Disk full", **FIRING}))
+    merged = merge_alert(Alert.from_json({"name": "Disk full", "value": "8"}), stored, NOW)
+    assert (merged.links, merged.value) == ({}, "8")

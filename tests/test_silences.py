@@ -36,6 +36,14 @@ def rows(html):
     ]
 
 
+def form_in(html):
+    """Return the fields of the form of a silence as a browser would post them."""
+    text = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", html, re.DOTALL)[1]
+    inputs = dict(re.findall(r'<input id="(hours|reason)"[^>]*? value="([^"]*)"', html))
+    fields = {"matchers": text, **inputs}
+    return {name: str(Markup(value).unescape()) for name, value in fields.items()}
+
+
 def test_created_silence_is_stored_and_shown(client):
     before = now_ms()
     assert post_silence(client).headers["Location"] == "/silences"
@@ -213,3 +221,34 @@ def test_navigation_links_to_silences(client):
     html = client.get("/silences").text
     assert '<a href="/silences" aria-current="true">Silences</a>' in html
     assert "There are no silences." in html
+
+
+def test_link_fills_in_the_form_and_only_the_duration_is_left(client):
+    text = 'alertname="Disk \\"full\\"", instance="<b>db-2</b>"'
+    query = {"matchers": text, "reason": "Silenced from the page of <b>Disk</b>"}
+    page = client.get("/silences", query_string=query).text
+    fields = form_in(page)
+    assert (fields["matchers"], fields["reason"]) == (text, query["reason"])
+    assert (fields["hours"], "<b>" in page) == ("2", False)
+    assert re.findall(r'<input id="(\w+)"[^>]*autofocus', page) == ["hours"]
+    assert Silence.select().count() == 0
+    assert post_silence(client, **fields).status_code == 303
+    assert Silence.get().matchers == text
+
+
+def test_form_has_no_focus_without_a_link(client):
+    assert "autofocus" not in client.get("/silences").text
+
+
+def test_viewer_of_a_link_sees_no_form(viewer):
+    assert "<form" not in viewer.get("/silences?matchers=a=b").text.partition("<main")[2]
+
+
+@pytest.mark.parametrize(
+    ("alert", "location"),
+    [("7", "/alerts/7"), ("", "/silences"), ("x", "/silences"), ("//x.example", "/silences")],
+)
+def test_ending_a_silence_leads_back_to_the_page_that_it_was_ended_on(client, alert, location):
+    post_silence(client)
+    response = client.post("/silences/1/end", {"alert": alert})
+    assert response.headers["Location"] == location

@@ -16,13 +16,17 @@ from hypothesis import strategies as st
 from delivery import template
 from delivery.alerts.alert import Alert, to_text
 from delivery.alerts.samples import samples
+from delivery.content.alert_text import AlertText
+from delivery.content.group_text import GroupText
 from delivery.event import Event
+from delivery.installation import Installation
 from delivery.json_text import MAX_DEPTH
 from delivery.kinds import kinds
 from delivery.kinds.custom import STARTERS
+from delivery.placeholder_mistakes import find_literals
+from delivery.placeholders import NAMES, PlaceholderValues
 from delivery.settings import Header, Settings
-from delivery.template import MAX_BYTES, NAMES, TemplateError, parse, placeholder_values
-from delivery.text import AlertText
+from delivery.template import MAX_BYTES, TemplateError, parse
 
 NOW = 1772444490004  # 2026-03-02T09:41:30.004Z
 SAMPLES = samples(NOW, "https://tocsin.example/alerts/4711")
@@ -46,7 +50,7 @@ LATENCY = Alert.from_json(
 
 def values_of(alert, repeated=False):
     """Return the values of the placeholders for an alert."""
-    return placeholder_values(AlertText(Event(alert, 5, NOW, repeated)))
+    return PlaceholderValues(AlertText(Event(alert, 5, NOW, repeated)))
 
 
 VALUES = values_of(LATENCY)
@@ -325,10 +329,13 @@ def test_an_invalid_default_is_refused(default):
             '"{{ alert.labels. }}"',
             "Line 1, column 2: alert.labels. is not known; did you mean alert.labels?",
         ),
-        ('"{{ § }}"', "Line 1, column 2: § is not known; names begin with alert. or message."),
+        (
+            '"{{ § }}"',
+            "Line 1, column 2: § is not known; names begin with alert., group. or message.",
+        ),
         (
             '"{{ \\u202e\\n§ | 1 }}"',
-            "Line 1, column 2: § is not known; names begin with alert. or message.",
+            "Line 1, column 2: § is not known; names begin with alert., group. or message.",
         ),
         ('"a {{ alert.name"', "Line 1, column 4: {{ has no }} in the same string."),
         ('["{{ alert.name", "}}"]', "Line 1, column 3: {{ has no }} in the same string."),
@@ -455,7 +462,7 @@ def test_values_are_cut_so_that_256_kilobytes_are_never_exceeded(name, times, le
     whole = len(json.dumps(HUGE[name], ensure_ascii=False).encode())
     if times * whole > MAX_BYTES:
         assert "…" in message
-        assert len(message.encode()) > MAX_BYTES / 2 or isinstance(HUGE[name], dict)
+        assert len(message.encode()) > MAX_BYTES / 2 or isinstance(HUGE[name], dict | list)
 
 
 def test_an_object_that_is_too_large_keeps_the_members_that_fit():
@@ -504,24 +511,126 @@ def test_every_name_has_a_value_in_every_sample(name):
         assert name in values or name in ("alert.labels.severity", "alert.annotations.summary")
 
 
+DETAILED = {
+    "id": "4711",
+    "name": "p99 latency above 800 ms",
+    "labels": {"service": "checkout", "severity": "critical"},
+    "annotations": {
+        "summary": "p99 is 1.2 s, limit 800 ms",
+        "description": "Requests are queueing.\nCustomers see errors.",
+        "runbook_url": "https://wiki.example.com/latency",
+        "payload": '{"team": "shop"}',
+    },
+    "starts_at": "2026-03-02T09:15:30.004Z",
+    "url": "https://alerts.example.com/alerts/4711",
+    "links": {
+        "dashboard": "https://grafana.example.com/d/1",
+        "panel": "https://grafana.example.com/d/1?viewPanel=2",
+        "silence": "https://grafana.example.com/alerting/silence/new",
+    },
+    "value": "1.2",
+}
+PUBLIC = Installation(public_url="https://tocsin.example.com")
+
+
+def values_with_links(parts):
+    """Return the values for an alert of an installation that has a public URL."""
+    return PlaceholderValues(AlertText(Event(Alert.from_json(parts), 5, NOW), Settings(), PUBLIC))
+
+
 def test_the_editors_list_has_a_meaning_and_an_example_for_each_name():
-    alert = Alert.from_json(
-        {
-            "id": "4711",
-            "name": "p99 latency above 800 ms",
-            "status": "closed",
-            "labels": {"service": "checkout", "severity": "critical"},
-            "annotations": {"summary": "p99 is 1.2 s, limit 800 ms"},
-            "starts_at": "2026-03-02T09:15:30.004Z",
-            "ends_at": NOW,
-            "url": "https://alerts.example.com/alerts/4711",
-        }
-    )
-    values = values_of(alert)
+    values = values_with_links(DETAILED)
     assert all(row["meaning"] for row in NAMES.values())
-    assert {name: row["example"] for name, row in NAMES.items()} == {
-        name: to_text(values[name]) for name in NAMES
-    }
+    alone = NAMES.keys() - {"alerts"}
+    examples = {name: NAMES[name]["example"] for name in alone}
+    assert examples == {name: to_text(values[name]) for name in alone}
+    shown = NAMES["alerts"]["example"].removesuffix("…}]")
+    assert to_text(values["alerts"]).startswith(shown)
+
+
+def test_every_name_of_an_alert_is_in_the_object_of_a_list():
+    [member] = values_with_links(DETAILED)["alerts"]
+    named = {name for name in NAMES if name.startswith("alert.") and name.count(".") == 1}
+    assert {f"alert.{name}" for name in member} == named
+    values = values_with_links(DETAILED)
+    assert all(values[f"alert.{name}"] == value for name, value in member.items())
+
+
+def test_a_resolution_has_its_duration_and_says_what_it_was_about():
+    closed = {**DETAILED, "status": "closed", "ends_at": "2026-03-02T09:27:30.004Z"}
+    values = values_with_links(closed)
+    assert values["alert.title"] == "Resolved after 12 min: p99 latency above 800 ms · checkout"
+    assert values["message.summary"] == "Was critical: p99 is 1.2 s, limit 800 ms"
+    assert values["alert.summary"] == "p99 is 1.2 s, limit 800 ms"
+    assert values["alert.description"] == "Requests are queueing.\nCustomers see errors."
+    assert (values["alert.duration"], values["alert.duration_ms"]) == ("12 min", 720_000)
+    assert values["alert.runbook_url"] == "https://wiki.example.com/latency"
+    assert (values["group.open"], values["group.resolved"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "name", "value"),
+    [
+        ({}, "alert.duration_ms", None),
+        ({"starts_at": "2027-01-01T00:00:00Z"}, "alert.duration_ms", None),
+        ({"starts_at": "0001-01-01T00:00:00Z"}, "alert.duration_ms", None),
+        ({}, "alert.payload", None),
+        ({"annotations": {"payload": "[1, null]"}}, "alert.payload", [1, None]),
+        ({"annotations": {"payload": "words"}}, "alert.payload", "words"),
+        ({"annotations": {"payload": "[" * 9000}}, "alert.payload", "[" * 9000),
+        ({"annotations": {"runbook_url": "see the wiki"}}, "alert.runbook_url", ""),
+        ({"annotations": {"dashboard_url": "https://g.example/d"}}, "alert.dashboard_url", None),
+        ({}, "alert.tocsin_url", ""),
+        ({}, "alert.value", ""),
+        ({}, "alert.subject", ""),
+    ],
+)
+def test_an_absent_value_is_empty(parts, name, value):
+    if value is None and name.endswith("_url"):
+        value = parts["annotations"]["dashboard_url"]
+    assert values_with_links(parts)[name] == value
+
+
+GROUP = GroupText.of(
+    [
+        Event(Alert.from_json({**DETAILED, "id": "1", "status": "closed"}), 1, NOW),
+        Event(Alert.from_json({**DETAILED, "id": "2", "name": "DiskFull"}), 2, NOW),
+        Event(Alert.from_json({"id": "3", "name": "Slow"}), 3, NOW),
+    ],
+    "team-db",
+    Settings(kind="custom", body='{"all": "{{ alerts }}", "n": "{{ group.size }}"}'),
+    Installation("abc", "https://tocsin.example.com"),
+)
+
+
+def test_a_group_has_its_alerts_as_a_list_and_their_number():
+    values = PlaceholderValues(GROUP)
+    assert values["group.title"] == values["alert.title"] == GROUP.title
+    counts = [values[f"group.{name}"] for name in ("size", "open", "resolved")]
+    assert counts == [3, 2, 1]
+    assert [member["id"] for member in values["alerts"]] == ["3", "2", "1"]
+    assert [member["status"] for member in values["alerts"]] == ["open", "open", "closed"]
+    assert len({member["key"] for member in values["alerts"]} | {values["alert.key"]}) == 4
+    assert values["alert.tocsin_url"] == "https://tocsin.example.com/alerts"
+    sent = json.loads(kinds()["custom"].body(GROUP))
+    assert (sent["n"], len(sent["all"])) == (3, 3)
+    assert sent["all"][1]["runbook_url"] == "https://wiki.example.com/latency"
+
+
+def test_a_list_that_is_too_large_keeps_the_first_alerts_that_fit():
+    alerts = [{"id": number, "text": "é" * 5000} for number in range(100)]
+    [kept] = json.loads(rendered('["{{ alerts }}"]', {"alerts": alerts}))
+    assert kept[:-1] == alerts[: len(kept) - 1]
+    assert (kept[-1], len(kept)) == ("…", 27)
+
+
+def test_the_values_that_a_template_does_not_use_take_no_time():
+    parts = {**DETAILED, "annotations": {"summary": "s", "description": "long " * 12_000}}
+    text = '{"text": "{{ alert.title }}: {{ alert.summary }} {{ alert.url }}"}'
+    began = time.process_time()
+    for _ in range(200):
+        body(text, Alert.from_json(parts))
+    assert time.process_time() - began < 0.2  # a build takes 0.1 ms
 
 
 def test_the_values_are_those_of_the_alert():
@@ -544,6 +653,80 @@ def test_a_label_cannot_replace_another_name():
         {"id": "1", "labels": {"NAME": "x", "severity": "page"}, "annotations": {"": "x"}}
     )
     assert set(values_of(odd)) - set(NAMES) == {"alert.labels.NAME"}
+
+
+# --- mistakes in names ---
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("title", "alert.title"),
+        ("Severity", "alert.severity"),
+        ("size", "group.size"),
+        ("labels.team", "alert.labels.team"),
+        ("alert.description_url", "alert.description"),
+        # Go templates of Alertmanager and Grafana.
+        (".Alerts", "alerts"),
+        (".Alerts.Firing", "alerts"),
+        (".Status", "alert.status"),
+        (".Labels.instance", "alert.labels.instance"),
+        ("$labels.instance", "alert.labels.instance"),
+        (".CommonLabels.alertname", "alert.labels.alertname"),
+        (".GroupLabels", "alert.labels"),
+        (".CommonAnnotations.summary", "alert.annotations.summary"),
+        ("- .Annotations.summary -", "alert.annotations.summary"),
+        (".StartsAt", "alert.starts_at"),
+        (".EndsAt", "alert.ends_at"),
+        (".GeneratorURL", "alert.url"),
+        (".PanelURL", "alert.panel_url"),
+        (".ExternalURL", "alert.tocsin_url"),
+        (".ValueString", "alert.value"),
+        (".Values.B", "alert.value"),
+        ("$value", "alert.value"),
+        (".Fingerprint", "alert.key"),
+        ("$alert.name", "alert.name"),
+    ],
+)
+def test_a_name_of_another_language_gets_the_name_that_is_meant(name, meant):
+    assert error_of(f'"{{{{ {name} }}}}"') == (
+        f"Line 1, column 2: {name} is not known; did you mean {meant}?"
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["range .Alerts", "end", "if eq .Status 'firing'", "- with .Labels -", "$x := 1", "#each a"],
+)
+def test_a_statement_of_another_language_is_explained(statement):
+    assert error_of(f'"{{{{ {statement} }}}}"').startswith(
+        f"Line 1, column 2: {statement} is a statement of another template language; "
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "literals"),
+    [
+        ("${alert.name}", [("${alert.name}", "alert.name")]),
+        ("${ alert.nmae }", [("${ alert.nmae }", "alert.name")]),
+        ("${labels.team} ${labels.team}", [("${labels.team}", "alert.labels.team")]),
+        ("${HOME}", [("${HOME}", "")]),
+        ("$alert.name.", [("$alert.name", "alert.name")]),
+        ("$labels.team", [("$labels.team", "alert.labels.team")]),
+        ("{% if alert %}", [("{% if alert %}", "")]),
+        ("${{ alert.name }} $5 $alert ${} {{ alert.name }} %alert.name%", []),
+        ("", []),
+    ],
+)
+def test_a_text_that_looks_like_a_placeholder_is_found_with_the_name_that_it_means(text, literals):
+    assert list(find_literals(f'{{"text": "{text}"}}')) == literals
+
+
+@pytest.mark.parametrize("piece", ["${", "${a", "{%", "$alert.", "$alert.a", "$labels.a.b.c"])
+def test_looking_for_such_texts_takes_no_time(piece):
+    began = time.process_time()
+    list(find_literals(piece * 10_000))
+    assert time.process_time() - began < 0.5
 
 
 # --- the kind `custom` ---

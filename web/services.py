@@ -10,6 +10,7 @@ from delivery.batch_writer import BatchWriter
 from delivery.channel_test import TestRunner
 from delivery.guard import lab
 from delivery.guard.exchange import Policy
+from delivery.installation import Installation, load_installation
 from delivery.queue import wakeup
 from delivery.rate_limit import RateLimiter
 from delivery.secrets.encryption import Keyring
@@ -38,9 +39,14 @@ class Services:
         return Policy(self.config.allow, self.config.ca_file, lab.address(self.config))
 
     @cached_property
+    def installation(self) -> Installation:
+        """This installation, for messages."""
+        return load_installation(self.config)
+
+    @cached_property
     def test_runner(self) -> TestRunner:
         """Sends the tests of this process."""
-        return TestRunner(self.config.test_slots, self.policy)
+        return TestRunner(self.config.test_slots, self.policy, self.installation)
 
 
 def services() -> Services:

@@ -23,6 +23,7 @@ MIN_HOURS = 0.1
 MAX_HOURS = 8760
 DEFAULT_HOURS = "2"
 MAX_COMMENT_LENGTH = 300
+_LINKED = ("matchers", "reason")
 
 
 class SilenceForm(Form):
@@ -59,8 +60,12 @@ class SilenceForm(Form):
 
 @bp.get("")
 def index():
-    """Show the active silences, then the latest expired ones."""
-    return _render(SilenceForm())
+    """Show the active silences, then the latest expired ones.
+
+    A link can fill in the form: `?matchers=…&reason=…`.
+    """
+    prefilled = {name: request.args[name] for name in _LINKED if name in request.args}
+    return _render(SilenceForm(data=prefilled))
 
 
 def _render(form: SilenceForm, status: int = 200):
@@ -98,22 +103,27 @@ def create():
     form = SilenceForm(request.form)
     if not form.validate():
         return _render(form, 422)
-    now = now_ms()
-    Silence.create(
-        matchers=form.matchers.data.strip(),
-        reason=form.reason.data.strip(),
-        made_by=g.person.name,
-        created_at=now,
-        until=now + form.duration,
-    )
-    outbox.apply_silences(now)
+    start_silence(form.matchers.data.strip(), form.reason.data.strip(), form.duration)
     message = "The silence is active: matching alerts are stored, and no notification is sent."
     return redirect_with(message, "silences.index")
 
 
+def start_silence(matchers: str, reason: str, duration: int) -> None:
+    """Store a silence of the user that starts now, and drop the openings that it matches."""
+    now = now_ms()
+    Silence.create(
+        matchers=matchers,
+        reason=reason,
+        made_by=g.person.name,
+        created_at=now,
+        until=now + duration,
+    )
+    outbox.apply_silences(now)
+
+
 @bp.post("/<int:silence_id>/end")
 def end(silence_id: int):
-    """Expire a silence now."""
+    """Expire a silence now, and return to the page of the posted `alert` if there is one."""
     now = now_ms()
     silence = Silence.id == silence_id
     message = "The silence has ended."
@@ -124,4 +134,7 @@ def end(silence_id: int):
         if not Silence.select().where(silence).exists():
             abort(404, "There is no such silence.")
         message = "The silence had already ended."
+    alert_id = request.form.get("alert", "")
+    if re.fullmatch("[0-9]{1,19}", alert_id, re.ASCII):
+        return redirect_with(message, "deliveries.alert", alert_id=int(alert_id))
     return redirect_with(message, "silences.index")

@@ -20,6 +20,7 @@ class AlertStatus(StrEnum):
 
 
 UNNAMED = "Unnamed alert"
+PAYLOAD = "payload"  # the annotation with the payload of a channel of Uptrace
 STATUS_NAMES = {
     "": AlertStatus.OPEN,
     "open": AlertStatus.OPEN,
@@ -35,7 +36,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Alert:
     """One event of a monitored condition.
 
-    Times are milliseconds since the epoch; every string is valid UTF-8.
+    Times are milliseconds since the epoch; every string is valid UTF-8. `links` has further URLs of
+    its source by `panel`, `dashboard` and `silence`; `value` is what the source measured.
     """
 
     id: str = ""
@@ -47,11 +49,22 @@ class Alert:
     starts_at: int | None = None
     ends_at: int | None = None
     url: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    value: str = ""
 
     @property
     def closed(self) -> bool:
         """Whether the monitored condition has ended."""
         return self.status == AlertStatus.CLOSED
+
+    @property
+    def payload(self) -> object:
+        """The JSON value that Uptrace sends beside the alert; None without one."""
+        text = self.annotations.get(PAYLOAD, "")
+        try:
+            return json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            return text
 
     @classmethod
     def from_json(cls, value: object) -> "Alert":
@@ -68,6 +81,8 @@ class Alert:
             starts_at=milliseconds(members.get("starts_at")),
             ends_at=milliseconds(members.get("ends_at")),
             url=encode_unsafe(to_text(members.get("url"))),
+            links=_string_map(members.get("links")),
+            value=to_text(members.get("value")),
         )
 
 

@@ -26,6 +26,7 @@ _SEPARATOR = re.compile(r"\s*,\s*|\n\s*")
 _BEGIN = re.compile(r"\s*(\{?)\s*")
 _END = re.compile(r"\s*(\}?)\s*\Z")
 _ESCAPES = {'\\"': '"', r"\n": "\n", r"\\": "\\"}
+_TO_ESCAPE = str.maketrans({text: escape for escape, text in _ESCAPES.items()})
 _EXPECTED = {
     _NAME: (
         'write the name of a label, as in severity="critical"; '
@@ -105,6 +106,17 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
 def matches(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool:
     """Return True if labels satisfy every matcher; an absent label is empty. Never raise."""
     return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
+
+
+def write_matcher(name: str, value: str) -> str:
+    """Return the text of a matcher that an alert has exactly this value."""
+    if not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_.-]*", name):
+        name = _quote(name)
+    return f"{name}={_quote(value)}"
+
+
+def _quote(text: str) -> str:
+    return f'"{text.translate(_TO_ESCAPE)}"'
 
 
 def explain_mismatch(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from delivery.json_text import parse_or_none
 
 STALE_WINDOW = 15 * MINUTE
 NO_CHANNEL = "No channel matches this alert."
+_RARE_MEMBERS = ("links", "value")
 TOO_LATE = "This opening came after its resolution, so it changed nothing."
 
 
@@ -89,6 +90,8 @@ def _merge_closing(alert: Alert, stored: Alert, now: int) -> Alert:
         labels=alert.labels or stored.labels,
         annotations=alert.annotations or stored.annotations,
         url=alert.url or stored.url,
+        links=alert.links or stored.links,
+        value=alert.value or stored.value,
         starts_at=_start_of_closing(alert, stored, ends_at) or ends_at or now,
         ends_at=ends_at or now,
     )
@@ -119,8 +122,14 @@ def is_stale(alert: Alert, resolved_start: int | None, closed_at: int, now: int)
 
 
 def alert_to_json(alert: Alert) -> str:
-    """Return the stored JSON of an alert, in the shape of `POST /api/v1/alerts`."""
-    return json.dumps(vars(alert), ensure_ascii=False)
+    """Return the stored JSON of an alert, in the shape of `POST /api/v1/alerts`.
+
+    The members that only some sources have are left out when they are empty.
+    """
+    members = vars(alert)
+    if not alert.links and not alert.value:
+        members = {name: member for name, member in members.items() if name not in _RARE_MEMBERS}
+    return json.dumps(members, ensure_ascii=False)
 
 
 def alert_from_json(body: str) -> Alert:

@@ -168,18 +168,30 @@ def _plan_opening(
         return plan
     silence = find_silence(change.labels, context.silences)
     if silence:
-        plan.review_at = silence.until
-        plan.silence_id = silence.id
-        if last is None or not change.was_open:
-            plan.delivery = _new_delivery(change, route, last, context)
-            plan.delivery.state = DeliveryState.DROPPED
-            plan.delivery.cause = silence.cause
-        return plan
+        return _plan_silenced(change, route, last, context, silence)
     plan.delivery = _new_delivery(change, route, last, context, due_at)
     if route.repeat_minutes:
         plan.review_at = due_at + route.repeat_minutes * MINUTE
     if last:
         plan.supersede = CHANGED_MEANWHILE if last.is_opening else OPENED_AGAIN
+    return plan
+
+
+def _plan_silenced(
+    change: AlertChange,
+    route: ChannelRoute,
+    last: LastDelivery | None,
+    context: RoutingContext,
+    silence: ActiveSilence,
+) -> ChannelPlan:
+    """Plan an opening that a silence stops: it is due when the silence ends."""
+    plan = ChannelPlan(channel_id=route.channel_id, review_at=silence.until, silence_id=silence.id)
+    if last and not last.is_opening:
+        plan.supersede = OPENED_AGAIN  # a closing that waits would be wrong now
+    if last is None or not change.was_open:
+        plan.delivery = _new_delivery(change, route, last, context)
+        plan.delivery.state = DeliveryState.DROPPED
+        plan.delivery.cause = silence.cause
     return plan
 
 

@@ -12,6 +12,7 @@ import idna
 
 MAX_URL_LENGTH = 2048
 MAX_HOST_LENGTH = 254
+MAX_LINK_LENGTH = 4000
 PORTS = {"http": 80, "https": 443}
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -34,6 +35,7 @@ _IPV6_AUTHORITY = re.compile(r"\[[^\[\]]*\](:[0-9]+)?")
 _HOST_NAME = re.compile(r"(?!\.)(?:(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.|$))+")
 _ENDS_LIKE_IPV4 = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
 _RESERVED = "%:/?#[]@!$&'()*+,;="  # RFC 3986, section 2.2, and the percent sign
+_ABSOLUTE = re.compile(r"(https?://[^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 _MALFORMED_HOST = (
     "The host is not valid; an IPv6 address needs brackets, such as https://[2606:4700::7]:8443/."
 )
@@ -137,11 +139,33 @@ def encode_unsafe(text: str) -> str:
 
     The host stays as it is, and so does any text that is not an http(s) URL.
     """
-    url = re.fullmatch(r"(https?://[^/?#]+)(.*)", text.strip(), re.IGNORECASE | re.DOTALL)
+    url = _ABSOLUTE.fullmatch(text.strip())
     if not url:
         return text
     rest = re.sub("%(?![0-9A-Fa-f]{2})", "%25", url[2])
     return url[1] + quote(rest, _RESERVED, errors="replace")
+
+
+def to_link(text: str) -> str:
+    """Return the absolute http(s) URL that a text is, encoded; empty for any other text.
+
+    It is ASCII without blanks, quotes and parentheses, so that it can stand in any markup. A URL
+    with a user name or a password is none: a message would show it to everyone.
+    """
+    parts = _ABSOLUTE.fullmatch(encode_unsafe(text.strip())) if text else None
+    if not parts:
+        return ""
+    try:
+        origin = parse_url(parts[1]).origin
+    except InvalidUrl:
+        return ""
+    url = origin + (quote(parts[2], "%/:?#[]@!$&*+,;=~") or "/")
+    return url if len(url) <= MAX_LINK_LENGTH else ""
+
+
+def first_link(*texts: str) -> str:
+    """Return the first of the texts that is an absolute URL, else the first that is not empty."""
+    return next(filter(to_link, texts), "") or next(filter(None, texts), "")
 
 
 def _refuse_mistakes(url: str) -> None:

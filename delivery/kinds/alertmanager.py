@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from delivery.alerts.alert import AlertStatus
+from delivery.content.alert_text import AlertText
+from delivery.event import Event
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.alert_json import alert_json
 from delivery.kinds.spec import Kind, UrlPattern
@@ -10,7 +12,6 @@ from delivery.kinds.urls import with_path
 from delivery.outcome import SuggestedFix
 from delivery.response import PROXY_PAGE, Judgement, Response, judge_by_status
 from delivery.settings import Settings
-from delivery.text import AlertText
 
 PATH = "/api/v2/alerts"
 _API_PATHS = "/api/v[12]/alerts"
@@ -22,11 +23,15 @@ def complete_url(url: ParsedUrl, _text: AlertText) -> ParsedUrl:
 
 
 def body(text: AlertText) -> list[dict]:
-    """Return the message. Alertmanager identifies an alert by all its labels, also internal ones.
+    """Return the message: every alert that it is about."""
+    return [message for member in text.members for message in _messages(member.event)]
+
+
+def _messages(event: Event) -> list[dict]:
+    """Return an alert. Alertmanager identifies it by all its labels, also internal ones.
 
     A closing has those of the opening that was sent; an opening with other labels resolves that.
     """
-    event = text.event
     notified = event.notified or event.alert
     known = replace(event.alert, name=notified.name, labels=notified.labels)
     if event.alert.closed:

@@ -4,10 +4,11 @@ import tomllib
 from functools import lru_cache
 from pathlib import Path
 
+from delivery.content.alert_text import AlertText
 from delivery.kinds.spec import Kind, Limit, Option
 from delivery.outcome import SuggestedFix
-from delivery.template import MAX_BYTES, Template, parse, placeholder_values
-from delivery.text import AlertText
+from delivery.placeholders import PlaceholderValues
+from delivery.template import MAX_BYTES, Template, parse
 
 _FILE = Path(__file__).parent.parent / "starters.toml"
 STARTERS = {
@@ -29,7 +30,7 @@ def body(alert: AlertText) -> str:
     closed_body = alert.settings.option("closed_body")
     if alert.closed and closed_body.strip():
         body = closed_body
-    return _template(body).render(placeholder_values(alert))
+    return _template(body).render(PlaceholderValues(alert))
 
 
 @lru_cache(maxsize=64)

@@ -2,7 +2,11 @@
 
 import base64
 import hmac
+import re
 
+from delivery.content.alert_text import AlertText
+from delivery.content.layout import Markup, lay_out
+from delivery.escaping import break_markdown, break_markdown_inside
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.robots import (
     ADDRESS_HINT,
@@ -12,27 +16,50 @@ from delivery.kinds.robots import (
     missing_keyword,
 )
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.kinds.urls import with_query
 from delivery.response import judge_by_body, judge_by_code
-from delivery.text import AlertText, escape_markdown, json_length, truncate
+from delivery.text import json_length
 
 BODY = Limit(20_000, unit="bytes")  # not confirmed by the vendor
-# In bytes: twice the title, a link and the frame leave 1,000 free.
+# In bytes: the title stands there twice, and the keyword and the frame have the rest.
 _MAX_TITLE = 1000
-_MAX_TEXT = 14_500
+_MAX_TEXT = 16_000
+
+
+def _escape(text: str) -> str:
+    """Return the text without markup of its own and without blank lines: all lines get one."""
+    return break_markdown(re.sub(r"\n\s*\n", "\n", text))
+
+
+_MARKUP = Markup(
+    escape=_escape,
+    escape_value=break_markdown_inside,
+    fact="- {}: {}".format,
+    more="- {}".format,
+    link="[{0.name}]({0.url})".format,
+    line="\n\n",
+    link_separator=" · ",
+)
 
 
 def body(alert: AlertText) -> dict:
-    """Return a Markdown message without mentions."""
-    title = truncate(alert.title, _MAX_TITLE, json_length, escape_markdown)
-    text = truncate(alert.details, _MAX_TEXT, json_length, _escape)
-    paragraphs = [f"#### {title}", text, alert.markdown_link]
-    paragraphs.append(missing_keyword(alert, "\n\n".join(paragraphs)))
+    """Return a Markdown message without mentions. Its title is the text of the notification."""
+    title = alert.title_within(_MAX_TITLE, json_length)
+    text = _text(alert)
+    keyword = missing_keyword(alert, title + text)
     return {
         "msgtype": "markdown",
-        "markdown": {"title": title, "text": "\n\n".join(filter(None, paragraphs))},
+        "markdown": {"title": title, "text": f"{text}\n\n{keyword}".rstrip("\n")},
         "at": {"isAtAll": False},
     }
+
+
+def _text(alert: AlertText) -> str:
+    headline = alert.title_within(_MAX_TITLE, json_length, break_markdown_inside)
+    words = alert.status_words
+    colored = f'<font color="#{alert.color}">{words}</font>{headline.removeprefix(words)}'
+    return lay_out(alert, _MARKUP, _MAX_TEXT, json_length, f"#### {colored}", alert.links)
 
 
 def complete_url(url: ParsedUrl, alert: AlertText) -> ParsedUrl:
@@ -43,11 +70,6 @@ def complete_url(url: ParsedUrl, alert: AlertText) -> ParsedUrl:
     time = str(alert.event.timestamp)
     digest = hmac.digest(secret, f"{time}\n".encode() + secret, "sha256")
     return with_query(url, {"timestamp": time, "sign": base64.b64encode(digest).decode()})
-
-
-def _escape(text: str) -> str:
-    """Escape Markdown, whose line breaks are empty lines."""
-    return escape_markdown(text).replace("\n", "\n\n")
 
 
 KIND = Kind(
@@ -65,6 +87,7 @@ KIND = Kind(
             pattern=r"SEC\w+",
         ),
         KEYWORD,
+        TIME_ZONE,
     ),
     url_patterns=(UrlPattern("/robot/send", r"oapi\.dingtalk\.com", needs=("access_token",)),),
     limits=(BODY,),

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from delivery.alerts.alert import rfc3339
-from delivery.kinds.spec import Kind, Limit, UrlPattern
+from delivery.kinds.discord_embed import DESCRIPTION, EMBEDS, NAME, TITLE, VALUE, body
+from delivery.kinds.spec import Kind, UrlPattern
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.outcome import Reason, Verdict
 from delivery.response import (
     Judgement,
@@ -14,44 +15,10 @@ from delivery.response import (
     judge_by_status,
     number,
 )
-from delivery.text import AlertText, escape_markdown, truncate, utf16_length, without_empty
 
-TITLE = Limit(256, "title")
-DESCRIPTION = Limit(4096, "description")
-NAME = Limit(256, "name")
-VALUE = Limit(1024, "value")
-EMBEDS = Limit(6000, "embeds")
 _ERROR = ("code", "message", "errors")
 _judge_by_id = judge_by_member("id", *_ERROR)
 _UNKNOWN_WEBHOOK = 10015
-
-
-def body(alert: AlertText) -> dict:
-    """Return an embed without mentions."""
-    title = TITLE.truncate(alert.title, escape_markdown)
-    description = DESCRIPTION.truncate(alert.summary, escape_markdown)
-    embed = without_empty(
-        title=title,
-        url=alert.link,
-        description=description,
-        color=alert.color,
-        timestamp=rfc3339(alert.event.started_at),
-        fields=_fields(alert, EMBEDS.maximum - utf16_length(title + description)),
-    )
-    return {"content": "", "allowed_mentions": {"parse": []}, "embeds": [embed]}
-
-
-def _fields(alert: AlertText, room: int) -> list[dict]:
-    """Return the labels that fit into the room that title and description leave."""
-    fields = []
-    for label, text in alert.labels:
-        name = NAME.truncate(label, escape_markdown)
-        max_length = min(VALUE.maximum, room - utf16_length(name))
-        value = truncate(text, max_length, utf16_length, escape_markdown)
-        room -= utf16_length(name + value)
-        if value:
-            fields.append({"name": name, "value": value, "inline": True})
-    return fields
 
 
 def judge(response: Response) -> Judgement:
@@ -75,6 +42,7 @@ KIND = Kind(
             r"/api(/v[0-9]+)?/webhooks/[0-9]+/[\w-]+(/slack|/github)?", r"discord(app)?\.com"
         ),
     ),
+    options=(TIME_ZONE,),
     limits=(TITLE, DESCRIPTION, NAME, VALUE, EMBEDS),
     rate_limit=((5, 2), (30, 60)),
     body=body,

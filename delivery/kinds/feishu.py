@@ -3,21 +3,18 @@
 import base64
 import hmac
 
+from delivery.content.alert_text import AlertText
+from delivery.kinds.feishu_card import BODY, card
 from delivery.kinds.robots import (
     ADDRESS_HINT,
     KEYWORD,
     KEYWORD_HINT,
     SIGNATURE_HINT,
-    missing_keyword,
 )
-from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
+from delivery.kinds.spec import Kind, Option, UrlPattern
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.response import Judgement, Response, judge_by_body, judge_by_code
-from delivery.text import AlertText, json_length, truncate
 
-BODY = Limit(20_000, unit="bytes")
-# In bytes: a link and the frame leave 1,000 free.
-_MAX_TITLE = 1000
-_MAX_TEXT = 15_000
 _GONE = (19001,)
 _WAITS = {11232: None}
 _judge_by_code = judge_by_code("code", "msg", _GONE, _WAITS)
@@ -25,21 +22,8 @@ _judge_by_status_code = judge_by_code("StatusCode", "StatusMessage", _GONE, _WAI
 
 
 def body(alert: AlertText) -> dict:
-    """Return a card of plain texts, without mentions; signed if there is a secret."""
-    text = truncate(alert.details_or_title, _MAX_TEXT, json_length)
-    title = truncate(alert.title, _MAX_TITLE, json_length)
-    text = f"{text}\n{missing_keyword(alert, title + text)}".rstrip("\n")
-    elements: list[dict] = [{"tag": "div", "text": _plain(text)}]
-    if alert.link:
-        label = _plain("Open alert")
-        button = {"tag": "button", "type": "primary", "text": label, "url": alert.link}
-        elements.append({"tag": "action", "actions": [button]})
-    header = {
-        "template": "green" if alert.closed else "red",
-        "title": _plain(title),
-    }
-    card = {"config": {"wide_screen_mode": True}, "header": header, "elements": elements}
-    return {**_signature(alert), "msg_type": "interactive", "card": card}
+    """Return a card without mentions; signed if there is a secret."""
+    return {**_signature(alert), "msg_type": "interactive", "card": card(alert)}
 
 
 def judge(response: Response) -> Judgement:
@@ -47,10 +31,6 @@ def judge(response: Response) -> Judgement:
     if "code" in response.json:
         return _judge_by_code(response)
     return _judge_by_status_code(response)
-
-
-def _plain(text: str) -> dict[str, str]:
-    return {"tag": "plain_text", "content": text}
 
 
 def _signature(alert: AlertText) -> dict[str, str]:
@@ -72,6 +52,7 @@ KIND = Kind(
     options=(
         Option("secret", "Signing secret", "Only if the bot verifies signatures.", secret=True),
         KEYWORD,
+        TIME_ZONE,
     ),
     url_patterns=(
         UrlPattern(r"/open-apis/bot/v2/hook/[\w-]+", r"open\.(feishu\.cn|larksuite\.com)"),

@@ -1,16 +1,24 @@
 """PagerDuty's Events API v2."""
 
 from delivery.alerts.alert import rfc3339
+from delivery.content.alert_text import AlertText
+from delivery.content.facts import label_for
+from delivery.content.links import OPEN_IN_TOCSIN
+from delivery.content.table import write_table
+from delivery.content.times import is_plausible
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.outcome import Reason
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
-from delivery.text import AlertText, json_length, truncate, without_empty
+from delivery.text import json_length, truncate, without_empty
 
 SUMMARY = Limit(1024, "summary")
 KEY = Limit(255, "dedup_key")
 BODY = Limit(512_000, unit="bytes")
-_MAX_DESCRIPTION = 100_000  # in bytes: with twenty labels still far from the limit of the body
-_SOURCE_LABELS = ("service.name", "service", "instance", "host")
+_MAX_DESCRIPTION = 40_000  # in bytes: with all facts still within the limit of the body
+_MAX_FACTS = 100
+_COMPONENTS = ("component", "service", "app", "container", "pod", "job")
+_GROUPS = ("group", "cluster", "namespace", "team", "environment", "env")
 
 
 def body(alert: AlertText) -> dict:
@@ -21,19 +29,44 @@ def body(alert: AlertText) -> dict:
     }
     if alert.closed:
         return {**message, "event_action": "resolve"}
-    labels = {KEY.truncate(name): SUMMARY.truncate(value) for name, value in alert.labels}
-    description = truncate(alert.summary, _MAX_DESCRIPTION, json_length)
-    payload = without_empty(
-        summary=SUMMARY.truncate(alert.name),
-        source=next((labels[name] for name in _SOURCE_LABELS if name in labels), "Tocsin"),
+    links = [{"href": link.url, "text": link.name} for link in alert.links]
+    client_url = next((link.url for link in alert.links if link.name == OPEN_IN_TOCSIN), "")
+    return {
+        **message,
+        "event_action": "trigger",
+        "payload": _payload(alert),
+        "client": "Tocsin",
+        **without_empty(client_url=client_url, links=links),
+    }
+
+
+def _payload(alert: AlertText) -> dict:
+    labels = alert.labels
+    started = alert.event.started_at
+    return without_empty(
+        summary=alert.headline_within(SUMMARY.maximum),
+        source=SUMMARY.truncate(alert.subject) or "Tocsin",
         severity=alert.severity,
-        timestamp=rfc3339(alert.event.started_at),
-        custom_details={**without_empty(description=description), **labels},
+        timestamp=rfc3339(started) if is_plausible(started) else "",
+        component=SUMMARY.truncate(label_for(labels, _COMPONENTS)),
+        group=SUMMARY.truncate(label_for(labels, _GROUPS)),
+        **{"class": SUMMARY.truncate(label_for(labels, ("class",)) or alert.name)},
+        custom_details=_details(alert),
     )
-    message |= {"event_action": "trigger", "payload": payload, "client": "Tocsin"}
-    if alert.link:
-        message["links"] = [{"href": alert.link, "text": "Open alert"}]
-    return message
+
+
+def _details(alert: AlertText) -> dict[str, str]:
+    """Return what the headline does not say, as a table."""
+    summary = alert.reported_summary
+    if len(summary) <= SUMMARY.maximum // 2:
+        summary = ""  # the headline has all of it
+    rows = {
+        "alert": SUMMARY.truncate(alert.name),
+        "more of the summary": truncate(summary, _MAX_DESCRIPTION, json_length),
+        "description": alert.description_within(_MAX_DESCRIPTION, json_length),
+        "started": alert.times.removeprefix("Started "),
+    }
+    return write_table(alert, rows, _MAX_FACTS, KEY.maximum, SUMMARY.maximum)
 
 
 def judge(response: Response) -> Judgement:
@@ -60,6 +93,7 @@ KIND = Kind(
             secret=True,
             pattern="[A-Za-z0-9]{32}",
         ),
+        TIME_ZONE,
     ),
     url_patterns=(
         UrlPattern("(?P<base>)/v2/enqueue", r"events(\.eu)?\.pagerduty\.com", origin_only=True),

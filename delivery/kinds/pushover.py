@@ -2,29 +2,40 @@
 
 from dataclasses import replace
 
+from delivery.content.alert_text import AlertText
+from delivery.content.layout import Markup, lay_out
+from delivery.content.times import is_plausible
 from delivery.kinds.spec import Kind, Limit, Option, UrlPattern
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.outcome import Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body, number
-from delivery.text import AlertText, without_empty
+from delivery.text import without_empty
 
 MESSAGE = Limit(1024, "message")
 TITLE = Limit(250, "title")
 URL = Limit(512, "url")
 # No emergency priority: it would repeat after the alert has closed.
-_PRIORITIES = {"critical": 1, "error": 1, "warning": 0, "info": -1, "closed": 0}
+_PRIORITIES = {"critical": 1, "error": 1, "warning": 0, "info": -1, "closed": -1}
+_SOUNDS = {"critical": "siren", "error": "falling"}
 _KEY = "[A-Za-z0-9]{30}"
 _NAMES = ("token", "user", "device")
 
 
 def body(alert: AlertText) -> dict:
-    """Return the message."""
-    message = without_empty(**{name: alert.settings.option(name) for name in _NAMES})
-    message["title"] = TITLE.truncate(alert.title)
-    message["message"] = MESSAGE.truncate(alert.details_or_title)
-    if alert.link and len(alert.link) <= URL.maximum:
-        message |= {"url": alert.link, "url_title": "Open alert"}
-    message["priority"] = _PRIORITIES[alert.level]
-    return message
+    """Return the message. The first link that is short enough is its own."""
+    message: dict[str, object] = {name: alert.settings.option(name) for name in _NAMES}
+    link = next(iter(alert.links_within(URL.maximum)), None)
+    others = [other for other in alert.links if other != link]
+    title = alert.title_within(TITLE.maximum)
+    message["title"] = title
+    message["message"] = lay_out(alert, Markup(), MESSAGE.maximum, links=others) or title
+    if link:
+        message |= {"url": link.url, "url_title": link.name}
+    message["sound"] = _SOUNDS.get(alert.level, "")
+    started = alert.event.alert.starts_at
+    if started is not None and is_plausible(started) and not alert.closed:
+        message["timestamp"] = started // 1000
+    return {**without_empty(**message), "priority": _PRIORITIES[alert.level]}
 
 
 def judge(response: Response) -> Judgement:
@@ -65,6 +76,7 @@ KIND = Kind(
             pattern=_KEY,
         ),
         Option("device", "Device", "Sends to this device only.", pattern=r"[\w-]{1,25}"),
+        TIME_ZONE,
     ),
     url_patterns=(
         UrlPattern(

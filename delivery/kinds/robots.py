@@ -1,7 +1,8 @@
 """The rules of group robots: a keyword in every message, a signature, allowed addresses."""
 
+from delivery.content.alert_text import AlertText
 from delivery.kinds.spec import Option
-from delivery.text import AlertText, json_length, truncate
+from delivery.text import json_length, truncate
 
 _MAX_KEYWORD = 100
 

@@ -2,13 +2,15 @@
 
 import re
 
+from delivery.content.alert_text import AlertText
+from delivery.content.links import OPEN_IN_TOCSIN, RUNBOOK
+from delivery.kinds.slack_blocks import HEADER, SECTION, escape, message
 from delivery.kinds.spec import Kind, Limit, UrlPattern
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.outcome import Reason, Verdict
 from delivery.response import Judgement, Response, error_text, judge_body, judge_by_body
-from delivery.text import AlertText, escape_html, without_empty
 
 TEXT = Limit(4000, "text")  # 40,000 are accepted, 4,000 recommended; not confirmed
-TITLE = Limit(1024, "title")
 _WORKFLOW = "/(workflows|triggers)/"
 _VERDICTS = {
     "no_service": Verdict.GONE,
@@ -27,25 +29,31 @@ _VERDICTS = {
 
 def body(alert: AlertText) -> dict:
     """Return the message, or the variables of a workflow."""
-    title = TITLE.truncate(alert.title, escape_html)
     target = alert.settings.target
     if target and re.search(_WORKFLOW, target.path):
-        return {
-            "title": title,
-            "link": alert.link,
-            "status": alert.state,
-            "summary": TEXT.truncate(alert.summary, escape_html),
-            "severity": alert.severity,
-            "labels": TEXT.truncate(alert.label_lines, escape_html),
-        }
-    attachment = without_empty(
-        color=f"#{alert.color:06x}",
-        title=title,
-        title_link=alert.link,
-        text=TEXT.truncate(alert.details, escape_html),
-        fallback=title,
-    )
-    return {"text": title, "attachments": [attachment]}
+        return _variables(alert)
+    return message(alert, TEXT.maximum)
+
+
+def _variables(alert: AlertText) -> dict[str, str]:
+    """Return the variables of a workflow, which are all texts; empty ones are there too."""
+    links = {link.name: link.url for link in alert.all_links}
+    lines = "\n".join(f"{fact.name}: {fact.value}" for fact in alert.all_facts)
+    texts = {
+        "title": alert.title,
+        "name": alert.name,
+        "status": alert.state,
+        "severity": alert.severity,
+        "subject": alert.subject,
+        "summary": alert.reported_summary,
+        "description": alert.reported_description,
+        "labels": lines,
+        "started": alert.started,
+        "duration": alert.duration,
+    }
+    variables = {name: TEXT.truncate(text, escape) for name, text in texts.items()}
+    urls = {"link": alert.link, "runbook": links.get(RUNBOOK, "")}
+    return variables | urls | {"tocsin": links.get(OPEN_IN_TOCSIN, "")}
 
 
 def judge(response: Response) -> Judgement:
@@ -64,7 +72,9 @@ def judge(response: Response) -> Judgement:
 KIND = Kind(
     name="slack",
     label="Slack",
-    help="Posts to a Slack channel through an incoming webhook, or starts a workflow.",
+    help="Posts to a Slack channel through an incoming webhook, or starts a workflow. Slack shows "
+    "a warning sign beside a clicked button unless interactivity is on in your Slack app; the link "
+    "opens anyway.",
     url_help="The webhook URL of your Slack app, or of a workflow that starts from a webhook.",
     docs="https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks",
     url_patterns=(
@@ -73,7 +83,8 @@ KIND = Kind(
             r"hooks\.slack(-gov)?\.com",
         ),
     ),
-    limits=(TEXT, TITLE),
+    options=(TIME_ZONE,),
+    limits=(TEXT, HEADER, SECTION),
     rate_limit=((1, 1),),
     body=body,
     judge=judge_by_body(judge, gone=(404, 410)),
@@ -83,6 +94,7 @@ KIND = Kind(
     },
     url_hints={
         _WORKFLOW: "This URL starts a workflow. The workflow must declare the variables title, "
-        "status, summary, link, severity and labels."
+        "status, summary, link, severity and labels; it may declare name, subject, description, "
+        "started, duration, runbook and tocsin too."
     },
 )

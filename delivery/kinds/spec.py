@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
+from delivery.content.alert_text import AlertText
 from delivery.guard.url import ParsedUrl
 from delivery.kinds.urls import with_path, with_query
 from delivery.outcome import SuggestedFix
 from delivery.response import Judgement, Response, judge_by_status
 from delivery.settings import Settings
-from delivery.text import AlertText, truncate, utf8_length, utf16_length, without_empty
+from delivery.text import Escape, truncate, utf8_length, utf16_length, without_empty
 
-Escape = Callable[[str], str]
 _MEASURES = {"bytes": utf8_length, "characters": utf16_length}
 
 
@@ -23,7 +23,8 @@ class Option:
     `pattern` is the usual form of a value; another form gets a hint, no error. A text area has more
     than 1 of `lines`. `check` raises ValueError with a sentence if a value cannot be sent.
     `header` is the request header that carries the value, behind `prefix`. With `any_letters`, the
-    value may have letters that no header can carry.
+    value may have letters that no header can carry. With `choices`, it is one of these values,
+    each with its label; the first one is empty.
     """
 
     name: str
@@ -37,11 +38,17 @@ class Option:
     header: str = ""
     prefix: str = ""
     any_letters: bool = False
+    choices: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_credential(self) -> bool:
         """Whether a receiver that rejects credentials may mean this value."""
         return bool(self.header) or (self.required and self.secret)
+
+    def choice_of(self, settings: Settings) -> str:
+        """Return the choice of a channel; an unknown one counts as the first, the empty one."""
+        value = settings.option(self.name)
+        return value if value in dict(self.choices) else ""
 
 
 @dataclass(frozen=True)
@@ -101,18 +108,6 @@ class Limit:
     def truncate(self, text: str, escape: Escape = str) -> str:
         """Return the text, escaped and cut to this limit."""
         return truncate(text, self.maximum, self.measure, escape)
-
-    def fit(self, title: str, text: str, link: str, escape: Escape) -> str:
-        """Return title, text and link, a line each, with the text escaped and cut to fit.
-
-        A link that would take more than half of the limit is left out.
-        """
-        head = f"{title}\n"
-        tail = f"\n{link}" if link else ""
-        if self.measure(tail) > self.maximum // 2:
-            tail = ""
-        room = self.maximum - self.measure(head + tail)
-        return (head + truncate(text, room, self.measure, escape) + tail).strip()
 
 
 @dataclass(frozen=True)

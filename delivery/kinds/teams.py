@@ -2,66 +2,13 @@
 
 import re
 
-from delivery.kinds.spec import Kind, Limit, UrlPattern
+from delivery.kinds.spec import Kind, UrlPattern
+from delivery.kinds.teams_card import BODY, body
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.outcome import Reason, Verdict
 from delivery.response import Judgement, Response, judge_body, judge_by_body
-from delivery.text import AlertText, escape_markdown, json_length, truncate
 
-BODY = Limit(28_000, unit="bytes")  # not confirmed by the vendor
-# In bytes: twice the title, twenty labels and a link leave 3,000 free.
-_MAX_TITLE = 1000
-_MAX_SUMMARY = 9000
-_MAX_NAME = 100
-_MAX_VALUE = 400
 _CONNECTOR = r"([^/]+\.webhook|outlook)\.office(365)?\.com"
-
-
-def body(alert: AlertText) -> dict:
-    """Return a message with one card."""
-    card = {
-        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-        "type": "AdaptiveCard",
-        "version": "1.2",
-        "fallbackText": _truncate(alert.title, _MAX_TITLE),
-        "body": _blocks(alert),
-        "actions": [],
-    }
-    if alert.link:
-        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open alert", "url": alert.link}]
-    attachment = {
-        "contentType": "application/vnd.microsoft.card.adaptive",
-        "contentUrl": None,
-        "content": card,
-    }
-    return {"type": "message", "attachments": [attachment]}
-
-
-def _blocks(alert: AlertText) -> list[dict]:
-    """Return title, summary and labels."""
-    blocks: list[dict] = [
-        {
-            "type": "TextBlock",
-            "text": _truncate(alert.title, _MAX_TITLE),
-            "weight": "Bolder",
-            "size": "Medium",
-            "color": "Good" if alert.closed else "Attention",
-            "wrap": True,
-        }
-    ]
-    summary = _truncate(alert.summary, _MAX_SUMMARY)
-    if summary:
-        blocks.append({"type": "TextBlock", "text": summary, "wrap": True})
-    facts = [
-        {"title": _truncate(name, _MAX_NAME), "value": _truncate(value, _MAX_VALUE)}
-        for name, value in alert.labels
-    ]
-    if facts:
-        blocks.append({"type": "FactSet", "facts": facts})
-    return blocks
-
-
-def _truncate(text: str, max_bytes: int) -> str:
-    return truncate(text, max_bytes, json_length, escape_markdown)
 
 
 def judge(response: Response) -> Judgement:
@@ -96,6 +43,7 @@ KIND = Kind(
         ),
         UrlPattern(r"/webhook(b2)?/.+", _CONNECTOR),
     ),
+    options=(TIME_ZONE,),
     limits=(BODY,),
     body=body,
     judge=judge_by_body(judge),

@@ -1,19 +1,35 @@
 """WeCom's group robots."""
 
+from delivery.content.alert_text import AlertText
+from delivery.content.layout import Markup, lay_out
+from delivery.escaping import break_markdown, break_markdown_inside
 from delivery.kinds.spec import Kind, Limit, UrlPattern
+from delivery.kinds.time_zone import TIME_ZONE
 from delivery.response import judge_by_body, judge_by_code
-from delivery.text import AlertText, break_mentions, truncate, utf8_length
+from delivery.text import utf8_length
 
 CONTENT = Limit(4096, "content", "bytes")
-_MAX_NAME = 500
+_MAX_TITLE = 500
+# The three colors that its clients know: green, gray and orange.
+_COLORS = {"closed": "info", "info": "comment"}
+_MARKUP = Markup(
+    escape=break_markdown,
+    escape_value=break_markdown_inside,
+    fact="> {}: {}".format,
+    more="> {}".format,
+    times='<font color="comment">{}</font>'.format,
+    link="[{0.name}]({0.url})".format,
+    link_separator=" · ",
+)
 
 
 def body(alert: AlertText) -> dict:
     """Return a Markdown message without mentions."""
-    name = truncate(alert.name, _MAX_NAME, utf8_length, break_mentions)
-    color = "info" if alert.closed else "warning"
-    title = f'**{alert.state}** <font color="{color}">{name}</font>'
-    content = CONTENT.fit(title, alert.details, alert.markdown_link, break_mentions)
+    title = alert.title_within(_MAX_TITLE, utf8_length, break_markdown_inside)
+    words = alert.status_words
+    color = _COLORS.get(alert.level, "warning")
+    headline = f'**<font color="{color}">{words}</font>**{title.removeprefix(words)}'
+    content = lay_out(alert, _MARKUP, CONTENT.maximum, utf8_length, headline, alert.links)
     return {"msgtype": "markdown", "markdown": {"content": content}}
 
 
@@ -24,6 +40,7 @@ KIND = Kind(
     url_help="The robot's webhook URL with its key, from the group chat.",
     docs="https://developer.work.weixin.qq.com/document/path/91770",
     url_patterns=(UrlPattern("/cgi-bin/webhook/send", r"qyapi\.weixin\.qq\.com", needs=("key",)),),
+    options=(TIME_ZONE,),
     limits=(CONTENT,),
     rate_limit=((20, 60),),
     body=body,

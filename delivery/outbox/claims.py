@@ -29,7 +29,8 @@ _CRASH_SUSPECT = """
 _DUE = """
     SELECT d.id, d.channel_id, d.attempts + 1, d.repeated, d.created_at, d.expires_at,
         iif(d.config_hash = c.config_hash, d.body, NULL), c.config_hash, d.claims, d.retries,
-        d.not_found, d.event, a.id, a.body, notified.snapshot, c.matchers
+        d.not_found, d.event, a.id, a.body, notified.snapshot, c.matchers,
+        iif(notified.id IS NULL, coalesce(d.opening, a.changed_at), notified.opening)
     FROM channel c CROSS JOIN delivery d ON d.id IN (
         SELECT id FROM delivery p
         WHERE p.channel_id = c.id AND p.state = 'pending' AND p.due_at <= :now
@@ -54,7 +55,8 @@ _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :cause, settled_at = :now WHERE id = :id"""
 _CLAIM = """
     UPDATE delivery SET state = 'sending', attempts = attempts + 1,
-        snapshot = iif(:body IS NULL, :snapshot, snapshot)
+        snapshot = iif(:body IS NULL, :snapshot, snapshot),
+        opening = iif(:body IS NULL, :opening, opening)
     WHERE id = :id"""
 _STORE_BODY = "UPDATE delivery SET body = :body, config_hash = :config_hash WHERE id = :id"
 _COUNT_CRASH = """
@@ -90,7 +92,9 @@ class ClaimedDelivery(NamedTuple):
     `attempt` is the number of this attempt. `body` is that of the earlier attempts, if the channel
     still has their configuration; `config_hash` is its configuration at the claim. `retries` counts
     the steps of the schedule that were taken, `not_found` the retries after 404. `notified` is the
-    snapshot of the opening that the channel was notified of, `matchers` are the channel's.
+    snapshot of the opening that the channel was notified of, `matchers` are the channel's. The
+    `opening` is that one's: vendors keep the key of an alert until a resolution arrives. Otherwise
+    it is when the alert opened.
     """
 
     id: int
@@ -109,6 +113,7 @@ class ClaimedDelivery(NamedTuple):
     alert_body: str
     notified: str | None
     matchers: str
+    opening: int | None = None
 
     @property
     def alert(self) -> Alert:

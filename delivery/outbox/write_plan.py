@@ -20,6 +20,7 @@ from delivery.alerts.received import (
     merge_alert,
 )
 from delivery.alerts.routing import (
+    WAITING_STATES,
     ChannelPlan,
     ChannelRoute,
     LastDelivery,
@@ -184,11 +185,11 @@ class WritePlan:
     def _remember(self, pair: tuple[int, int], plan: ChannelPlan) -> None:
         """Note the plan for the alerts of the same transaction that follow."""
         last = self._context.last_deliveries
-        if plan.delivery is None:
-            if plan.supersede:
-                last[pair] = replace(last[pair], state=DeliveryState.SUPERSEDED)
-        elif plan.delivery.state != DeliveryState.DROPPED or pair not in last:
+        is_sent = plan.delivery is not None and plan.delivery.state != DeliveryState.DROPPED
+        if plan.delivery and (is_sent or pair not in last):
             last[pair] = plan.delivery
+        elif plan.supersede and last[pair].state in WAITING_STATES:
+            last[pair] = replace(last[pair], state=DeliveryState.SUPERSEDED)
 
     def write(self) -> None:
         """Write everything that was added."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from delivery.event import Event
 from delivery.guard.exchange import Policy
+from delivery.installation import Installation
 from delivery.message import Message, MessageError, build
 from delivery.outbox import ClaimedDelivery, NewBody
 from delivery.outcome import Outcome, Verdict
@@ -32,6 +33,7 @@ class MessageBuilder:
     policy: Policy
     marker: CrashMarker
     clock: Clock
+    installation: Installation
 
     def build(self, delivery: ClaimedDelivery, channel: CachedChannel) -> Message | Outcome:
         """Return the message of a delivery, or the outcome if it cannot be built.
@@ -48,9 +50,13 @@ class MessageBuilder:
                 delivery.created_at,
                 repeated=bool(delivery.repeated),
                 notified=delivery.notified_alert,
+                opening=delivery.opening,
             )
             now = int(self.clock() * 1000)
-            return build(channel.settings, event, at=now, fixed=self._fixed_body(delivery, channel))
+            fixed = self._fixed_body(delivery, channel)
+            return build(
+                channel.settings, event, at=now, fixed=fixed, installation=self.installation
+            )
         except Exception as error:  # noqa: BLE001 (no channel and no alert may end the worker)
             outcome = unsent(error, channel.settings, self.policy, self.clock)
             if channel.problem:  # a key that is missing may come back

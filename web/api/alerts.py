@@ -24,18 +24,11 @@ from clock import now_ms
 from config import VERSION
 from database import describe_error
 from delivery.alerts.alert import rfc3339
-from delivery.alerts.parsers import (
-    InvalidPayload,
-    ParsedAlerts,
-    Parser,
-    TooManyAlerts,
-    parse_alertmanager,
-    parse_native,
-    parse_uptrace,
-    parse_webhook,
-)
+from delivery.alerts.parsed import InvalidPayload, ParsedAlerts, Parser, TooManyAlerts
+from delivery.alerts.parsers import parse_alertmanager, parse_native
 from delivery.alerts.received import NO_CHANNEL, IngestResult
 from delivery.alerts.routing import DELIVERY_LIFETIME
+from delivery.alerts.webhooks import parse_uptrace, parse_webhook
 from delivery.json_text import JsonError, parse_lenient, parse_strict
 from delivery.outbox import OutboxFull
 from models import Receipt

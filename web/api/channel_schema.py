@@ -25,7 +25,10 @@ _Number = int | float | None
 
 
 class ChannelBody(TypedDict, total=False):
-    """A channel as scripts write it; `payload` and `body` keep every byte."""
+    """A channel as scripts write it; `payload` and `body` keep every byte.
+
+    `options` are those of the kind. One with `choices` has one of their values, or is empty.
+    """
 
     name: _Text
     kind: _Text

@@ -8,8 +8,8 @@ from werkzeug.datastructures import MultiDict
 from clock import now_ms
 from delivery import outbox
 from delivery.kinds import kinds
+from delivery.placeholders import NAMES
 from delivery.settings import Settings, read_settings, write_settings
-from delivery.template import NAMES
 from models import Attempt, Channel, ChannelState, Proof, db
 from web.channels.forms import ChannelForm, values_of
 from web.channels.secret_fields import Context

@@ -5,14 +5,17 @@ A hint never refuses a value.
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from wtforms import Field
 
+from delivery import template
 from delivery.alerts.matchers import labels_of, matches, parse_matchers
 from delivery.alerts.received import alert_from_json
 from delivery.guard.url import ParsedUrl
 from delivery.kinds import kinds, match_url
 from delivery.kinds.spec import RecognizedUrl
+from delivery.placeholder_mistakes import find_literals
 from delivery.settings import Settings
 from models import Alert
 from web.channels.forms import ChannelForm
@@ -20,6 +23,7 @@ from web.channels.kind_fields import PREFIX, OptionField
 
 CHANGE = "change"
 MAX_ALERTS_COUNTED = 100
+MAX_LITERALS = 3
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,18 @@ def hints_for(form: ChannelForm, field: Field) -> list[Hint]:
         return [Hint(count_matches(field.data))]
     if field is form.url:
         return _url_hints(form, field, form.effective_url) + _vendor_hints(form)
+    if is_template(form, field):
+        return _literal_hints(field.data or "")
     if not isinstance(field.data, str):
         return []
     return _url_hints(form, field, field.data) + _pattern_hints(field)
+
+
+def is_template(form: ChannelForm, field: Field) -> bool:
+    """Return True for a field whose text may have placeholders."""
+    if field is form.body:
+        return "body" in form.chosen_kind.uses
+    return isinstance(field, OptionField) and field.option.check is template.parse
 
 
 def encrypt_change(form: ChannelForm, changes: dict[str, str]) -> str:
@@ -125,3 +138,14 @@ def _pattern_hints(field: Field) -> list[Hint]:
     if not pattern or not field.text or re.fullmatch(pattern, field.text):
         return []
     return [Hint("This value has an unusual format. Check it for typing errors; it is sent as is.")]
+
+
+def _literal_hints(text: str) -> list[Hint]:
+    """Return a hint for each of the first texts that look like placeholders and are none."""
+    hints = []
+    for literal in islice(find_literals(text), MAX_LITERALS):
+        hint = f"{literal.text} is sent as it is: it is no placeholder."
+        if literal.meant:
+            hint += f" For the value, write {{{{ {literal.meant} }}}}."
+        hints.append(Hint(hint))
+    return hints

@@ -26,6 +26,11 @@ class OptionField(SecretField):
         return settings.option(self.option.name)
 
     @property
+    def choices(self) -> tuple[tuple[str, str], ...]:
+        """The values that the option may have, each with its label; empty for any value."""
+        return self.option.choices
+
+    @property
     def header(self) -> Header:
         """The option as it is stored; a text of several lines stays as it was typed."""
         value = self.value if self.option.secret else self.data
@@ -36,6 +41,9 @@ class OptionField(SecretField):
     def pre_validate(self, form):
         """Refuse a value that is missing or cannot be sent, and no other."""
         value = self.header.value
+        if self.choices and value not in dict(self.choices):
+            values = ", ".join(filter(None, dict(self.choices)))
+            raise ValidationError(f"Leave this empty, or choose one of these values: {values}.")
         if self.option.required and not value:
             raise ValidationError("This field is required: no message can be sent without it.")
         if self.option.lines == 1:

@@ -28,7 +28,7 @@ from models import Attempt
 from web.channels.editor import Edit, edit_page, open_edit
 from web.channels.forms import ChannelForm
 from web.channels.header_rows import HeaderValue
-from web.channels.hints import CHANGE, encrypt_change, hints_for
+from web.channels.hints import CHANGE, encrypt_change, hints_for, is_template
 from web.services import services
 
 bp = Blueprint("checks", __name__, url_prefix="/channels")
@@ -61,7 +61,7 @@ def validate(edit: Edit, field: str):
     if isinstance(checked, HeaderValue) and checked.row.names_credential:
         html += _render("_credential_note.html", edit, row=checked.row, out_of_band=True)
     hints = hints_for(edit.form, checked)
-    if hints:
+    if hints or is_template(edit.form, checked):  # a hint disappears with its cause
         # A header row has no place for hints.
         name = field if field in edit.form else "url"
         html += _render(
@@ -120,9 +120,9 @@ def preview(edit: Edit):
     settings = edit.form.settings()
     sent = None
     try:
-        bodies = sample_bodies(settings, edit.alert_url)
+        bodies = sample_bodies(settings, services().installation)
         if valid:
-            sent = sample_request(settings, edit.alert_url)
+            sent = sample_request(settings, edit.alert_url, services().installation)
     except (InvalidUrl, MessageError) as error:
         return _respond(edit, "_preview.html", 422, refusal=str(error))
     status = 200 if valid or "live" in request.args else 422

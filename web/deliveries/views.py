@@ -7,15 +7,18 @@ from werkzeug.wrappers import Response
 
 from clock import now_ms
 from delivery import outbox
-from delivery.alerts.alert import without_internal
+from delivery.alerts.alert import AlertStatus, without_internal
 from delivery.alerts.received import alert_from_json
+from delivery.content.links import links_of
+from delivery.message import ANONYMOUS
 from delivery.queue import wakeup
 from delivery.text import one_line
 from models import MAX_ID, Alert, Channel, Delivery, DeliveryState
 from web import truncation
-from web.deliveries import alert_queries, queries
+from web.deliveries import alert_queries, alert_silences, queries
 from web.redirects import redirect_with
 from web.services import services
+from web.silences import start_silence
 
 bp = Blueprint("deliveries", __name__)
 
@@ -91,7 +94,8 @@ def _alert_facts(row: Alert) -> dict:
     is_link = re.match(r"https?://\S", alert.url, re.IGNORECASE)
     labels = {name: one_line(text) for name, text in without_internal(alert.labels).items()}
     texts = {"Labels": labels, "Annotations": without_internal(alert.annotations)}
-    return {"row": row, "alert": alert, "is_link": is_link, "texts": texts}
+    links = links_of(alert, ANONYMOUS, is_test=False)
+    return {"row": row, "alert": alert, "is_link": is_link, "links": links, "texts": texts}
 
 
 def _load(number: int) -> Delivery:
@@ -175,11 +179,16 @@ def alert(alert_id: int):
             concerned.append(notification)
         else:
             others.append(notification)
+    facts = _alert_facts(row)
     return render_template(
         "alerts/detail.html",
         concerned=concerned,
         others=others,
-        **_alert_facts(row),
+        silences=alert_silences.silences_of(facts["alert"], now_ms()),
+        offer=alert_silences.offer_for(facts["alert"]),
+        durations=alert_silences.DURATIONS,
+        comment=alert_silences.comment_for(facts["alert"]),
+        **facts,
     )
 
 
@@ -187,6 +196,32 @@ def _load_alert(alert_id: int) -> Alert:
     return alert_queries.find_alert(alert_id) or abort(
         404, "There is no such alert. A closed alert is deleted with its last delivery."
     )
+
+
+@bp.post("/alerts/<int:alert_id>/silence")
+def silence_alert(alert_id: int) -> Response:
+    """Silence exactly this alert for one of the offered durations."""
+    row = _load_alert(alert_id)
+    alert = alert_from_json(row.body)
+    hours = request.form.get("hours", "")
+    duration = alert_silences.duration_of(hours)
+    matchers = alert_silences.offer_for(alert).matchers
+    problem = ""
+    if row.status != AlertStatus.OPEN:
+        problem = "the alert is closed."
+    elif not duration:
+        problem = "choose one of the durations."
+    elif not matchers:
+        problem = "its labels are too long for a silence."
+    if problem:
+        message = f"Nothing was changed: {problem}"
+        return redirect_with(message, "deliveries.alert", "bad", alert_id=row.id)
+    start_silence(matchers, alert_silences.comment_for(alert), duration)
+    message = (
+        f"The alert is silenced for {alert_silences.DURATIONS[hours]}: no notification is sent "
+        "for it until then."
+    )
+    return redirect_with(message, "deliveries.alert", alert_id=row.id)
 
 
 @bp.post("/alerts/<int:alert_id>/close")

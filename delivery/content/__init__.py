@@ -1,0 +1,1 @@
+"""What a message says of an alert, independent of the service that shows it."""

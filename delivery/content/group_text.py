@@ -1,0 +1,162 @@
+"""What a message says of several alerts at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from delivery.content.alert_text import AlertText, more
+from delivery.content.facts import Fact, facts_of, subject_label
+from delivery.content.links import OPEN_IN_TOCSIN, Link
+from delivery.content.severity import Severity, severity_rank
+from delivery.event import Event
+from delivery.installation import Installation
+from delivery.settings import Settings
+from delivery.text import Escape, one_line, truncate, utf16_length
+
+_MAX_LINE = 400
+_MAX_NAMES = 3
+# Labels that say where, and are shared by alerts of different sources.
+_PLACES = ("service", "namespace", "cluster")
+
+
+@dataclass(frozen=True)
+class GroupText(AlertText):
+    """What a message says of a group: a summary line, then one line for each alert.
+
+    `event` is that of the most severe open alert, which decides severity and color. The facts are
+    the labels that all alerts share. `key` tells the group from others of the installation.
+    """
+
+    members: tuple[AlertText, ...] = ()
+    key: str = ""
+
+    @classmethod
+    def of(
+        cls, events: Sequence[Event], key: str, settings: Settings, installation: Installation
+    ) -> "GroupText":
+        """Return the text of the group of these events, at least one."""
+        texts = (AlertText(event, settings, installation) for event in events)
+        members = tuple(sorted(texts, key=_rank))
+        return cls(members[0].event, settings, installation, members, key)
+
+    @cached_property
+    def open_members(self) -> list[AlertText]:
+        """The alerts that are open, the most severe first."""
+        return [member for member in self.members if not member.closed]
+
+    @property
+    def closed(self) -> bool:
+        """Whether all alerts of the group are closed."""
+        return not self.open_members
+
+    @property
+    def status_words(self) -> str:
+        """The words before the names, such as `CRITICAL 7 open, 2 resolved:`."""
+        resolved = len(self.members) - len(self.open_members)
+        if self.closed:
+            return f"All {resolved:,} resolved:"
+        counts = f"{len(self.open_members):,} open"
+        if resolved:
+            counts += f", {resolved:,} resolved"
+        return f"{(self.named_severity or self.state).upper()} {counts}:"
+
+    @cached_property
+    def name(self) -> str:
+        """The names of the alerts on one line, the most severe first."""
+        names = list(dict.fromkeys(member.name for member in self.members))
+        shown = ", ".join(names[:_MAX_NAMES])
+        return f"{shown} {more(len(names) - _MAX_NAMES)}".strip()
+
+    @cached_property
+    def named_severity(self) -> Severity | None:
+        """The severity of the most severe alert that is open."""
+        return self.members[0].named_severity
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """The labels that all alerts share."""
+        labels = [member.event.alert.labels.items() for member in self.members]
+        return dict(set(labels[0]).intersection(*labels[1:]))
+
+    @cached_property
+    def subject(self) -> str:
+        """What all alerts of the group are about, such as `cluster eu`; empty without that."""
+        name = self._subject_label
+        return f"{name} {one_line(self.labels[name])}" if name else ""
+
+    @property
+    def _subject_label(self) -> str:
+        places = {name: self.labels[name] for name in _PLACES if name in self.labels}
+        return next(iter(places), "") or subject_label(self.labels)
+
+    @property
+    def summary(self) -> str:
+        """Empty: the lines of the alerts have their summaries."""
+        return ""
+
+    @property
+    def reported_summary(self) -> str:
+        """The title: the summary line of the group."""
+        return self.title
+
+    @property
+    def description(self) -> str:
+        """One line for each alert, the most severe first."""
+        return "\n".join(self._lines)
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return list(map(_line, self.members))
+
+    def description_within(
+        self, maximum: int, measure: Callable[[str], int] = utf16_length, escape: Escape = str
+    ) -> str:
+        """Return the lines that fit, escaped, and how many more there are."""
+        shown: list[str] = []
+        size = 0
+        for number, line in enumerate(self._lines):
+            escaped = escape(line)
+            size += measure(escaped + escape("\n"))
+            rest = more(len(self._lines) - number - 1)
+            if size + measure(rest) > maximum:
+                break
+            shown.append(escaped)
+        shown.append(more(len(self._lines) - len(shown)))
+        text = escape("\n").join(filter(None, shown))
+        return text if measure(text) <= maximum else ""
+
+    @cached_property
+    def all_facts(self) -> list[Fact]:
+        """The labels that all alerts share, without the subject."""
+        first = self.members[0].event.alert
+        shared = facts_of(first, "")
+        names = self.labels.keys() - {self._subject_label}
+        return [fact for fact in shared if fact.name in names]
+
+    @property
+    def times(self) -> str:
+        """Empty: each alert has its own."""
+        return ""
+
+    @property
+    def all_links(self) -> list[Link]:
+        """The list of alerts, if it can be reached."""
+        url = self.installation.alerts_url
+        return [Link(OPEN_IN_TOCSIN, url)] if url else []
+
+    @property
+    def dedup_key(self) -> str:
+        """The key that vendors know the group by."""
+        return "-".join(filter(None, ["tocsin", self.installation.id, "group", self.key]))
+
+
+def _rank(member: AlertText) -> tuple[bool, int, int]:
+    severity = member.named_severity or Severity.CRITICAL
+    return member.closed, severity_rank(severity), member.event.alert.starts_at or 0
+
+
+def _line(member: AlertText) -> str:
+    """Return the line of an alert: its title, and its summary."""
+    title = member.title_within(_MAX_LINE // 2)
+    summary = one_line(member.reported_summary[:_MAX_LINE])
+    return truncate(f"{title}: {summary}" if summary else title, _MAX_LINE)

@@ -1,0 +1,136 @@
+"""The message of several alerts: a summary line, then one line for each alert."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kind_support import AT, assert_within_limits, channel_of
+
+from clock import MINUTE
+from delivery.alerts.alert import Alert
+from delivery.content.group_text import GroupText
+from delivery.event import Event
+from delivery.installation import Installation
+from delivery.kinds import kinds
+from delivery.message import Message, write_body
+from delivery.settings import Settings
+from delivery.text import json_length, utf8_length, utf16_length
+
+HERE = Installation("here", "https://tocsin.example")
+PEOPLE_READ = sorted(set(kinds()) - {"webhook", "alertmanager", "custom"})
+MAX_MS = 20  # for a group of 200 in a quiet process; bench/groups.py measures it
+
+
+def event(number=1, status="open", **parts):
+    labels = {"cluster": "eu", "instance": f"db-{number}", **parts.pop("labels", {})}
+    closing = {"ends_at": AT} if status == "closed" else {}
+    alert = {"id": str(number), "name": "HighLatency", "labels": labels, "status": status}
+    alert |= {"starts_at": AT - 12 * MINUTE, **closing, **parts}
+    return Event(Alert.from_json(alert), number, AT)
+
+
+def group(*events, settings=None, installation=HERE):
+    return GroupText.of(events, "k", settings or Settings(), installation)
+
+
+def severe(number, severity, **parts):
+    return event(number, labels={"severity": severity}, **parts)
+
+
+def test_the_title_counts_the_alerts_and_names_what_they_share():
+    events = [severe(number, "warning") for number in range(6)]
+    events += [severe(7, "critical"), event(8, "closed"), event(9, "closed")]
+    assert group(*events).title == "CRITICAL 7 open, 2 resolved: HighLatency · cluster eu"
+
+
+@pytest.mark.parametrize(
+    ("events", "title"),
+    [
+        ([event(1), event(2)], "FIRING 2 open: HighLatency · cluster eu"),
+        ([event(1)], "FIRING 1 open: HighLatency · cluster eu"),
+        ([event(1, "closed"), event(2, "closed")], "All 2 resolved: HighLatency · cluster eu"),
+        (
+            [event(n, name=name) for n, name in enumerate("ABCDE")],
+            "FIRING 5 open: A, B, C and 2 more · cluster eu",
+        ),
+        (
+            [event(1, labels={"cluster": "us"}), event(2)],
+            "FIRING 2 open: HighLatency",
+        ),
+    ],
+)
+def test_a_title_of_few_names_and_labels(events, title):
+    assert group(*events).title == title
+
+
+def test_the_lines_are_sorted_by_severity_and_the_resolved_ones_are_last():
+    text = group(
+        event(1, "closed", labels={"severity": "critical"}),
+        severe(2, "info"),
+        severe(3, "critical", annotations={"summary": "two\nlines"}),
+        severe(4, "warning"),
+    )
+    assert text.description.split("\n") == [
+        "CRITICAL HighLatency · db-3: two lines",
+        "WARNING HighLatency · db-4",
+        "INFO HighLatency · db-2",
+        "Resolved after 12 min: HighLatency · db-1",
+    ]
+    assert (text.severity, text.level, text.closed) == ("critical", "critical", False)
+
+
+def test_the_facts_are_the_labels_that_all_alerts_share():
+    text = group(
+        event(1, labels={"team": "db", "zone": "a", "__internal": "x"}),
+        event(2, labels={"team": "db", "zone": "b", "__internal": "x"}),
+    )
+    assert text.facts == [("team", "db")]
+    assert [link.url for link in text.links] == ["https://tocsin.example/alerts"]
+    assert not group(event(1), installation=Installation()).links
+
+
+def test_two_groups_and_two_installations_have_keys_of_their_own():
+    texts = [
+        GroupText.of([event(1)], key, Settings(), Installation(name))
+        for key in "ab"
+        for name in ("here", "there")
+    ]
+    assert len({text.dedup_key for text in texts}) == 4
+
+
+@pytest.mark.parametrize("measure", [utf16_length, utf8_length, json_length])
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 300), st.integers(0, 3000), st.text('a é"\\🔔', max_size=30))
+def test_the_lines_fit_any_room_and_the_others_are_counted(measure, count, maximum, name):
+    text = group(*(event(number, name=name) for number in range(count)))
+    shown = text.description_within(maximum, measure)
+    assert measure(shown) <= maximum
+    lines = shown.split("\n") if shown else []
+    if lines and lines[-1].startswith("and "):
+        hidden = int(lines.pop().split()[1].replace(",", ""))
+        assert hidden == count - len(lines)
+    elif lines:
+        assert len(lines) == count
+
+
+@pytest.mark.parametrize("kind", PEOPLE_READ)
+def test_a_group_of_two_hundred_is_a_valid_message_that_says_how_many_are_left_out(kind):
+    channel = channel_of(kind)
+    alerts = [severe(n, "critical", annotations={"summary": "s" * 300}) for n in range(200)]
+    text = group(*alerts, settings=channel)
+    began = time.process_time()
+    body = write_body(text)
+    assert (time.process_time() - began) * 1000 < 10 * MAX_MS
+    message = Message("msg_1", "POST", channel.target, body.encode())
+    assert_within_limits(kind, message)
+    assert "200 open" in body
+    if kind not in ("pagerduty", "googlechat"):
+        assert " more" in body
+
+
+def test_ten_thousand_alerts_are_one_short_message():
+    text = group(*(event(number) for number in range(10_000)), settings=channel_of("slack"))
+    body = write_body(text)
+    assert "10,000 open" in body
+    assert len(body) < 10_000
