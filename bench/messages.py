@@ -16,6 +16,7 @@ from parts.figures import figure, summary
 from delivery.alerts.alert import Alert
 from delivery.alerts.samples import samples
 from delivery.event import Event
+from delivery.installation import Installation
 from delivery.kinds import kinds
 from delivery.kinds.spec import Kind
 from delivery.message import build
@@ -32,6 +33,8 @@ URLS = {
     "telegram": "https://api.telegram.org",
     "teams": "https://x.logic.azure.com/workflows/1/triggers/manual/paths/invoke?sig=s",
 }
+INSTALLATION = Installation("bench", "https://tocsin.example")
+DAY_MS = 86_400_000
 MEASURES = {"characters": utf16_length, "bytes": utf8_length}
 ALERT_PARTS = (
     "id",
@@ -129,13 +132,13 @@ def timed_build(rng: random.Random, kind: Kind, counts: Counter) -> float:
     event = random_event(rng)
     gc.disable()
     began = time.perf_counter()
-    message = build(settings, event)
+    message = build(settings, event, installation=INSTALLATION)
     took = (time.perf_counter() - began) * 1000
     gc.enable()
     if message.method != "GET":
         check(kind, message.body, counts)
     if rng.random() < 0.02:
-        differs = message != build(settings, event)
+        differs = message != build(settings, event, installation=INSTALLATION)
         count_defect(counts, DIFFERENT, differs, kind, settings)
     return took
 
@@ -174,7 +177,43 @@ def count_defect(counts: Counter, defect: str, found: bool, kind: Kind, detail: 
 
 
 def random_event(rng: random.Random) -> Event:
-    return Event(random_alert(rng), rng.randrange(2**62), NOW, rng.random() < 0.2)
+    alert = realistic_alert(rng) if rng.random() < 0.4 else random_alert(rng)
+    number = rng.randrange(2**62)
+    return Event(alert, number, NOW, rng.random() < 0.2, opening=rng.choice([None, 1]))
+
+
+def realistic_alert(rng: random.Random) -> Alert:
+    """Return an alert with everything that a source can send; some are as large as allowed."""
+    names = ("severity", "instance", "host.name", "k8s.pod.name", "namespace", "job", "team")
+    labels = {name: f"{name}_{rng.randrange(99)}.prod" for name in names}
+    labels |= {"severity": rng.choice(["critical", "SEV-2", "P3 - Moderate", "info", "purple"])}
+    if rng.random() < 0.1:
+        labels |= {f"label_{number:03}": "value " * 40 for number in range(200)}
+    sentence = "Reads from db-2 are *stale*, see https://wiki.example/run_books/a_b?x=1&y=2.\n"
+    length = 2**16 if rng.random() < 0.1 else rng.randrange(400)
+    return Alert.from_json(
+        {
+            "id": str(rng.randrange(10**6)),
+            "name": "PostgresReplicationLag",
+            "status": rng.choice(["open", "open", "closed"]),
+            "labels": labels,
+            "annotations": {
+                "summary": f"Replication lag of {rng.randrange(99)} s & rising",
+                "description": (sentence * (length // len(sentence) + 1))[:length],
+                "runbook_url": "https://wiki.example/run_books/lag",
+                "owner": "db_core",
+            },
+            "value": f"B={rng.random()}, C=1",
+            "starts_at": NOW - rng.randrange(DAY_MS),
+            "ends_at": NOW,
+            "url": 'https://prometheus.example/graph?g0.expr=rate(pg_lag{job="pg"}[5m])',
+            "links": {
+                "panel": "https://grafana.example/d/x?viewPanel=2",
+                "dashboard": "https://grafana.example/d/x",
+                "silence": "https://grafana.example/alerting/silence/new?matcher=job%3Dpg",
+            },
+        }
+    )
 
 
 def random_alert(rng: random.Random) -> Alert:

@@ -58,6 +58,10 @@ def test_the_title_counts_the_alerts_and_names_what_they_share():
             [event(1, labels={"cluster": "us"}), event(2)],
             "FIRING 2 open: HighLatency",
         ),
+        (
+            [event(n, labels={"service": " ", "cluster": "", "job": "pg"}) for n in (1, 2)],
+            "FIRING 2 open: HighLatency · job pg",
+        ),
     ],
 )
 def test_a_title_of_few_names_and_labels(events, title):
@@ -112,6 +116,28 @@ def test_the_lines_fit_any_room_and_the_others_are_counted(measure, count, maxim
         assert hidden == count - len(lines)
     elif lines:
         assert len(lines) == count
+
+
+def test_the_first_line_is_cut_where_it_does_not_fit():
+    summary = {"summary": "The lag is 48 s and rising"}
+    one = group(severe(1, "critical", annotations=summary))
+    assert one.description_within(40) == "CRITICAL HighLatency · db-1: The lag is…"
+    two = group(*(severe(number, "critical", annotations=summary) for number in (1, 2)))
+    assert two.description_within(40) == "CRITICAL HighLatency · db-1:…\nand 1 more"
+    assert two.description_within(5) == ""
+
+
+def test_no_more_lines_are_written_than_are_shown(monkeypatch):
+    text = group(*(event(number) for number in range(10_000)))
+    written = []
+    one_title = type(text.members[0]).title_within
+    monkeypatch.setattr(
+        type(text.members[0]),
+        "title_within",
+        lambda self, *room: written.append(self) or one_title(self, *room),
+    )
+    assert text.description_within(1000).endswith("\nand 9,964 more")
+    assert len(written) < 50
 
 
 @pytest.mark.parametrize("kind", PEOPLE_READ)

@@ -86,8 +86,8 @@ class GroupText(AlertText):
 
     @property
     def _subject_label(self) -> str:
-        places = {name: self.labels[name] for name in _PLACES if name in self.labels}
-        return next(iter(places), "") or subject_label(self.labels)
+        places = (name for name in _PLACES if self.labels.get(name, "").strip())
+        return next(places, "") or subject_label(self.labels)
 
     @property
     def summary(self) -> str:
@@ -102,28 +102,30 @@ class GroupText(AlertText):
     @property
     def description(self) -> str:
         """One line for each alert, the most severe first."""
-        return "\n".join(self._lines)
-
-    @cached_property
-    def _lines(self) -> list[str]:
-        return list(map(_line, self.members))
+        return "\n".join(map(_line, self.members))
 
     def description_within(
         self, maximum: int, measure: Callable[[str], int] = utf16_length, escape: Escape = str
     ) -> str:
-        """Return the lines that fit, escaped, and how many more there are."""
+        """Return the lines that fit, escaped, and how many more there are.
+
+        The first line is cut if it does not fit.
+        """
         shown: list[str] = []
         size = 0
-        for number, line in enumerate(self._lines):
-            escaped = escape(line)
-            size += measure(escaped + escape("\n"))
-            rest = more(len(self._lines) - number - 1)
-            if size + measure(rest) > maximum:
+        line_end = escape("\n")
+        for member in self.members:
+            hidden = more(len(self.members) - len(shown) - 1)
+            room = maximum - size - measure(line_end + hidden if hidden else "")
+            text = _line(member)
+            line = escape(text) if shown else truncate(text, room, measure, escape)
+            if not line or measure(line) > room:
                 break
-            shown.append(escaped)
-        shown.append(more(len(self._lines) - len(shown)))
-        text = escape("\n").join(filter(None, shown))
-        return text if measure(text) <= maximum else ""
+            shown.append(line)
+            size += measure(line + line_end)
+        rest = more(len(self.members) - len(shown))
+        written = line_end.join(filter(None, [*shown, rest]))
+        return written if measure(written) <= maximum else ""
 
     @cached_property
     def all_facts(self) -> list[Fact]:
