@@ -2,11 +2,11 @@
 
 import json
 import re
-from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
 MARK = "…"
+_PROPORTIONAL_STEPS = 8
 Escape = Callable[[str], str]
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -50,12 +50,33 @@ def truncate(
     room = max_length - measure(MARK)
     if room < 0:
         return ""
-    ends = range(1, min(len(text), max_length) + 1)
-    end = bisect_right(ends, room, key=lambda end: measure(escape(text[:end])))
-    # What an escape does may depend on what follows: the last step is checked again.
-    while measure(escape(text[:end].rstrip())) > room:
-        end -= 1
-    return escape(text[:end].rstrip()) + MARK
+    kept = text[:max_length]
+    end = _last_end(len(kept), room, lambda end: measure(escape(kept[:end].rstrip())))
+    return escape(kept[:end].rstrip()) + MARK
+
+
+def _last_end(length: int, room: int, size_of: Callable[[int], int]) -> int:
+    """Return the end of a beginning that fits into the room; at most a 64th of that is left.
+
+    Escapes take long: the first steps are in proportion to the size, further ones halve the rest.
+    """
+    fits = 0
+    too_long = length + 1
+    end = min(room, length)
+    steps = 0
+    while too_long - fits > 1:
+        size = size_of(end)
+        if size > room:
+            too_long = end
+        else:
+            fits = end
+            if size >= room - room // 64:
+                break
+        steps += 1
+        end = end * room // max(size, 1)
+        if steps > _PROPORTIONAL_STEPS or not fits < end < too_long:
+            end = (fits + too_long) // 2
+    return fits
 
 
 def clean(text: str) -> str:
