@@ -9,7 +9,7 @@ from kind_support import AT
 
 from delivery.alerts.alert import Alert
 from delivery.content.alert_text import AlertText
-from delivery.content.links import texts_without_link
+from delivery.content.links import OPEN_IN_TOCSIN, texts_without_link
 from delivery.event import Event
 from delivery.guard.url import MAX_LINK_LENGTH, first_link, to_link
 from delivery.installation import Installation
@@ -207,3 +207,22 @@ def test_links_that_are_too_long_for_a_vendor_are_left_out():
 def test_a_text_that_is_no_link_is_kept_as_a_text(text, kept):
     alert = Alert(url=text, annotations={"runbook_url": text})
     assert list(texts_without_link(alert).values()) == [text, text] * kept
+
+
+@pytest.mark.parametrize(
+    ("url", "links", "names"),
+    [
+        (SOURCE, {"panel": f"{SOURCE}/p"}, ["Source", "Runbook", "Panel"]),
+        (
+            "",
+            {"panel": f"{SOURCE}/p", "dashboard": f"{SOURCE}/d"},
+            ["Panel", "Runbook", "Dashboard"],
+        ),
+        (f"{SOURCE}/p", {"panel": f"{SOURCE}/p"}, ["Panel", "Runbook"]),
+        ("/relative", {"dashboard": f"{SOURCE}/d"}, ["Dashboard", "Runbook"]),
+        ("", {}, ["Runbook"]),
+    ],
+)
+def test_the_first_link_shows_the_alert_at_its_source(url, links, names):
+    found = links_of(url=url, links=links, annotations={"runbook_url": WIKI})
+    assert [name for name, _url in found if name != OPEN_IN_TOCSIN] == names

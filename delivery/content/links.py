@@ -38,7 +38,8 @@ class Link(NamedTuple):
 def links_of(alert: Alert, installation: Installation, is_test: bool) -> list[Link]:
     """Return the links of an alert in the order of their use, each URL once.
 
-    The URL of a test leads to Tocsin, where no alert of a test is stored.
+    The first one shows the alert at its source: there, or in its panel or dashboard. The URL of a
+    test leads to Tocsin, where no alert of a test is stored.
     """
     links = {SOURCE: to_link(alert.url)}
     for name in _NAMED:
@@ -48,6 +49,9 @@ def links_of(alert: Alert, installation: Installation, is_test: bool) -> list[Li
         links[OPEN_IN_TOCSIN] = links.pop(SOURCE)
     elif links[SOURCE] in (links[PANEL], links[DASHBOARD]):
         del links[SOURCE]  # the other name says more
+    first = next((name for name in (SOURCE, PANEL, DASHBOARD) if links.get(name)), "")
+    if first:
+        links = {first: links[first], **links}
     names = {url: name for name, url in reversed(links.items()) if url}
     return [Link(name, url) for name, url in links.items() if names.get(url) == name]
 
