@@ -1,10 +1,10 @@
 """The fields for matchers, retry schedule and repeat interval."""
 
 import json
-import time
 
 import pytest
 from channels import create, form_of, message_at, stored_form
+from cpu_time import cpu_time
 from markupsafe import Markup
 from test_api import Script
 
@@ -257,9 +257,9 @@ def test_a_damaged_alert_is_counted_as_one_without_labels(client):
 
 def test_counting_a_hundred_alerts_takes_a_few_milliseconds(client):
     store_alerts(100)
-    spent = []
+    seconds = []
     for _ in range(10):
-        began = time.process_time()
-        assert count_matches(FIELDS["matchers"]) == "Of the last 100 alerts, 0 match."
-        spent.append(time.process_time() - began)
-    assert min(spent) < 0.006, spent
+        with cpu_time() as spent:
+            assert count_matches(FIELDS["matchers"]) == "Of the last 100 alerts, 0 match."
+        seconds.append(spent.seconds)
+    assert min(seconds) < 0.006, seconds

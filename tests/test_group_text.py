@@ -1,8 +1,7 @@
 """The message of several alerts: a summary line, then one line for each alert."""
 
-import time
-
 import pytest
+from cpu_time import cpu_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kind_support import AT, assert_within_limits, channel_of
@@ -145,9 +144,9 @@ def test_a_group_of_two_hundred_is_a_valid_message_that_says_how_many_are_left_o
     channel = channel_of(kind)
     alerts = [severe(n, "critical", annotations={"summary": "s" * 300}) for n in range(200)]
     text = group(*alerts, settings=channel)
-    began = time.process_time()
-    body = write_body(text)
-    assert (time.process_time() - began) * 1000 < 10 * MAX_MS
+    with cpu_time() as spent:
+        body = write_body(text)
+    assert spent.seconds * 1000 < 10 * MAX_MS
     message = Message("msg_1", "POST", channel.target, body.encode())
     assert_within_limits(kind, message)
     assert "200 open" in body

@@ -1,8 +1,7 @@
 """Tests of matchers: parsing as in Alertmanager, error messages, matching and its speed."""
 
-import time
-
 import pytest
+from cpu_time import cpu_time
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -263,19 +262,19 @@ def test_hostile_and_huge_alerts_are_matched():
 def test_no_expression_needs_exponential_time(expression):
     matchers = parse_matchers(f'a=~"{expression}"')
     labels = {"a": "a" * 100_000}
-    began = time.process_time()
-    assert not matches(matchers, labels)
-    assert time.process_time() - began < 0.1
+    with cpu_time() as spent:
+        assert not matches(matchers, labels)
+    assert spent.seconds < 0.1
 
 
 def test_many_alerts_are_matched_quickly():
     matchers = parse_matchers('severity=~"critical|warning", team!="x", instance=~"db.*"')
     text = "a=b," * MAX_MATCHERS
-    began = time.process_time()
-    for _ in range(1000):
-        assert matches(matchers, LABELS)
-        parse_matchers(text)
-    assert time.process_time() - began < 0.2
+    with cpu_time() as spent:
+        for _ in range(1000):
+            assert matches(matchers, LABELS)
+            parse_matchers(text)
+    assert spent.seconds < 0.2
 
 
 @pytest.mark.parametrize(

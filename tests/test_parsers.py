@@ -1,9 +1,9 @@
 """Tests of the parsers: what each format yields, which alerts are the same, what is refused."""
 
 import json
-import time
 
 import pytest
+from cpu_time import cpu_time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -549,11 +549,11 @@ def test_an_alertmanager_gets_the_values_of_grafana_as_annotations():
 
 @pytest.mark.parametrize("piece", ["[ var='", "value=1 ", "[ var='B' value=1 ", "x" * 9])
 def test_a_value_of_any_length_is_bounded_and_takes_no_time(piece):
-    began = time.process_time()
-    assert len(from_grafana(valueString=piece * 100_000).value) <= 1000
-    values = {str(number): number for number in range(100_000)}
-    assert from_grafana(values=values).value.count("=") == 20
-    assert time.process_time() - began < 1
+    with cpu_time() as spent:
+        assert len(from_grafana(valueString=piece * 100_000).value) <= 1000
+        values = {str(number): number for number in range(100_000)}
+        assert from_grafana(values=values).value.count("=") == 20
+    assert spent.seconds < 1
 
 
 LINKS = [

@@ -6,12 +6,12 @@ import json
 import random
 import re
 import string
-import time
 import unicodedata
 from urllib.parse import quote, quote_plus
 
 import pytest
 import requests
+from cpu_time import cpu_time
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
@@ -329,11 +329,11 @@ def test_twenty_long_secrets_of_unusual_letters_are_masked_within_two_seconds():
     rows = tuple(
         Header(f"X-{number}", f"{number}" + "ä/" * 2040, secret=True) for number in range(20)
     )
-    began = time.process_time()
-    mask = Mask(Settings(headers=rows))
-    mask.mask_truncated("ä/" * 8000)
-    mask("7" + "ä/" * 8000)
-    assert time.process_time() - began < 2
+    with cpu_time() as spent:
+        mask = Mask(Settings(headers=rows))
+        mask.mask_truncated("ä/" * 8000)
+        mask("7" + "ä/" * 8000)
+    assert spent.seconds < 2
 
 
 def test_secrets_made_for_endless_comparisons_are_masked_within_two_seconds():
@@ -341,9 +341,9 @@ def test_secrets_made_for_endless_comparisons_are_masked_within_two_seconds():
         Header(f"X-{number}", "a" * 127 + f"A{number}A", secret=True) for number in range(20)
     )
     mask = Mask(Settings(headers=rows))
-    began = time.process_time()
-    assert mask.mask_truncated("b" * 9000 + "a" * 7000).endswith(HIDDEN)
-    assert time.process_time() - began < 2
+    with cpu_time() as spent:
+        assert mask.mask_truncated("b" * 9000 + "a" * 7000).endswith(HIDDEN)
+    assert spent.seconds < 2
 
 
 # Secrets and texts whose backslashes, percent signs or ampersands can be read in several ways.
@@ -375,11 +375,11 @@ def test_a_secret_of_overlapping_escapes_is_hidden(unit, spelling):
 def test_a_secret_of_overlapping_escapes_is_masked_in_linear_time(unit):
     mask = Mask(with_secret("bearer", unit * 40 + "Q"))
     texts = [(spelled(unit) * 4000)[:4000] + "!" for spelled in SPELLINGS.values()]
-    began = time.process_time()
-    for text in texts:
-        mask(text)
-        mask.mask_truncated(text)
-    assert time.process_time() - began < 5
+    with cpu_time() as spent:
+        for text in texts:
+            mask(text)
+            mask.mask_truncated(text)
+    assert spent.seconds < 5
 
 
 @pytest.mark.parametrize("spelling", ["raw", "JSON-escaped", "percent-encoded"])
