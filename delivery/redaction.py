@@ -62,7 +62,7 @@ class Mask:
         for secret in _secrets(settings):
             if len(secret) >= _MIN_SECRET:
                 secret = secret.encode("utf-8", "replace").decode()
-                spellings |= {secret, unquote(secret), _base64(secret)}
+                spellings |= {secret, unquote(secret), _as_sent(secret), _base64(secret)}
         self._letters = []
         patterns = []
         # The longest first, so that a secret that contains another is hidden whole.
@@ -99,6 +99,18 @@ def mask_for(settings: Settings) -> Mask:
 def basic_token(username: str, password: str) -> str:
     """Return the credentials of HTTP Basic authentication (RFC 7617, in UTF-8)."""
     return _base64(f"{username}:{password}")
+
+
+def _as_sent(text: str) -> str:
+    """Return a part of a URL as requests sends it: without escapes that no URL needs."""
+    return re.sub("%([0-9A-Fa-f]{2})", _unescape_unreserved, text)
+
+
+def _unescape_unreserved(escape: re.Match) -> str:
+    """Return the character of an escape if it is unreserved (RFC 3986, section 2.3)."""
+    character = chr(int(escape[1], 16))
+    is_unreserved = character.isascii() and (character.isalnum() or character in "-._~")
+    return character if is_unreserved else escape[0]
 
 
 def _base64(text: str) -> str:
