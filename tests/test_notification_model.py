@@ -123,7 +123,7 @@ class ModelChannel:
     arrived: dict[tuple, str] = field(default_factory=dict)  # key and change: id
     bodies: dict[tuple, str] = field(default_factory=dict)  # id and version: body
     incidents: dict[str, str] = field(default_factory=dict)  # key: the incident that may be open
-    resolved: set[str] = field(default_factory=set)  # incidents whose resolution arrived
+    resolved: dict[str, str] = field(default_factory=dict)  # incident: id of its resolution
 
     @property
     def url(self) -> str:
@@ -426,7 +426,7 @@ class Histories(RuleBasedStateMachine):
         if certainty == "surely":
             if message.event == "closed":
                 channel.told.pop(key, None)
-                channel.resolved.add(message.incident)
+                channel.resolved[message.incident] = message.id
                 channel.shown.pop(key, None)
             else:
                 channel.shown[key] = (message.period, message.severity)
@@ -459,8 +459,8 @@ class Histories(RuleBasedStateMachine):
             assert not self.is_silenced(key), "an opening leaves under a silence"
         known = channel.incidents.get(key) if key in channel.told else incident
         assert incident == known, "a message about an open incident has another key"
-        is_new = event == "closed" or incident not in channel.resolved
-        assert is_new, "a resolved incident is opened again"
+        if event == "open" and channel.resolved.get(incident) not in (None, *self.lost_answers):
+            raise AssertionError("a resolved incident is opened again")
         change = (alert.period, alert.change, incident)
         left = Message(channel, message.id, key, event, severity, *change)
         self.messages[message.id] = left
