@@ -464,6 +464,11 @@ REFUSED = [
         "options-silent",
         "choose one of these values: below_critical",
     ),
+    (
+        {**GOOD, "kind": "slack", "options": {"time_zone": "Mars"}},
+        "options-time_zone",
+        "no such time zone",
+    ),
     # members that do not exist
     ({**GOOD, "naem": "x"}, "naem", "no such member"),
     ({**GOOD, "headers-0-name": "X"}, "headers-0-name", "no such member"),

@@ -67,6 +67,12 @@ def test_a_title_of_few_names_and_labels(events, title):
     assert group(*events).title == title
 
 
+def test_the_line_of_a_resolved_alert_says_what_it_was():
+    closed = severe(2, "critical", status="closed", annotations={"summary": "Disk is full"})
+    _open, resolved = group(event(1), closed).description.splitlines()
+    assert resolved.endswith("db-2: Was critical: Disk is full")
+
+
 def test_the_lines_are_sorted_by_severity_and_the_resolved_ones_are_last():
     text = group(
         event(1, "closed", labels={"severity": "critical"}),
@@ -78,7 +84,7 @@ def test_the_lines_are_sorted_by_severity_and_the_resolved_ones_are_last():
         "CRITICAL HighLatency · db-3: two lines",
         "WARNING HighLatency · db-4",
         "INFO HighLatency · db-2",
-        "Resolved after 12 min: HighLatency · db-1",
+        "Resolved after 12 min: HighLatency · db-1: Was critical",
     ]
     assert (text.severity, text.level, text.closed) == ("critical", "critical", False)
 

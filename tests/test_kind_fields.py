@@ -107,6 +107,22 @@ def test_a_stored_value_that_is_no_longer_listed_can_be_seen_and_changed(client)
     assert client.post(f"/channels/{channel_id}", form).status_code == 303
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", " UTC ", ""])
+def test_a_time_zone_or_none_is_accepted(client, zone):
+    assert client.post("/channels", telegram(**{"options-time_zone": zone})).status_code == 303
+
+
+@pytest.mark.parametrize("zone", ["Mars", "Europe", "+02:00", "../UTC", "x" * 500])
+def test_an_unknown_time_zone_is_refused_while_typing_and_on_save(client, zone):
+    sentence = "There is no such time zone: enter a name such as Europe/Berlin or UTC."
+    form = telegram(**{"options-time_zone": zone})
+    assert checked(client, "options-time_zone", form)[0] == sentence
+    response = client.post("/channels", form)
+    assert response.status_code == 422
+    assert message_at(response.text, "options-time_zone") == sentence
+    assert not Channel.select().count()
+
+
 def test_an_unusual_token_gets_a_hint_and_no_message(client):
     message, note = checked(
         client, "options-bot_token", telegram(**{"options-bot_token": "unusual"})

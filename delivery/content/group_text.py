@@ -160,5 +160,5 @@ def _rank(member: AlertText) -> tuple[bool, int, int]:
 def _line(member: AlertText) -> str:
     """Return the line of an alert: its title, and its summary."""
     title = member.title_within(_MAX_LINE // 2)
-    summary = one_line(member.reported_summary[:_MAX_LINE])
+    summary = one_line(member.summary[:_MAX_LINE])
     return truncate(f"{title}: {summary}" if summary else title, _MAX_LINE)
