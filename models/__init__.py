@@ -7,6 +7,7 @@ from models.deliveries import (
     Alert,
     Attempt,
     Delivery,
+    GroupMessage,
     LabRequest,
     Notification,
     Receipt,

@@ -20,6 +20,15 @@ class Channel(Table):
     other settings have columns of their own: `matchers` (empty: every alert), `retries` (empty:
     the default schedule) and `repeat_minutes` (0: an open alert is sent once). A failing channel
     is probed at `probe_at`. One with `deleted_at` counts as deleted: its rows are being deleted.
+
+    Alerts with the same values of the labels `group_by` (separated by commas; empty: none) wait up
+    to `group_wait` seconds for each other. `separate` keeps a backlog in messages of their own.
+    While it is paused, one that `drops` holds no openings for later.
+
+    `trouble_since` is the first of the attempts that failed since the last one that succeeded, and
+    `trouble` the sentence of the last one; `failures` counts the deliveries that failed for good
+    since. `attempted_at` is an attempt of the last minutes. After ten minutes of trouble, the
+    channel `fallback_id` is notified.
     """
 
     id = AutoIncrementField()
@@ -41,6 +50,15 @@ class Channel(Table):
     repeat_minutes = IntegerField(default=0)
     probe_at = BigIntegerField(null=True)
     deleted_at = BigIntegerField(null=True)
+    group_by = TextField(default="")
+    group_wait = IntegerField(default=0)
+    separate = IntegerField(default=0)
+    fallback_id = IntegerField(null=True)
+    drops = IntegerField(default=0)
+    attempted_at = BigIntegerField(null=True)
+    trouble_since = BigIntegerField(null=True)
+    trouble = TextField(default="")
+    failures = IntegerField(default=0)
 
     @classmethod
     def find(cls, channel_id: int) -> "Channel | None":

@@ -53,6 +53,27 @@ class Alert(Table):
         return cls.select().order_by(cls.id.desc()).limit(limit)
 
 
+class GroupMessage(Table):
+    """A message about several alerts, each of which has its own delivery.
+
+    `content` is a hash of the deliveries and alerts in it: a message with another content has
+    another id. `body` is as in `Delivery`.
+    """
+
+    id = BigIntegerField(primary_key=True)
+    channel = ForeignKeyField(Channel, backref="group_messages", on_delete="CASCADE")
+    content = TextField()
+    attempts = IntegerField(default=0)
+    body = TextField(null=True)
+    config_hash = TextField(default="")
+    created_at = BigIntegerField()
+
+    @property
+    def webhook_id(self) -> str:
+        """The id that receivers see."""
+        return f"msg_{self.id}"
+
+
 class Delivery(Table):
     """One notification of an alert for one channel.
 
@@ -62,6 +83,10 @@ class Delivery(Table):
     by (NULL: the key of an earlier version). `attempts` counts all attempts, `claims` those during
     which the worker crashed, `retries` the steps of the schedule that were taken, `not_found` the
     retries after 404. `cause` is a sentence that explains the state.
+
+    Due deliveries of a channel are sent by `urgency`, the lowest first. Those with the same
+    `group_key` are sent together (empty: alone); `message` is the last one that it was sent in.
+    A delivery of a `flapping` alert reports that, and not its event.
     """
 
     id = BigIntegerField(primary_key=True)
@@ -83,6 +108,12 @@ class Delivery(Table):
     retries = IntegerField(default=0)
     not_found = IntegerField(default=0)
     opening = BigIntegerField(null=True)
+    urgency = IntegerField(default=0)
+    group_key = TextField(default="")
+    message = ForeignKeyField(
+        GroupMessage, backref="deliveries", null=True, on_delete="SET NULL", index=False
+    )
+    flapping = IntegerField(default=0)
 
     class Meta:
         indexes = (
@@ -98,6 +129,16 @@ class Delivery(Table):
 
 
 _add_partial_index("delivery_pending", Delivery, ("channel", "due_at"), "state = 'pending'")
+_add_partial_index(
+    "delivery_urgent", Delivery, ("channel", "urgency", "due_at"), "state = 'pending'"
+)
+_add_partial_index(
+    "delivery_group",
+    Delivery,
+    ("channel", "group_key"),
+    "group_key <> '' AND state IN ('pending', 'sending')",
+)
+_add_partial_index("delivery_message", Delivery, ("message",), "message_id IS NOT NULL")
 _add_partial_index(
     "delivery_final_body",
     Delivery,
@@ -124,6 +165,9 @@ class Notification(Table):
     channel does not believe the alert open. `failures` counts the openings in a row before
     `delivery_id` that did not arrive. At `review_at`, the worker plans the deliveries of the alert
     again; `silence_id` is the silence that it waits for.
+
+    `group_key` is the group of the alert, empty without one. `changes` is a JSON list of the times
+    of its last changes, and `flapping` says that there were so many that it is not sent now.
     """
 
     alert = ForeignKeyField(Alert, backref="notifications", on_delete="CASCADE", index=False)
@@ -133,6 +177,9 @@ class Notification(Table):
     failures = IntegerField(default=0)
     review_at = BigIntegerField(null=True)
     silence_id = IntegerField(null=True)
+    group_key = TextField(default="")
+    changes = TextField(default="")
+    flapping = IntegerField(default=0)
 
     class Meta:
         primary_key = CompositeKey("alert", "channel")
@@ -142,6 +189,12 @@ class Notification(Table):
 Notification.add_index(Notification.review_at, where=Notification.review_at.is_null(False))
 _add_partial_index(
     "notification_silence_id", Notification, ("silence_id",), "silence_id IS NOT NULL"
+)
+_add_partial_index(
+    "notification_group",
+    Notification,
+    ("channel", "group_key"),
+    "group_key <> '' AND notified_id IS NOT NULL",
 )
 
 
@@ -193,7 +246,7 @@ class Attempt(Table):
     """One HTTP exchange and its outcome, with every secret masked.
 
     A test has neither `delivery` nor `number`, and no `channel` before that is saved. `number`
-    counts the attempts of the delivery.
+    counts the attempts of the delivery, or of the group message that was sent instead.
     """
 
     id = AutoIncrementField()
@@ -212,6 +265,9 @@ class Attempt(Table):
     delivery = ForeignKeyField(Delivery, backref="tried", null=True, on_delete="CASCADE")
     number = IntegerField(null=True)
     says = TextField(default="")
+    message = ForeignKeyField(
+        GroupMessage, backref="tried", null=True, on_delete="CASCADE", index=False
+    )
 
     class Meta:
         indexes = ((("config_hash", "verdict"), False),)
@@ -241,4 +297,5 @@ class Attempt(Table):
                 db.execute_sql(statement, parameters)
 
 
+_add_partial_index("attempt_message", Attempt, ("message",), "message_id IS NOT NULL")
 _add_partial_index("attempt_test", Attempt, ("purpose", "channel"), "purpose = 'test'")
