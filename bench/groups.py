@@ -7,7 +7,7 @@ from kind_support import AT, channel_of
 from parts.figures import figure
 
 from delivery.alerts.alert import Alert
-from delivery.content.group_text import GroupText
+from delivery.content.group_text import text_of_group
 from delivery.event import Event
 from delivery.installation import Installation
 from delivery.kinds import kinds
@@ -34,7 +34,7 @@ def timed_build(channel, installation: Installation) -> float:
     """Return the milliseconds that the message of a group took, from its events to its body."""
     events = [Event(alert(number), number, AT) for number in range(SIZE)]
     began = time.perf_counter()
-    write_body(GroupText.of(events, "bench", channel, installation))
+    write_body(text_of_group(events, "bench", channel, installation))
     return (time.perf_counter() - began) * 1000
 
 

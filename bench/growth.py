@@ -17,7 +17,7 @@ from pathlib import Path
 from parts.figures import figure
 from parts.filled import BUSY_ALERT, CHANNELS, OPEN_ALERTS, fill
 from parts.quick_receiver import receiving
-from parts.tocsin import FORM, PASSWORD, answered, fields_in, result_of, token_in
+from parts.tocsin import FORM, PASSWORD, answered, claim_deliveries, fields_in, result_of, token_in
 
 import database
 from app import create_app
@@ -131,7 +131,7 @@ class Installation:
         """Claim the newest delivery of an alert, and settle it: it is retried in an hour."""
         now = now_ms()
         db.execute_sql(_MAKE_DUE, {"now": now, "alert": alert_id})
-        [claimed] = outbox.claim(now, max_count=1, room={})
+        [claimed] = claim_deliveries(now, max_count=1)
         assert claimed.alert_id == alert_id
         result = result_of(
             claimed, answered(), now, state=DeliveryState.PENDING, due_at=now + MINUTE * 60

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from delivery.alerts.alert import AlertStatus
 from delivery.alerts.samples import GROUP, SOURCE_URL, sample_alert, sample_group, samples
 from delivery.content.alert_text import AlertText
-from delivery.content.group_text import GroupText
+from delivery.content.group_text import text_of_group
 from delivery.drawing.drawers import draw
 from delivery.drawing.model import Drawing, Viewer
 from delivery.event import Event
@@ -179,7 +179,7 @@ def sample_texts(
     events = []
     for alert in sample_group(now, SOURCE_URL):
         events.append(Event(alert, number, now, opening=now))
-    texts[GROUP] = GroupText.of(events, str(now), settings, installation)
+    texts[GROUP] = text_of_group(events, str(now), settings, installation)
     return texts
 
 

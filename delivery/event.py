@@ -15,7 +15,8 @@ class Event:
     `notified` has the name and the labels of the alert in the last opening that arrived, or may
     have. `opening` tells the openings of an alert apart in the keys that vendors know it by; it is
     None for one that the channel knows by the key of an earlier version. `is_test` marks an event
-    that no source sent.
+    that no source sent, `flapping` an alert that changes too often for a message about each change,
+    and `is_known` an open alert of a group that has not changed since the last message.
     """
 
     alert: Alert
@@ -25,10 +26,14 @@ class Event:
     notified: Alert | None = None
     is_test: bool = False
     opening: int | None = None
+    flapping: bool = False
+    is_known: bool = False
 
     @property
     def name(self) -> str:
         """Uptrace's event name (its documentation says `state-changed`, its code sends this)."""
+        if self.flapping:
+            return "flapping"
         if self.repeated:
             return "recurring"
         return "status-changed" if self.alert.closed else "created"

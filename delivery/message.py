@@ -51,28 +51,39 @@ def build(
     fixed: str | None = None,
     installation: Installation = ANONYMOUS,
 ) -> Message:
-    """Build the message, whatever the alert holds.
-
-    `at` is the time of this attempt in milliseconds since the epoch, which some kinds sign; it
-    defaults to the event's. `fixed` is the body of the first attempt: it is sent again unchanged
-    unless the kind signs its body. `installation` is the one that sends.
+    """Build the message about the event of one alert, as `build_message` does.
 
     Raises:
         InvalidUrl: If the channel's URL cannot be read.
         MessageError: If the channel cannot make a message.
     """
+    return build_message(AlertText(event, settings, installation), at, fixed)
+
+
+def build_message(text: AlertText, at: int | None = None, fixed: str | None = None) -> Message:
+    """Build the message that says this of an alert, or of a group, whatever these hold.
+
+    `at` is the time of this attempt in milliseconds since the epoch, which some kinds sign; it
+    defaults to the event's. `fixed` is the body of the first attempt: it is sent again unchanged
+    unless the kind signs its body.
+
+    Raises:
+        InvalidUrl: If the channel's URL cannot be read.
+        MessageError: If the channel cannot make a message.
+    """
+    settings = text.settings
     kind = _kind_of(settings)
-    attempt = AlertText(event if at is None else replace(event, at=at), settings, installation)
     method = settings.method if "method" in kind.uses else "POST"
     body = "" if method == "GET" else fixed
+    attempt = text if at is None else replace(text, event=replace(text.event, at=at))
     if kind.signs_body:
         body = write_body(attempt)
     elif body is None:
-        body = body_of(settings, event, installation)
+        body = write_body(text)
     target = kind.request_url(parse_url(settings.url), attempt)
     recognized = kind.match_url(target)
     return Message(
-        id=event.message_id,
+        id=text.event.message_id,
         method=method,
         target=target,
         body=body.encode("utf-8", "replace"),
@@ -83,15 +94,6 @@ def build(
         hint_for=kind.hint_for,
         suggest_fix=lambda response: kind.suggest_fix(response, settings),
     )
-
-
-def body_of(settings: Settings, event: Event, installation: Installation = ANONYMOUS) -> str:
-    """Return the body of the message.
-
-    Raises:
-        MessageError: If the channel cannot make a message.
-    """
-    return write_body(AlertText(event, settings, installation))
 
 
 def write_body(text: AlertText) -> str:

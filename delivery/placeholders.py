@@ -70,16 +70,22 @@ def _count(text: AlertText, closed: bool) -> int:
     return sum(member.closed is closed for member in text.members)
 
 
+_OF_GROUP: dict[str, Callable[[AlertText], object]] = {
+    "title": lambda text: text.title,
+    "key": lambda text: text.dedup_key,
+    "labels": lambda text: without_internal(text.labels),
+    "size": lambda text: len(text.members),
+    "open": lambda text: _count(text, closed=False),
+    "resolved": lambda text: _count(text, closed=True),
+}
 _VALUES: dict[str, Callable[[AlertText], object]] = {
     **{f"alert.{name}": value for name, value in _OF_ALERT.items()},
     "alerts": lambda text: list(map(_object, text.members)),
-    "group.title": lambda text: text.title,
-    "group.size": lambda text: len(text.members),
-    "group.open": lambda text: _count(text, closed=False),
-    "group.resolved": lambda text: _count(text, closed=True),
+    **{f"group.{name}": value for name, value in _OF_GROUP.items()},
+    "group": lambda text: {name: value(text) for name, value in _OF_GROUP.items()},
     "message.id": lambda text: text.event.message_id,
     "message.at": lambda text: rfc3339(text.event.at),
-    "message.event": lambda text: text.event.name,
+    "message.event": lambda text: text.event_name,
     "message.summary": lambda text: text.summary,
 }
 

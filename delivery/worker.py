@@ -24,16 +24,16 @@ from delivery.guard import lab
 from delivery.guard.exchange import Policy
 from delivery.guard.pool import ConnectionPool
 from delivery.installation import load_installation
-from delivery.outbox import ClaimedDelivery
+from delivery.outbox import ClaimedMessage
 from delivery.outcome import Outcome
 from delivery.queue import wakeup
 from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.channel_limits import ChannelLimits, InFlight
 from delivery.queue.crash_marker import CrashMarker
-from delivery.queue.message_builder import MessageBuilder, PreparedDelivery
+from delivery.queue.message_builder import MessageBuilder, PreparedMessage
 from delivery.queue.pruner import Pruner
 from delivery.queue.seats import MAX_SEATS
-from delivery.queue.settlement import FinishedAttempt, settle_attempt
+from delivery.queue.settlement import FinishedAttempt, settle_message
 from delivery.redaction import format_traceback_without_message
 from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock, send
@@ -75,7 +75,7 @@ class Worker:
         self._channels = ChannelCache(keyring)
         self._limits = ChannelLimits(self._channels, monotonic)
         self._in_flight: dict[int, InFlight] = {}  # by id, from the claim to the result
-        self._unsent: list[ClaimedDelivery] = []  # in flight, and not handed to the pool
+        self._unsent: list[ClaimedMessage] = []  # in flight, and not handed to the pool
         self._unsettled: list[FinishedAttempt] = []
         self._started = 0  # in the last round
         self._has_crash_suspects = True
@@ -156,9 +156,8 @@ class Worker:
         jump_ms = int(jump * 1000)
         outbox.move_with_clock(jump_ms, self._now(), self._newest_id)
         self._clock_offset += jump
-        for delivery_id, (delivery, since) in self._in_flight.items():
-            moved = delivery._replace(expires_at=delivery.expires_at + jump_ms)
-            self._in_flight[delivery_id] = InFlight(moved, since)
+        for message_id, (message, since) in self._in_flight.items():
+            self._in_flight[message_id] = InFlight(message.moved(jump_ms), since)
 
     def _maintain(self) -> None:
         self._newest_id = outbox.newest_id()
@@ -169,14 +168,14 @@ class Worker:
             outbox.sweep(self._now())  # afterwards: no probe is of an alert that is overdue
             self._has_crash_suspects = self._has_crash_suspects and outbox.has_crash_suspects()
 
-    def _claim(self) -> list[ClaimedDelivery]:
+    def _claim(self) -> list[ClaimedMessage]:
         now = self._now()
         free = MAX_SEATS - len(self._in_flight)
         # A wake-up may have brought nothing that is due, and looking is cheaper than claiming.
         if free <= 0 or outbox.next_due(now) != 0:
             return []
         in_flight = self._in_flight.values()
-        has_suspect = any(delivery.crashes for delivery, _ in in_flight)
+        has_suspect = any(message.is_suspect for message, _ in in_flight)
         room = self._limits.room(in_flight)
         return outbox.claim(
             now,
@@ -184,16 +183,17 @@ class Worker:
             room=room.by_channel,
             others=room.others,
             with_suspect=self._has_crash_suspects and not has_suspect,
+            combines=self._limits.combined(room),
         )
 
-    def _start(self, claimed: list[ClaimedDelivery]) -> int:
-        """Send claimed deliveries, and release those that cannot be sent now."""
+    def _start(self, claimed: list[ClaimedMessage]) -> int:
+        """Send claimed messages, and release those that cannot be sent now."""
         if not claimed:
             return 0
         since = self._monotonic()
-        self._in_flight.update((delivery.id, InFlight(delivery, since)) for delivery in claimed)
+        self._in_flight.update((message.id, InFlight(message, since)) for message in claimed)
         self._unsent = list(claimed)
-        self._channels.refresh({delivery.channel_id for delivery in claimed})
+        self._channels.refresh({message.channel_id for message in claimed})
         prepared = list(filter(None, map(self._prepare, claimed)))
         with db.atomic():
             outbox.store_bodies(self._builder.new_bodies(prepared))
@@ -201,45 +201,45 @@ class Worker:
         self._release_unsent()
         return started
 
-    def _prepare(self, delivery: ClaimedDelivery) -> PreparedDelivery | None:
-        channel = self._channels.get(delivery.channel_id)
+    def _prepare(self, claimed: ClaimedMessage) -> PreparedMessage | None:
+        channel = self._channels.get(claimed.channel_id)
         if channel is None or not self._limits.may_send(channel):
             return None
-        message = self._builder.build(delivery, channel)
+        message = self._builder.build(claimed, channel)
         if isinstance(message, Outcome):
-            self._unsent.remove(delivery)
-            self._inbox.put(FinishedAttempt(delivery.id, channel, message, self._now()))
+            self._unsent.remove(claimed)
+            self._inbox.put(FinishedAttempt(claimed.id, channel, message, self._now()))
             return None
-        return PreparedDelivery(delivery, channel, message)
+        return PreparedMessage(claimed, channel, message)
 
-    def _submit(self, prepared: PreparedDelivery) -> bool:
-        """Hand a delivery to the pool; return False if no thread can be started."""
+    def _submit(self, prepared: PreparedMessage) -> bool:
+        """Hand a message to the pool; return False if no thread can be started."""
         try:
             self._pool.submit(self._send, prepared)
         except RuntimeError as error:
             log.error("no thread to send with: %s", format_traceback_without_message(error))
             return False
-        self._unsent.remove(prepared.delivery)
+        self._unsent.remove(prepared.claimed)
         return True
 
-    def _send(self, prepared: PreparedDelivery) -> None:
-        delivery, channel, message = prepared
+    def _send(self, prepared: PreparedMessage) -> None:
+        claimed, channel, message = prepared
         started_at = self._now()
         result = send(
             message,
             channel.settings,
             self._policy,
-            attempt=delivery.attempt,
+            attempt=claimed.attempt,
             now=self._clock,
             pool=self._connections,
         )
-        self._inbox.put(FinishedAttempt(delivery.id, channel, result.outcome, started_at))
+        self._inbox.put(FinishedAttempt(claimed.id, channel, result.outcome, started_at))
 
     def _release_unsent(self) -> None:
         if self._unsent:
             outbox.release_claim(self._unsent, self._now() + RELEASE_MS)
-            for delivery in self._unsent:
-                del self._in_flight[delivery.id]
+            for message in self._unsent:
+                del self._in_flight[message.id]
             self._unsent = []
 
     def _receive(self, timeout: float) -> None:
@@ -250,8 +250,8 @@ class Worker:
         with contextlib.suppress(queue.Empty):
             attempt = self._inbox.get(timeout > 0, timeout)
             while True:
-                if attempt and (in_flight := self._in_flight.get(attempt.delivery_id)):
-                    self._limits.record(in_flight.delivery.channel_id, attempt.outcome)
+                if attempt and (in_flight := self._in_flight.get(attempt.message_id)):
+                    self._limits.record(in_flight.message.channel_id, attempt.outcome)
                     self._unsettled.append(attempt)
                 attempt = self._inbox.get_nowait()
 
@@ -261,11 +261,11 @@ class Worker:
         now = self._now()
         results = []
         for attempt in self._unsettled:
-            delivery = self._in_flight[attempt.delivery_id].delivery
-            results.append(settle_attempt(delivery, attempt, now, self._rng()))
+            message = self._in_flight[attempt.message_id].message
+            results += settle_message(message, attempt, now, self._rng())
         outbox.settle(results, now)
-        for result in results:
-            del self._in_flight[result.delivery_id]
+        for attempt in self._unsettled:
+            del self._in_flight[attempt.message_id]
         self._unsettled = []
 
 

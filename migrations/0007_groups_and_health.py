@@ -15,6 +15,7 @@ _STATEMENTS = (
         "created_at" INTEGER NOT NULL,
         FOREIGN KEY ("channel_id") REFERENCES "channel" ("id") ON DELETE CASCADE) STRICT""",
     """CREATE INDEX "group_message_channel_id" ON "group_message" ("channel_id")""",
+    """CREATE INDEX "group_message_body" ON "group_message" ("created_at") WHERE (body IS NOT NULL)""",
     """ALTER TABLE "delivery" ADD COLUMN "urgency" INTEGER NOT NULL DEFAULT 0""",
     """ALTER TABLE "delivery" ADD COLUMN "group_key" TEXT NOT NULL DEFAULT ''""",
     """ALTER TABLE "delivery" ADD COLUMN "message_id" INTEGER

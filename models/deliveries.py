@@ -74,6 +74,9 @@ class GroupMessage(Table):
         return f"msg_{self.id}"
 
 
+_add_partial_index("group_message_body", GroupMessage, ("created_at",), "body IS NOT NULL")
+
+
 class Delivery(Table):
     """One notification of an alert for one channel.
 

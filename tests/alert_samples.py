@@ -8,7 +8,7 @@ from kind_support import AT, channel_of
 from clock import MINUTE
 from delivery.alerts.alert import Alert
 from delivery.content.alert_text import AlertText
-from delivery.content.group_text import GroupText
+from delivery.content.group_text import text_of_group
 from delivery.event import Event
 from delivery.installation import Installation
 from delivery.message import write_body
@@ -97,7 +97,7 @@ def body_about_group(kind, closed=0, count=3):
     for alert in alerts[:closed]:
         alert["status"] = "closed"
     events = [Event(Alert.from_json(parts), 1, AT) for parts in alerts]
-    return _parsed(GroupText.of(events, "disks", channel_of(kind), INSTALLATION))
+    return _parsed(text_of_group(events, "disks", channel_of(kind), INSTALLATION))
 
 
 def _parsed(text):

@@ -1,6 +1,6 @@
 """Attempts that have ended: the outcome, and the result that the outbox stores."""
 
-from delivery.outbox import AttemptResult
+from delivery.outbox import AttemptResult, ClaimedDelivery, claim
 from delivery.outcome import Actor, Outcome, Reason, Stage, StageResult, Verdict
 from models import DeliveryState
 
@@ -23,6 +23,12 @@ def answered(
     )
 
 
+def claim_deliveries(now: int, **options) -> list[ClaimedDelivery]:
+    """Claim what is due, and return the deliveries of all messages."""
+    options = {"max_count": 100, "room": {}, **options}
+    return [delivery for message in claim(now, **options) for delivery in message.deliveries]
+
+
 def result_of(delivery, outcome: Outcome, at: int, **columns) -> AttemptResult:
     """Return the result of an attempt at a claimed delivery; it arrived unless `state` differs."""
     values = {
@@ -40,6 +46,7 @@ def result_of(delivery, outcome: Outcome, at: int, **columns) -> AttemptResult:
         channel_id=delivery.channel_id,
         event=delivery.event,
         number=delivery.attempt,
+        message_attempt=delivery.attempt,
         started_at=at,
         outcome=outcome,
         **values,

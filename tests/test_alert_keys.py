@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from attempts import answered, result_of
+from attempts import answered, claim_deliveries, result_of
 
 from delivery.alerts.alert import Alert
 from delivery.alerts.received import ReceivedAlert
@@ -11,7 +11,7 @@ from delivery.content.alert_text import AlertText
 from delivery.event import Event
 from delivery.installation import Installation, load_installation
 from delivery.message import build
-from delivery.outbox import NewBody, claim, settle, store, store_bodies
+from delivery.outbox import NewBody, settle, store, store_bodies
 from delivery.outcome import Reason, Verdict
 from delivery.settings import Header, Settings
 from models import Channel, Delivery, DeliveryState, Fact, db
@@ -48,7 +48,7 @@ def post(clock, status="open"):
 def deliver(clock, state=DeliveryState.DELIVERED, installation=HERE):
     """Send what is due, and return the keys of the messages; `state` is what becomes of them."""
     keys = []
-    for delivery in claim(clock.later(), max_count=9, room={}):
+    for delivery in claim_deliveries(clock.later()):
         body = delivery.body or body_of(delivery, installation)
         store_bodies([NewBody(delivery.id, body, delivery.config_hash)])
         outcome = answered(Verdict.FAILED, Reason.HTTP_STATUS, 400)

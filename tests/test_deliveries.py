@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from peewee import SqliteDatabase
 
 from clock import HOUR, now_ms
-from delivery.alerts.routing import DELIVERY_LIFETIME
+from delivery.alerts.plans import DELIVERY_LIFETIME
 from delivery.queue import wakeup
 from models import Alert, Attempt, Channel, ChannelState, Delivery, db
 from web.deliveries import queries

@@ -14,6 +14,7 @@ from kind_support import AT, LINK, VENDOR_KINDS, channel_of
 from delivery.alerts.alert import Alert
 from delivery.alerts.samples import samples
 from delivery.channel_test import sample_bodies, sample_texts
+from delivery.content.alert_text import AlertText
 from delivery.drawing import lines, markup
 from delivery.drawing.drawers import DRAWERS, draw
 from delivery.drawing.lines import read_lines
@@ -23,7 +24,7 @@ from delivery.drawing.tags import read_tag_blocks, read_tags
 from delivery.event import Event
 from delivery.installation import Installation
 from delivery.kinds import kinds
-from delivery.message import body_of, write_body
+from delivery.message import write_body
 
 ROOT = Path(__file__).parent.parent
 VIEWER = Viewer(AT, UTC)
@@ -238,7 +239,7 @@ def test_markup_in_an_alert_is_read_as_text(kind):
         starts_at=AT,
         url=LINK,
     )
-    body = body_of(channel_of(kind), Event(alert, 1, AT))
+    body = write_body(AlertText(Event(alert, 1, AT), channel_of(kind)))
     shown = without_breaks(draw(kind, body, VIEWER).text)
     assert shown.count(without_breaks(MARKUP)) >= 2, shown
     assert "- n > o 1. p" in shown

@@ -8,7 +8,7 @@ from kind_support import AT, assert_within_limits, channel_of
 
 from clock import MINUTE
 from delivery.alerts.alert import Alert
-from delivery.content.group_text import GroupText
+from delivery.content.group_text import text_of_group
 from delivery.event import Event
 from delivery.installation import Installation
 from delivery.kinds import kinds
@@ -30,7 +30,7 @@ def event(number=1, status="open", **parts):
 
 
 def group(*events, settings=None, installation=HERE):
-    return GroupText.of(events, "k", settings or Settings(), installation)
+    return text_of_group(events, "k", settings or Settings(), installation)
 
 
 def severe(number, severity, **parts):
@@ -101,7 +101,7 @@ def test_the_facts_are_the_labels_that_all_alerts_share():
 
 def test_two_groups_and_two_installations_have_keys_of_their_own():
     texts = [
-        GroupText.of([event(1)], key, Settings(), Installation(name))
+        text_of_group([event(1)], key, Settings(), Installation(name))
         for key in "ab"
         for name in ("here", "there")
     ]

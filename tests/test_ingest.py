@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from attempts import answered, result_of
+from attempts import answered, claim_deliveries, result_of
 from peewee import (
     DatabaseError,
     IntegrityError,
@@ -22,7 +22,7 @@ from clock import now_ms
 from delivery import batch_writer, outbox
 from delivery.alerts.alert import rfc3339
 from delivery.alerts.parsers import parse_native
-from delivery.alerts.routing import DELIVERY_LIFETIME
+from delivery.alerts.plans import DELIVERY_LIFETIME
 from delivery.batch_writer import BatchWriter
 from models import Alert, Channel, Delivery, Fact, Receipt, Token, db
 from web.accounts.api_tokens import create_token
@@ -248,9 +248,7 @@ def test_a_native_alert_that_ended_before_it_came_is_closed_and_notifies_nobody(
 
 def test_a_native_alert_with_an_end_in_the_past_closes_the_open_one(sender, channel, in_march):
     sender.post("/api/v1/alerts", {"name": "Disk full", "starts_at": "2026-03-02T09:00:00Z"})
-    outbox.settle(
-        [arrived(delivery) for delivery in outbox.claim(NOW + 5, max_count=9, room={})], NOW + 5
-    )
+    outbox.settle([arrived(delivery) for delivery in claim_deliveries(NOW + 5)], NOW + 5)
     sender.post("/api/v1/alerts", {"name": "Disk full", "status": "open", "ends_at": ENDED})
     assert stored() == [("Disk full", "closed")]
     rows = Delivery.select().order_by(Delivery.id)

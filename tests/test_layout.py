@@ -11,7 +11,7 @@ from kind_support import AT, text_of
 from clock import MINUTE
 from delivery.alerts.alert import Alert
 from delivery.content.alert_text import AlertText
-from delivery.content.group_text import GroupText
+from delivery.content.group_text import text_of_group
 from delivery.content.layout import FIRST_FACTS, MAX_FACTS, Markup, lay_out
 from delivery.content.links import Link
 from delivery.escaping import break_markdown, escape_html
@@ -210,7 +210,7 @@ def test_a_group_shows_the_lines_that_fit_and_counts_the_others():
         Event(Alert.from_json({"name": f"Rule {number}", "labels": {"cluster": "eu"}}), 1, AT)
         for number in range(300)
     ]
-    group = GroupText.of(events, "rules", Settings(), INSTALLATION)
+    group = text_of_group(events, "rules", Settings(), INSTALLATION)
     result = laid_out(group, 500, title=group.title, links=group.links)
     lines = result.splitlines()
     shown = [line for line in lines if re.fullmatch(r"FIRING Rule \d+ · eu", line)]

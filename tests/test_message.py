@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from delivery import sender
 from delivery.alerts.alert import Alert, milliseconds, rfc3339, to_text
 from delivery.alerts.samples import sample_alert
-from delivery.content.group_text import GroupText
+from delivery.content.group_text import text_of_group
 from delivery.event import Event
 from delivery.guard.exchange import Policy
 from delivery.guard.url import InvalidUrl
@@ -162,7 +162,7 @@ def group_body(kind):
         Event(Alert.from_json({**LATENCY, "id": "3"}), NUMBER + 2, CLOSED),
     ]
     settings = Settings(kind=kind, url=URL)
-    group = GroupText.of(events, "team-db", settings, Installation())
+    group = text_of_group(events, "team-db", settings, Installation())
     return json.loads(write_body(group), parse_constant=pytest.fail)
 
 

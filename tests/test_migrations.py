@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 
 import pytest
-from attempts import answered, result_of
+from attempts import answered, claim_deliveries, result_of
 from playhouse.migrations import Runner
 
 import database
@@ -14,7 +14,7 @@ from delivery import outbox
 from delivery.alerts.alert import Alert
 from delivery.alerts.causes import OPENING_NOT_ARRIVED
 from delivery.alerts.received import ReceivedAlert
-from delivery.outbox import claim, settle, store
+from delivery.outbox import settle, store
 from models import Alert as AlertRow
 from models import Channel, Delivery, Notification, db
 
@@ -368,7 +368,7 @@ def test_an_interrupted_migration_leaves_the_old_database(path, monkeypatch):
 def run(now) -> list[tuple[int, str]]:
     """Deliver everything due as a worker does; return the alert and the event of each message."""
     sent = []
-    while claimed := claim(now, max_count=100, room={}):
+    while claimed := claim_deliveries(now):
         results = [
             result_of(delivery, answered(), now, config_hash="current", retries=delivery.retries)
             for delivery in claimed
@@ -474,7 +474,7 @@ def test_a_retry_after_the_upgrade_keeps_its_id_and_body_under_the_same_configur
     ids = CASES["pending, retried"].insert()
     upgrade(path)
     begin(NOW)
-    [claimed] = claim(NOW, max_count=9, room={})
+    [claimed] = claim_deliveries(NOW)
     assert [claimed.id, claimed.body] == [*ids, '{"text": "first body"}']
     assert (claimed.attempt, claimed.retries) == (3, 2)
 
@@ -483,7 +483,7 @@ def test_a_retry_after_the_upgrade_gets_a_new_body_under_another_configuration(p
     CASES["pending, retried"].insert()
     upgrade(path)
     Channel.update(config_hash="another").execute()
-    [claimed] = claim(NOW, max_count=9, room={})
+    [claimed] = claim_deliveries(NOW)
     assert claimed.body is None
 
 

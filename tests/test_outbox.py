@@ -3,13 +3,13 @@
 import itertools
 
 import pytest
-from attempts import answered, result_of
+from attempts import answered, claim_deliveries, result_of
 
 from clock import HOUR, MINUTE
 from delivery import outbox
 from delivery.alerts.alert import Alert
+from delivery.alerts.plans import DELIVERY_LIFETIME
 from delivery.alerts.received import NO_CHANNEL, TOO_LATE, ReceivedAlert
-from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.outbox import (
     AttemptResult,
     NewBody,
@@ -92,7 +92,11 @@ def arrive(now=NOW, **parts) -> None:
 
 
 def claim_due(now=NOW, *, max_count=64, room=None, **options):
-    return claim(now, max_count=max_count, room=room or {}, **options)
+    return claim_deliveries(now, max_count=max_count, room=room or {}, **options)
+
+
+def claim_messages(now=NOW):
+    return claim(now, max_count=64, room={})
 
 
 # --- store ---
@@ -919,7 +923,7 @@ def test_a_late_result_changes_nothing():
 def test_a_released_claim_is_pending_again_and_counts_as_no_attempt():
     channel()
     store([alert()], NOW)
-    release_claim(claim_due(), NOW + 1000)
+    release_claim(claim_messages(), NOW + 1000)
     row = Delivery.get()
     assert (row.state, row.attempts, row.due_at) == ("pending", 0, NOW + 1000)
 
@@ -1113,7 +1117,7 @@ def test_a_silenced_opening_in_the_same_request_as_its_closing_keeps_that_due():
 def test_a_released_opening_makes_neither_message_if_its_alert_has_closed():
     channel(), channel()
     store([alert("a")], NOW)
-    claimed = claim_due()
+    claimed = claim_messages()
     store([alert("a", status="closed")], NOW)
     release_claim(claimed, NOW + MINUTE)
     assert [row[2] for row in deliveries()] == ["superseded"] * 4
@@ -1157,7 +1161,7 @@ def test_crash_suspects_do_not_block_other_deliveries():
 def test_a_delivery_that_returns_to_a_paused_channel_is_held(how):
     here = channel()
     store([alert()], NOW)
-    claimed = claim_due()
+    claimed = claim_messages()
     Channel.update(state="paused").execute()
     outbox.hold(here)
     release_claim(claimed, NOW) if how == "released" else take_over(NOW)

@@ -21,7 +21,7 @@ from test_message_checklist import INSTALLATION, LONG, event_of, random_alert
 
 from clock import MINUTE
 from delivery.content.alert_text import AlertText
-from delivery.content.group_text import GroupText
+from delivery.content.group_text import text_of_group
 from delivery.kinds import kinds
 from delivery.message import write_body
 from delivery.text import utf16_length
@@ -159,7 +159,7 @@ def test_the_models_accept_the_body_of_a_group(kind):
         [event_of(LONG, "closed"), event_of({})],
         [event_of(random_alert(random.Random(seed))) for seed in range(100)],
     ):
-        validate(GroupText.of(events, "key", channel_of(kind), INSTALLATION))
+        validate(text_of_group(events, "key", channel_of(kind), INSTALLATION))
 
 
 @pytest.mark.parametrize("kind", VALIDATORS)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clock import HOUR
-from delivery.alerts.routing import WAITING_STATES
+from delivery.alerts.plans import WAITING_STATES
 from delivery.outbox import ClaimedDelivery
 from delivery.outcome import Actor, Outcome, Reason, Verdict
 from delivery.queue.channel_cache import CachedChannel
@@ -43,7 +43,7 @@ def settle(
     status=None,
     **fields,
 ):
-    channel = CachedChannel(Settings(), "", "", steps, (), state, "hash", ())
+    channel = CachedChannel(Settings(), "", "", steps, (), False, state, "hash", ())
     outcome = Outcome(
         verdict,
         Reason.OK,

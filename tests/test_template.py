@@ -17,7 +17,7 @@ from delivery import template
 from delivery.alerts.alert import Alert, to_text
 from delivery.alerts.samples import samples
 from delivery.content.alert_text import AlertText
-from delivery.content.group_text import GroupText
+from delivery.content.group_text import text_of_group
 from delivery.event import Event
 from delivery.installation import Installation
 from delivery.json_text import MAX_DEPTH
@@ -590,7 +590,7 @@ def test_an_absent_value_is_empty(parts, name, value):
     assert values_with_links(parts)[name] == value
 
 
-GROUP = GroupText.of(
+GROUP = text_of_group(
     [
         Event(Alert.from_json({**DETAILED, "id": "1", "status": "closed"}), 1, NOW),
         Event(Alert.from_json({**DETAILED, "id": "2", "name": "DiskFull"}), 2, NOW),

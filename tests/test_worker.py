@@ -246,12 +246,13 @@ def test_a_retry_after_an_edit_is_built_for_the_new_configuration(
 def test_an_alert_silenced_while_it_waits_for_the_rate_limit_is_not_sent(
     make, channel, clocks, receiver
 ):
-    channel(kind="wecom", options=(Header("key", "k", True),))  # twenty a minute
+    # Twenty a minute: five at once, then one every three seconds.
+    channel(kind="wecom", options=(Header("key", "k", True),), columns={"separate": 1})
     receiver.script = reply(200, b'{"errcode": 0}')
     for number in range(30):
         post(clocks, str(number), labels={"severity": "info"})
     worker = make()
-    until(worker, lambda: len(receiver.requests) == 20)
+    until(worker, lambda: len(receiver.requests) == 5)
     Silence.create(
         matchers='severity="info"',
         reason="Why not",
@@ -263,9 +264,9 @@ def test_an_alert_silenced_while_it_waits_for_the_rate_limit_is_not_sent(
     for _ in range(5):
         clocks.move(62)
         worker.run_once(0.01)
-    assert len(receiver.requests) == 20
+    assert len(receiver.requests) == 5
     clocks.move(HOUR)
-    until(worker, lambda: len(receiver.requests) == 30 or bool(clocks.move(62)))
+    until(worker, lambda: len(receiver.requests) == 30 or bool(clocks.move(4)))
 
 
 def test_a_delivery_fails_after_the_last_step_of_its_schedule(make, channel, clocks, receiver):
@@ -338,17 +339,23 @@ def test_a_signature_in_a_body_is_renewed_at_every_attempt(make, channel, clocks
 
 
 def test_the_rate_limit_of_a_vendor_is_kept(make, channel, clocks, receiver):
-    channel(kind="wecom", options=(Header("key", "k", True),))  # twenty a minute
+    # Twenty a minute: five at once, then one every three seconds.
+    channel(kind="wecom", options=(Header("key", "k", True),), columns={"separate": 1})
     receiver.script = reply(200, b'{"errcode": 0}')
     for number in range(25):
         post(clocks, str(number))
     worker = make()
-    until(worker, lambda: len(receiver.requests) == 20)
+    for count in range(5, 21):
+        until(worker, lambda count=count: len(receiver.requests) == count)
+        for _ in range(5):
+            worker.run_once(0.01)
+        assert len(receiver.requests) == count
+        clocks.move(3)
     for _ in range(20):
         worker.run_once(0.01)
     assert len(receiver.requests) == 20
     clocks.move(62)
-    until(worker, lambda: Delivery.select().where(Delivery.state == "delivered").count() == 25)
+    until(worker, lambda: bool(clocks.move(3)) or states(*["delivered"] * 25)())
     assert {row.attempts for row in Delivery.select()} == {1}
 
 
@@ -539,7 +546,7 @@ def test_an_error_in_the_message_builder_fails_one_attempt_and_not_the_worker(
     def fault(*_args, **_kwargs):
         raise ZeroDivisionError("secret text")
 
-    monkeypatch.setattr(message_builder, "build", fault)
+    monkeypatch.setattr(message_builder, "build_message", fault)
     until(make(), lambda: Attempt.select().count() == 1)
     row = Attempt.get()
     assert (row.verdict, row.reason, Delivery.get().state) == ("retry", "internal_error", "pending")
@@ -550,22 +557,23 @@ class Killed(BaseException):
     """Simulates SIGKILL: nothing in the worker may catch it."""
 
 
+@pytest.mark.parametrize("group_by", ["", "cluster"])
 def test_a_message_that_crashes_the_worker_three_times_is_parked_and_the_others_are_sent(
-    make, channel, clocks, receiver, monkeypatch
+    make, channel, clocks, receiver, monkeypatch, group_by
 ):
-    channel()
-    build = message_builder.build
+    channel(columns={"group_by": group_by})
+    build = message_builder.build_message
 
-    def poisoned(settings, event, **kwargs):
-        if event.alert.name == "poison":
+    def poisoned(text, **kwargs):
+        if any(member.event.alert.name == "poison" for member in text.members):
             raise Killed
-        return build(settings, event, **kwargs)
+        return build(text, **kwargs)
 
     def record_no_end(self, number):
         if number:
             os.pwrite(self._file, number.to_bytes(8, "big"), 0)
 
-    monkeypatch.setattr(message_builder, "build", poisoned)
+    monkeypatch.setattr(message_builder, "build_message", poisoned)
     # A killed process runs no `finally`.
     monkeypatch.setattr(CrashMarker, "record", record_no_end)
     post(clocks, "bad", name="poison")

@@ -1,6 +1,8 @@
 """Why a delivery has its state: sentences for its page."""
 
 CHANNEL_NOT_DELIVERING = "The channel is not delivering: held until it does."
+CHANNEL_DROPS = "The channel is paused, and drops what would be sent."
+CHANGED_TOO_OFTEN = "The alert changed too often: one message says that, and this is not sent."
 SENT_AGAIN = "The last delivery did not arrive, and the source has sent the alert again."
 CLOSED_MEANWHILE = "The alert closed before this was delivered: the closing is sent instead."
 CLOSED_UNSENT = "The alert closed before this was delivered: neither message is sent."
@@ -10,3 +12,4 @@ NO_LONGER_MATCHES = "The alert changed, and the channel's matchers no longer mat
 CHANGED_UNDER_WAY = "The alert changed while this was sent, so it is not sent again."
 OPENING_NOT_ARRIVED = "The opening of the alert did not arrive, so its closing is not sent."
 EXPIRED = "It was first due more than 24 hours ago, so it is no longer sent."
+WAITS_FOR_GROUP = "It waits for other alerts of its group, to be sent in one message with them."

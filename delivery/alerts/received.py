@@ -1,6 +1,7 @@
 """Received alerts: how one changes the alert that is stored, and the JSON of that."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -44,7 +45,8 @@ class IngestResult(NamedTuple):
 class AlertChange:
     """An alert, the ids of the channels that match it, and whether it was open before.
 
-    An alert that is only reviewed was not `received` from its source.
+    An alert that is only reviewed was not `received` from its source. `earlier_body` is its stored
+    JSON before the change.
     """
 
     id: int
@@ -52,11 +54,27 @@ class AlertChange:
     matched: set[int]
     was_open: bool
     received: bool = True
+    earlier_body: str = ""
 
     @property
     def is_open(self) -> bool:
         """Whether the alert is open now."""
         return not self.alert.closed
+
+    @property
+    def turns(self) -> bool:
+        """Whether the alert opens or closes."""
+        return self.was_open != self.is_open
+
+    def is_relabeled(self, names: Collection[str]) -> bool:
+        """Return True if one of these labels of an alert that stays open has another value."""
+        if not (self.was_open and self.is_open and self.earlier_body):
+            return False
+        return any(self._earlier_labels.get(name) != self.labels.get(name) for name in names)
+
+    @cached_property
+    def _earlier_labels(self) -> dict[str, str]:
+        return labels_of(alert_from_json(self.earlier_body))
 
     @cached_property
     def labels(self) -> dict[str, str]:

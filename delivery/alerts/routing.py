@@ -1,131 +1,149 @@
 """Decide which channels an alert is delivered to. Pure: no clock and no database."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
-
-from clock import DAY, MINUTE
-from delivery import retry
-from delivery.alerts.alert import AlertStatus
+from clock import MINUTE
+from delivery.alerts import flapping
 from delivery.alerts.causes import (
     CHANGED_MEANWHILE,
-    CHANNEL_NOT_DELIVERING,
+    CHANGED_TOO_OFTEN,
+    CHANNEL_DROPS,
     CLOSED_MEANWHILE,
     CLOSED_UNSENT,
     OPENED_AGAIN,
-    SENT_AGAIN,
 )
-from delivery.alerts.matchers import Matcher, labels_of, matches
-from delivery.alerts.received import AlertChange, alert_from_json
-from models import Channel, ChannelState, Delivery, DeliveryState
-
-DELIVERY_LIFETIME = DAY
-WAITING_STATES = (DeliveryState.PENDING, DeliveryState.HELD)
-ACTIVE_STATES = (*WAITING_STATES, DeliveryState.SENDING)
-NOT_ARRIVED_STATES = (DeliveryState.FAILED, DeliveryState.GIVEN_UP, DeliveryState.PARKED)
-# A change of these labels notifies again, as a change of those in the channel's matchers does.
-SEVERITY_LABELS = frozenset({"severity", "priority"})
-
-
-class ChannelRoute(NamedTuple):
-    """What of a channel decides: its matchers, its repeat interval (0: never), its schedule."""
-
-    matchers: tuple[Matcher, ...]
-    repeat_minutes: int
-    channel_id: int
-    state: str
-    config_hash: str
-    retries: str
-
-
-class ActiveSilence(NamedTuple):
-    """A silence: its matchers, its end, and the cause that its dropped deliveries state."""
-
-    matchers: tuple[Matcher, ...]
-    id: int
-    until: int
-    cause: str
-
-
-@dataclass(kw_only=True)
-class LastDelivery:
-    """The last delivery of an alert to a channel, and whether the channel was notified.
-
-    `snapshot` is what the message states, once it is built. `is_notified` says that an opening
-    arrived, or may have, and no closing since; `is_under_way` that an opening is being sent.
-    `is_silenced` says that a silence stopped what was due after it. `failures` counts the openings
-    in a row before this one that did not arrive.
-    """
-
-    event: str
-    state: str
-    created_at: int
-    settled_at: int | None = None
-    config_hash: str = ""
-    snapshot: str | None = None
-    is_notified: bool = False
-    is_under_way: bool = False
-    is_silenced: bool = False
-    failures: int = 0
-
-    @property
-    def is_opening(self) -> bool:
-        """Return True for the delivery of an opening."""
-        return self.event == AlertStatus.OPEN
-
-
-@dataclass(kw_only=True)
-class NewDelivery(LastDelivery):
-    """The columns of a new delivery."""
-
-    id: int
-    channel_id: int
-    alert_id: int
-    repeated: int = 0
-    due_at: int
-    expires_at: int
-    cause: str = ""
-
-
-@dataclass(kw_only=True)
-class ChannelPlan:
-    """What follows for one channel.
-
-    `supersede` is the cause for older deliveries that wait; they stay if it is empty. At
-    `review_at`, the alert is planned again for the channel.
-    """
-
-    channel_id: int
-    delivery: NewDelivery | None = None
-    supersede: str = ""
-    review_at: int | None = None
-    silence_id: int | None = None
-
-
-@dataclass
-class RoutingContext:
-    """What decides about the alerts of one transaction.
-
-    `last_deliveries` is keyed by alert id and channel id. `delivery_ids` are the next free ones.
-    """
-
-    now: int
-    routes: list[ChannelRoute]
-    silences: list[ActiveSilence]
-    last_deliveries: dict[tuple[int, int], LastDelivery]
-    delivery_ids: Iterator[int]
+from delivery.alerts.due import names_that_notify, next_repeat, next_step, opening_due_at
+from delivery.alerts.matchers import matches
+from delivery.alerts.new_delivery import new_delivery, new_dropped
+from delivery.alerts.plans import (
+    ACTIVE_STATES,
+    NOT_ARRIVED_STATES,
+    WAITING_STATES,
+    ActiveSilence,
+    ChannelPlan,
+    ChannelRoute,
+    LastDelivery,
+    NewDelivery,
+    RoutingContext,
+)
+from delivery.alerts.received import AlertChange
+from models import ChannelState, DeliveryState
 
 
 def plan_deliveries(change: AlertChange, context: RoutingContext) -> list[ChannelPlan]:
     """Return what follows from a change of an alert, for every channel that it concerns."""
     plans = []
-    plan_for = _plan_opening if change.is_open else _plan_closing
     for route in context.routes:
         last = context.last_deliveries.get((change.id, route.channel_id))
+        plan_for = _plan_flapping if last and last.is_flapping else _plan
         plan = plan_for(change, route, last, context)
         if plan:
             plans.append(plan)
     return plans
+
+
+def _plan(
+    change: AlertChange, route: ChannelRoute, last: LastDelivery | None, context: RoutingContext
+) -> ChannelPlan | None:
+    """Plan what follows for a channel, and note the change of the alert."""
+    plan = None
+    if change.is_open:
+        plan = _plan_opening(change, route, last, context)
+    elif change.received:
+        plan = _plan_closing(change, route, last, context)
+    if plan is None and last is None:
+        return None
+    changes = _changes_after(change, route, last, context)
+    if changes is None:
+        return plan
+    plan = plan or ChannelPlan(channel_id=route.channel_id, keeps_review=True)
+    plan.changes = changes
+    delivery = plan.delivery
+    is_sent = delivery is not None and delivery.state != DeliveryState.DROPPED
+    if delivery and is_sent and delivery.is_opening and flapping.is_too_often(changes):
+        plan.supersede = CHANGED_TOO_OFTEN
+        plan.review_at = flapping.calm_at(changes)
+        _report_flapping(plan, delivery)
+    return plan
+
+
+def _changes_after(
+    change: AlertChange, route: ChannelRoute, last: LastDelivery | None, context: RoutingContext
+) -> tuple[int, ...] | None:
+    earlier = last.changes if last else ()
+    return flapping.changes_after(earlier, change, names_that_notify(route), context.now)
+
+
+def _report_flapping(plan: ChannelPlan, delivery: NewDelivery) -> None:
+    """Let a delivery report that the alert is flapping."""
+    plan.delivery = delivery
+    plan.is_flapping = delivery.is_flapping = True
+    delivery.flapping = 1
+
+
+def _plan_flapping(
+    change: AlertChange, route: ChannelRoute, last: LastDelivery | None, context: RoutingContext
+) -> ChannelPlan:
+    """Plan nothing until the alert is calm, except a report that did not arrive."""
+    assert last
+    changes = _changes_after(change, route, last, context)
+    if context.now >= flapping.calm_at(last.changes):
+        return _plan_calm(change, route, last, context, changes or ())
+    changes = changes or last.changes
+    plan = ChannelPlan(
+        channel_id=route.channel_id,
+        review_at=flapping.calm_at(changes),
+        changes=changes,
+        is_flapping=True,
+    )
+    is_called_for = change.received and route.channel_id in change.matched
+    is_lost = last.is_opening and last.state in NOT_ARRIVED_STATES
+    if is_called_for and is_lost and not _is_stopped(change, route, context):
+        due_at = next_step(route, last, last.failures, context.now)
+        _report_flapping(plan, new_delivery(change, route, last, context, due_at))
+    return plan
+
+
+def _plan_calm(
+    change: AlertChange,
+    route: ChannelRoute,
+    last: LastDelivery,
+    context: RoutingContext,
+    changes: tuple[int, ...],
+) -> ChannelPlan:
+    """Plan the state of an alert that has been calm, whatever was sent before.
+
+    What stops its opening makes it wait: it is reported when that ends.
+    """
+    plan = ChannelPlan(channel_id=route.channel_id)
+    if change.is_open:
+        if _is_stopped(change, route, context):
+            return _wait_for_end(change, route, last, context)
+        if route.channel_id in change.matched:
+            plan = _plan_due_opening(change, route, last, context, context.now)
+    elif last.is_notified or last.is_under_way:
+        plan.delivery = new_delivery(change, route, last, context)
+        plan.supersede = CLOSED_MEANWHILE
+    else:
+        plan.supersede = CLOSED_UNSENT
+    plan.changes = changes
+    return plan
+
+
+def _wait_for_end(
+    change: AlertChange, route: ChannelRoute, last: LastDelivery, context: RoutingContext
+) -> ChannelPlan:
+    """Let a calm alert count as flapping until its opening may be sent."""
+    plan = ChannelPlan(channel_id=route.channel_id, changes=last.changes, is_flapping=True)
+    plan.review_at = context.now + flapping.WINDOW
+    silence = find_silence(change.labels, context.silences)
+    if silence:
+        plan.review_at = silence.until
+        plan.silence_id = silence.id
+    return plan
+
+
+def _is_stopped(change: AlertChange, route: ChannelRoute, context: RoutingContext) -> bool:
+    """Return True if a silence or a paused channel stops the openings of an alert."""
+    return _drops(route) or find_silence(change.labels, context.silences) is not None
 
 
 def _plan_closing(
@@ -143,9 +161,9 @@ def _plan_closing(
         if not last.is_notified or last.is_opening or last.state not in NOT_ARRIVED_STATES:
             return None
         due_at = next_step(route, last, last.failures, context.now)
-        plan.delivery = _new_delivery(change, route, last, context, due_at)
+        plan.delivery = new_delivery(change, route, last, context, due_at)
     elif last.is_notified or last.is_under_way:
-        plan.delivery = _new_delivery(change, route, last, context)
+        plan.delivery = new_delivery(change, route, last, context)
         plan.supersede = CLOSED_MEANWHILE
     elif last.state in WAITING_STATES:
         plan.supersede = CLOSED_UNSENT
@@ -158,18 +176,31 @@ def _plan_opening(
     due_at = None
     is_matched = route.channel_id in change.matched
     if is_matched:
-        due_at = _opening_due_at(change, route, last, context.now)
+        due_at = opening_due_at(change, route, last, context.now)
     plan = ChannelPlan(channel_id=route.channel_id)
     if due_at is None:
         if change.received:
             return None
         if is_matched:
-            plan.review_at = _next_repeat(route, last, context.now)
+            plan.review_at = next_repeat(route, last, context.now)
         return plan
+    return _plan_due_opening(change, route, last, context, due_at)
+
+
+def _plan_due_opening(
+    change: AlertChange,
+    route: ChannelRoute,
+    last: LastDelivery | None,
+    context: RoutingContext,
+    due_at: int,
+) -> ChannelPlan:
     silence = find_silence(change.labels, context.silences)
     if silence:
         return _plan_silenced(change, route, last, context, silence)
-    plan.delivery = _new_delivery(change, route, last, context, due_at)
+    if _drops(route):
+        return _plan_dropped(change, route, last, context)
+    plan = ChannelPlan(channel_id=route.channel_id)
+    plan.delivery = new_delivery(change, route, last, context, due_at)
     if route.repeat_minutes:
         plan.review_at = due_at + route.repeat_minutes * MINUTE
     if last:
@@ -189,9 +220,24 @@ def _plan_silenced(
     if last and not last.is_opening:
         plan.supersede = OPENED_AGAIN  # a closing that waits would be wrong now
     if last is None or not change.was_open:
-        plan.delivery = _new_delivery(change, route, last, context)
-        plan.delivery.state = DeliveryState.DROPPED
-        plan.delivery.cause = silence.cause
+        plan.delivery = new_dropped(change, route, last, context, silence.cause)
+    return plan
+
+
+def _drops(route: ChannelRoute) -> bool:
+    """Return True if openings are dropped and not held until the channel is resumed."""
+    return route.drops and route.state == ChannelState.PAUSED
+
+
+def _plan_dropped(
+    change: AlertChange, route: ChannelRoute, last: LastDelivery | None, context: RoutingContext
+) -> ChannelPlan:
+    """Plan an opening that a paused channel drops: it is due when its source sends it again."""
+    plan = ChannelPlan(channel_id=route.channel_id)
+    if last and not last.is_opening:
+        plan.supersede = OPENED_AGAIN  # a closing that waits would be wrong now
+    if last is None or not change.was_open:
+        plan.delivery = new_dropped(change, route, last, context, CHANNEL_DROPS)
     return plan
 
 
@@ -201,94 +247,3 @@ def find_silence(labels: dict[str, str], silences: list[ActiveSilence]) -> Activ
         if matches(silence.matchers, labels):
             return silence
     return None
-
-
-def _opening_due_at(
-    change: AlertChange, route: ChannelRoute, last: LastDelivery | None, now: int
-) -> int | None:
-    """Return when the delivery of an opening is due; None if there is nothing to send."""
-    if last is None:
-        return now if change.received else None
-    if not (change.was_open and last.is_opening) or _is_changed(change, route, last):
-        return now
-    if last.state in ACTIVE_STATES:
-        return None
-    return _due_again_at(change, route, last, now)
-
-
-def _due_again_at(
-    change: AlertChange, route: ChannelRoute, last: LastDelivery, now: int
-) -> int | None:
-    """Return when an open alert is due after a delivery of its opening has ended."""
-    if last.state in (DeliveryState.DROPPED, DeliveryState.SUPERSEDED):
-        return now
-    interval = route.repeat_minutes * MINUTE
-    if interval and now - last.created_at >= interval:
-        return now
-    is_called_for = change.received or last.is_silenced
-    if last.state not in NOT_ARRIVED_STATES or not is_called_for:
-        return None
-    return next_step(route, last, last.failures, now)
-
-
-def next_step(
-    channel: ChannelRoute | Channel, last: LastDelivery | Delivery, failures: int, now: int
-) -> int:
-    """Return when a delivery that did not arrive may be followed by another one.
-
-    `failures` deliveries in a row did not arrive before it. After an edit of the channel, it is
-    now.
-    """
-    if last.config_hash and last.config_hash != channel.config_hash:
-        return now
-    wait = retry.wait_after_failures(failures, retry.steps_or_default(channel.retries))
-    return max(now, (last.settled_at or now) + wait * 1000)
-
-
-def _is_changed(change: AlertChange, route: ChannelRoute, last: LastDelivery) -> bool:
-    """Return True if labels changed that notify again, since the last message was built."""
-    if last.snapshot is None or last.snapshot == change.snapshot:
-        return False
-    names = SEVERITY_LABELS | {matcher.name for matcher in route.matchers}
-    labels = labels_of(alert_from_json(last.snapshot))
-    return any(labels.get(name, "") != change.labels.get(name, "") for name in names)
-
-
-def _next_repeat(route: ChannelRoute, last: LastDelivery | None, now: int) -> int | None:
-    """Return when an opening that is not due now may be due by the repeat interval."""
-    if last is None or not last.is_opening or not route.repeat_minutes:
-        return None
-    return max(last.created_at + route.repeat_minutes * MINUTE, now + MINUTE)
-
-
-def _new_delivery(
-    change: AlertChange,
-    route: ChannelRoute,
-    last: LastDelivery | None,
-    context: RoutingContext,
-    due_at: int = 0,
-) -> NewDelivery:
-    due_at = max(due_at, context.now)
-    delivery = NewDelivery(
-        event=change.alert.status,
-        state=DeliveryState.PENDING,
-        created_at=context.now,
-        id=next(context.delivery_ids),
-        channel_id=route.channel_id,
-        alert_id=change.id,
-        due_at=due_at,
-        expires_at=due_at + DELIVERY_LIFETIME,
-    )
-    if route.state != ChannelState.DELIVERING:
-        delivery.state = DeliveryState.HELD
-        delivery.cause = CHANNEL_NOT_DELIVERING
-    elif due_at > context.now:
-        delivery.cause = SENT_AGAIN
-    if last:
-        delivery.is_notified = last.is_notified
-        delivery.is_under_way = last.is_under_way
-        delivery.repeated = int(change.was_open and change.is_open and last.is_notified)
-        is_same_event = last.event == delivery.event and change.was_open == change.is_open
-        if is_same_event and last.state in NOT_ARRIVED_STATES:
-            delivery.failures = last.failures + 1
-    return delivery

@@ -9,7 +9,13 @@ from functools import cached_property
 
 from delivery.content.facts import Fact, facts_of, name_of, subject_label
 from delivery.content.links import Link, links_of
-from delivery.content.severity import DEFAULT_SEVERITY, Severity, severity_of
+from delivery.content.severity import (
+    COLORS,
+    DEFAULT_SEVERITY,
+    RESOLVED_COLOR,
+    Severity,
+    severity_of,
+)
 from delivery.content.summary import read_summary
 from delivery.content.times import find_zone, format_duration, format_time
 from delivery.event import Event
@@ -18,13 +24,10 @@ from delivery.settings import Settings
 from delivery.text import Escape, one_line, truncate, utf16_length
 
 TIME_ZONE_OPTION = "time_zone"
-RESOLVED_COLOR = "2e8540"
-COLORS = {
-    Severity.CRITICAL: "d0342c",
-    Severity.ERROR: "e8590c",
-    Severity.WARNING: "e0a100",
-    Severity.INFO: "2b6cb0",
-}
+FLAPPING = (
+    "It changes so often that only this is sent. The next message follows when it has not changed "
+    "for ten minutes."
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class AlertText:
     def members(self) -> "tuple[AlertText, ...]":
         """The alerts that the message is about: this one."""
         return (self,)
+
+    @property
+    def event_name(self) -> str:
+        """The name of the event in Uptrace's format."""
+        return self.event.name
 
     @property
     def closed(self) -> bool:
@@ -85,6 +93,8 @@ class AlertText:
     @property
     def status_words(self) -> str:
         """The words before the name: `CRITICAL`, `FIRING`, or `Resolved after 12 min:`."""
+        if self.event.flapping:
+            return "FLAPPING"
         if not self.closed:
             return (self.named_severity or self.state).upper()
         return f"Resolved after {self.duration}:" if self.duration else "Resolved:"
@@ -131,6 +141,8 @@ class AlertText:
         """Return the headline of an incident: its summary (or name) and its subject."""
         subject = self._subject_within(maximum // 2, utf16_length, str)
         headline = one_line(self.reported_summary[: maximum * 2]) or self.name
+        if self.event.flapping:
+            headline = f"Flapping: {headline}"
         shortened = truncate(headline, maximum - utf16_length(subject))
         if self.subject in shortened:
             return truncate(headline, maximum)
@@ -155,6 +167,8 @@ class AlertText:
     @property
     def summary(self) -> str:
         """The summary; of a resolution, what the alert was about."""
+        if self.event.flapping:
+            return f"{FLAPPING} {self.reported_summary}".strip()
         if not self.closed:
             return self.reported_summary
         about = f"Was {self.named_severity}" if self.named_severity else "Was"

@@ -7,7 +7,7 @@ from functools import cached_property
 from delivery.content.alert_text import AlertText, more
 from delivery.content.facts import Fact, facts_of, subject_label
 from delivery.content.links import OPEN_IN_TOCSIN, Link
-from delivery.content.severity import Severity, severity_rank
+from delivery.content.severity import Severity, severity_of, severity_rank
 from delivery.event import Event
 from delivery.installation import Installation
 from delivery.settings import Settings
@@ -19,25 +19,48 @@ _MAX_NAMES = 3
 _PLACES = ("service", "namespace", "cluster")
 
 
+def text_of_group(
+    events: Sequence[Event], key: str, settings: Settings, installation: Installation
+) -> AlertText:
+    """Return what a message says of the group of these events, at least one.
+
+    `key` tells the group from others of the installation. Of a single alert, the message says all
+    that it would say without a group.
+    """
+    if len(events) == 1:
+        return LoneAlertText(events[0], settings, installation, key)
+    texts = (AlertText(event, settings, installation) for event in events)
+    members = tuple(sorted(texts, key=_rank))
+    return GroupText(min(members, key=_severity_rank).event, settings, installation, key, members)
+
+
 @dataclass(frozen=True)
-class GroupText(AlertText):
+class LoneAlertText(AlertText):
+    """What a message says of the only alert of a group, which vendors know by the group's key."""
+
+    group_key: str = ""
+
+    @property
+    def dedup_key(self) -> str:
+        """The key that vendors know the group by."""
+        return "-".join(filter(None, ["tocsin", self.installation.id, "group", self.group_key]))
+
+
+@dataclass(frozen=True)
+class GroupText(LoneAlertText):
     """What a message says of a group: a summary line, then one line for each alert.
 
     `event` is that of the most severe open alert, which decides severity and color. The facts are
-    the labels that all alerts share. `key` tells the group from others of the installation.
+    the labels that all alerts share. The alerts that the message is about come first, the open ones
+    before the resolved ones, and then the open ones that are known already.
     """
 
     members: tuple[AlertText, ...] = ()
-    key: str = ""
 
-    @classmethod
-    def of(
-        cls, events: Sequence[Event], key: str, settings: Settings, installation: Installation
-    ) -> "GroupText":
-        """Return the text of the group of these events, at least one."""
-        texts = (AlertText(event, settings, installation) for event in events)
-        members = tuple(sorted(texts, key=_rank))
-        return cls(members[0].event, settings, installation, members, key)
+    @property
+    def event_name(self) -> str:
+        """The name of the first alert's event, which is new."""
+        return self.members[0].event_name
 
     @cached_property
     def open_members(self) -> list[AlertText]:
@@ -70,7 +93,7 @@ class GroupText(AlertText):
     @cached_property
     def named_severity(self) -> Severity | None:
         """The severity of the most severe alert that is open."""
-        return self.members[0].named_severity
+        return severity_of(self.event.alert.labels)
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -130,8 +153,7 @@ class GroupText(AlertText):
     @cached_property
     def all_facts(self) -> list[Fact]:
         """The labels that all alerts share, without the subject."""
-        first = self.members[0].event.alert
-        shared = facts_of(first, "")
+        shared = facts_of(self.event.alert, "")
         names = self.labels.keys() - {self._subject_label}
         return [fact for fact in shared if fact.name in names]
 
@@ -146,19 +168,20 @@ class GroupText(AlertText):
         url = self.installation.alerts_url
         return [Link(OPEN_IN_TOCSIN, url)] if url else []
 
-    @property
-    def dedup_key(self) -> str:
-        """The key that vendors know the group by."""
-        return "-".join(filter(None, ["tocsin", self.installation.id, "group", self.key]))
+
+def _rank(member: AlertText) -> tuple[bool, bool, int, int]:
+    return (member.event.is_known, *_severity_rank(member))
 
 
-def _rank(member: AlertText) -> tuple[bool, int, int]:
+def _severity_rank(member: AlertText) -> tuple[bool, int, int]:
     severity = member.named_severity or Severity.CRITICAL
     return member.closed, severity_rank(severity), member.event.alert.starts_at or 0
 
 
 def _line(member: AlertText) -> str:
-    """Return the line of an alert: its title, and its summary."""
+    """Return the line of an alert: its title, and its summary unless it is known already."""
     title = member.title_within(_MAX_LINE // 2)
+    if member.event.is_known:
+        return f"Still open: {title}"
     summary = one_line(member.summary[:_MAX_LINE])
     return truncate(f"{title}: {summary}" if summary else title, _MAX_LINE)

@@ -15,6 +15,13 @@ class Severity(StrEnum):
 
 
 DEFAULT_SEVERITY = Severity.ERROR
+RESOLVED_COLOR = "2e8540"
+COLORS = {
+    Severity.CRITICAL: "d0342c",
+    Severity.ERROR: "e8590c",
+    Severity.WARNING: "e0a100",
+    Severity.INFO: "2b6cb0",
+}
 SEVERITY_LABELS = ("severity", "priority")
 _MAX_LENGTH = 200
 _WORDS = {
@@ -64,3 +71,8 @@ def severity_of(labels: Mapping[str, str]) -> Severity | None:
 def severity_rank(severity: Severity) -> int:
     """Return 0 for the most severe one, and more for the others."""
     return list(Severity).index(severity)
+
+
+def urgency_of(labels: Mapping[str, str]) -> int:
+    """Return the place of an alert in the order of sending: 0 for the first ones."""
+    return severity_rank(severity_of(labels) or DEFAULT_SEVERITY)

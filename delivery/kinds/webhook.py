@@ -5,7 +5,7 @@ The alert has more members than Uptrace's, and a group the list `alerts` of such
 
 from delivery.alerts.alert import PAYLOAD, rfc3339, without_internal
 from delivery.content.alert_text import AlertText
-from delivery.content.group_text import GroupText
+from delivery.content.group_text import LoneAlertText
 from delivery.event import Event
 from delivery.json_text import JsonError, check_json, dumps
 from delivery.kinds.spec import Kind
@@ -15,12 +15,12 @@ def body(text: AlertText) -> str:
     """Return the message as text: the payload in it is exactly what the user typed."""
     event = text.event
     parts = [
-        _members(id=str(event.number), eventName=event.name),
+        _members(id=str(event.number), eventName=text.event_name),
         f'"payload":{_payload(text.settings.payload)}',
         _members(createdAt=rfc3339(event.at)),
         f'"alert":{_alert(event)}',
     ]
-    if isinstance(text, GroupText):
+    if isinstance(text, LoneAlertText):
         alerts = ",".join(_alert(member.event) for member in text.members)
         parts.append(f'"alerts":[{alerts}]')
     return f"{{{','.join(parts)}}}"
@@ -47,6 +47,8 @@ def _alert(event: Event) -> str:
         endsAt=rfc3339(ends_at) if alert.closed else None,
         updatedAt=rfc3339(event.at),
     )
+    if event.flapping:
+        members += ',"flapping":true'
     payload = alert.annotations.get(PAYLOAD, "")
     if payload:
         members += f',"payload":{_payload(payload)}'

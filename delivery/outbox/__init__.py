@@ -17,18 +17,10 @@ from delivery.outbox.actions import (
     snooze,
 )
 from delivery.outbox.bodies import reencrypt_bodies
-from delivery.outbox.claims import (
-    MAX_PER_CHANNEL,
-    ClaimedDelivery,
-    NewBody,
-    claim,
-    has_crash_suspects,
-    next_due,
-    oldest_due_age,
-    store_bodies,
-    take_over,
-)
+from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage, KnownAlert
+from delivery.outbox.claims import NewBody, claim, store_bodies
 from delivery.outbox.deletion import delete_channel
+from delivery.outbox.due import MAX_PER_CHANNEL, next_due, oldest_due_age
 from delivery.outbox.ingest import OutboxFull, close_alert, close_overdue, is_full, review, store
 from delivery.outbox.listening import REPORT_INTERVAL, report_listening
 from delivery.outbox.maintenance import move_with_clock, newest_id, sweep
@@ -36,4 +28,5 @@ from delivery.outbox.results import AttemptResult, release_claim, settle
 from delivery.outbox.retention import Pruned, prune
 from delivery.outbox.silences import apply_silences, end_silence
 from delivery.outbox.statements import NOT_DROPPED
+from delivery.outbox.takeover import has_crash_suspects, take_over
 from delivery.outbox.write_plan import count_unmatched

@@ -4,7 +4,7 @@ import json
 
 from clock import MINUTE
 from delivery.alerts.causes import CHANNEL_NOT_DELIVERING
-from delivery.alerts.routing import DELIVERY_LIFETIME
+from delivery.alerts.plans import DELIVERY_LIFETIME
 from delivery.outbox.statements import NOT_DROPPED, execute
 from models import DeliveryState
 

@@ -8,16 +8,19 @@ _FORGET_FINAL = """UPDATE delivery SET body = NULL
     WHERE body GLOB 'gAAAA*' AND state IN ('delivered', 'accepted', 'superseded', 'dropped')"""
 _ENCRYPTED = "SELECT id, body FROM delivery WHERE body GLOB 'gAAAA*'"
 _REPLACE = "UPDATE delivery SET body = :body WHERE id = :id"
+_ENCRYPTED_OF_GROUPS = "SELECT id, body FROM group_message WHERE body GLOB 'gAAAA*'"
+_REPLACE_OF_GROUPS = "UPDATE group_message SET body = :body WHERE id = :id"
 
 
 def reencrypt_bodies(reencrypt: Callable[[int, str], str | None]) -> None:
     """Replace every encrypted body that may be sent again, and delete the others.
 
-    `reencrypt` takes the id of a delivery and its token, and returns the new token, or None if it
+    `reencrypt` takes the id of a message and its token, and returns the new token, or None if it
     cannot be decrypted.
     """
     execute(_FORGET_FINAL)
-    rows = []
-    for delivery_id, token in execute(_ENCRYPTED):
-        rows.append({"id": delivery_id, "body": reencrypt(delivery_id, token)})
-    execute_many(_REPLACE, rows)
+    for find, replace in ((_ENCRYPTED, _REPLACE), (_ENCRYPTED_OF_GROUPS, _REPLACE_OF_GROUPS)):
+        rows = []
+        for message_id, token in execute(find):
+            rows.append({"id": message_id, "body": reencrypt(message_id, token)})
+        execute_many(replace, rows)

@@ -21,12 +21,13 @@ _COUNT_WAITING = """
 _OVERDUE = "SELECT key, body FROM alert WHERE closes_at <= :until LIMIT :max_count"
 _OPEN_ALERT = "SELECT key, body FROM alert WHERE id = :id AND status = 'open'"
 _TO_REVIEW = """
-    SELECT key FROM alert WHERE status = 'open' AND id IN (
+    SELECT key FROM alert WHERE id IN (
         SELECT alert_id FROM notification WHERE review_at <= :now ORDER BY review_at
         LIMIT :max_count)"""
 _END_REVIEWS = """
     UPDATE notification SET review_at = NULL, silence_id = NULL
-    WHERE review_at <= :now AND (SELECT status FROM alert WHERE id = alert_id) <> 'open'"""
+    WHERE review_at <= :now AND NOT flapping
+        AND (SELECT status FROM alert WHERE id = alert_id) <> 'open'"""
 
 
 class OutboxFull(Exception):
@@ -98,7 +99,7 @@ def _close(rows: Sequence[tuple[str, str]], now: int) -> int:
 
 
 def review(now: int) -> int:
-    """Plan open alerts again whose repeat or silence is over; return how many."""
+    """Plan alerts again whose repeat or silence is over, or that are calm; return how many."""
     with db.atomic():
         execute(_END_REVIEWS, now=now)  # first: closed alerts must not take up the whole batch
         keys = [key for (key,) in execute(_TO_REVIEW, now=now, max_count=MAX_ALERTS_AT_ONCE)]

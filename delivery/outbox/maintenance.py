@@ -1,7 +1,7 @@
 """Regular upkeep of the outbox, and the clock."""
 
 from clock import HOUR, MINUTE
-from delivery.alerts.routing import DELIVERY_LIFETIME
+from delivery.alerts.plans import DELIVERY_LIFETIME
 from delivery.outbox.results import PROBE_INTERVAL
 from delivery.outbox.statements import execute
 from models import db

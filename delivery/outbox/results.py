@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from clock import MINUTE
 from delivery.alerts.alert import AlertStatus
-from delivery.alerts.routing import WAITING_STATES
+from delivery.alerts.plans import WAITING_STATES
 from delivery.outbox.actions import hold, release
 from delivery.outbox.catch_up import catch_up, withdraw_closings
-from delivery.outbox.claims import ClaimedDelivery
+from delivery.outbox.claimed import ClaimedMessage
+from delivery.outbox.group_messages import release_group_messages
 from delivery.outbox.statements import execute, execute_many
 from delivery.outcome import Outcome, Verdict
 from models import DeliveryState, db
@@ -18,10 +19,11 @@ PROOF_INTERVAL = 10 * MINUTE
 
 # The attempts of a claim that a later worker has taken over change nothing.
 _STORE_ATTEMPT = """
-    INSERT INTO attempt (channel_id, delivery_id, number, purpose, at, config_hash, verdict, reason,
-        actor, status, milliseconds, receiver, stages, excerpt, says)
-    SELECT :channel_id, :delivery_id, :number, 'delivery', :started_at, :config_hash, :verdict,
-        :reason, :actor, :status, :milliseconds, :receiver, :stages, :excerpt, :says
+    INSERT INTO attempt (channel_id, delivery_id, message_id, number, purpose, at, config_hash,
+        verdict, reason, actor, status, milliseconds, receiver, stages, excerpt, says)
+    SELECT :channel_id, iif(:message_id IS NULL, :delivery_id, NULL), :message_id,
+        :message_attempt, 'delivery', :started_at, :config_hash,
+        :verdict, :reason, :actor, :status, :milliseconds, :receiver, :stages, :excerpt, :says
     WHERE EXISTS (SELECT 1 FROM delivery
         WHERE id = :delivery_id AND state = 'sending' AND attempts = :number)"""
 _STORE_STATE = """
@@ -59,10 +61,11 @@ _PROVE_CHANNEL = """
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """The outcome of an attempt, and the next state of its delivery.
+    """The outcome of an attempt, and the next state of a delivery in its message.
 
-    `retries` and `not_found` are the delivery's new counts. A `is_probe` was sent to a failing
-    channel.
+    `number` counts the attempts of the delivery, `message_attempt` those of the message. A group
+    message has a `message_id`, and results of several deliveries. `retries` and `not_found` are
+    the delivery's new counts. An `is_probe` was sent to a failing channel.
     """
 
     delivery_id: int
@@ -78,6 +81,13 @@ class AttemptResult:
     retries: int
     not_found: int
     is_probe: bool
+    message_id: int | None = None
+    message_attempt: int = 1
+
+    @property
+    def exchange(self) -> int:
+        """The id of the message, which is the same for all results of one exchange."""
+        return self.message_id or self.delivery_id
 
     @property
     def notifies(self) -> bool:
@@ -87,33 +97,40 @@ class AttemptResult:
 
 def settle(results: Sequence[AttemptResult], now: int) -> None:
     """Store the results of attempts, and their effect on notifications and channels."""
+    exchanges = {result.exchange: result for result in results}
+    columns = {exchange: result.outcome.columns() for exchange, result in exchanges.items()}
     rows = []
     for result in results:
         good = result.outcome.good
-        rows.append({**vars(result), **result.outcome.columns(), "good": good, "now": now})
+        rows.append({**vars(result), **columns[result.exchange], "good": good, "now": now})
     waiting = [result.delivery_id for result in results if result.state in WAITING_STATES]
-    unnotified = [result.delivery_id for result in results if not result.notifies]
+    unnotified = {result.delivery_id for result in results if not result.notifies}
+    attempts = {row["message_id"] or row["delivery_id"]: row for row in rows}
     with db.atomic():
-        execute_many(_STORE_ATTEMPT, rows)
+        execute_many(_STORE_ATTEMPT, attempts.values())
         execute_many(_NOTE_OPENING, (row for row in rows if row["delivery_id"] not in unnotified))
         execute_many(
             _NOTE_CLOSING,
             (row for row in rows if row["good"] and row["event"] == AlertStatus.CLOSED),
         )
         execute_many(_STORE_STATE, rows)
-        for result in results:
+        for result in exchanges.values():
             _update_channel(result, now)
         catch_up(waiting, now)
         withdraw_closings(unnotified, now)
 
 
-def release_claim(claimed: Sequence[ClaimedDelivery], due_at: int) -> None:
-    """Give deliveries back that were not sent; the claim counts as no attempt."""
-    rows = [{**delivery._asdict(), "due_at": due_at} for delivery in claimed]
+def release_claim(messages: Sequence[ClaimedMessage], due_at: int) -> None:
+    """Give messages back that were not sent; the claim counts as no attempt."""
+    deliveries = [delivery for message in messages for delivery in message.deliveries]
+    ids = [delivery.id for delivery in deliveries]
     with db.atomic():
-        execute_many(_RELEASE_CLAIM, rows)
-        catch_up((delivery.id for delivery in claimed), due_at)
-        withdraw_closings((delivery.id for delivery in claimed), due_at)
+        execute_many(
+            _RELEASE_CLAIM, ({**delivery._asdict(), "due_at": due_at} for delivery in deliveries)
+        )
+        release_group_messages(messages)
+        catch_up(ids, due_at)
+        withdraw_closings(ids, due_at)
 
 
 def _update_channel(result: AttemptResult, now: int) -> None:

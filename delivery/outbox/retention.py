@@ -49,6 +49,12 @@ _DELETE_RECEIPTS = """
 _DELETE_ATTEMPTS = """
     DELETE FROM attempt WHERE at < :cutoff AND id IN (
         SELECT id FROM attempt ORDER BY id LIMIT :slice)"""
+# The deliveries of a group message are older than it: none of them is left.
+_DELETE_GROUP_MESSAGES = """
+    DELETE FROM group_message WHERE id IN (
+        SELECT id FROM group_message WHERE id < max(:cutoff * 1000000, (
+            SELECT coalesce(min(id), 0) FROM delivery))
+        ORDER BY id LIMIT :slice)"""
 _DELETE_SILENCES = """
     DELETE FROM silence WHERE id IN (SELECT id FROM silence WHERE until < :cutoff LIMIT :slice)"""
 _DROP_BODIES = """
@@ -56,6 +62,10 @@ _DROP_BODIES = """
         SELECT id FROM delivery INDEXED BY delivery_final_body WHERE body IS NOT NULL
             AND state IN ('delivered', 'accepted', 'superseded', 'dropped')
             AND settled_at < :day_ago LIMIT :slice)"""
+_DROP_GROUP_BODIES = """
+    UPDATE group_message SET body = NULL WHERE id IN (
+        SELECT id FROM group_message INDEXED BY group_message_body WHERE body IS NOT NULL
+            AND created_at < :two_days_ago LIMIT :slice)"""
 
 
 class Pruned(NamedTuple):
@@ -83,6 +93,7 @@ def prune(now: int, keep_days: int, keep_deliveries: int) -> Iterator[Pruned]:
         "cutoff": now - keep_days * DAY,
         "stale": now - STALE_WINDOW,
         "day_ago": now - DAY,
+        "two_days_ago": now - 2 * DAY,
         "in_a_day": now + DAY,
         "slice": SLICE,
     }
@@ -90,9 +101,11 @@ def prune(now: int, keep_days: int, keep_deliveries: int) -> Iterator[Pruned]:
     yield from _named("responses", execute_sliced(_DELETE_RECEIPTS, **times))
     yield from _named("attempts", execute_sliced(_DELETE_ATTEMPTS, **times))
     yield from _prune_deliveries(times, keep_deliveries)
+    yield from _named("group messages", execute_sliced(_DELETE_GROUP_MESSAGES, **times))
     yield from _named("alerts", execute_sliced(_DELETE_ALERTS_WITHOUT_DELIVERY, **times))
     yield from _named("silences", execute_sliced(_DELETE_SILENCES, **times))
-    yield from _named("bodies", execute_sliced(_DROP_BODIES, **times))
+    for statement in (_DROP_BODIES, _DROP_GROUP_BODIES):
+        yield from _named("bodies", execute_sliced(statement, **times))
 
 
 def _named(name: str, counts: Iterator[int]) -> Iterator[Pruned]:

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable
 
 from delivery.alerts.matchers import Matcher, MatcherError, labels_of, parse_matchers
+from delivery.alerts.plans import ActiveSilence
 from delivery.alerts.received import alert_from_json
-from delivery.alerts.routing import ActiveSilence, find_silence
+from delivery.alerts.routing import find_silence
 from delivery.outbox.statements import execute, execute_many
 from models import db
 

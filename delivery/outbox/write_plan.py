@@ -7,7 +7,17 @@ from itertools import count, groupby
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert
+from delivery.alerts.flapping import read_changes
+from delivery.alerts.grouping import read_group_by
 from delivery.alerts.matchers import labels_of, matches
+from delivery.alerts.own_alerts import channel_of_key
+from delivery.alerts.plans import (
+    WAITING_STATES,
+    ChannelPlan,
+    ChannelRoute,
+    LastDelivery,
+    RoutingContext,
+)
 from delivery.alerts.received import (
     NO_CHANNEL,
     TOO_LATE,
@@ -19,14 +29,7 @@ from delivery.alerts.received import (
     is_stale,
     merge_alert,
 )
-from delivery.alerts.routing import (
-    WAITING_STATES,
-    ChannelPlan,
-    ChannelRoute,
-    LastDelivery,
-    RoutingContext,
-    plan_deliveries,
-)
+from delivery.alerts.routing import plan_deliveries
 from delivery.kinds import kinds
 from delivery.outbox.silences import active_silences, read_matchers
 from delivery.outbox.statements import execute, execute_many
@@ -36,7 +39,8 @@ from models import DeliveryState
 # between databases. They remember alerts too, so the id of a deleted one is not used again.
 _NEXT_IDS = """
     SELECT (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'alert'),
-        (SELECT max(coalesce(max(id), 0) + 1, :now * 1000000) FROM delivery)"""
+        (SELECT max(:now * 1000000, coalesce(max(d.id), 0) + 1, (
+            SELECT coalesce(max(id), 0) + 1 FROM group_message)) FROM delivery d)"""
 _KNOWN_ALERTS = """
     SELECT key, id, status = 'open', body, resolved_start, changed_at FROM alert
     WHERE key IN (SELECT value FROM json_each(:keys))"""
@@ -44,7 +48,7 @@ _LAST_DELIVERIES = """
     SELECT n.alert_id, n.channel_id, d.event, d.state, d.created_at, d.settled_at, d.config_hash,
         d.snapshot, n.notified_id IS NOT NULL AS is_notified,
         n.silence_id IS NOT NULL AS is_silenced,
-        n.failures, EXISTS (
+        n.failures, n.group_key, n.changes, n.flapping AS is_flapping, EXISTS (
             SELECT 1 FROM delivery s WHERE s.alert_id = n.alert_id
                 AND s.channel_id = n.channel_id AND s.state = 'sending' AND s.event = 'open'
         ) AS is_under_way
@@ -52,8 +56,13 @@ _LAST_DELIVERIES = """
     WHERE n.alert_id IN (
         SELECT id FROM alert WHERE key IN (SELECT value FROM json_each(:keys)))"""
 _ROUTES = """
-    SELECT kind, matchers, repeat_minutes, id, state, config_hash, retries FROM channel
-    WHERE deleted_at IS NULL"""
+    SELECT kind, matchers, repeat_minutes, group_by, group_wait, drops, id, state, config_hash,
+        retries, fallback_id
+    FROM channel WHERE deleted_at IS NULL"""
+_GROUP_DUE_AT = """
+    SELECT min(due_at) FROM delivery
+    WHERE channel_id = :channel_id AND group_key = :group_key AND group_key <> ''
+        AND state IN ('pending', 'sending') AND state = 'pending' AND attempts = 0"""
 _STORE_ALERT = """
     INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at, resolved_start)
     VALUES (:id, :key, :name, :status, :body, :closes_at, :now, :now, :resolved_start)
@@ -62,20 +71,29 @@ _STORE_ALERT = """
         resolved_start = :resolved_start"""
 _STORE_DELIVERY = """
     INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
-        cause, created_at, settled_at, attempts, claims, config_hash, retries, not_found)
+        cause, created_at, settled_at, urgency, group_key, flapping, attempts, claims, config_hash,
+        retries, not_found)
     VALUES (:id, :channel_id, :alert_id, :event, :repeated, :state, :due_at, :expires_at,
-        :cause, :created_at, iif(:state = 'dropped', :created_at, NULL), 0, 0, '', 0, 0)"""
+        :cause, :created_at, iif(:state = 'dropped', :created_at, NULL), :urgency, :group_key,
+        :flapping, 0, 0, '', 0, 0)"""
 # Triggers count the deliveries that are settled later (migration 0005).
 _COUNT_DROPPED = """
     INSERT INTO settled_count (state, number) VALUES ('dropped', :count)
     ON CONFLICT DO UPDATE SET number = number + :count"""
 _STORE_NOTIFICATION = """
-    INSERT INTO notification (alert_id, channel_id, delivery_id, failures, review_at, silence_id)
-    VALUES (:alert_id, :channel_id, :delivery_id, :failures, :review_at, :silence_id)
+    INSERT INTO notification (alert_id, channel_id, delivery_id, failures, review_at, silence_id,
+        group_key, changes, flapping)
+    VALUES (:alert_id, :channel_id, :delivery_id, :failures, :review_at, :silence_id,
+        :group_key, coalesce(:changes, ''), :is_flapping)
     ON CONFLICT DO UPDATE SET delivery_id = iif(:is_dropped, delivery_id, :delivery_id),
-        failures = :failures, review_at = :review_at, silence_id = :silence_id"""
+        failures = :failures, review_at = :review_at, silence_id = :silence_id,
+        group_key = :group_key, changes = coalesce(:changes, changes),
+        flapping = iif(:changes IS NULL, flapping, :is_flapping)"""
 _STORE_REVIEW = """
-    UPDATE notification SET review_at = :review_at, silence_id = :silence_id
+    UPDATE notification SET changes = coalesce(:changes, changes),
+        flapping = iif(:changes IS NULL, flapping, :is_flapping),
+        review_at = iif(:keeps_review, review_at, :review_at),
+        silence_id = iif(:keeps_review, silence_id, :silence_id)
     WHERE alert_id = :alert_id AND channel_id = :channel_id"""
 _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :supersede, settled_at = :now
@@ -107,8 +125,14 @@ class WritePlan:
             self._known[key] = _KnownAlert(*columns)
         self._alert_ids, delivery_ids = map(count, execute(_NEXT_IDS, now=now).fetchone())
         self._context = RoutingContext(
-            now, _routes(), active_silences(now), _last_deliveries(keys_json), delivery_ids
+            now,
+            _routes(),
+            active_silences(now),
+            _last_deliveries(keys_json),
+            delivery_ids,
+            self._group_due_at,
         )
+        self._groups_due_at: dict[tuple[int, str], int | None] = {}
         self._alerts: list[dict] = []
         self._plans: list[dict] = []
         self._unmatched = 0
@@ -131,21 +155,42 @@ class WritePlan:
         self._known[received.key] = updated
         columns = {"key": received.key, "name": alert.name, "status": alert.status, "now": now}
         self._alerts.append({**updated._asdict(), **columns, "closes_at": received.closes_at})
-        matched = self._matched(alert)
-        change = AlertChange(known.id, alert, matched, was_open=known.is_open)
+        matched = self._matched(received.key, alert)
+        change = AlertChange(
+            known.id,
+            alert,
+            matched,
+            was_open=known.is_open,
+            earlier_body="" if known.body == updated.body else known.body,
+        )
         deliveries = self._plan(change)
         if alert.closed or matched:
             return IngestResult(known.id, deliveries)
         self._unmatched += not known.is_open
         return IngestResult(known.id, deliveries, NO_CHANNEL)
 
-    def _matched(self, alert: Alert) -> set[int]:
-        """Return the ids of the channels that match an alert, as long as it is open."""
+    def _matched(self, key: str, alert: Alert) -> set[int]:
+        """Return the ids of the channels that match an alert, as long as it is open.
+
+        For an alert about a channel, that is the fallback of the channel.
+        """
         if alert.closed:
             return set()
-        labels = labels_of(alert)
         routes = self._context.routes
+        channel_id = channel_of_key(key)
+        if channel_id is not None:
+            fallbacks = {route.fallback_id for route in routes if route.channel_id == channel_id}
+            return {number for number in fallbacks if number is not None}
+        labels = labels_of(alert)
         return {route.channel_id for route in routes if matches(route.matchers, labels)}
+
+    def _group_due_at(self, channel_id: int, key: str) -> int | None:
+        """Return when the first message of a group is due that was never sent."""
+        group = (channel_id, key)
+        if group not in self._groups_due_at:
+            row = execute(_GROUP_DUE_AT, channel_id=channel_id, group_key=key).fetchone()
+            self._groups_due_at[group] = row[0]
+        return self._groups_due_at[group]
 
     def _update(self, known: _KnownAlert, alert: Alert, resolves: bool) -> _KnownAlert:
         updated = known._replace(is_open=not alert.closed, body=alert_to_json(alert))
@@ -156,11 +201,11 @@ class WritePlan:
         return updated
 
     def review(self, key: str) -> None:
-        """Plan the deliveries of a stored open alert again, as time and silences have passed."""
+        """Plan the deliveries of a stored alert again, as time and silences have passed."""
         known = self._known[key]
         alert = alert_from_json(known.body)
-        matched = self._matched(alert)
-        self._plan(AlertChange(known.id, alert, matched, was_open=True, received=False))
+        matched = self._matched(key, alert)
+        self._plan(AlertChange(known.id, alert, matched, was_open=known.is_open, received=False))
 
     def _plan(self, change: AlertChange) -> tuple[str, ...]:
         """Plan the deliveries of a change, and return their `webhook-id`s."""
@@ -174,9 +219,12 @@ class WritePlan:
 
     def _columns(self, alert_id: int, plan: ChannelPlan) -> dict:
         columns = {**vars(plan), "alert_id": alert_id, "now": self._context.now}
+        if plan.changes is not None:
+            columns["changes"] = json.dumps(plan.changes)
         if plan.delivery:
             columns["before"] = columns["delivery_id"] = plan.delivery.id
             columns["failures"] = plan.delivery.failures
+            columns["group_key"] = plan.delivery.group_key
             columns["is_dropped"] = plan.delivery.state == DeliveryState.DROPPED
         elif plan.supersede:
             columns["before"] = next(self._context.delivery_ids)
@@ -190,6 +238,11 @@ class WritePlan:
             last[pair] = plan.delivery
         elif plan.supersede and last[pair].state in WAITING_STATES:
             last[pair] = replace(last[pair], state=DeliveryState.SUPERSEDED)
+        if plan.changes is not None:
+            last[pair].changes = plan.changes
+            last[pair].is_flapping = plan.is_flapping
+        if plan.delivery and plan.delivery.group_key and is_sent:
+            self._groups_due_at[plan.channel_id, plan.delivery.group_key] = plan.delivery.due_at
 
     def write(self) -> None:
         """Write everything that was added."""
@@ -217,15 +270,18 @@ def _last_deliveries(keys_json: str) -> dict[tuple[int, int], LastDelivery]:
     cursor = execute(_LAST_DELIVERIES, keys=keys_json)
     names = [column[0] for column in cursor.description[2:]]
     for alert_id, channel_id, *columns in cursor:
-        last[alert_id, channel_id] = LastDelivery(**dict(zip(names, columns, strict=True)))
+        known = dict(zip(names, columns, strict=True))
+        known["changes"] = read_changes(known["changes"])
+        last[alert_id, channel_id] = LastDelivery(**known)
     return last
 
 
 def _routes() -> list[ChannelRoute]:
     routes = []
-    for kind, matchers, repeat_minutes, *columns in execute(_ROUTES):
+    for kind, matchers, repeat_minutes, group_by, *columns in execute(_ROUTES):
         repeat_minutes = _shortest(repeat_minutes, kind)
-        routes.append(ChannelRoute(read_matchers(matchers), repeat_minutes, *columns))
+        labels = read_group_by(group_by)
+        routes.append(ChannelRoute(read_matchers(matchers), repeat_minutes, labels, *columns))
     return routes
 
 

@@ -19,7 +19,8 @@ class CachedChannel(NamedTuple):
     """A channel with decrypted settings; `problem` says why that failed.
 
     `origin` is scheme, host and port of its URL, `steps` its retry schedule in seconds,
-    `rate_limit` the limit of its vendor. A row with another `revision` is newer.
+    `rate_limit` the limit of its vendor. It `combines` messages that wait for that. A row with
+    another `revision` is newer.
     """
 
     settings: Settings
@@ -27,6 +28,7 @@ class CachedChannel(NamedTuple):
     origin: str
     steps: tuple[int, ...]
     rate_limit: RateLimit
+    combines: bool
     state: str
     config_hash: str
     revision: tuple
@@ -58,12 +60,15 @@ class ChannelCache(dict[int, CachedChannel]):
     def _read(self, row: Channel) -> CachedChannel:
         settings, problem = read_settings(row, self._keyring)
         kind = kinds().get(settings.kind)
+        rate_limit = kind.rate_limit if kind else ()
+        keeps_incidents = kind is not None and kind.keeps_incidents
         return CachedChannel(
             settings=settings,
             problem=problem,
             origin=settings.origin,
             steps=retry.steps_or_default(row.retries),
-            rate_limit=kind.rate_limit if kind else (),
+            rate_limit=rate_limit,
+            combines=bool(rate_limit) and not (row.separate or keeps_incidents),
             state=row.state,
             config_hash=row.config_hash,
             revision=(row.id, row.version, row.updated_at, row.state),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from delivery.outbox import ClaimedDelivery
+from delivery.outbox import ClaimedMessage
 from delivery.outcome import Outcome, Reason
 from delivery.queue.channel_cache import CachedChannel, ChannelCache
 from delivery.queue.seats import Room, divide
@@ -20,9 +20,9 @@ _UNREACHABLE = frozenset(
 
 
 class InFlight(NamedTuple):
-    """A claimed delivery, and the time of the claim (monotonic)."""
+    """A claimed message, and the time of the claim (monotonic)."""
 
-    delivery: ClaimedDelivery
+    message: ClaimedMessage
     since: float
 
 
@@ -51,24 +51,35 @@ class ChannelLimits:
     def may_send(self, channel: CachedChannel) -> bool:
         """Return True if the rate limit allows a message now, and count the message."""
         key = channel.rate_limit_key
-        return not self._rate_limiter.wait(key, channel.rate_limit, self.monotonic())
+        return not self._rate_limiter.wait(key, channel.rate_limit, self.monotonic(), spread=True)
+
+    def combined(self, room: Room) -> list[int]:
+        """Return the channels with room whose waiting messages may become one.
+
+        They are those with a rate limit, unless they keep messages separate.
+        """
+        combined = []
+        for channel_id, channel in self.channels.items():
+            if channel.combines and room.by_channel.get(channel_id, room.others) > 0:
+                combined.append(channel_id)
+        return combined
 
     def waits(self) -> list[float]:
         """Return the seconds until the exhausted rate limits allow a message."""
         return list(filter(None, map(self._wait, self.channels.values())))
 
     def room(self, in_flight: Iterable[InFlight]) -> Room:
-        """Return how many more deliveries may start now.
+        """Return how many more messages may start now.
 
         A channel is slow as well while one of its attempts takes long.
         """
         held: Counter[int] = Counter()
         slow = set(self._slow)
         long_ago = self.monotonic() - MAX_QUICK_SECONDS
-        for delivery, since in in_flight:
-            held[delivery.channel_id] += 1
+        for message, since in in_flight:
+            held[message.channel_id] += 1
             if since < long_ago:
-                slow.add(delivery.channel_id)
+                slow.add(message.channel_id)
         room = divide(held, self._quick - slow, slow, self.channels)
         for channel_id, limit in self._limits().items():
             left = limit - held[channel_id]
@@ -88,4 +99,4 @@ class ChannelLimits:
 
     def _wait(self, channel: CachedChannel) -> float:
         key = channel.rate_limit_key
-        return self._rate_limiter.look(key, channel.rate_limit, self.monotonic())
+        return self._rate_limiter.look(key, channel.rate_limit, self.monotonic(), spread=True)

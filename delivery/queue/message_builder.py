@@ -1,26 +1,29 @@
-"""Build the messages of claimed deliveries, under the crash marker."""
+"""Build the messages that are sent, under the crash marker."""
 
 import contextlib
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from delivery.content.alert_text import AlertText
+from delivery.content.group_text import text_of_group
 from delivery.event import Event
 from delivery.guard.exchange import Policy
 from delivery.installation import Installation
-from delivery.message import Message, MessageError, build
-from delivery.outbox import ClaimedDelivery, NewBody
+from delivery.message import Message, MessageError, build_message
+from delivery.outbox import ClaimedMessage, NewBody
 from delivery.outcome import Outcome, Verdict
 from delivery.queue.channel_cache import CachedChannel
 from delivery.queue.crash_marker import CrashMarker
 from delivery.redaction import mask_for
 from delivery.secrets.encryption import DecryptionError, Keyring, body_purpose, is_token
 from delivery.sender import Clock, unsent
+from delivery.settings import Settings
 
 
-class PreparedDelivery(NamedTuple):
-    """A claimed delivery with its channel and message."""
+class PreparedMessage(NamedTuple):
+    """A claimed message with its channel, and as it is sent."""
 
-    delivery: ClaimedDelivery
+    claimed: ClaimedMessage
     channel: CachedChannel
     message: Message
 
@@ -35,27 +38,19 @@ class MessageBuilder:
     clock: Clock
     installation: Installation
 
-    def build(self, delivery: ClaimedDelivery, channel: CachedChannel) -> Message | Outcome:
-        """Return the message of a delivery, or the outcome if it cannot be built.
+    def build(self, claimed: ClaimedMessage, channel: CachedChannel) -> Message | Outcome:
+        """Return the message as it is sent, or the outcome if it cannot be built.
 
-        The crash marker names the delivery during the build, for the worker after a crash.
+        The crash marker names the message during the build, for the worker after a crash.
         """
-        self.marker.record(delivery.id)
+        self.marker.record(claimed.id)
         try:
             if channel.problem:
                 raise MessageError(channel.problem)
-            event = Event(
-                delivery.alert,
-                delivery.id,
-                delivery.created_at,
-                repeated=bool(delivery.repeated),
-                notified=delivery.notified_alert,
-                opening=delivery.opening,
-            )
-            now = int(self.clock() * 1000)
-            fixed = self._fixed_body(delivery, channel)
-            return build(
-                channel.settings, event, at=now, fixed=fixed, installation=self.installation
+            return build_message(
+                self._text_of(claimed, channel.settings),
+                at=int(self.clock() * 1000),
+                fixed=self._fixed_body(claimed, channel),
             )
         except Exception as error:  # noqa: BLE001 (no channel and no alert may end the worker)
             outcome = unsent(error, channel.settings, self.policy, self.clock)
@@ -65,32 +60,67 @@ class MessageBuilder:
         finally:
             self.marker.record(0)
 
-    def new_bodies(self, prepared: list[PreparedDelivery]) -> list[NewBody]:
+    def _text_of(self, claimed: ClaimedMessage, settings: Settings) -> AlertText:
+        events = events_of(claimed)
+        if claimed.group_key:
+            return text_of_group(events, claimed.group_key, settings, self.installation)
+        return AlertText(events[0], settings, self.installation)
+
+    def new_bodies(self, prepared: list[PreparedMessage]) -> list[NewBody]:
         """Return the bodies to store before the first attempt under a configuration.
 
         A body is encrypted if a secret of the channel is in it. Call this inside the transaction
         that stores the bodies, so that a rotation of the keys misses none.
         """
         bodies = []
-        for delivery, channel, message in prepared:
-            if self._fixed_body(delivery, channel) is None:
+        for claimed, channel, message in prepared:
+            if self._fixed_body(claimed, channel) is None:
                 body = message.body.decode("utf-8", "replace")
                 if mask_for(channel.settings)(body) != body:
-                    body = self.keyring.encrypt(body_purpose(delivery.id), {"body": body})
-                bodies.append(NewBody(delivery.id, body, channel.config_hash))
+                    body = self.keyring.encrypt(body_purpose(claimed.id), {"body": body})
+                is_group = bool(claimed.group_key)
+                bodies.append(NewBody(claimed.id, body, channel.config_hash, is_group))
         return bodies
 
-    def _fixed_body(self, delivery: ClaimedDelivery, channel: CachedChannel) -> str | None:
+    def _fixed_body(self, claimed: ClaimedMessage, channel: CachedChannel) -> str | None:
         """Return the body of the earlier attempts.
 
         None without one that can be decrypted, and if the channel was edited since: nothing of an
         old configuration may leave.
         """
-        if delivery.body is None or delivery.config_hash != channel.config_hash:
+        if claimed.body is None or claimed.config_hash != channel.config_hash:
             return None
-        if not is_token(delivery.body):
-            return delivery.body
+        if not is_token(claimed.body):
+            return claimed.body
         with contextlib.suppress(DecryptionError):
-            values = self.keyring.decrypt(body_purpose(delivery.id), delivery.body)
+            values = self.keyring.decrypt(body_purpose(claimed.id), claimed.body)
             return str(values.get("body"))
         return None
+
+
+def events_of(claimed: ClaimedMessage) -> list[Event]:
+    """Return the events that a message reports, and the open alerts that are known already."""
+    events = []
+    for delivery in claimed.deliveries:
+        event = Event(
+            delivery.alert,
+            claimed.id,
+            claimed.created_at,
+            repeated=bool(delivery.repeated),
+            notified=delivery.notified_alert,
+            opening=delivery.opening,
+            flapping=bool(delivery.flapping),
+        )
+        events.append(event)
+    for known in claimed.known:
+        event = Event(
+            known.alert,
+            claimed.id,
+            claimed.created_at,
+            repeated=True,
+            notified=known.notified_alert,
+            opening=known.opening,
+            is_known=True,
+        )
+        events.append(event)
+    return events

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from delivery import retry
-from delivery.outbox import AttemptResult, ClaimedDelivery
+from delivery.outbox import AttemptResult, ClaimedDelivery, ClaimedMessage
 from delivery.outcome import Outcome, Verdict
 from delivery.queue.channel_cache import CachedChannel
 from models import ChannelState, DeliveryState
@@ -14,10 +14,27 @@ from models import ChannelState, DeliveryState
 class FinishedAttempt(NamedTuple):
     """The outcome of an attempt, or of a message that could not be built."""
 
-    delivery_id: int
+    message_id: int
     channel: CachedChannel
     outcome: Outcome
     started_at: int
+
+
+def settle_message(
+    message: ClaimedMessage, attempt: FinishedAttempt, now: int, random_number: float
+) -> list[AttemptResult]:
+    """Return the result of every delivery of a message.
+
+    The deliveries of a group have the same waits before their retries, so that they stay together.
+    """
+    group = {"message_attempt": message.attempt}
+    if message.group_key:
+        group["message_id"] = message.id
+    results = []
+    for delivery in message.deliveries:
+        result = settle_attempt(delivery, attempt, now, random_number)
+        results.append(replace(result, **group))
+    return results
 
 
 def settle_attempt(

@@ -21,7 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from clock import DAY, SECOND, now_ms
 from config import VERSION
 from delivery import outbox
-from delivery.alerts.routing import ACTIVE_STATES
+from delivery.alerts.plans import ACTIVE_STATES
 from delivery.outcome import Verdict
 from models import (
     IS_TEST,

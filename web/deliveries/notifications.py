@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from delivery.alerts.alert import AlertStatus
-from delivery.alerts.routing import ACTIVE_STATES, NOT_ARRIVED_STATES, next_step
+from delivery.alerts.due import next_step
+from delivery.alerts.plans import ACTIVE_STATES, NOT_ARRIVED_STATES
 from models import Channel, ChannelState, Delivery, DeliveryState, Silence
 from web.filters import ago, second, until
 

@@ -1,0 +1,126 @@
+"""What the worker sends now: claimed deliveries, and the messages that they make."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from delivery.alerts.alert import Alert, AlertStatus, to_status
+from delivery.alerts.received import alert_from_json
+
+
+class ClaimedDelivery(NamedTuple):
+    """A delivery that the worker sends now.
+
+    `attempt` is the number of this attempt. `body` is that of the earlier attempts, if the channel
+    still has their configuration; `config_hash` is its configuration at the claim. `retries` counts
+    the steps of the schedule that were taken, `not_found` the retries after 404. `notified` is the
+    snapshot of the opening that the channel was notified of, `matchers` are the channel's. The
+    `opening` is that one's: vendors keep the key of an alert until a resolution arrives. Otherwise
+    it is when the alert opened. `message_id` is the last group message that it was sent in.
+    """
+
+    id: int
+    channel_id: int
+    attempt: int
+    repeated: int
+    created_at: int
+    expires_at: int
+    body: str | None
+    config_hash: str
+    crashes: int
+    retries: int
+    not_found: int
+    event: str
+    alert_id: int
+    alert_body: str
+    notified: str | None
+    matchers: str
+    opening: int | None = None
+    group_key: str = ""
+    message_id: int | None = None
+    flapping: int = 0
+    alert_key: str = ""
+
+    @property
+    def alert(self) -> Alert:
+        """The alert, with the status of the delivery's event."""
+        alert = alert_from_json(self.alert_body)
+        return replace(alert, id=str(self.alert_id), status=to_status(self.event))
+
+    @property
+    def notified_alert(self) -> Alert | None:
+        """The name and the labels that the channel knows the alert by; None before an opening."""
+        return None if self.notified is None else alert_from_json(self.notified)
+
+
+class KnownAlert(NamedTuple):
+    """An open alert of a group that the channel was notified of, and that has not changed.
+
+    `notified` is the snapshot of the opening, `opening` the one in the key that vendors know.
+    """
+
+    alert_id: int
+    alert_body: str
+    notified: str | None
+    opening: int | None
+
+    @property
+    def alert(self) -> Alert:
+        """The alert."""
+        alert = alert_from_json(self.alert_body)
+        return replace(alert, id=str(self.alert_id), status=AlertStatus.OPEN)
+
+    @property
+    def notified_alert(self) -> Alert | None:
+        """The name and the labels that the channel knows the alert by."""
+        return None if self.notified is None else alert_from_json(self.notified)
+
+
+@dataclass(frozen=True)
+class ClaimedMessage:
+    """A message that the worker sends now: one delivery, or those of a group.
+
+    `id` is the number in the `webhook-id`: that of the delivery, or the group message's own.
+    `attempt` counts the attempts under this id. `body` is as in `ClaimedDelivery`. `known` are the
+    other open alerts of the group.
+    """
+
+    id: int
+    attempt: int
+    created_at: int
+    deliveries: tuple[ClaimedDelivery, ...]
+    group_key: str = ""
+    known: tuple[KnownAlert, ...] = ()
+    body: str | None = None
+    content: str = ""
+
+    @classmethod
+    def alone(cls, delivery: ClaimedDelivery) -> "ClaimedMessage":
+        """Return the message of one delivery."""
+        return cls(
+            delivery.id, delivery.attempt, delivery.created_at, (delivery,), body=delivery.body
+        )
+
+    @property
+    def first(self) -> ClaimedDelivery:
+        """The most urgent delivery."""
+        return self.deliveries[0]
+
+    @property
+    def channel_id(self) -> int:
+        """The id of the channel."""
+        return self.first.channel_id
+
+    @property
+    def config_hash(self) -> str:
+        """The channel's configuration at the claim."""
+        return self.first.config_hash
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may have crashed a worker."""
+        return self.first.crashes > 0
+
+    def moved(self, jump: int) -> "ClaimedMessage":
+        """Return the message after a jump of the clock by so many milliseconds."""
+        moved = [one._replace(expires_at=one.expires_at + jump) for one in self.deliveries]
+        return replace(self, deliveries=tuple(moved))

@@ -1,0 +1,179 @@
+"""Find the deliveries that are due, in the order in which they are sent."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import partial
+from operator import attrgetter
+from typing import NamedTuple
+
+from delivery.alerts.causes import EXPIRED
+from delivery.content.severity import Severity
+from delivery.outbox.claimed import ClaimedDelivery
+from delivery.outbox.statements import execute
+
+MAX_PER_CHANNEL = 4
+MAX_IN_GROUP = 1000
+
+_FIRST_DUE = """
+    SELECT min((SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending'))
+    FROM channel c WHERE c.deleted_at IS NULL"""
+# Of an alert and a channel, one delivery at a time is under way, and of a group one message.
+UNBLOCKED = """
+    NOT EXISTS (
+        SELECT 1 FROM delivery o WHERE o.alert_id = p.alert_id
+            AND o.channel_id = p.channel_id AND o.state IN ('pending', 'sending')
+            AND (o.state = 'sending' OR o.id < p.id))
+    AND (p.group_key = '' OR NOT EXISTS (
+        SELECT 1 FROM delivery g WHERE g.channel_id = p.channel_id AND g.group_key = p.group_key
+            AND g.group_key <> '' AND g.state IN ('pending', 'sending') AND g.state = 'sending'))"""
+# CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries.
+_CANDIDATES = """
+    WITH due AS MATERIALIZED (
+        SELECT id FROM channel c
+        WHERE deleted_at IS NULL AND id NOT IN (SELECT value FROM json_each(:full))
+            AND (:others > 0 OR id IN (SELECT value FROM json_each(:known)))
+            AND EXISTS (
+                SELECT 1 FROM delivery
+                WHERE channel_id = c.id AND state = 'pending' AND due_at <= :now))
+    SELECT d.id, d.channel_id, d.urgency, d.due_at, d.group_key, d.claims > 0
+    FROM due CROSS JOIN json_each(:urgencies) u CROSS JOIN delivery d ON d.id IN (
+        SELECT id FROM delivery p
+        WHERE p.channel_id = due.id AND p.urgency = u.value AND p.state = 'pending'
+            AND p.due_at <= :now AND (p.claims > 0) = :is_suspect AND $unblocked
+        ORDER BY p.due_at, p.id LIMIT :max_per_channel)""".replace("$unblocked", UNBLOCKED)
+_IN_GROUP = """
+    SELECT p.id FROM delivery p
+    WHERE p.channel_id = :channel_id AND p.group_key = :group_key AND p.group_key <> ''
+        AND p.state IN ('pending', 'sending') AND p.state = 'pending' AND p.due_at <= :now
+        AND p.claims = 0 AND $unblocked
+    ORDER BY p.urgency, p.due_at, p.id LIMIT :max_count""".replace("$unblocked", UNBLOCKED)
+_LOAD = """
+    SELECT d.id, d.channel_id, d.attempts + 1, d.repeated, d.created_at, d.expires_at,
+        iif(d.config_hash = c.config_hash, d.body, NULL), c.config_hash, d.claims, d.retries,
+        d.not_found, d.event, a.id, a.body, notified.snapshot, c.matchers,
+        iif(notified.id IS NULL, coalesce(d.opening, a.changed_at), notified.opening),
+        d.group_key, d.message_id, d.flapping, a.key
+    FROM delivery d JOIN channel c ON c.id = d.channel_id JOIN alert a ON a.id = d.alert_id
+    LEFT JOIN notification n ON n.alert_id = d.alert_id AND n.channel_id = d.channel_id
+    LEFT JOIN delivery notified ON notified.id = n.notified_id
+    WHERE d.id IN (SELECT value FROM json_each(:ids)) ORDER BY d.urgency, d.due_at, d.id"""
+_EXPIRE = """
+    UPDATE delivery INDEXED BY delivery_pending
+    SET state = 'failed', cause = :cause, settled_at = :now
+    WHERE state = 'pending' AND due_at <= :now AND expires_at <= :now
+        AND channel_id IN (SELECT id FROM channel)"""
+# A message is a group or a delivery alone; counting ends at the first one too many.
+_COUNT_MESSAGES = """
+    SELECT count(*) FROM (
+        SELECT DISTINCT iif(group_key = '', id, group_key) FROM delivery
+        WHERE channel_id = :channel_id AND state = 'pending' AND due_at <= :now LIMIT :max_count)"""
+_COMBINE = """
+    UPDATE delivery SET group_key = :group_key WHERE id IN (
+        SELECT id FROM delivery p
+        WHERE p.channel_id = :channel_id AND p.state = 'pending' AND p.due_at <= :now
+            AND p.claims = 0 AND $unblocked
+        ORDER BY p.urgency, p.due_at, p.id LIMIT :max_in_group)""".replace("$unblocked", UNBLOCKED)
+
+
+class Candidate(NamedTuple):
+    """A delivery that may be sent now."""
+
+    id: int
+    channel_id: int
+    urgency: int
+    due_at: int
+    group_key: str
+    is_suspect: bool
+
+
+def next_due(now: int) -> int | None:
+    """Return the milliseconds until a pending delivery is due; None without any."""
+    due_at = execute(_FIRST_DUE).fetchone()[0]
+    return None if due_at is None else max(0, due_at - now)
+
+
+def oldest_due_age(now: int) -> int:
+    """Return for how many milliseconds the oldest pending delivery has been due; 0 if none is."""
+    due_at = execute(_FIRST_DUE).fetchone()[0]
+    return 0 if due_at is None else max(0, now - due_at)
+
+
+def find_due(now: int, room: Mapping[int, int], others: int, with_suspect: bool) -> list[Candidate]:
+    """Return one delivery for each message that may be sent now, the oldest first.
+
+    Of each channel, they are the most urgent ones, as many as it has `room` for (`others` for one
+    that is not in it). Of the deliveries that may have crashed a worker, it is at most one.
+    """
+    full = json.dumps([channel_id for channel_id, free in room.items() if free <= 0])
+    find = partial(
+        execute,
+        _CANDIDATES,
+        now=now,
+        full=full,
+        known=json.dumps(list(room)),
+        others=others,
+        urgencies=json.dumps(list(range(len(Severity)))),
+        max_per_channel=MAX_PER_CHANNEL,
+    )
+    by_channel = defaultdict(list)
+    for candidate in map(Candidate._make, find(is_suspect=0)):
+        by_channel[candidate.channel_id].append(candidate)
+    due = []
+    for channel_id, candidates in by_channel.items():
+        candidates.sort(key=attrgetter("urgency", "due_at", "id"))
+        due += _first_of_groups(candidates)[: room.get(channel_id, others)]
+    if with_suspect:
+        due += _first_suspect(map(Candidate._make, find(is_suspect=1)), due)
+    return sorted(due, key=attrgetter("due_at", "id"))
+
+
+def _first_of_groups(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the deliveries that are sent alone, and the first one of each group."""
+    messages: dict[int | str, Candidate] = {}
+    for candidate in candidates:
+        messages.setdefault(candidate.group_key or candidate.id, candidate)
+    return list(messages.values())
+
+
+def _first_suspect(suspects: Iterable[Candidate], due: list[Candidate]) -> list[Candidate]:
+    """Return the oldest suspect whose group has no other message now."""
+    groups = {(one.channel_id, one.group_key) for one in due if one.group_key}
+    free = [one for one in suspects if (one.channel_id, one.group_key) not in groups]
+    return sorted(free, key=attrgetter("due_at", "id"))[:1]
+
+
+def load(ids: Iterable[int]) -> list[ClaimedDelivery]:
+    """Return deliveries with all that their messages need, the most urgent first."""
+    rows = execute(_LOAD, ids=json.dumps(list(ids)))
+    return list(map(ClaimedDelivery._make, rows))
+
+
+def ids_in_group(candidate: Candidate, now: int) -> list[int]:
+    """Return the ids of the due deliveries that are sent in one message with this one."""
+    rows = execute(
+        _IN_GROUP,
+        channel_id=candidate.channel_id,
+        group_key=candidate.group_key,
+        now=now,
+        max_count=MAX_IN_GROUP,
+    )
+    return [delivery_id for (delivery_id,) in rows]
+
+
+def count_messages(channel_id: int, now: int, max_count: int) -> int:
+    """Return how many messages of a channel are due, at most `max_count`."""
+    parameters = {"channel_id": channel_id, "now": now, "max_count": max_count}
+    return execute(_COUNT_MESSAGES, **parameters).fetchone()[0]
+
+
+def combine(channel_id: int, group_key: str, now: int) -> None:
+    """Give the due deliveries of a channel the same group, so that one message has them all."""
+    execute(
+        _COMBINE, channel_id=channel_id, group_key=group_key, now=now, max_in_group=MAX_IN_GROUP
+    )
+
+
+def expire(now: int) -> None:
+    """Fail every due delivery that has expired."""
+    execute(_EXPIRE, cause=EXPIRED, now=now)

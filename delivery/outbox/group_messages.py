@@ -1,0 +1,106 @@
+"""Group messages: what is in one, and which id it has.
+
+A message that is repeated unchanged keeps its id, so that receivers recognize it. One with other
+alerts has a new id: a receiver that has seen the earlier one would ignore the new alerts.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from itertools import count
+
+from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage, KnownAlert
+from delivery.outbox.statements import execute, execute_many
+
+MAX_KNOWN = 1000
+
+_NEXT_ID = """
+    SELECT max(:now * 1000000, (SELECT coalesce(max(id), 0) + 1 FROM delivery),
+        (SELECT coalesce(max(id), 0) + 1 FROM group_message))"""
+_KNOWN = """
+    SELECT a.id, a.body, d.snapshot, d.opening
+    FROM notification n JOIN alert a ON a.id = n.alert_id JOIN delivery d ON d.id = n.notified_id
+    WHERE n.channel_id = :channel_id AND n.group_key = :group_key AND n.group_key <> ''
+        AND n.notified_id IS NOT NULL AND a.status = 'open'
+        AND a.id NOT IN (SELECT value FROM json_each(:alert_ids))
+    ORDER BY a.id LIMIT :max_known"""
+_EARLIER = """
+    SELECT attempts + 1, created_at, iif(config_hash = :config_hash, body, NULL)
+    FROM group_message WHERE id = :id AND content = :content"""
+_STORE = """
+    INSERT INTO group_message (id, channel_id, content, attempts, config_hash, created_at)
+    VALUES (:id, :channel_id, :content, 1, '', :created_at)
+    ON CONFLICT DO UPDATE SET attempts = attempts + 1"""
+_RELEASE = "UPDATE group_message SET attempts = attempts - 1 WHERE id = :id"
+_STORE_BODY = "UPDATE group_message SET body = :body, config_hash = :config_hash WHERE id = :id"
+
+
+def next_ids(now: int) -> Iterator[int]:
+    """Return numbers that no message has had in its `webhook-id`."""
+    return count(execute(_NEXT_ID, now=now).fetchone()[0])
+
+
+def message_of_group(
+    deliveries: Sequence[ClaimedDelivery], ids: Iterator[int], now: int
+) -> ClaimedMessage:
+    """Return the message of deliveries of one group, with its other alerts that are open."""
+    first = deliveries[0]
+    known = _known_alerts(deliveries)
+    parts = [sorted(one.id for one in deliveries), sorted(one.alert_id for one in known)]
+    content = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    message_ids = {delivery.message_id for delivery in deliveries}
+    earlier_id = first.message_id if len(message_ids) == 1 else None
+    earlier = execute(
+        _EARLIER, id=earlier_id, content=content, config_hash=first.config_hash
+    ).fetchone()
+    attempt, created_at, body = earlier or (1, now, None)
+    return ClaimedMessage(
+        id=earlier_id if earlier and earlier_id else next(ids),
+        attempt=attempt,
+        created_at=created_at,
+        deliveries=tuple(deliveries),
+        group_key=first.group_key,
+        known=known,
+        body=body,
+        content=content,
+    )
+
+
+def _known_alerts(deliveries: Sequence[ClaimedDelivery]) -> tuple[KnownAlert, ...]:
+    first = deliveries[0]
+    rows = execute(
+        _KNOWN,
+        channel_id=first.channel_id,
+        group_key=first.group_key,
+        alert_ids=json.dumps([delivery.alert_id for delivery in deliveries]),
+        max_known=MAX_KNOWN,
+    )
+    return tuple(map(KnownAlert._make, rows))
+
+
+def store_group_messages(messages: Sequence[ClaimedMessage]) -> None:
+    """Store the group messages among these, and count an attempt of each."""
+    execute_many(_STORE, map(_columns, filter(_is_group, messages)))
+
+
+def release_group_messages(messages: Sequence[ClaimedMessage]) -> None:
+    """Take back the attempt of group messages that were not sent."""
+    execute_many(_RELEASE, map(_columns, filter(_is_group, messages)))
+
+
+def store_group_bodies(bodies: Sequence[dict]) -> None:
+    """Store the bodies of group messages: mappings with `id`, `body` and `config_hash`."""
+    execute_many(_STORE_BODY, bodies)
+
+
+def _is_group(message: ClaimedMessage) -> bool:
+    return bool(message.group_key)
+
+
+def _columns(message: ClaimedMessage) -> dict:
+    return {
+        "id": message.id,
+        "channel_id": message.channel_id,
+        "content": message.content,
+        "created_at": message.created_at,
+    }

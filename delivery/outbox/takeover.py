@@ -1,0 +1,54 @@
+"""Take over the deliveries that an earlier worker had under way when it ended."""
+
+from delivery.outbox.catch_up import catch_up, withdraw_closings
+from delivery.outbox.statements import execute
+from models import db
+
+MAX_CRASHES = 3
+
+_CRASH_SUSPECT = """
+    SELECT 1 FROM delivery WHERE claims > 0 AND state IN ('pending', 'held', 'sending') LIMIT 1"""
+# Every delivery of a group message is a suspect, and is then sent in a message of its own.
+_COUNT_CRASH = """
+    UPDATE delivery SET claims = claims + 1
+    WHERE state = 'sending' AND (:crashed_on IN (id, message_id)
+        OR (:crashed AND NOT :crashed_on))"""
+_PARK = """
+    UPDATE delivery SET state = 'parked', cause = :cause, settled_at = :now
+    WHERE state = 'sending' AND claims >= :max_crashes"""
+# What the dead worker had under way may have arrived, unless no body was stored for it yet.
+_NOTE_OPENING = """
+    UPDATE notification SET notified_id = d.id
+    FROM delivery d LEFT JOIN group_message m ON m.id = d.message_id
+    WHERE d.state = 'sending' AND d.event = 'open' AND coalesce(d.body, m.body) IS NOT NULL
+        AND :crashed_on NOT IN (d.id, coalesce(m.id, -1))
+        AND notification.alert_id = d.alert_id AND notification.channel_id = d.channel_id
+        AND notification.notified_id IS NULL"""
+_IN_FLIGHT = "SELECT id FROM delivery WHERE state = 'sending'"
+_TAKE_OVER = """
+    UPDATE delivery SET due_at = min(due_at, :now), state = iif(
+        (SELECT state FROM channel WHERE id = channel_id) = 'delivering', 'pending', 'held')
+    WHERE state = 'sending'"""
+
+
+def take_over(now: int, crashed_on: int = 0, crashed: bool = False) -> int:
+    """Make the deliveries of an earlier worker pending again; return how many.
+
+    `crashed_on` is the id of the message that the worker was building when it ended. If it crashed
+    otherwise, every delivery under way is a suspect. A delivery is parked after three crashes.
+    """
+    cause = f"It crashed the worker {MAX_CRASHES} times: parked, so that others are sent."
+    with db.atomic():
+        in_flight = [delivery_id for (delivery_id,) in execute(_IN_FLIGHT)]
+        execute(_NOTE_OPENING, crashed_on=crashed_on)
+        execute(_COUNT_CRASH, crashed_on=crashed_on, crashed=crashed)
+        execute(_PARK, max_crashes=MAX_CRASHES, cause=cause, now=now)
+        taken_over = execute(_TAKE_OVER, now=now).rowcount
+        catch_up(in_flight, now)
+        withdraw_closings(in_flight, now)
+    return taken_over
+
+
+def has_crash_suspects() -> bool:
+    """Return True if a waiting delivery may have crashed a worker; reads all of them."""
+    return execute(_CRASH_SUSPECT).fetchone() is not None
