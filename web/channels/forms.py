@@ -79,7 +79,9 @@ class ChannelForm(Form):
     ca_pem = TextField("Certificate authorities (PEM)", check=refuse_broken_pem)
     retries = TextField("Retry schedule", check=parse_steps)
     repeat = TextField("Repeat interval (minutes)", check=parse_repeat)
-    separate = SwitchField("Send every alert on its own, even when many wait", default=False)
+    separate = SwitchField(
+        "Send waiting alerts separately, even when there are many", default=False
+    )
     fallback = FallbackField("Fallback channel")
     version = TextField()
 
