@@ -6,6 +6,7 @@ import unicodedata
 
 from wtforms.validators import ValidationError
 
+from delivery.alerts.grouping import DEFAULT_GROUP_WAIT, MAX_GROUP_WAIT
 from delivery.redaction import BLANK_LETTERS
 from delivery.settings import DEFAULT_TIMEOUT, MAX_TIMEOUT, MIN_TIMEOUT
 
@@ -111,6 +112,15 @@ def parse_repeat(text: str) -> int:
         "or leave it empty to notify once."
     )
     return parse_whole_number(text, 1, MAX_REPEAT_MINUTES, 0, message)
+
+
+def parse_group_wait(text: str) -> int:
+    """Return a group wait in seconds; the default for an empty text."""
+    message = (
+        f"Enter a whole number of seconds from 0 to {MAX_GROUP_WAIT}, "
+        f"or leave it empty for {DEFAULT_GROUP_WAIT}."
+    )
+    return parse_whole_number(text, 0, MAX_GROUP_WAIT, DEFAULT_GROUP_WAIT, message)
 
 
 def parse_timeout(text: str) -> int:

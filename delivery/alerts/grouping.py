@@ -9,7 +9,7 @@ MAX_LABELS = 10
 MAX_NAME_LENGTH = 200
 DEFAULT_GROUP_WAIT = 30  # seconds
 MAX_GROUP_WAIT = 300
-_NAME = re.compile(r"[^\s,\"'{}=~!`“”„‘’«»]+")
+_NAME = re.compile(r"[^\s\x00-\x1f\x7f-\x9f,\"'{}=~!`“”„‘’«»]+")
 
 
 def parse_group_by(text: str) -> tuple[str, ...]:

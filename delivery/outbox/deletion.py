@@ -18,8 +18,10 @@ MAX_SLICES_AT_ONCE = 50
 # a user has no line end.
 _MARK = """
     UPDATE channel SET deleted_at = :now, state = 'paused', name = char(10) || id,
-        version = version + 1, origin = '', settings = '{}', sealed = '', config_hash = ''
+        version = version + 1, origin = '', settings = '{}', sealed = '', config_hash = '',
+        fallback_id = NULL
     WHERE id = :id AND deleted_at IS NULL"""
+_FORGET_FALLBACK = "UPDATE channel SET fallback_id = NULL WHERE fallback_id = :id"
 _MARKED = "SELECT id FROM channel WHERE deleted_at IS NOT NULL"
 _DELETE_DELIVERIES = """
     DELETE FROM delivery WHERE id IN (
@@ -37,7 +39,9 @@ _DELETE_CHANNEL = "DELETE FROM channel WHERE id = :id"
 
 def delete_channel(channel_id: int, now: int) -> None:
     """Delete a channel; of a large log, the worker deletes the rest."""
-    execute(_MARK, id=channel_id, now=now)
+    with db.atomic():
+        execute(_MARK, id=channel_id, now=now)
+        execute(_FORGET_FALLBACK, id=channel_id)
     for _ in islice(delete_rest_of_channels(), MAX_SLICES_AT_ONCE):
         pass
 

@@ -49,6 +49,10 @@ class ChannelBody(TypedDict, total=False):
     verify_tls: bool | None
     ca_pem: _Text
     matchers: _Text
+    group_by: _Text
+    group_wait: _Number
+    separate: bool | None
+    fallback: _Number
     retries: _Text
     repeat: _Number
     version: _Number

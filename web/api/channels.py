@@ -128,6 +128,8 @@ def _to_json(channel: Channel) -> dict[str, Any]:
         "url": settings.masked_url,
         "options": options,
         "timeout": settings.timeout,
+        "group_wait": _number(values["group_wait"]),
+        "fallback": _number(values["fallback"]),
         "repeat": channel.repeat_minutes or None,
         "version": channel.version,
         "secrets": secrets,
@@ -140,6 +142,10 @@ def _to_json(channel: Channel) -> dict[str, Any]:
     if problem:
         members["problem"] = problem
     return members
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text else None
 
 
 def _save(channel_id: int | None) -> Channel:

@@ -1,5 +1,6 @@
 """Compare a stale form with the stored channel."""
 
+from delivery.alerts.grouping import DEFAULT_GROUP_WAIT
 from delivery.settings import SECRET_FIELDS, Settings
 from web.channels.editor import Edit
 from web.channels.forms import values_of
@@ -11,9 +12,13 @@ def differences(edit: Edit) -> list[tuple[str, str, str]]:
     A secret only says that it was changed.
     """
     form = edit.form
-    theirs = _as_text(values_of(edit.channel, edit.stored))
+    fallbacks = dict(form.fallback.choices)
+    theirs = _as_text(values_of(edit.channel, edit.stored), fallbacks)
     rows = [vars(row.header) for row in form.headers.filled]
-    yours = _as_text({**form.data, "url": form.effective_url, "headers": rows})
+    typed_values = {**form.data, "url": form.effective_url, "headers": rows}
+    yours = _as_text(typed_values, fallbacks)
+    if not form.group_wait.text and form.group_by.text:
+        yours["group_wait"] = str(DEFAULT_GROUP_WAIT)  # as it is stored
     options = [field.name for field in form.options if field.option.secret]
     for name in (*SECRET_FIELDS, *options):
         yours[name] = theirs[name] = "kept as stored"
@@ -36,7 +41,7 @@ def _display(name: str, text: str) -> str:
     return text
 
 
-def _as_text(values: dict) -> dict[str, str]:
+def _as_text(values: dict, fallbacks: dict[str, str]) -> dict[str, str]:
     """Return the values as the page shows them, without the version."""
     rows = []
     for row in values["headers"]:
@@ -44,5 +49,7 @@ def _as_text(values: dict) -> dict[str, str]:
             rows.append(f"{row['name']}: {'(secret)' if row['secret'] else row['value']}")
     texts = {name: str(value) for name, value in values.items() if name != "version"}
     texts["headers"] = "\n".join(rows)
-    texts["verify_tls"] = "yes" if values["verify_tls"] else "no"
+    for name in ("verify_tls", "separate"):
+        texts[name] = "yes" if values[name] else "no"
+    texts["fallback"] = fallbacks.get(texts["fallback"], "(a deleted channel)")
     return texts

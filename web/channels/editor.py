@@ -75,6 +75,7 @@ def open_edit(
         name_taken=lambda name: Channel.name_taken(name, channel.id),
         services=services(),
         posted=posted or MultiDict(),
+        channel_id=channel.id,
     )
     return Edit(channel, stored, problem, ChannelForm(context, **values or {}))
 
@@ -134,9 +135,14 @@ def _update(channel: Channel, form: ChannelForm, now: int) -> None:
     """Store the columns, unless the form was opened on another version."""
     if channel.version and form.version.data != str(channel.version):
         raise VersionConflict
+    fallback = form.fallback.channel  # None if it was deleted after the validation
     values = {
         "name": form.name.text,
         "matchers": form.matchers.data,
+        "group_by": form.group_by.text,
+        "group_wait": form.group_wait_seconds,
+        "separate": int(form.separate.data),
+        "fallback_id": fallback and fallback.id,
         "retries": form.retries.text,
         "repeat_minutes": parse_repeat(form.repeat.data),
         "version": channel.version + 1,

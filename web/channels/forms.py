@@ -9,6 +9,7 @@ from wtforms import Field, Form, FormField
 from wtforms.validators import ValidationError
 
 from delivery import json_text, template
+from delivery.alerts.grouping import parse_group_by
 from delivery.alerts.matchers import parse_matchers
 from delivery.guard.addresses import literal_refusal_of
 from delivery.guard.tls import refuse_broken_pem
@@ -20,6 +21,7 @@ from delivery.sender import unambiguous_url
 from delivery.settings import DEFAULT_TIMEOUT, METHODS, Settings
 from delivery.signing import standard_key
 from models import Channel
+from web.channels.fallback_field import FallbackField, stored_fallback
 from web.channels.fields import ChoiceField, SwitchField, TextField
 from web.channels.header_rows import HeaderRow, HeaderRows
 from web.channels.kind_fields import PREFIX, OptionField
@@ -29,6 +31,7 @@ from web.validation import (
     check_header_name,
     check_header_value,
     check_name,
+    parse_group_wait,
     parse_repeat,
     parse_timeout,
 )
@@ -59,6 +62,8 @@ class ChannelForm(Form):
     url = TextField("URL")
     method = ChoiceField("Method", list(zip(METHODS, METHODS, strict=True)), default="POST")
     matchers = TextField("Matchers", check=parse_matchers)
+    group_by = TextField("Group by", check=parse_group_by)
+    group_wait = TextField("Group wait (seconds)", check=parse_group_wait)
     headers = HeaderRows(FormField(HeaderRow))
     auth = ChoiceField("Authentication", _AUTHS, default="none")
     auth_username = TextField("User name or header name")
@@ -74,6 +79,10 @@ class ChannelForm(Form):
     ca_pem = TextField("Certificate authorities (PEM)", check=refuse_broken_pem)
     retries = TextField("Retry schedule", check=parse_steps)
     repeat = TextField("Repeat interval (minutes)", check=parse_repeat)
+    separate = SwitchField(
+        "Send waiting alerts separately, even when there are many", default=False
+    )
+    fallback = FallbackField("Fallback channel")
     version = TextField()
 
     def __init__(self, context: Context, **values):
@@ -107,6 +116,13 @@ class ChannelForm(Form):
     def options(self) -> list[OptionField]:
         """The options of the chosen kind."""
         return [field for field in self if isinstance(field, OptionField)]
+
+    @property
+    def group_wait_seconds(self) -> int:
+        """The valid group wait in seconds; an empty one is the default if there are groups."""
+        if self.group_by.text or self.group_wait.text:
+            return parse_group_wait(self.group_wait.data)
+        return 0
 
     # --- results ---------------------------------------------------------------------------------
 
@@ -238,11 +254,22 @@ def values_of(channel: Channel, settings: Settings) -> dict:
     values.update(
         name=channel.name,
         matchers=channel.matchers,
+        group_by=channel.group_by,
+        group_wait=_shown_group_wait(channel),
+        separate=bool(channel.separate),
+        fallback=stored_fallback(channel),
         retries=channel.retries,
         repeat=str(channel.repeat_minutes or ""),
         version=str(channel.version),
     )
     return values
+
+
+def _shown_group_wait(channel: Channel) -> str:
+    """Return the group wait; without groups, an unused 0 stands for an empty field."""
+    if channel.group_by or channel.group_wait:
+        return str(channel.group_wait)
+    return ""
 
 
 def _require(field: SecretField) -> None:

@@ -10,6 +10,7 @@ from itertools import islice
 from wtforms import Field
 
 from delivery import template
+from delivery.alerts.grouping import group_key, parse_group_by
 from delivery.alerts.matchers import labels_of, matches, parse_matchers
 from delivery.alerts.received import alert_from_json
 from delivery.guard.url import ParsedUrl
@@ -24,6 +25,7 @@ from web.channels.kind_fields import PREFIX, OptionField
 CHANGE = "change"
 MAX_ALERTS_COUNTED = 100
 MAX_LITERALS = 3
+_NO_ALERT = "No alert has been received yet."
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ def hints_for(form: ChannelForm, field: Field) -> list[Hint]:
         if field.errors:
             return []
         return [Hint(count_matches(field.data))]
+    if field is form.group_by:
+        names = () if field.errors else parse_group_by(field.data)
+        return [Hint(sentence) for sentence in describe_groups(names)]
     if field is form.url:
         return _url_hints(form, field, form.effective_url) + _vendor_hints(form)
     if is_template(form, field):
@@ -68,12 +73,41 @@ def encrypt_change(form: ChannelForm, changes: dict[str, str]) -> str:
 def count_matches(text: str) -> str:
     """Return a sentence that says how many of the latest alerts these matchers match."""
     matchers = parse_matchers(text)
-    rows = Alert.latest(MAX_ALERTS_COUNTED).select(Alert.body).namedtuples()
-    hits = [matches(matchers, labels_of(alert_from_json(row.body))) for row in rows]
+    hits = [matches(matchers, labels) for labels in _latest_labels()]
     if not hits:
-        return "No alert has been received yet."
+        return _NO_ALERT
     alerts = "the only alert so far" if len(hits) == 1 else f"the last {len(hits)} alerts"
     return f"Of {alerts}, {sum(hits)} {'matches' if sum(hits) == 1 else 'match'}."
+
+
+def describe_groups(names: tuple[str, ...]) -> list[str]:
+    """Return sentences on the latest alerts: the labels that none has, and the number of groups.
+
+    There are none without names.
+    """
+    if not names:
+        return []
+    latest = _latest_labels()
+    if not latest:
+        return [_NO_ALERT]
+    missing = [name for name in names if not any(labels.get(name) for labels in latest)]
+    number = len({group_key(names, labels) for labels in latest})
+    if len(latest) == 1:
+        sentences = ["The only alert so far is one group."]
+        absent = "The only alert so far does not have"
+    else:
+        groups = "1 group" if number == 1 else f"{number} groups"
+        sentences = [f"The last {len(latest)} alerts fall into {groups}."]
+        absent = f"Of the last {len(latest)} alerts, none has"
+    if missing:
+        noun = "label" if len(missing) == 1 else "labels"
+        sentences.insert(0, f"{absent} the {noun} {', '.join(missing)}.")
+    return sentences
+
+
+def _latest_labels() -> list[dict[str, str]]:
+    rows = Alert.latest(MAX_ALERTS_COUNTED).select(Alert.body).namedtuples()
+    return [labels_of(alert_from_json(row.body)) for row in rows]
 
 
 def _url_hints(form: ChannelForm, field: Field, text: str) -> list[Hint]:

@@ -27,6 +27,7 @@ class Context:
     name_taken: Callable[[str], bool]
     services: Services
     posted: MultiDict = field(default_factory=MultiDict)
+    channel_id: int | None = None  # of a stored channel
 
 
 class SecretField(TextField):

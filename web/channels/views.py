@@ -3,6 +3,8 @@
 No view here sends a message.
 """
 
+from typing import Any
+
 from flask import Blueprint, g, render_template, request
 from peewee import IntegrityError
 from werkzeug.wrappers import Response
@@ -28,6 +30,9 @@ from web.redirects import redirect_with
 from web.services import services
 
 bp = Blueprint("channels", __name__, url_prefix="/channels")
+# Columns that a copy does not have from its source.
+_IDENTITY = ("id", "version", "created_at", "updated_at")
+_HEALTH = ("probe_at", "drops", "attempted_at", "trouble_since", "trouble", "failures")
 
 
 @bp.get("")
@@ -141,6 +146,12 @@ def _set_state(channel_id: int, state: ChannelState, sentence: str) -> Response:
     return redirect_with(f"“{channel.name}” {sentence}", "channels.index")
 
 
+def _copied(source: Channel) -> dict[str, Any]:
+    """Return the columns that a copy has from its source."""
+    own = {*_IDENTITY, *_HEALTH}
+    return {name: value for name, value in source.__data__.items() if name not in own}
+
+
 @bp.post("/<int:channel_id>/duplicate")
 def duplicate(channel_id: int):
     """Copy a channel with its secrets, paused, so that no alert is sent twice."""
@@ -152,14 +163,9 @@ def duplicate(channel_id: int):
         return redirect_with(message, "channels.index")
     now = now_ms()
     with db.atomic():
-        copy = Channel(**source.__data__)
-        copy.id = None
+        copy = Channel(**_copied(source), created_at=now, updated_at=now)
         copy.name = name_copy(source.name)
         copy.state = ChannelState.PAUSED
-        copy.probe_at = None
-        copy.version = 1
-        copy.created_at = now
-        copy.updated_at = now
         copy.save()
         write_settings(copy, settings, services().keyring, services().config.secret_key)
         copy.save()
