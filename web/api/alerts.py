@@ -26,8 +26,8 @@ from database import describe_error
 from delivery.alerts.alert import rfc3339
 from delivery.alerts.parsed import InvalidPayload, ParsedAlerts, Parser, TooManyAlerts
 from delivery.alerts.parsers import parse_alertmanager, parse_native
-from delivery.alerts.received import NO_CHANNEL, IngestResult
 from delivery.alerts.plans import DELIVERY_LIFETIME
+from delivery.alerts.received import NO_CHANNEL, IngestResult
 from delivery.alerts.webhooks import parse_uptrace, parse_webhook
 from delivery.json_text import JsonError, parse_lenient, parse_strict
 from delivery.outbox import OutboxFull
