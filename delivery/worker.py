@@ -165,6 +165,7 @@ class Worker:
             self._swept_at = self._monotonic()
             outbox.close_overdue(self._now())
             outbox.review(self._now())
+            outbox.notify_fallbacks(self._now(), self._builder.installation.public_url)
             outbox.sweep(self._now())  # afterwards: no probe is of an alert that is overdue
             self._has_crash_suspects = self._has_crash_suspects and outbox.has_crash_suspects()
 

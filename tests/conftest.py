@@ -18,6 +18,7 @@ from channels import form_of
 from jinja2 import FileSystemBytecodeCache
 from markup import check_markup, token_in
 from receiver import Receiver
+from workers import channel, clocks, make  # noqa: F401 (fixtures of all tests)
 
 import database
 from app import configure, create_app

@@ -47,15 +47,23 @@ LONGEST_STEP = 10 * HOUR
 RESOLVE_TIMEOUT = 5 * MINUTE
 KEYS = ("disk", "fire", "expires")  # the last one closes by itself unless it is posted again
 SEVERITIES = ("warning", "critical")
-# The matchers and the repeat interval in minutes of each channel.
-CHANNELS = {"all": ("", 0), "critical": ('severity="critical"', 0), "repeats": ("", 60)}
+# The matchers, the repeat interval in minutes and the labels of groups of each channel.
+CHANNELS = {
+    "all": ("", 0, ""),
+    "critical": ('severity="critical"', 0, ""),
+    "repeats": ("", 60, ""),
+    "grouped": ("", 0, "cluster"),
+}
+GROUP_WAIT = 30
+MAX_CHANGES = 4
+CALM = 10 * MINUTE
 KINDS = ("custom", "pagerduty")
 UNSETTLED = ("pending", "sending", "held")
 TEMPLATE = {
     "incident": "{{ alert.key }}",
-    "id": "{{ alert.id }}",
     "status": "{{ alert.status }}",
-    "severity": "{{ alert.labels.severity }}",
+    "event": "{{ message.event }}",
+    "alerts": "{{ alerts }}",
 }
 
 # The verdict on each answer, its reason, its status, and whether the request went out.
@@ -92,17 +100,26 @@ class ModelAlert:
 
 
 @dataclass
-class Message:
-    """A message that left: what the receiver reads in it, and the alert's period and change."""
+class Notice:
+    """What a message says of one alert, and the alert's period and change when it left."""
 
-    channel: "ModelChannel"
-    id: str
     key: str
     event: str
     severity: str
     period: int
     change: int
+    is_flapping: bool
+
+
+@dataclass
+class Message:
+    """A message that left: what the receiver reads in it about one alert, or those of a group."""
+
+    channel: "ModelChannel"
+    id: str
     incident: str
+    notices: list[Notice]
+    first_created_at: int
 
 
 @dataclass
@@ -112,6 +129,7 @@ class ModelChannel:
     id: int
     matchers: str
     repeat_minutes: int
+    group_by: str
     kind: str = "custom"
     version: int = 0
     is_paused: bool = False
@@ -124,6 +142,8 @@ class ModelChannel:
     bodies: dict[tuple, str] = field(default_factory=dict)  # id and version: body
     incidents: dict[str, str] = field(default_factory=dict)  # key: the incident that may be open
     resolved: dict[str, str] = field(default_factory=dict)  # incident: id of its resolution
+    changes: dict[str, list[int]] = field(default_factory=dict)  # key: times of the last ones
+    may_flap: set[str] = field(default_factory=set)  # keys that have changed too often
 
     @property
     def url(self) -> str:
@@ -137,15 +157,18 @@ class ModelChannel:
         return alert.is_open and (not self.matchers or alert.severity == "critical")
 
 
-def read_message(kind: str, body: str) -> tuple[str, str, str]:
-    """Return the key of the incident, the event and the severity that a receiver reads."""
+def read_message(kind: str, body: str) -> tuple[str, str, dict[str, tuple[str, str]]]:
+    """Return the key of the incident, its event, and what a receiver reads about its alerts.
+
+    That is the status and the severity by the number of the alert; of a PagerDuty incident, they
+    are not known one by one.
+    """
     message = json.loads(body)
     if kind == "custom":
-        return message["incident"], message["status"], message["severity"]
-    incident = message["dedup_key"]
-    if message["event_action"] == "resolve":
-        return incident, "closed", ""
-    return incident, "open", message["payload"]["severity"]
+        alerts = {one["id"]: (one["status"], one["severity"]) for one in message["alerts"]}
+        return message["incident"], message["status"], alerts
+    event = "closed" if message["event_action"] == "resolve" else "open"
+    return message["dedup_key"], event, {}
 
 
 def created_at(message_id: str) -> int:
@@ -191,16 +214,18 @@ class Histories(RuleBasedStateMachine):
         self.messages: dict[str, Message] = {}  # the last one with each id
         self.lost_answers: set[str] = set()  # ids of messages that a kill made uncertain
         self.channels: dict[int, ModelChannel] = {}
-        for name, (matchers, repeat_minutes) in CHANNELS.items():
+        for name, (matchers, repeat_minutes, group_by) in CHANNELS.items():
             row = Channel.create(
                 name=name,
                 kind="",
                 matchers=matchers,
                 repeat_minutes=repeat_minutes,
+                group_by=group_by,
+                group_wait=GROUP_WAIT,
                 created_at=START,
                 updated_at=START,
             )
-            self.channels[row.id] = ModelChannel(row.id, matchers, repeat_minutes)
+            self.channels[row.id] = ModelChannel(row.id, matchers, repeat_minutes, group_by)
             self.configure(self.channels[row.id], "custom")
         worker_module.send = self.send
         outbox.report_listening(self.now)
@@ -251,6 +276,7 @@ class Histories(RuleBasedStateMachine):
     def post_open(self, key, severity, then_work, closes_in=RESOLVE_TIMEOUT):
         self.now += 1  # no alert opens twice in a millisecond
         alert = self.alerts[key]
+        before = alert.is_open, alert.severity
         if not alert.is_open:
             alert.is_open = True
             alert.period += 1
@@ -260,6 +286,7 @@ class Histories(RuleBasedStateMachine):
         alert.severity = severity
         if key == "expires":
             alert.closes_at = self.now + closes_in
+        self.note_change(key, before != (True, severity))
         self.store(key, "open", severity, alert.closes_at)
         for channel in self.channels.values():
             if channel.wants(alert) and self.is_silenced(key):
@@ -270,6 +297,7 @@ class Histories(RuleBasedStateMachine):
     @rule(key=st.sampled_from(KEYS), then_work=st.booleans())
     def post_closed(self, key, then_work):
         alert = self.alerts[key]
+        self.note_change(key, alert.is_open)
         alert.is_open = False
         alert.closes_at = None
         self.store(key, "closed", alert.severity, None)
@@ -277,23 +305,34 @@ class Histories(RuleBasedStateMachine):
             self.work()
 
     def store(self, key, status, severity, closes_at):
-        parts = {"name": key, "status": status, "labels": {"severity": severity}}
+        labels = {"severity": severity, "cluster": "eu"}
+        parts = {"name": key, "status": status, "labels": labels}
         received = ReceivedAlert(key, Alert.from_json(parts), closes_at)
         [result] = outbox.store([received], self.now)
         self.numbers[str(result.id)] = key
 
+    def note_change(self, key, has_changed):
+        """Count the changes of an alert on the channels that it has concerned."""
+        for channel in self.channels.values():
+            if has_changed and (key in channel.changes or channel.wants(self.alerts[key])):
+                earlier = channel.changes.get(key, [])
+                recent = [at for at in earlier if self.now - at < CALM]
+                channel.changes[key] = [*recent, self.now]
+                if len(recent) >= MAX_CHANGES:
+                    channel.may_flap.add(key)
+
     @rule(
-        channel=st.integers(0, 2),
+        channel=st.integers(0, 3),
         answer=st.one_of(st.sampled_from(sorted(ANSWERS)), st.just("arrives")),
     )
     def change_answer(self, channel, answer):
         list(self.channels.values())[channel].answer = answer
 
-    @rule(channel=st.integers(0, 2), kind=st.sampled_from(KINDS))
+    @rule(channel=st.integers(0, 3), kind=st.sampled_from(KINDS))
     def edit(self, channel, kind):
         self.configure(list(self.channels.values())[channel], kind)
 
-    @rule(channel=st.integers(0, 2), is_paused=st.booleans())
+    @rule(channel=st.integers(0, 3), is_paused=st.booleans())
     def pause_or_resume(self, channel, is_paused):
         channel = list(self.channels.values())[channel]
         channel.is_paused = is_paused
@@ -377,9 +416,10 @@ class Histories(RuleBasedStateMachine):
         """Kill the worker; nobody hears the answers to the messages that are under way."""
         for number in self.worker._in_flight:
             message = self.messages[f"msg_{number}"]
-            if message.key not in message.channel.told:
-                message.channel.incidents[message.key] = message.incident
-            message.channel.told.setdefault(message.key, "maybe")
+            for notice in message.notices:
+                if notice.key not in message.channel.told:
+                    message.channel.incidents[notice.key] = message.incident
+                message.channel.told.setdefault(notice.key, "maybe")
             self.lost_answers.add(message.id)
         self.in_flight = {}
         self.end_worker()
@@ -419,18 +459,19 @@ class Histories(RuleBasedStateMachine):
     def note_answer(self, message, certainty):
         """Note what the receiver knows after an answer, which may be unknown."""
         channel = message.channel
-        key = message.key
-        if message.event == "open" and certainty:
-            channel.told.setdefault(key, certainty)
-            channel.incidents[key] = message.incident
-        if certainty == "surely":
-            if message.event == "closed":
-                channel.told.pop(key, None)
-                channel.resolved[message.incident] = message.id
-                channel.shown.pop(key, None)
-            else:
-                channel.shown[key] = (message.period, message.severity)
-                self.check_told_once(message)
+        for notice in message.notices:
+            key = notice.key
+            if notice.event == "open" and certainty:
+                channel.told.setdefault(key, certainty)
+                channel.incidents[key] = message.incident
+            if certainty == "surely":
+                if notice.event == "closed":
+                    channel.told.pop(key, None)
+                    channel.resolved[message.incident] = message.id
+                    channel.shown.pop(key, None)
+                elif not notice.is_flapping:
+                    channel.shown[key] = (notice.period, notice.severity)
+                    self.check_told_once(message, notice)
 
     def check_message(self, settings, message):
         """Check that a message may leave now, and return what the receiver reads in it."""
@@ -443,33 +484,76 @@ class Histories(RuleBasedStateMachine):
         version = (message.id, channel.version)
         assert channel.bodies.setdefault(version, body) == body, "one id has two bodies"
         assert not channel.is_paused, "a message leaves on a paused channel"
-        first_due = max(created_at(message.id), channel.delivering_since)
+        incident, event, read = read_message(channel.kind, body)
+        left = self.message_that_left(channel, message, incident)
+        first_due = max(left.first_created_at, channel.delivering_since)
         assert self.now - first_due < DAY + LONGEST_STEP, "a message leaves too late"
-        incident, event, severity = read_message(channel.kind, body)
-        _tocsin, _installation, number, _opening = incident.split("-")
-        key = self.numbers[number]
-        alert = self.alerts[key]
-        if event == "closed":
-            is_shown = channel.wants(alert) and not self.is_silenced(key)
-            assert key in channel.told, "a closing leaves without an opening"
-            assert not is_shown, "a closing leaves while the alert is open"
-        else:
-            assert alert.is_open, "an opening leaves after its alert has closed"
-            assert severity == alert.severity, "an opening leaves with an old severity"
-            assert not self.is_silenced(key), "an opening leaves under a silence"
-        known = channel.incidents.get(key) if key in channel.told else incident
-        assert incident == known, "a message about an open incident has another key"
-        if event == "open" and channel.resolved.get(incident) not in (None, *self.lost_answers):
-            raise AssertionError("a resolved incident is opened again")
-        change = (alert.period, alert.change, incident)
-        left = Message(channel, message.id, key, event, severity, *change)
+        for notice in left.notices:
+            self.check_notice(left, notice)
+        assert left.notices, "a message says nothing new"
+        self.check_what_is_read(left, event, read)
         self.messages[message.id] = left
         return left
 
-    def check_told_once(self, message):
+    def message_that_left(self, channel, message, incident):
+        """Return a message with a notice for each of its deliveries."""
+        number = int(message.id.removeprefix("msg_"))
+        in_message = (Delivery.id == number) | (Delivery.message == number)
+        rows = list(Delivery.select().where(in_message, Delivery.state == "sending"))
+        notices = []
+        for row in rows:
+            key = self.numbers[str(row.alert_id)]
+            alert = self.alerts[key]
+            state = (alert.severity, alert.period, alert.change)
+            notices.append(Notice(key, row.event, *state, bool(row.flapping)))
+        first_created_at = min(row.created_at for row in rows)
+        return Message(channel, message.id, incident, notices, first_created_at)
+
+    def check_notice(self, message, notice):
+        """Check that a message may say this of an alert now."""
+        channel = message.channel
+        alert = self.alerts[notice.key]
+        is_silenced = self.is_silenced(notice.key)
+        if notice.event == "closed":
+            is_shown = channel.wants(alert) and not is_silenced
+            assert notice.key in channel.told, "a closing leaves without an opening"
+            assert not is_shown, "a closing leaves while the alert is open"
+        elif notice.is_flapping:
+            assert notice.key in channel.may_flap, "a calm alert is reported as flapping"
+            assert not is_silenced, "a report leaves under a silence"
+        else:
+            assert alert.is_open, "an opening leaves after its alert has closed"
+            assert not is_silenced, "an opening leaves under a silence"
+        incident = message.incident
+        known = channel.incidents.get(notice.key) if notice.key in channel.told else incident
+        assert incident == known, "a message about an open incident has another key"
+        is_reopened = channel.resolved.get(incident) not in (None, *self.lost_answers)
+        if notice.event == "open" and not channel.group_by and is_reopened:
+            raise AssertionError("a resolved incident is opened again")
+
+    def check_what_is_read(self, message, event, read):
+        """Check what a receiver reads about each alert, also about those that are not news."""
+        channel = message.channel
+        open_keys = {key for key in channel.told if self.alerts[key].is_open}
+        if event == "closed" and channel.group_by:
+            assert not open_keys, "a group is resolved although an alert of it is open"
+        notices = {notice.key: notice for notice in message.notices}
+        for number, (status, severity) in read.items():
+            key = self.numbers[number]
+            notice = notices.pop(key, None)
+            if notice is None:
+                assert status == "open", "a message repeats a resolution"
+                assert key in open_keys, "a message counts an alert that the channel does not know"
+            else:
+                assert status == notice.event, "a message says another event"
+                is_current = status == "closed" or severity == notice.severity
+                assert is_current or notice.is_flapping, "an opening leaves with an old severity"
+        assert not (read and notices), "a message leaves an alert out"
+
+    def check_told_once(self, message, notice):
         """Check that no other delivery has told the same change, except after the repeat."""
         channel = message.channel
-        change = (message.key, message.change)
+        change = (notice.key, notice.change)
         earlier = channel.arrived.get(change, message.id)
         channel.arrived[change] = message.id
         if earlier not in (message.id, *self.lost_answers):
@@ -492,6 +576,7 @@ class Histories(RuleBasedStateMachine):
             if alert.is_open and key not in open_keys:
                 assert alert.closes_at is not None, "an alert closes that nobody closed"
                 assert alert.closes_at <= self.now, "an alert closes too early"
+                self.note_change(key, has_changed=True)
                 alert.is_open = False
 
     # --- what must be true in the end ---

@@ -7,103 +7,19 @@ import time
 import pytest
 from peewee import OperationalError
 from receiver import after, reply, silence
+from workers import post, states, until
 
 from clock import MINUTE
 from delivery import outbox
-from delivery.alerts.alert import Alert
-from delivery.alerts.received import ReceivedAlert
-from delivery.outbox import store
 from delivery.outbox.results import PROBE_INTERVAL
 from delivery.queue import message_builder, wakeup
 from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.crash_marker import CrashMarker
 from delivery.secrets.encryption import Keyring
 from delivery.settings import Header, Settings, write_settings
-from delivery.worker import Worker
-from models import Attempt, Channel, Delivery, Silence, db
+from models import Attempt, Channel, Delivery, Silence
 
 HOUR = 3600
-
-
-class Clocks:
-    """A wall clock and a monotonic clock that only a test moves."""
-
-    def __init__(self):
-        self.wall = 1_790_000_000.0
-        self.monotonic = 100.0
-
-    def move(self, seconds):
-        self.wall += seconds
-        self.monotonic += seconds
-
-    @property
-    def now(self):
-        return int(self.wall * 1000)
-
-
-@pytest.fixture
-def clocks():
-    return Clocks()
-
-
-@pytest.fixture
-def make(app, config, clocks):
-    """Create workers as if each were a new process on the same database."""
-    made = []
-
-    def make():
-        worker = Worker(
-            config, clock=lambda: clocks.wall, monotonic=lambda: clocks.monotonic, rng=lambda: 0.5
-        )
-        worker.begin()
-        made.append(worker)
-        return worker
-
-    db.connect(reuse_if_open=True)
-    yield make
-    for worker in made:
-        worker._pool.shutdown(wait=False, cancel_futures=True)
-
-
-@pytest.fixture
-def channel(app, config, clocks, receiver):
-    """Create channels, with the URL of the receiver by default."""
-    keyring = Keyring(config.encryption_keys)
-
-    def channel(url=None, columns=None, **settings):
-        name = f"C{Channel.select().count()}"
-        row = Channel.create(name=name, kind="", created_at=1, updated_at=1, **(columns or {}))
-        write_settings(
-            row,
-            Settings(url=url or f"{receiver.url}", **{"timeout": 5, **settings}),
-            keyring,
-            config.secret_key,
-        )
-        row.save()
-        return row.id
-
-    db.connect(reuse_if_open=True)
-    return channel
-
-
-def post(clocks, key="k", status="open", **parts):
-    return store(
-        [ReceivedAlert(key, Alert.from_json({"name": "Disk full", "status": status, **parts}))],
-        clocks.now,
-    )
-
-
-def until(worker, done, rounds=400):
-    """Run rounds of the worker until `done()` is true."""
-    for _ in range(rounds):
-        if done():
-            return
-        worker.run_once(0.05)
-    raise AssertionError([(row.state, row.cause) for row in Delivery.select()])
-
-
-def states(*wanted):
-    return lambda: [row.state for row in Delivery.select().order_by(Delivery.id)] == list(wanted)
 
 
 def bodies(receiver):

@@ -80,15 +80,16 @@ def close_overdue(now: int) -> int:
     None is closed for a time at which Tocsin could not hear of it.
     """
     until = min(now, listening_until())
-    return _close(execute(_OVERDUE, until=until, max_count=MAX_ALERTS_AT_ONCE), now)
+    return close_keys(execute(_OVERDUE, until=until, max_count=MAX_ALERTS_AT_ONCE), now)
 
 
 def close_alert(alert_id: int, now: int) -> bool:
     """Close an alert that its source will not close; return False if it is not open."""
-    return _close(execute(_OPEN_ALERT, id=alert_id), now) == 1
+    return close_keys(execute(_OPEN_ALERT, id=alert_id), now) == 1
 
 
-def _close(rows: Sequence[tuple[str, str]], now: int) -> int:
+def close_keys(rows: Sequence[tuple[str, str]], now: int) -> int:
+    """Close alerts, of which these are the keys and the stored JSON; return how many."""
     closings = []
     for key, body in rows:
         alert = replace(alert_from_json(body), status=AlertStatus.CLOSED, ends_at=now)
