@@ -1,5 +1,7 @@
 """The message of several alerts: a summary line, then one line for each alert."""
 
+from dataclasses import replace
+
 import pytest
 from cpu_time import cpu_time
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from kind_support import AT, assert_within_limits, channel_of
 
 from clock import MINUTE
 from delivery.alerts.alert import Alert
+from delivery.content.alert_text import AlertText
 from delivery.content.group_text import text_of_group
 from delivery.event import Event
 from delivery.installation import Installation
@@ -47,7 +50,6 @@ def test_the_title_counts_the_alerts_and_names_what_they_share():
     ("events", "title"),
     [
         ([event(1), event(2)], "FIRING 2 open: HighLatency · cluster eu"),
-        ([event(1)], "FIRING 1 open: HighLatency · cluster eu"),
         ([event(1, "closed"), event(2, "closed")], "All 2 resolved: HighLatency · cluster eu"),
         (
             [event(n, name=name) for n, name in enumerate("ABCDE")],
@@ -125,9 +127,8 @@ def test_the_lines_fit_any_room_and_the_others_are_counted(measure, count, maxim
 
 def test_the_first_line_is_cut_where_it_does_not_fit():
     summary = {"summary": "The lag is 48 s and rising"}
-    one = group(severe(1, "critical", annotations=summary))
-    assert one.description_within(40) == "CRITICAL HighLatency · db-1: The lag is…"
     two = group(*(severe(number, "critical", annotations=summary) for number in (1, 2)))
+    assert two.description_within(52) == "CRITICAL HighLatency · db-1: The lag is…\nand 1 more"
     assert two.description_within(40) == "CRITICAL HighLatency · db-1:…\nand 1 more"
     assert two.description_within(5) == ""
 
@@ -165,3 +166,52 @@ def test_ten_thousand_alerts_are_one_short_message():
     body = write_body(text)
     assert "10,000 open" in body
     assert len(body) < 10_000
+
+
+# --- the alerts that are known already, and a group of one ---
+
+
+def test_the_alerts_that_are_known_already_come_last_and_count():
+    known = replace(severe(1, "critical", annotations={"summary": "Slow"}), is_known=True)
+    text = group(known, severe(2, "info"), event(3, "closed"))
+    assert text.title == "CRITICAL 2 open, 1 resolved: HighLatency · cluster eu"
+    assert text.description.splitlines() == [
+        "INFO HighLatency · db-2",
+        "Resolved after 12 min: HighLatency · db-3",
+        "Still open: CRITICAL HighLatency · db-1",
+    ]
+    assert (text.severity, text.level, text.closed) == ("critical", "critical", False)
+    assert text.event_name == "created"
+
+
+def test_a_group_in_which_one_alert_is_still_open_is_open():
+    known = replace(event(1), is_known=True)
+    text = group(known, event(2, "closed"))
+    assert not text.closed
+    assert text.event_name == "status-changed"
+    assert text.title == "FIRING 1 open, 1 resolved: HighLatency · cluster eu"
+
+
+@pytest.mark.parametrize("status", ["open", "closed"])
+def test_a_group_of_one_alert_says_all_that_the_alert_alone_says(status):
+    alone = event(1, status, annotations={"summary": "Slow", "description": "Very slow"})
+    text = group(alone)
+    single = AlertText(alone, Settings(), HERE)
+    for name in ("title", "summary", "description", "facts", "times", "links", "closed"):
+        assert getattr(text, name) == getattr(single, name), name
+    assert text.dedup_key == "tocsin-here-group-k" != single.dedup_key
+
+
+@pytest.mark.parametrize("kind", sorted(kinds()))
+def test_a_flapping_alert_says_so_in_every_kind(kind):
+    flapping = replace(event(1, annotations={"summary": "Slow"}), flapping=True)
+    for text in (AlertText(flapping, channel_of(kind), HERE), group(flapping, event(2))):
+        body = write_body(replace(text, settings=channel_of(kind)))
+        assert "flapping" in body.lower() or kind in ("alertmanager", "custom"), body
+
+
+def test_the_summary_of_a_flapping_alert_says_what_follows():
+    text = AlertText(replace(severe(1, "critical", annotations={"summary": "Slow"}), flapping=True))
+    assert text.title == "FLAPPING HighLatency · db-1"
+    assert "for ten minutes. Slow" in text.summary
+    assert text.headline_within(200) == "Flapping: Slow · db-1"
