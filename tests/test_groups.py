@@ -360,3 +360,58 @@ def test_the_outbox_forgets_a_group_message_with_its_deliveries(make, channel, c
         pass
     for table in (AlertRow, Delivery, GroupMessage, Attempt):
         assert table.select().count() == 0
+
+
+# --- what the pages say ---
+
+
+def test_the_page_of_a_group_message_lists_its_alerts_and_attempts(
+    make, channel, clocks, receiver, client
+):
+    channel(columns={"group_by": "cluster"})
+    receiver.script = reply(503)
+    post_in(clocks, "eu", "a", "b")
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
+    [group] = GroupMessage.select()
+    page = client.get(f"/deliveries/{group.webhook_id}").text
+    assert "One message for 2 alerts" in page
+    assert "2 pending" in page
+    assert 'data-status="503"' in page
+    for row in Delivery.select():
+        assert f'id="delivery-{row.webhook_id}"' in page
+        detail = client.get(f"/deliveries/{row.webhook_id}").text
+        assert "one for 2 alerts" in detail
+        assert f"<code>{group.webhook_id}</code>" in detail
+        assert 'data-status="503"' in detail
+    assert f'href="/deliveries/{group.webhook_id}"' in client.get("/deliveries").text
+
+
+def test_the_page_of_an_alert_says_that_it_waits_for_its_group(make, grouped, clocks, client):
+    grouped()
+    post_in(clocks, "eu", "a")
+    page = client.get(f"/alerts/{AlertRow.get().id}").text
+    assert "It waits for other alerts of its group" in page
+
+
+def test_every_alert_of_a_storm_is_accounted_for_on_its_page(
+    make, channel, clocks, receiver, client
+):
+    channel(**WECOM)
+    receiver.script = reply(200, b'{"errcode": 0}')
+    worker = make()
+    storm(clocks, 60)
+    until(worker, arrived(60))
+    assert len(receiver.requests) <= 3
+    for row in AlertRow.select():
+        page = client.get(f"/alerts/{row.id}").text
+        assert "Notified: 1 of 1 channel." in page
+
+
+def test_a_group_message_of_a_deleted_channel_is_not_found(make, channel, clocks, receiver, client):
+    here = channel(columns={"group_by": "cluster"})
+    post_in(clocks, "eu", "a")
+    until(make(), arrived(1))
+    [group] = GroupMessage.select()
+    outbox.delete_channel(here, clocks.now)
+    assert client.get(f"/deliveries/{group.webhook_id}").status_code == 404

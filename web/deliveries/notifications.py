@@ -54,6 +54,7 @@ class ChannelNotification:
     notified_by: Delivery | None = None
     failures: int = 0
     review_at: int | None = None
+    flapping: bool = False
     silence: Silence | None = None
     mismatch: str = ""
 
@@ -100,6 +101,8 @@ def _after_opening(notification: ChannelNotification) -> str:
     last = notification.last
     if last is None:
         return f"{_NO_DELIVERY} {_when_received(notification)}"
+    if notification.flapping:
+        return _when_calm(notification, last)
     if notification.silence and last.state != DeliveryState.SENDING:
         return _silenced(notification, notification.silence)
     if last.state in ACTIVE_STATES:
@@ -107,6 +110,16 @@ def _after_opening(notification: ChannelNotification) -> str:
     if last.state in _ARRIVED_STATES and last.event == AlertStatus.OPEN:
         return _next_repeat(notification)
     return f"{_ending(last, notification.now)} {_when_received(notification)}"
+
+
+def _when_calm(notification: ChannelNotification, last: Delivery) -> str:
+    """Return what an alert waits for that changes too often."""
+    progress = _progress(notification, last) if last.state in ACTIVE_STATES else ""
+    calm_at = _at(notification.review_at, notification.now)
+    return (
+        f"{progress} The alert is flapping: it has changed so often that changes are not sent. "
+        f"Its state is sent when it has not changed for ten minutes, at the earliest{calm_at}."
+    )
 
 
 def _silenced(notification: ChannelNotification, silence: Silence) -> str:
@@ -175,7 +188,9 @@ def _when_received(notification: ChannelNotification) -> str:
         earliest = next_step(notification.channel, last, notification.failures, now)
         if earliest > now:
             text += f", but not before{_at(earliest, now).removeprefix(' at')}"
-    if notification.channel.state in _HELD:
+    if notification.channel.state == ChannelState.PAUSED and notification.channel.drops:
+        action = "It is dropped then: the channel is paused, and drops alerts until it is resumed."
+    elif notification.channel.state in _HELD:
         action = f"It is held then: {_HELD[ChannelState(notification.channel.state)]}"
     return f"{text}. {action}"
 
@@ -183,6 +198,8 @@ def _when_received(notification: ChannelNotification) -> str:
 def _after_closing(notification: ChannelNotification) -> str:
     """Return what follows once the alert is closed."""
     last = notification.last
+    if last and notification.flapping:
+        return _when_calm(notification, last)
     if last is None:
         return "The alert closed before the channel had a delivery of it: no message is sent."
     if last.state in ACTIVE_STATES:

@@ -21,6 +21,7 @@ from models import (
     ChannelState,
     Delivery,
     DeliveryState,
+    GroupMessage,
     Notification,
     db,
 )
@@ -106,9 +107,40 @@ def _select(*columns: Any) -> "ModelSelect[Delivery]":
 
 
 def latest_attempts(delivery: Delivery) -> list[Attempt]:
-    """Return the latest attempts of a delivery, oldest first."""
-    attempts = Attempt.select().where(Attempt.delivery == delivery)
+    """Return the latest attempts of a delivery, or of its group message, oldest first."""
+    if delivery.message_id:
+        return attempts_of_group(delivery.message_id)
+    return _latest(Attempt.select().where(Attempt.delivery == delivery))
+
+
+def attempts_of_group(message_id: int) -> list[Attempt]:
+    """Return the latest attempts of a group message, oldest first."""
+    return _latest(Attempt.select().where(Attempt.message == message_id))
+
+
+def _latest(attempts: "ModelSelect[Attempt]") -> list[Attempt]:
     return list(attempts.order_by(Attempt.id.desc()).limit(MAX_ATTEMPTS))[::-1]
+
+
+def find_group_message(number: int) -> GroupMessage | None:
+    """Return a group message with the name of its channel, or None."""
+    columns = [field for field in GroupMessage._meta.sorted_fields if field.name != "body"]
+    rows = GroupMessage.select(*columns, Channel.id, Channel.name).join(Channel)
+    return rows.where(GroupMessage.id == number, Channel.deleted_at.is_null()).first()
+
+
+def deliveries_of_group(message_id: int, limit: int) -> list[Delivery]:
+    """Return the first deliveries of a group message, the most severe first."""
+    page = _select(Alert.id, Alert.name, Channel.id, Channel.name)
+    page = page.where(Delivery.message == message_id)
+    return list(page.order_by(Delivery.urgency, Delivery.id).limit(limit))
+
+
+def count_states_of_group(message_id: int) -> dict[str, int]:
+    """Return how many deliveries of a group message are in each state, the most frequent first."""
+    number = fn.COUNT(Delivery.id)
+    rows = Delivery.select(Delivery.state, number).where(Delivery.message == message_id)
+    return dict(rows.group_by(Delivery.state).order_by(number.desc(), Delivery.state).tuples())
 
 
 def latest_alerts(limit: int) -> list[Alert]:

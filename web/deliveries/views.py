@@ -13,7 +13,7 @@ from delivery.content.links import links_of
 from delivery.message import ANONYMOUS
 from delivery.queue import wakeup
 from delivery.text import one_line
-from models import MAX_ID, Alert, Channel, Delivery, DeliveryState
+from models import MAX_ID, Alert, Channel, Delivery, DeliveryState, GroupMessage
 from web import truncation
 from web.deliveries import alert_queries, alert_silences, queries
 from web.redirects import redirect_with
@@ -23,6 +23,7 @@ from web.silences import start_silence
 bp = Blueprint("deliveries", __name__)
 
 MAX_ALERTS = 100
+MAX_IN_GROUP = 200
 MAX_SNOOZE_MINUTES = 720
 _COUNTED_STATES = (queries.WAITING, DeliveryState.PARKED)
 _ACTION_STATES = {
@@ -69,7 +70,10 @@ def _number(query: dict[str, str], name: str) -> int:
 
 @bp.get("/deliveries/msg_<int:number>")
 def detail(number: int):
-    """Show a delivery: its state, its attempts and its alert."""
+    """Show a delivery: its state, its attempts and its alert; or a group message."""
+    group = queries.find_group_message(number)
+    if group:
+        return _group_page(group)
     delivery = _load(number)
     attempts = queries.latest_attempts(delivery)
     refusal = queries.why_not_retried(delivery)
@@ -80,10 +84,27 @@ def detail(number: int):
         hint=queries.hint_for(delivery, attempts[-1] if attempts else None),
         actions=_allowed_actions(delivery, refusal),
         refusal=refusal,
+        in_message=sum(queries.count_states_of_group(delivery.message_id or 0).values()),
         attempts=attempts,
         max_attempts=queries.MAX_ATTEMPTS,
         parse_stages=queries.parse_stages,
         **_alert_facts(delivery.alert),
+    )
+
+
+def _group_page(group: GroupMessage) -> str:
+    """Return the page of a group message: its attempts, and its deliveries."""
+    states = queries.count_states_of_group(group.id)
+    return render_template(
+        "deliveries/group.html",
+        group=group,
+        states=states,
+        size=sum(states.values()),
+        deliveries=queries.deliveries_of_group(group.id, MAX_IN_GROUP),
+        explain=queries.explain,
+        attempts=queries.attempts_of_group(group.id),
+        max_attempts=queries.MAX_ATTEMPTS,
+        parse_stages=queries.parse_stages,
     )
 
 
