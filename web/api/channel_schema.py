@@ -59,6 +59,8 @@ READ_ONLY = (
     "id",
     "state",
     "proof",
+    "health",
+    "trouble",
     "origin",
     "created_at",
     "updated_at",
