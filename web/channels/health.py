@@ -18,9 +18,11 @@ _NEXT_ATTEMPTS = """
         (SELECT min(due_at) FROM delivery WHERE channel_id = c.value AND state = 'pending'),
         EXISTS (SELECT 1 FROM delivery WHERE channel_id = c.value AND state = 'sending')
     FROM json_each(:channels) c"""
+# Exactly the channels whose health is in `IN_TROUBLE`.
 _IN_TROUBLE = """
     SELECT id, name, state, trouble_since, failures FROM channel
-    WHERE (trouble_since IS NOT NULL OR state = 'failing') AND deleted_at IS NULL"""
+    WHERE (state = 'failing' OR (state = 'delivering' AND trouble_since IS NOT NULL))
+        AND deleted_at IS NULL"""
 
 
 class ChannelHealth(NamedTuple):
@@ -91,14 +93,8 @@ def health_banner() -> Banner | None:
         channels = list(Channel.raw(_IN_TROUBLE))
     except PeeweeException:  # the page already says so
         return None
-    healths = []
-    troubled = []
-    for channel in channels:
-        health = health_of(channel, now)
-        if health in IN_TROUBLE:
-            healths.append(health)
-            troubled.append(channel)
-    if not troubled:
+    if not channels:
         return None
-    only = troubled[0] if len(troubled) == 1 else None
-    return Banner(len(troubled), only, Health.FAILING in healths)
+    only = channels[0] if len(channels) == 1 else None
+    is_failing = any(health_of(channel, now) == Health.FAILING for channel in channels)
+    return Banner(len(channels), only, is_failing)
