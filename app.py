@@ -11,6 +11,7 @@ from web.api import alerts, health, metrics
 from web.api import channels as channels_api
 from web.auth import access, login, tokens, users
 from web.auth.proxy import BehindProxy
+from web.channels import health as channel_health
 from web.channels import hints, live
 from web.channels import views as channels
 from web.deliveries import views as deliveries
@@ -44,6 +45,7 @@ def create_app(config: Config | None = None) -> Flask:
     configure(app, config)
     app.jinja_env.globals.update(
         ago=filters.ago,
+        health_banner=channel_health.health_banner,
         hints_for=hints.hints_for,
         until=filters.until,
         waiting_notice=waiting_notice,

@@ -6,24 +6,16 @@ from peewee import (
     CompositeKey,
     ForeignKeyField,
     IntegerField,
-    Model,
-    ModelIndex,
     ModelSelect,
     TextField,
 )
 from playhouse.sqlite_ext import AutoIncrementField
 
 from models.channels import Channel
-from models.table import Table, db
+from models.table import Table, add_partial_index, db
 
 MAX_TESTS_KEPT = 50
 IS_TEST = SQL("(purpose = 'test')")  # as the index of tests has it
-
-
-def _add_partial_index(name: str, model: type[Model], columns: tuple[str, ...], rows: str) -> None:
-    """Add an index of some rows: SQLite uses it for queries that repeat the condition."""
-    fields = [getattr(model, column) for column in columns]
-    model.add_index(ModelIndex(model, fields, where=SQL(f"({rows})"), name=name, safe=False))
 
 
 class Alert(Table):
@@ -74,7 +66,7 @@ class GroupMessage(Table):
         return f"msg_{self.id}"
 
 
-_add_partial_index("group_message_body", GroupMessage, ("created_at",), "body IS NOT NULL")
+add_partial_index("group_message_body", GroupMessage, ("created_at",), "body IS NOT NULL")
 
 
 class Delivery(Table):
@@ -131,18 +123,18 @@ class Delivery(Table):
         return f"msg_{self.id}"
 
 
-_add_partial_index("delivery_pending", Delivery, ("channel", "due_at"), "state = 'pending'")
-_add_partial_index(
+add_partial_index("delivery_pending", Delivery, ("channel", "due_at"), "state = 'pending'")
+add_partial_index(
     "delivery_urgent", Delivery, ("channel", "urgency", "due_at"), "state = 'pending'"
 )
-_add_partial_index(
+add_partial_index(
     "delivery_group",
     Delivery,
     ("channel", "group_key"),
     "group_key <> '' AND state IN ('pending', 'sending')",
 )
-_add_partial_index("delivery_message", Delivery, ("message",), "message_id IS NOT NULL")
-_add_partial_index(
+add_partial_index("delivery_message", Delivery, ("message",), "message_id IS NOT NULL")
+add_partial_index(
     "delivery_final_body",
     Delivery,
     ("settled_at",),
@@ -190,10 +182,10 @@ class Notification(Table):
 
 
 Notification.add_index(Notification.review_at, where=Notification.review_at.is_null(False))
-_add_partial_index(
+add_partial_index(
     "notification_silence_id", Notification, ("silence_id",), "silence_id IS NOT NULL"
 )
-_add_partial_index(
+add_partial_index(
     "notification_group",
     Notification,
     ("channel", "group_key"),
@@ -243,6 +235,10 @@ _DELETE_OLD_TESTS = """
 _PROVE_BY_TEST = """
     UPDATE channel SET proof = 'proven by test', proof_hash = :config_hash, proven_at = :at
     WHERE id = :channel_id AND config_hash = :config_hash AND :verdict = 'delivered'"""
+_END_TROUBLE = """
+    UPDATE channel SET trouble_since = NULL, trouble = '', failures = 0
+    WHERE id = :channel_id AND config_hash = :config_hash AND trouble_since IS NOT NULL
+        AND :verdict IN ('delivered', 'accepted')"""
 
 
 class Attempt(Table):
@@ -291,14 +287,15 @@ class Attempt(Table):
     def store_test(cls, columns: dict) -> None:
         """Store the attempt of a test, and delete the channel's oldest tests.
 
-        A delivered test proves its channel if that is saved with the configuration of the test.
+        A delivered test proves its channel if that is saved with the configuration of the test,
+        and one that succeeds ends its trouble.
         The tests of all unsaved channels count as those of one channel.
         """
         parameters = {**columns, "max_tests": MAX_TESTS_KEPT}
         with db.atomic():
-            for statement in (_STORE_TEST, _DELETE_OLD_TESTS, _PROVE_BY_TEST):
+            for statement in (_STORE_TEST, _DELETE_OLD_TESTS, _PROVE_BY_TEST, _END_TROUBLE):
                 db.execute_sql(statement, parameters)
 
 
-_add_partial_index("attempt_message", Attempt, ("message",), "message_id IS NOT NULL")
-_add_partial_index("attempt_test", Attempt, ("purpose", "channel"), "purpose = 'test'")
+add_partial_index("attempt_message", Attempt, ("message",), "message_id IS NOT NULL")
+add_partial_index("attempt_test", Attempt, ("purpose", "channel"), "purpose = 'test'")

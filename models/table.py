@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from peewee import SQL, DatabaseProxy, Model, ModelSelect
+from peewee import SQL, DatabaseProxy, Model, ModelIndex, ModelSelect
 
 db = DatabaseProxy()
 
@@ -21,3 +21,9 @@ class Table(Model):
     def listed(cls) -> "ModelSelect[Self]":
         """Return all rows of a table with names, ordered by name."""
         return cls.select().order_by(SQL("name COLLATE NOCASE"), SQL("id"))
+
+
+def add_partial_index(name: str, model: type[Model], columns: tuple[str, ...], rows: str) -> None:
+    """Add an index of some rows: SQLite uses it for queries that repeat the condition."""
+    fields = [getattr(model, column) for column in columns]
+    model.add_index(ModelIndex(model, fields, where=SQL(f"({rows})"), name=name, safe=False))

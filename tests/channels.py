@@ -56,7 +56,7 @@ def marks(html: str) -> dict:
 
 
 def row_marks(html: str, channel_id: int) -> dict:
-    """Return the marks of a channel in the list: state and proof."""
+    """Return the marks of a channel in the list: state, proof and health."""
     tag = re.search(rf'<li id="channel-{channel_id}"[^>]*>', html)[0]
     return dict(re.findall(r'data-(\w+)="([^"]*)"', tag))
 

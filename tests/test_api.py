@@ -7,6 +7,7 @@ from channels import create, stored_form
 from receiver import reply
 
 from clock import now_ms
+from delivery.alerts.alert import rfc3339
 from delivery.channel_test import TestSlotsFull
 from delivery.settings import read_settings
 from models import Channel, ChannelState
@@ -193,6 +194,8 @@ def test_a_response_has_every_member_but_no_secret(script):
         "secrets": ["auth_secret", "signing_secret"],
         "state": "delivering",
         "proof": "unproven",
+        "health": "unused",
+        "trouble": None,
         "origin": "https://hooks.example.com",
         "created_at": shown["created_at"],
         "updated_at": shown["updated_at"],
@@ -263,6 +266,18 @@ def test_a_response_can_be_sent_back_and_changes_nothing(app, script, dropped):
     assert response.status_code == 200, response.text
     assert {**response.json, "updated_at": ""} == {**read, "version": 2, "updated_at": ""}
     assert settings_of(app, 1) == before
+
+
+def test_a_response_has_health_and_trouble_which_a_request_may_repeat(script):
+    script.create()
+    since = 1_790_000_000_000
+    Channel.update(trouble_since=since, trouble="It answered 503.").execute()
+    read = script.request("GET", "/1").json
+    assert read["health"] == "retrying"
+    assert read["trouble"] == {"since": rfc3339(since), "text": "It answered 503."}
+    response = script.request("PUT", "/1", {**read, "health": "ok", "trouble": None})
+    assert response.status_code == 200
+    assert response.json["trouble"] == read["trouble"]
 
 
 def test_a_page_and_a_script_read_and_write_the_same_channel(client, script):

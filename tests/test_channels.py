@@ -37,6 +37,7 @@ def test_a_created_channel_is_listed_and_its_form_is_unchanged(client):
     assert row_marks(client.get("/channels").text, channel_id) == {
         "state": "delivering",
         "proof": "unproven",
+        "health": "unused",
     }
     back = stored_form(client, channel_id)
     assert back["name"] == "Ünïcode ✓ <b>"

@@ -12,6 +12,7 @@ from config import VERSION
 from delivery import outbox
 from delivery.alerts.alert import Alert as Seen
 from delivery.alerts.received import ReceivedAlert
+from delivery.health import MAX_FAILURES, Health
 from models import Alert, Attempt, Channel, Delivery
 from web.accounts.api_tokens import create_token
 
@@ -46,6 +47,8 @@ def test_metrics_have_the_format_of_prometheus(scrape):
     assert {name: family.type for name, family in found.items()} == {
         "tocsin_build_info": "gauge",
         "tocsin_channels": "gauge",
+        "tocsin_channel_health": "gauge",
+        "tocsin_channel_trouble_seconds": "gauge",
         "tocsin_recent_tests": "gauge",
         "tocsin_deliveries": "gauge",
         "tocsin_alerts_without_channel": "counter",
@@ -153,3 +156,31 @@ def test_deliveries_are_counted_by_state(scrape):
         ("pending",): 2,
         ("parked",): 1,
     }
+
+
+def test_channels_are_counted_by_health(scrape):
+    name = "tocsin_channel_health"
+    assert samples(scrape(), name) == {(health.value,): 0 for health in Health}
+    rows = [
+        {},
+        {"attempted_at": 1},
+        {"trouble_since": 1},
+        {"trouble_since": 1, "failures": MAX_FAILURES},
+        {"state": "failing"},
+        {"state": "paused"},
+    ]
+    for number, columns in enumerate(rows):
+        Channel.create(name=f"C{number}", kind="", created_at=1, updated_at=1, **columns)
+    ones = {(health.value,): 1 for health in Health}
+    assert samples(scrape(), name) == {**ones, ("failing",): 2}
+
+
+def test_the_length_of_every_trouble_is_a_series(scrape):
+    given = {"kind": "webhook", "created_at": 1, "updated_at": 1}
+    since = now_ms() - 90_000
+    Channel.create(name='Bad "one"', trouble_since=since, **given)
+    Channel.create(name="Fine", attempted_at=1, **given)
+    Channel.create(name="Paused", trouble_since=since, state="paused", **given)
+    seconds = samples(scrape(), "tocsin_channel_trouble_seconds")
+    assert 90 <= seconds.pop(('Bad "one"',)) < 100
+    assert seconds == {("Fine",): 0, ("Paused",): 0}

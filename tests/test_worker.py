@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from channels import row_marks
 from peewee import OperationalError
 from receiver import after, reply, silence
 from workers import post, states, until
@@ -207,6 +208,22 @@ def test_a_delivery_expires_after_a_day(make, channel, clocks, receiver):
         until(worker, lambda attempt=attempt: Attempt.select().count() == attempt)
     assert states("failed")()
     assert "It expires before" in Delivery.get().cause
+
+
+def test_a_channel_is_retrying_after_one_failed_attempt_and_ok_after_a_delivery(
+    client, make, channel, clocks, receiver
+):
+    here = channel()
+    receiver.script = reply(503)
+    post(clocks)
+    worker = make()
+    until(worker, lambda: Attempt.select().count() == 1)
+    assert row_marks(client.get("/channels").text, here)["health"] == "retrying"
+    assert "503" in Channel.get().trouble
+    receiver.script = reply(200)
+    clocks.move(11)
+    until(worker, states("delivered"))
+    assert row_marks(client.get("/channels").text, here)["health"] == "ok"
 
 
 def test_a_failing_channel_is_probed_with_one_delivery_until_that_arrives(

@@ -39,6 +39,9 @@ _MOVE_REVIEWS = """
     UPDATE notification SET review_at = review_at + :jump
     WHERE delivery_id <= :newest AND silence_id IS NULL AND review_at IS NOT NULL"""
 
+_MOVE_TROUBLE = """
+    UPDATE channel SET trouble_since = trouble_since + :jump WHERE trouble_since IS NOT NULL"""
+
 
 def sweep(now: int) -> None:
     """Correct due times in a far future, and start probes."""
@@ -64,7 +67,9 @@ def newest_id() -> int:
 
 
 def move_with_clock(jump: int, now: int, newest: int) -> None:
-    """Move waiting deliveries and overdue times by a jump of the clock, which now shows `now`.
+    """Move waiting deliveries, overdue times and trouble by a jump of the clock.
+
+    The clock shows `now` after the jump.
 
     Deliveries newer than `newest`, and alerts that were seen since, have their times from the
     clock after the jump.
@@ -73,3 +78,4 @@ def move_with_clock(jump: int, now: int, newest: int) -> None:
         execute(_MOVE_DELIVERIES, jump=jump, newest=newest)
         execute(_MOVE_CLOSINGS, jump=jump, now=now)
         execute(_MOVE_REVIEWS, jump=jump, newest=newest)
+        execute(_MOVE_TROUBLE, jump=jump)

@@ -16,6 +16,7 @@ from models import DeliveryState, db
 
 PROBE_INTERVAL = 10 * MINUTE
 PROOF_INTERVAL = 10 * MINUTE
+ATTEMPT_INTERVAL = 10 * MINUTE
 
 # The attempts of a claim that a later worker has taken over change nothing.
 _STORE_ATTEMPT = """
@@ -57,6 +58,16 @@ _PROVE_CHANNEL = """
     WHERE id = :channel_id AND config_hash = :config_hash
         AND (proof <> 'proven by delivery' OR proof_hash <> config_hash
             OR proven_at < :now - :interval)"""
+# Every delivery runs one of these. A success writes only what changes.
+_NOTE_SUCCESS = """
+    UPDATE channel SET trouble_since = NULL, trouble = '', failures = 0, attempted_at = :now
+    WHERE id = :channel_id AND config_hash = :config_hash
+        AND (trouble_since IS NOT NULL OR attempted_at IS NULL
+            OR attempted_at NOT BETWEEN :now - :interval AND :now)"""
+_NOTE_FAILURE = """
+    UPDATE channel SET trouble_since = coalesce(trouble_since, :started_at), trouble = :says,
+        failures = failures + (:state = 'failed'), attempted_at = :now
+    WHERE id = :channel_id AND config_hash = :config_hash"""
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,7 @@ def settle(results: Sequence[AttemptResult], now: int) -> None:
         execute_many(_STORE_STATE, rows)
         for result in exchanges.values():
             _update_channel(result, now)
+            _note_health(result, now)
         catch_up(waiting, now)
         withdraw_closings(unnotified, now)
 
@@ -147,3 +159,12 @@ def _update_channel(result: AttemptResult, now: int) -> None:
         release(result.channel_id, now)
     if outcome.good:
         execute(_PROVE_CHANNEL, **parameters, interval=PROOF_INTERVAL)
+
+
+def _note_health(result: AttemptResult, now: int) -> None:
+    """Note on the channel whether the attempt got through; see `models.Channel`."""
+    parameters = {**vars(result), "now": now}
+    if result.outcome.good:
+        execute(_NOTE_SUCCESS, **parameters, interval=ATTEMPT_INTERVAL)
+    else:
+        execute(_NOTE_FAILURE, **parameters, says=result.outcome.says)

@@ -63,6 +63,8 @@ READ_ONLY = (
     "id",
     "state",
     "proof",
+    "health",
+    "trouble",
     "origin",
     "created_at",
     "updated_at",

@@ -16,6 +16,7 @@ from delivery import outbox
 from delivery.alerts.alert import rfc3339
 from delivery.channel_test import TestSlotsFull
 from delivery.guard.url import InvalidUrl
+from delivery.health import health_of
 from delivery.kinds import kinds
 from delivery.message import MessageError
 from delivery.outcome import Outcome
@@ -135,6 +136,8 @@ def _to_json(channel: Channel) -> dict[str, Any]:
         "secrets": secrets,
         "state": channel.state,
         "proof": channel.proven,
+        "health": health_of(channel, now_ms()),
+        "trouble": _trouble_json(channel),
         "origin": channel.origin,
         "created_at": rfc3339(channel.created_at),
         "updated_at": rfc3339(channel.updated_at),
@@ -146,6 +149,12 @@ def _to_json(channel: Channel) -> dict[str, Any]:
 
 def _number(text: str) -> int | None:
     return int(text) if text else None
+
+
+def _trouble_json(channel: Channel) -> dict[str, str] | None:
+    if channel.trouble_since is None:
+        return None
+    return {"since": rfc3339(channel.trouble_since), "text": channel.trouble}
 
 
 def _save(channel_id: int | None) -> Channel:

@@ -22,6 +22,7 @@ from clock import DAY, SECOND, now_ms
 from config import VERSION
 from delivery import outbox
 from delivery.alerts.plans import ACTIVE_STATES
+from delivery.health import Health, health_of, trouble_length
 from delivery.outcome import Verdict
 from models import (
     IS_TEST,
@@ -49,8 +50,10 @@ def metrics():
     gauge = Gauge(
         "tocsin_channels", "Channels by state and proof.", ["state", "proof"], registry=registry
     )
-    channels = Counter((channel.state, channel.proven) for channel in Channel.listed())
-    _set(gauge, product(ChannelState, Proof), channels)
+    channels = list(Channel.listed())
+    counts = Counter((channel.state, channel.proven) for channel in channels)
+    _set(gauge, product(ChannelState, Proof), counts)
+    _set_health(registry, channels, now_ms())
     gauge = Gauge(
         "tocsin_recent_tests",
         "Tests of the last 24 hours by verdict; the latest 50 of each channel are kept.",
@@ -61,8 +64,8 @@ def metrics():
     _set(gauge, product(Verdict), _count(recent, Attempt.verdict))
     gauge = Gauge("tocsin_deliveries", "Stored deliveries by state.", ["state"], registry=registry)
     unsettled = Delivery.select().where(Delivery.state << ACTIVE_STATES)
-    counts = {(row.state,): row.number for row in SettledCount.select()}
-    _set(gauge, product(DeliveryState), {**counts, **_count(unsettled, Delivery.state)})
+    settled = {(row.state,): row.number for row in SettledCount.select()}
+    _set(gauge, product(DeliveryState), {**settled, **_count(unsettled, Delivery.state)})
     MetricCounter(
         "tocsin_alerts_without_channel",
         "Openings of alerts that matched no channel.",
@@ -70,6 +73,21 @@ def metrics():
     ).inc(outbox.count_unmatched())
     _set_worker(registry)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _set_health(registry: CollectorRegistry, channels: list[Channel], now: int) -> None:
+    gauge = Gauge(
+        "tocsin_channel_health", "Channels by their health.", ["health"], registry=registry
+    )
+    _set(gauge, product(Health), Counter((health_of(channel, now),) for channel in channels))
+    gauge = Gauge(
+        "tocsin_channel_trouble_seconds",
+        "Time for which a channel has not been getting through; 0 if it does, or is paused.",
+        ["channel"],
+        registry=registry,
+    )
+    for channel in channels:
+        gauge.labels(channel.name).set(trouble_length(channel, now) / SECOND)
 
 
 def _set_worker(registry: CollectorRegistry) -> None:

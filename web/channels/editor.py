@@ -12,6 +12,7 @@ from delivery.placeholders import NAMES
 from delivery.settings import Settings, read_settings, write_settings
 from models import Attempt, Channel, ChannelState, Proof, db
 from web.channels.forms import ChannelForm, values_of
+from web.channels.health import describe_health
 from web.channels.secret_fields import Context
 from web.services import services
 from web.validation import parse_repeat
@@ -83,7 +84,9 @@ def open_edit(
 def edit_page(edit: Edit, status: int = 200, **context) -> Response:
     """Return the whole editor page."""
     tests = []
+    health = None
     if edit.channel.id:
+        health = describe_health([edit.channel], now_ms())[edit.channel.id]
         tests = list(Attempt.tests_of(edit.channel, MAX_TESTS_SHOWN))
     html = render_template(
         "channels/edit.html",
@@ -92,6 +95,7 @@ def edit_page(edit: Edit, status: int = 200, **context) -> Response:
         kinds=kinds(),
         names=NAMES,
         tests=tests,
+        health=health,
         status=status,
         **context,
     )
@@ -155,6 +159,9 @@ def _update(channel: Channel, form: ChannelForm, now: int) -> None:
         test = Attempt.proof_of(channel.config_hash)
         if test:
             values.update(proof=Proof.BY_TEST, proof_hash=channel.config_hash, proven_at=test.at)
+            # An earlier test says nothing about trouble that came later.
+            if channel.trouble_since is not None and test.at >= channel.trouble_since:
+                values.update(trouble_since=None, trouble="", failures=0)
     unchanged = (Channel.id == channel.id) & (Channel.version == channel.version)
     if not Channel.update(**values).where(unchanged).execute():
         raise VersionConflict

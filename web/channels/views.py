@@ -26,6 +26,7 @@ from web.channels.editor import (
     redraw_edit,
     save,
 )
+from web.channels.health import ChannelHealth, describe_health
 from web.redirects import redirect_with
 from web.services import services
 
@@ -37,12 +38,15 @@ _HEALTH = ("probe_at", "drops", "attempted_at", "trouble_since", "trouble", "fai
 
 @bp.get("")
 def index():
-    """List every channel with its state and its proof."""
-    rows = [_row(channel) for channel in Channel.listed()]
-    return render_template("channels/index.html", rows=rows, now=now_ms())
+    """List every channel with its state, its proof and its health."""
+    now = now_ms()
+    channels = list(Channel.listed())
+    healths = describe_health(channels, now)
+    rows = [_row(channel, healths[channel.id]) for channel in channels]
+    return render_template("channels/index.html", rows=rows, now=now)
 
 
-def _row(channel: Channel) -> dict:
+def _row(channel: Channel, health: ChannelHealth) -> dict:
     """Return a channel as the list shows it; `problem` says what is wrong with the stored row."""
     settings, problem = read_channel(channel)
     kind = kinds().get(channel.kind)
@@ -51,6 +55,7 @@ def _row(channel: Channel) -> dict:
         "kind": kind.label if kind else f"unknown kind “{channel.kind[:40]}”",
         "url": settings.masked_url,
         "state": channel.state if channel.state in list(ChannelState) else ChannelState.PAUSED,
+        "health": health,
         "problem": problem,
     }
 

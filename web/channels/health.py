@@ -1,0 +1,100 @@
+"""The health of channels in sentences, for the list, the editor and the banner of every page."""
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from peewee import PeeweeException
+
+from clock import now_ms
+from delivery.health import IN_TROUBLE, Health, health_of
+from models import Channel, ChannelState, db
+from web.filters import ago, moment, until
+
+MAX_TROUBLE_LENGTH = 400
+
+_NEXT_ATTEMPTS = """
+    SELECT c.value,
+        (SELECT min(due_at) FROM delivery WHERE channel_id = c.value AND state = 'pending'),
+        EXISTS (SELECT 1 FROM delivery WHERE channel_id = c.value AND state = 'sending')
+    FROM json_each(:channels) c"""
+# Exactly the channels whose health is in `IN_TROUBLE`.
+_IN_TROUBLE = """
+    SELECT id, name, state, trouble_since, failures FROM channel
+    WHERE (state = 'failing' OR (state = 'delivering' AND trouble_since IS NOT NULL))
+        AND deleted_at IS NULL"""
+
+
+class ChannelHealth(NamedTuple):
+    """The health of a channel, and a sentence about its trouble; empty without any."""
+
+    health: Health
+    text: str
+
+
+class Banner(NamedTuple):
+    """The channels that are not getting through: their number, and the only one of them, if so.
+
+    `is_failing` says that one of them is failing.
+    """
+
+    count: int
+    only: Channel | None
+    is_failing: bool
+
+
+def describe_health(channels: Sequence[Channel], now: int) -> dict[int, ChannelHealth]:
+    """Return the health of channels by their ids, with one query for all of them."""
+    troubled = [channel.id for channel in channels if channel.trouble_since is not None]
+    texts = {}
+    if troubled:
+        rows = db.execute_sql(_NEXT_ATTEMPTS, {"channels": json.dumps(troubled)})
+        texts = {row[0]: _describe_next(row[1], bool(row[2]), now) for row in rows}
+    described = {}
+    for channel in channels:
+        health = health_of(channel, now)
+        described[channel.id] = ChannelHealth(health, "")
+        if health in IN_TROUBLE and channel.trouble_since is not None:
+            text = _describe_trouble(channel, health, texts[channel.id], now)
+            described[channel.id] = ChannelHealth(health, text)
+    return described
+
+
+def _describe_trouble(channel: Channel, health: Health, next_attempt: str, now: int) -> str:
+    """Return since when a channel is in trouble, why, and the sentence of its next attempt."""
+    since = f"since {moment(channel.trouble_since)} ({ago(channel.trouble_since, now)})"
+    reason = channel.trouble
+    if len(reason) > MAX_TROUBLE_LENGTH:
+        reason = f"{reason[:MAX_TROUBLE_LENGTH]}…"
+    if channel.state == ChannelState.FAILING:
+        return f"Not getting through {since}."
+    if health == Health.FAILING:
+        return (
+            f"Not getting through {since}, and {channel.failures} deliveries have failed for good: "
+            f"{reason} {next_attempt}"
+        )
+    return f"Not getting through {since}: {reason} {next_attempt}"
+
+
+def _describe_next(due_at: int | None, is_sending: bool, now: int) -> str:
+    if is_sending:
+        return "An attempt is being made now."
+    if due_at is None:
+        return "No attempt is planned: the next alert is the next attempt."
+    if due_at <= now:
+        return "The next attempt is due now."
+    return f"Next attempt {until(due_at, now)}."
+
+
+def health_banner() -> Banner | None:
+    """Return the channels that are not getting through, or None if all are."""
+    now = now_ms()
+    try:
+        channels = list(Channel.raw(_IN_TROUBLE))
+    except PeeweeException:  # the page already says so
+        return None
+    if not channels:
+        return None
+    only = channels[0] if len(channels) == 1 else None
+    is_failing = any(health_of(channel, now) == Health.FAILING for channel in channels)
+    return Banner(len(channels), only, is_failing)
