@@ -7,6 +7,9 @@ _STATEMENTS = (
     """ALTER TABLE "channel" ADD COLUMN "fallback_id" INTEGER""",
     """ALTER TABLE "channel" ADD COLUMN "drops" INTEGER NOT NULL DEFAULT 0""",
     """ALTER TABLE "channel" ADD COLUMN "attempted_at" INTEGER""",
+    # A channel that was used is not shown as unused.
+    """UPDATE "channel" SET "attempted_at" = (
+        SELECT max("at") FROM "attempt" WHERE "channel_id" = "channel"."id" AND "purpose" = 'delivery')""",
     """ALTER TABLE "channel" ADD COLUMN "trouble_since" INTEGER""",
     """ALTER TABLE "channel" ADD COLUMN "trouble" TEXT NOT NULL DEFAULT ''""",
     """ALTER TABLE "channel" ADD COLUMN "failures" INTEGER NOT NULL DEFAULT 0""",

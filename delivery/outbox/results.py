@@ -1,5 +1,6 @@
 """Store what became of claimed deliveries: the results of attempts, and released claims."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ _NOTE_SUCCESS = """
             OR attempted_at NOT BETWEEN :now - :interval AND :now)"""
 _NOTE_FAILURE = """
     UPDATE channel SET trouble_since = coalesce(trouble_since, :started_at), trouble = :says,
-        failures = failures + (:state = 'failed'), attempted_at = :now
+        failures = failures + :failed, attempted_at = :now
     WHERE id = :channel_id AND config_hash = :config_hash"""
 
 
@@ -117,6 +118,7 @@ def settle(results: Sequence[AttemptResult], now: int) -> None:
     waiting = [result.delivery_id for result in results if result.state in WAITING_STATES]
     unnotified = {result.delivery_id for result in results if not result.notifies}
     attempts = {row["message_id"] or row["delivery_id"]: row for row in rows}
+    failures = Counter(one.exchange for one in results if one.state == DeliveryState.FAILED)
     with db.atomic():
         execute_many(_STORE_ATTEMPT, attempts.values())
         execute_many(_NOTE_OPENING, (row for row in rows if row["delivery_id"] not in unnotified))
@@ -125,9 +127,9 @@ def settle(results: Sequence[AttemptResult], now: int) -> None:
             (row for row in rows if row["good"] and row["event"] == AlertStatus.CLOSED),
         )
         execute_many(_STORE_STATE, rows)
-        for result in exchanges.values():
+        for exchange, result in exchanges.items():
             _update_channel(result, now)
-            _note_health(result, now)
+            _note_health(result, failures[exchange], now)
         catch_up(waiting, now)
         withdraw_closings(unnotified, now)
 
@@ -161,10 +163,10 @@ def _update_channel(result: AttemptResult, now: int) -> None:
         execute(_PROVE_CHANNEL, **parameters, interval=PROOF_INTERVAL)
 
 
-def _note_health(result: AttemptResult, now: int) -> None:
-    """Note on the channel whether the attempt got through; see `models.Channel`."""
+def _note_health(result: AttemptResult, failed: int, now: int) -> None:
+    """Note on the channel whether the attempt got through, and how many deliveries failed."""
     parameters = {**vars(result), "now": now}
     if result.outcome.good:
         execute(_NOTE_SUCCESS, **parameters, interval=ATTEMPT_INTERVAL)
     else:
-        execute(_NOTE_FAILURE, **parameters, says=result.outcome.says)
+        execute(_NOTE_FAILURE, **parameters, failed=failed, says=result.outcome.says)
