@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from attempts import answered, result_of
+from attempts import answered, claim_deliveries, result_of
 from channels import create, form_of, row_marks, stored_form
 from receiver import reply
 
@@ -13,7 +13,7 @@ from clock import HOUR, MINUTE, SECOND, now_ms
 from delivery.alerts.alert import Alert
 from delivery.alerts.received import ReceivedAlert
 from delivery.health import FAILING_AFTER, MAX_FAILURES, Health, health_of, trouble_length
-from delivery.outbox import claim, settle, store
+from delivery.outbox import settle, store
 from delivery.outbox.maintenance import move_with_clock
 from delivery.outbox.results import ATTEMPT_INTERVAL
 from delivery.outcome import Reason, Verdict
@@ -49,7 +49,7 @@ def trouble() -> tuple:
 def attempt(outcome, now=NOW, config_hash="x", key="k", state=None) -> None:
     """Let an attempt at the delivery of an alert end with an outcome."""
     store([ReceivedAlert(key, Alert.from_json({"name": "Disk", "status": "open"}))], now)
-    [delivery] = claim(now, max_count=1, room={})
+    [delivery] = claim_deliveries(now, max_count=1)
     if state is None:
         state = DeliveryState.DELIVERED if outcome.good else DeliveryState.PENDING
     settle([result_of(delivery, outcome, now, config_hash=config_hash, state=state)], now)
@@ -146,7 +146,7 @@ def test_the_results_of_one_batch_count_in_their_order():
     make_channel()
     alerts = [ReceivedAlert(key, Alert.from_json({"name": key})) for key in "abc"]
     store(alerts, NOW)
-    first, second, third = claim(NOW, max_count=3, room={})
+    first, second, third = claim_deliveries(NOW)
     settle(
         [
             result_of(first, FAILED, NOW, config_hash="x", state=DeliveryState.FAILED),
