@@ -12,7 +12,6 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from pathlib import Path
 
 from parts import ROOT
 from parts.figures import figure, percentile
-from parts.tocsin import Browser, Live, family
+from parts.tocsin import Browser, Live, family, rows
 from receiver import Receiver, raw
 
 KILLS = int(os.environ.get("KILLS", "100"))
@@ -148,9 +147,7 @@ class Target:
 
     def rows(self, statement: str) -> list[tuple]:
         """Return the rows of a query, read from the database file."""
-        uri = f"file:{self.folder / 'data' / 'tocsin.db'}?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
-            return database.execute(statement).fetchall()
+        return rows(self.server, statement)
 
 
 class Source:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sqlite3
 import sys
 import tempfile
 from http.client import HTTPConnection
@@ -18,6 +19,7 @@ __all__ = [
     "FORM",
     "PASSWORD",
     "Browser",
+    "Live",
     "alive",
     "answered",
     "family",
@@ -25,6 +27,7 @@ __all__ = [
     "free_port",
     "megabytes",
     "result_of",
+    "rows",
     "running",
     "token_in",
 ]
@@ -68,6 +71,13 @@ def running(**environment):
             raise
         finally:
             live.stop()
+
+
+def rows(live: Live, statement: str) -> list[tuple]:
+    """Return the rows of a query, read from the database file of a Tocsin."""
+    uri = f"file:{live.folder / 'data' / 'tocsin.db'}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
+        return database.execute(statement).fetchall()
 
 
 def megabytes(pid: int) -> float:
