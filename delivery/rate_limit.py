@@ -25,7 +25,7 @@ class RateLimiter:
         self, key: Hashable, rate_limit: RateLimit, now: float, *, spread: bool = False
     ) -> float:
         """Return the seconds until a message may leave for a key; 0 if it may leave now."""
-        sent = self._sent.get(key, ())
+        sent = self._sent.get(key) or deque()
         waits = [0.0]
         for count, seconds in rate_limit:
             if len(sent) >= count:

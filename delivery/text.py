@@ -98,3 +98,8 @@ def one_line(text: str) -> str:
 def without_empty(**parts: Any) -> dict[str, Any]:
     """Return the parts that are not empty: vendors refuse empty ones."""
     return {name: part for name, part in parts.items() if part}
+
+
+def more(hidden: int) -> str:
+    """Return `and 3 more`; empty if nothing is hidden."""
+    return f"and {hidden:,} more" if hidden > 0 else ""

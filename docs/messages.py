@@ -9,6 +9,7 @@ import hashlib
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from small_png import small_png  # noqa: E402
 
 from delivery.channel_test import sample_texts  # noqa: E402
 from delivery.content.alert_text import AlertText  # noqa: E402
+from delivery.content.group_text import text_of_group  # noqa: E402
 from delivery.drawing.drawers import draw  # noqa: E402
 from delivery.drawing.model import Drawing, Family, Viewer  # noqa: E402
 from delivery.installation import Installation  # noqa: E402
@@ -32,6 +34,8 @@ from delivery.settings import Header, Settings  # noqa: E402
 FILE = ROOT / "docs" / "messages.md"
 FOLDER = ROOT / "docs" / "messages"
 AT = 1772442900120
+STORM = 200
+MAX_STORM_LINES = 14
 VIEWER = Viewer(AT, UTC)
 INSTALLATION = Installation("c0ffee", "https://tocsin.example.com", UTC)
 ALONE = ("open", "closed")
@@ -76,6 +80,7 @@ def page() -> str:
     for kind in kinds().values():
         parts += [f"## {kind.label}", *_picture(kind.name, kind, ALONE)]
         parts += ["An open alert:", _body(kind, "open"), "Its resolution:", _body(kind, "closed")]
+        parts += _storm(kind)
     for family, name in GROUPS.items():
         kind = kinds()[name]
         parts += [f"## {FAMILIES[family]}", f"In {kind.label}:"]
@@ -100,6 +105,35 @@ def _body(kind: Kind, sample: str) -> str:
     if drawing and _is_one_text(drawing):
         parts.insert(0, f"```text\n{_read(drawing)}\n```")
     return "\n\n".join(parts)
+
+
+def _storm(kind: Kind) -> list[str]:
+    """Return what can be read of a group of 200 alerts, shortened; nothing without a drawing."""
+    body = write_body(_storm_text(kind.name))
+    drawing = draw(kind.name, body, VIEWER)
+    if not drawing:
+        return []
+    lines = [line for line in drawing.text.splitlines() if line.strip()]
+    shown = lines
+    if len(lines) > MAX_STORM_LINES:
+        shown = [*lines[:8], f"[… {len(lines) - 11} more lines …]", *lines[-3:]]
+    return [
+        f"A group of {STORM} alerts, in {len(body):,} characters:",
+        "```text\n" + "\n".join(shown) + "\n```",
+    ]
+
+
+@cache
+def _storm_text(kind_name: str) -> AlertText:
+    """Return what a message says of 200 alerts of different severity, of which 20 are closed."""
+    text = _texts(kind_name)["group"]
+    events = []
+    for number in range(STORM):
+        member = text.members[number % len(text.members)].event
+        labels = {**member.alert.labels, "instance": f"db-{number + 1}"}
+        alert = replace(member.alert, id=str(number + 1), labels=labels)
+        events.append(replace(member, alert=alert))
+    return text_of_group(events, "storm", text.settings, INSTALLATION)
 
 
 def _is_one_text(drawing: Drawing) -> bool:

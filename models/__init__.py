@@ -8,11 +8,10 @@ from models.deliveries import (
     Attempt,
     Delivery,
     GroupMessage,
-    LabRequest,
     Notification,
-    Receipt,
     SettledCount,
     Silence,
 )
+from models.requests import LabRequest, Receipt
 from models.states import ChannelState, DeliveryState, Proof, Role
 from models.table import MAX_ID, Table, db

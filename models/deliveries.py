@@ -204,25 +204,6 @@ class Silence(Table):
     until = BigIntegerField()
 
 
-class Receipt(Table):
-    """The response to a post of alerts, by the hash of its `Idempotency-Key`."""
-
-    key = TextField(primary_key=True)
-    answer = TextField()
-    at = BigIntegerField(index=True)
-
-
-class LabRequest(Table):
-    """A request that the lab received."""
-
-    id = AutoIncrementField()
-    at = BigIntegerField()
-    method = TextField()
-    headers = TextField()
-    body = TextField()
-    answered = IntegerField()
-
-
 _STORE_TEST = """
     INSERT INTO attempt (channel_id, purpose, at, config_hash, verdict, reason, actor, status,
         milliseconds, receiver, stages, excerpt, says)

@@ -21,7 +21,7 @@ from delivery.content.times import find_zone, format_duration, format_time
 from delivery.event import Event
 from delivery.installation import Installation
 from delivery.settings import Settings
-from delivery.text import Escape, one_line, truncate, utf16_length
+from delivery.text import Escape, more, one_line, truncate, utf16_length
 
 TIME_ZONE_OPTION = "time_zone"
 FLAPPING = (
@@ -295,8 +295,3 @@ class AlertText:
         elif self.event.opening is not None:
             parts = ["tocsin", self.installation.id, key, str(self.event.opening)]
         return "-".join(filter(None, parts))
-
-
-def more(hidden: int) -> str:
-    """Return `and 3 more`; empty if nothing is hidden."""
-    return f"and {hidden:,} more" if hidden > 0 else ""

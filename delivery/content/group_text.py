@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from delivery.content.alert_text import AlertText, more
+from delivery.content.alert_text import AlertText
 from delivery.content.facts import Fact, facts_of, subject_label
 from delivery.content.links import OPEN_IN_TOCSIN, Link
 from delivery.content.severity import Severity, severity_of, severity_rank
 from delivery.event import Event
 from delivery.installation import Installation
 from delivery.settings import Settings
-from delivery.text import Escape, one_line, truncate, utf16_length
+from delivery.text import Escape, more, one_line, truncate, utf16_length
 
 _MAX_LINE = 400
 _MAX_NAMES = 3

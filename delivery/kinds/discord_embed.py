@@ -4,12 +4,12 @@ https://discord.com/developers/docs/resources/message#embed-object
 """
 
 from delivery.alerts.alert import rfc3339
-from delivery.content.alert_text import AlertText, more
+from delivery.content.alert_text import AlertText
 from delivery.content.layout import Markup
 from delivery.content.times import is_plausible
 from delivery.escaping import escape_markdown
 from delivery.kinds.spec import Limit
-from delivery.text import truncate, utf16_length, without_empty
+from delivery.text import more, truncate, utf16_length, without_empty
 
 TITLE = Limit(256, "title")
 DESCRIPTION = Limit(4096, "description")

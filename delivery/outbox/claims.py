@@ -164,8 +164,8 @@ def _claim_columns(message: ClaimedMessage) -> list[dict]:
 
 def store_bodies(bodies: Iterable[NewBody]) -> None:
     """Store the bodies of messages before they are sent for the first time."""
-    alone = []
-    in_groups = []
+    alone: list[dict] = []
+    in_groups: list[dict] = []
     for body in bodies:
         (in_groups if body.is_group else alone).append(body._asdict())
     execute_many(_STORE_BODY, alone)

@@ -106,32 +106,46 @@ class AttemptResult:
         """Return True if the channel may know by this attempt that the alert is open."""
         return self.event == AlertStatus.OPEN and self.outcome.may_have_arrived
 
+    @property
+    def ends(self) -> bool:
+        """Return True if the channel knows by this attempt that the alert is closed."""
+        return self.event == AlertStatus.CLOSED and self.outcome.good
+
 
 def settle(results: Sequence[AttemptResult], now: int) -> None:
     """Store the results of attempts, and their effect on notifications and channels."""
-    exchanges = {result.exchange: result for result in results}
-    columns = {exchange: result.outcome.columns() for exchange, result in exchanges.items()}
-    rows = []
-    for result in results:
-        good = result.outcome.good
-        rows.append({**vars(result), **columns[result.exchange], "good": good, "now": now})
+    rows = _rows_of(results, now)
     waiting = [result.delivery_id for result in results if result.state in WAITING_STATES]
-    unnotified = {result.delivery_id for result in results if not result.notifies}
-    attempts = {row["message_id"] or row["delivery_id"]: row for row in rows}
-    failures = Counter(one.exchange for one in results if one.state == DeliveryState.FAILED)
+    unnotified = [result.delivery_id for result in results if not result.notifies]
     with db.atomic():
-        execute_many(_STORE_ATTEMPT, attempts.values())
-        execute_many(_NOTE_OPENING, (row for row in rows if row["delivery_id"] not in unnotified))
-        execute_many(
-            _NOTE_CLOSING,
-            (row for row in rows if row["good"] and row["event"] == AlertStatus.CLOSED),
-        )
+        execute_many(_STORE_ATTEMPT, {row["exchange"]: row for row in rows}.values())
+        execute_many(_NOTE_OPENING, (row for row in rows if row["notifies"]))
+        execute_many(_NOTE_CLOSING, (row for row in rows if row["ends"]))
         execute_many(_STORE_STATE, rows)
-        for exchange, result in exchanges.items():
-            _update_channel(result, now)
-            _note_health(result, failures[exchange], now)
+        _update_channels(results, now)
         catch_up(waiting, now)
         withdraw_closings(unnotified, now)
+
+
+def _rows_of(results: Sequence[AttemptResult], now: int) -> list[dict]:
+    """Return the parameters of the statements for each result; an outcome is read once."""
+    outcomes: dict[int, dict] = {}
+    rows = []
+    for result in results:
+        if result.exchange not in outcomes:
+            outcomes[result.exchange] = result.outcome.columns()
+        row = {**vars(result), **outcomes[result.exchange], "exchange": result.exchange}
+        row.update(now=now, good=result.outcome.good, notifies=result.notifies, ends=result.ends)
+        rows.append(row)
+    return rows
+
+
+def _update_channels(results: Sequence[AttemptResult], now: int) -> None:
+    """Note the effect of each exchange on its channel."""
+    failures = Counter(one.exchange for one in results if one.state == DeliveryState.FAILED)
+    for exchange, result in {result.exchange: result for result in results}.items():
+        _update_channel(result, now)
+        _note_health(result, failures[exchange], now)
 
 
 def release_claim(messages: Sequence[ClaimedMessage], due_at: int) -> None:

@@ -27,13 +27,12 @@ def settle_message(
 
     The deliveries of a group have the same waits before their retries, so that they stay together.
     """
-    group = {"message_attempt": message.attempt}
-    if message.group_key:
-        group["message_id"] = message.id
+    message_id = message.id if message.group_key else None
     results = []
     for delivery in message.deliveries:
         result = settle_attempt(delivery, attempt, now, random_number)
-        results.append(replace(result, **group))
+        result = replace(result, message_id=message_id, message_attempt=message.attempt)
+        results.append(result)
     return results
 
 

@@ -38,7 +38,7 @@ class Banner(NamedTuple):
     `is_failing` says that one of them is failing.
     """
 
-    count: int
+    number: int
     only: Channel | None
     is_failing: bool
 
@@ -62,7 +62,8 @@ def describe_health(channels: Sequence[Channel], now: int) -> dict[int, ChannelH
 
 def _describe_trouble(channel: Channel, health: Health, next_attempt: str, now: int) -> str:
     """Return since when a channel is in trouble, why, and the sentence of its next attempt."""
-    since = f"since {moment(channel.trouble_since)} ({ago(channel.trouble_since, now)})"
+    began = channel.trouble_since or now
+    since = f"since {moment(began)} ({ago(began, now)})"
     reason = channel.trouble
     if len(reason) > MAX_TROUBLE_LENGTH:
         reason = f"{reason[:MAX_TROUBLE_LENGTH]}…"

@@ -108,9 +108,15 @@ def _select(*columns: Any) -> "ModelSelect[Delivery]":
 
 def latest_attempts(delivery: Delivery) -> list[Attempt]:
     """Return the latest attempts of a delivery, or of its group message, oldest first."""
-    if delivery.message_id:
-        return attempts_of_group(delivery.message_id)
+    message_id = group_message_of(delivery)
+    if message_id:
+        return attempts_of_group(message_id)
     return _latest(Attempt.select().where(Attempt.delivery == delivery))
+
+
+def group_message_of(delivery: Delivery) -> int | None:
+    """Return the id of the last group message that a delivery was sent in, without a query."""
+    return delivery.__data__["message"]
 
 
 def attempts_of_group(message_id: int) -> list[Attempt]:
@@ -136,11 +142,12 @@ def deliveries_of_group(message_id: int, limit: int) -> list[Delivery]:
     return list(page.order_by(Delivery.urgency, Delivery.id).limit(limit))
 
 
-def count_states_of_group(message_id: int) -> dict[str, int]:
+def count_states_of_group(message_id: int | None) -> dict[str, int]:
     """Return how many deliveries of a group message are in each state, the most frequent first."""
     number = fn.COUNT(Delivery.id)
     rows = Delivery.select(Delivery.state, number).where(Delivery.message == message_id)
-    return dict(rows.group_by(Delivery.state).order_by(number.desc(), Delivery.state).tuples())
+    counts: Any = rows.group_by(Delivery.state).order_by(number.desc(), Delivery.state).tuples()
+    return dict(counts)
 
 
 def latest_alerts(limit: int) -> list[Alert]:

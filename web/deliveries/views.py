@@ -84,7 +84,7 @@ def detail(number: int):
         hint=queries.hint_for(delivery, attempts[-1] if attempts else None),
         actions=_allowed_actions(delivery, refusal),
         refusal=refusal,
-        in_message=sum(queries.count_states_of_group(delivery.message_id or 0).values()),
+        in_message=sum(queries.count_states_of_group(queries.group_message_of(delivery)).values()),
         attempts=attempts,
         max_attempts=queries.MAX_ATTEMPTS,
         parse_stages=queries.parse_stages,
