@@ -33,8 +33,11 @@ def plan_deliveries(change: AlertChange, context: RoutingContext) -> list[Channe
     plans = []
     for route in context.routes:
         last = context.last_deliveries.get((change.id, route.channel_id))
-        plan_for = _plan_flapping if last and last.is_flapping else _plan
-        plan = plan_for(change, route, last, context)
+        plan: ChannelPlan | None
+        if last and last.is_flapping:
+            plan = _plan_flapping(change, route, last, context)
+        else:
+            plan = _plan(change, route, last, context)
         if plan:
             plans.append(plan)
     return plans
@@ -80,10 +83,9 @@ def _report_flapping(plan: ChannelPlan, delivery: NewDelivery) -> None:
 
 
 def _plan_flapping(
-    change: AlertChange, route: ChannelRoute, last: LastDelivery | None, context: RoutingContext
+    change: AlertChange, route: ChannelRoute, last: LastDelivery, context: RoutingContext
 ) -> ChannelPlan:
     """Plan nothing until the alert is calm, except a report that did not arrive."""
-    assert last
     changes = _changes_after(change, route, last, context)
     if context.now >= flapping.calm_at(last.changes):
         return _plan_calm(change, route, last, context, changes or ())

@@ -15,9 +15,6 @@ from delivery.outbox.statements import execute
 MAX_PER_CHANNEL = 4
 MAX_IN_GROUP = 1000
 
-_FIRST_DUE = """
-    SELECT min((SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending'))
-    FROM channel c WHERE c.deleted_at IS NULL"""
 # Of an alert and a channel, one delivery at a time is under way, and of a group one message.
 UNBLOCKED = """
     NOT EXISTS (
@@ -27,8 +24,18 @@ UNBLOCKED = """
     AND (p.group_key = '' OR NOT EXISTS (
         SELECT 1 FROM delivery g WHERE g.channel_id = p.channel_id AND g.group_key = p.group_key
             AND g.group_key <> '' AND g.state IN ('pending', 'sending') AND g.state = 'sending'))"""
+
+
+def _complete(statement: str) -> str:
+    """Return a statement with the condition `$unblocked` written out."""
+    return statement.replace("$unblocked", UNBLOCKED)
+
+
+_FIRST_DUE = """
+    SELECT min((SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending'))
+    FROM channel c WHERE c.deleted_at IS NULL"""
 # CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries.
-_CANDIDATES = """
+_CANDIDATES = _complete("""
     WITH due AS MATERIALIZED (
         SELECT id FROM channel c
         WHERE deleted_at IS NULL AND id NOT IN (SELECT value FROM json_each(:full))
@@ -41,13 +48,13 @@ _CANDIDATES = """
         SELECT id FROM delivery p
         WHERE p.channel_id = due.id AND p.urgency = u.value AND p.state = 'pending'
             AND p.due_at <= :now AND (p.claims > 0) = :is_suspect AND $unblocked
-        ORDER BY p.due_at, p.id LIMIT :max_per_channel)""".replace("$unblocked", UNBLOCKED)
-_IN_GROUP = """
+        ORDER BY p.due_at, p.id LIMIT :max_per_channel)""")
+_IN_GROUP = _complete("""
     SELECT p.id FROM delivery p
     WHERE p.channel_id = :channel_id AND p.group_key = :group_key AND p.group_key <> ''
         AND p.state IN ('pending', 'sending') AND p.state = 'pending' AND p.due_at <= :now
         AND p.claims = 0 AND $unblocked
-    ORDER BY p.urgency, p.due_at, p.id LIMIT :max_count""".replace("$unblocked", UNBLOCKED)
+    ORDER BY p.urgency, p.due_at, p.id LIMIT :max_count""")
 _LOAD = """
     SELECT d.id, d.channel_id, d.attempts + 1, d.repeated, d.created_at, d.expires_at,
         iif(d.config_hash = c.config_hash, d.body, NULL), c.config_hash, d.claims, d.retries,
@@ -68,12 +75,12 @@ _COUNT_MESSAGES = """
     SELECT count(*) FROM (
         SELECT DISTINCT iif(group_key = '', id, group_key) FROM delivery
         WHERE channel_id = :channel_id AND state = 'pending' AND due_at <= :now LIMIT :max_count)"""
-_COMBINE = """
+_COMBINE = _complete("""
     UPDATE delivery SET group_key = :group_key WHERE id IN (
         SELECT id FROM delivery p
         WHERE p.channel_id = :channel_id AND p.state = 'pending' AND p.due_at <= :now
             AND p.claims = 0 AND $unblocked
-        ORDER BY p.urgency, p.due_at, p.id LIMIT :max_in_group)""".replace("$unblocked", UNBLOCKED)
+        ORDER BY p.urgency, p.due_at, p.id LIMIT :max_in_group)""")
 
 
 class Candidate(NamedTuple):
