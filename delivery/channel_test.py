@@ -19,7 +19,7 @@ from delivery.guard.connection import Connection
 from delivery.guard.exchange import Policy
 from delivery.installation import Installation
 from delivery.kinds import kinds
-from delivery.message import Message, build, write_body
+from delivery.message import Message, build_message, write_body
 from delivery.outcome import Outcome
 from delivery.rate_limit import RateLimiter
 from delivery.redaction import escape_invisible, mask_for
@@ -76,16 +76,18 @@ class TestRunner:
         self._installation = installation
         self._rate_limiter = RateLimiter()
 
-    def run(self, settings: Settings, alert_url: str) -> TestResult:
+    def run(self, settings: Settings, alert_url: str, in_group: bool = False) -> TestResult:
         """Send a sample alert, and close it at a receiver that would keep it open.
+
+        It is sent as the only alert of a group if the channel groups alerts.
 
         Raises: TestSlotsFull without waiting; InvalidUrl and MessageError as `message.build` does.
         """
         if not self._slots.acquire(blocking=False):
             raise TestSlotsFull(1)
         try:
-            event = sample_event(alert_url)
-            message = self._build(settings, event)
+            text = _sample_text(settings, alert_url, self._installation, in_group)
+            message = build_message(text)
             if message.at_vendor:
                 key = (settings.kind, settings.url, settings.options)
                 seconds = self._rate_limiter.wait(key, message.rate_limit, time.monotonic())
@@ -93,20 +95,20 @@ class TestRunner:
                     raise TestSlotsFull(seconds, kinds()[settings.kind].label)
             prepared, outcome = send(message, settings, self._policy)
             request = describe(message, settings, prepared) if prepared else None
-            closing = self._close(settings, event, outcome)
+            closing = self._close(text, outcome)
             return TestResult(request, outcome, closing, _note(settings, outcome, closing))
         finally:
             self._slots.release()
 
-    def _build(self, settings: Settings, event: Event) -> Message:
-        return build(settings, event, installation=self._installation)
-
-    def _close(self, settings: Settings, event: Event, outcome: Outcome) -> Outcome | None:
+    def _close(self, text: AlertText, outcome: Outcome) -> Outcome | None:
         """Close the alert of a test, if the kind keeps it open and it may have arrived."""
+        settings = text.settings
         if not kinds()[settings.kind].closes_test or not outcome.may_have_arrived:
             return None
+        event = text.event
         closed = replace(event.alert, status=AlertStatus.CLOSED, ends_at=event.at)
-        message = self._build(settings, replace(event, alert=closed, number=event.number + 1))
+        closing = replace(text, event=replace(event, alert=closed, number=event.number + 1))
+        message = build_message(closing)
         hurried = replace(settings, timeout=min(settings.timeout, MAX_CLOSING_SECONDS))
         return send(message, hurried, self._policy).outcome
 
@@ -124,6 +126,16 @@ def _note(settings: Settings, outcome: Outcome, closing: Outcome | None) -> str:
         f"The alert of this test is still open at {kind.label}, because the message that closes it "
         f"failed: close it there. {closing.says}"
     )
+
+
+def _sample_text(
+    settings: Settings, alert_url: str, installation: Installation, in_group: bool
+) -> AlertText:
+    """Return what the message of a test says, under a key that no real group has."""
+    event = sample_event(alert_url)
+    if in_group:
+        return text_of_group([event], f"test-{event.number}", settings, installation)
+    return AlertText(event, settings, installation)
 
 
 def sample_event(alert_url: str) -> Event:
@@ -183,12 +195,14 @@ def sample_texts(
     return texts
 
 
-def sample_request(settings: Settings, alert_url: str, installation: Installation) -> Request:
+def sample_request(
+    settings: Settings, alert_url: str, installation: Installation, in_group: bool = False
+) -> Request:
     """Return the request of a test, without sending it.
 
     Raises: InvalidUrl; MessageError.
     """
-    message = build(settings, sample_event(alert_url), installation=installation)
+    message = build_message(_sample_text(settings, alert_url, installation, in_group))
     return describe(message, settings, prepare(message, settings, 1, time.time()))
 
 

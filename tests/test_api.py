@@ -707,7 +707,7 @@ def test_a_test_without_a_free_slot_is_refused_at_once(app, script, receiver):
 def test_the_rate_limit_of_a_vendor_names_the_vendor(app, script, monkeypatch):
     script.create()
 
-    def busy(_settings, _url):
+    def busy(_settings, _url, _in_group):
         raise TestSlotsFull(2.5, "Telegram")
 
     monkeypatch.setattr(app.extensions["tocsin"].test_runner, "run", busy)

@@ -4,6 +4,7 @@ import json
 import threading
 
 import pytest
+from channels import form_of
 from receiver import after, reply
 from workers import post, states, until
 
@@ -415,3 +416,26 @@ def test_a_group_message_of_a_deleted_channel_is_not_found(make, channel, clocks
     [group] = GroupMessage.select()
     outbox.delete_channel(here, clocks.now)
     assert client.get(f"/deliveries/{group.webhook_id}").status_code == 404
+
+
+# --- the test and the preview ---
+
+
+def test_the_test_of_a_channel_with_groups_sends_a_group_of_one(client, receiver):
+    form = form_of(receiver.url, group_by="cluster")
+    assert client.post("/channels/new/test", form, htmx=True).status_code == 200
+    [message] = messages(receiver)
+    assert names_in(message) == [message["alert"]["name"]]
+    page = client.post("/channels/new/preview", form, htmx=True).text
+    assert "&#34;alerts&#34;:[{" in page
+
+
+def test_the_test_of_an_incident_with_groups_closes_its_own_incident(client, receiver):
+    receiver.script = ACCEPTED
+    options = {"kind": "pagerduty", "options-routing_key": "r" * 32}
+    form = form_of(receiver.url, group_by="cluster", **options)
+    assert client.post("/channels/new/test", form, htmx=True).status_code == 200
+    opened, closed = messages(receiver)
+    assert (opened["event_action"], closed["event_action"]) == ("trigger", "resolve")
+    assert opened["dedup_key"] == closed["dedup_key"]
+    assert "-group-test-" in opened["dedup_key"]

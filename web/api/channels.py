@@ -88,7 +88,7 @@ def test(channel_id: int):
     if refusal:
         raise ApiError(422, f"Nothing was sent. {refusal}")
     try:
-        result = services().test_runner.run(edit.stored, edit.alert_url)
+        result = services().test_runner.run(edit.stored, edit.alert_url, edit.in_group)
     except TestSlotsFull as error:
         server = error.vendor or "Tocsin"
         message = f"Nothing was sent: {server} accepts no more tests at the moment."

@@ -43,6 +43,11 @@ class Edit:
         return f"{url_for('channels.index')}/{self.channel.id or 'new'}"
 
     @property
+    def in_group(self) -> bool:
+        """Whether the channel groups alerts, as the form says."""
+        return bool(self.form.group_by.text)
+
+    @property
     def alert_url(self) -> str:
         """The link in the message of a test."""
         suffix = "/edit" if self.channel.id else ""

@@ -77,7 +77,7 @@ def test(edit: Edit):
         return _respond(edit, "_test_result.html", 422)
     settings = edit.form.settings()
     try:
-        result = services().test_runner.run(settings, edit.alert_url)
+        result = services().test_runner.run(settings, edit.alert_url, in_group=edit.in_group)
     except TestSlotsFull as busy:
         response = _respond(edit, "_test_result.html", 429, busy=busy)
         response.headers["Retry-After"] = str(math.ceil(busy.seconds))
@@ -122,7 +122,9 @@ def preview(edit: Edit):
     try:
         bodies = sample_bodies(settings, services().installation)
         if valid:
-            sent = sample_request(settings, edit.alert_url, services().installation)
+            sent = sample_request(
+                settings, edit.alert_url, services().installation, in_group=edit.in_group
+            )
     except (InvalidUrl, MessageError) as error:
         return _respond(edit, "_preview.html", 422, refusal=str(error))
     status = 200 if valid or "live" in request.args else 422
