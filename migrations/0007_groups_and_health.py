@@ -25,7 +25,7 @@ _STATEMENTS = (
         REFERENCES "group_message" ("id") ON DELETE SET NULL""",
     """ALTER TABLE "delivery" ADD COLUMN "flapping" INTEGER NOT NULL DEFAULT 0""",
     """CREATE INDEX "delivery_urgent" ON "delivery" ("channel_id", "urgency", "due_at") WHERE (state = 'pending')""",
-    """CREATE INDEX "delivery_group" ON "delivery" ("channel_id", "group_key")
+    """CREATE INDEX "delivery_group" ON "delivery" ("channel_id", "group_key", "state")
         WHERE (group_key <> '' AND state IN ('pending', 'sending'))""",
     """CREATE INDEX "delivery_message" ON "delivery" ("message_id") WHERE (message_id IS NOT NULL)""",
     """ALTER TABLE "notification" ADD COLUMN "group_key" TEXT NOT NULL DEFAULT ''""",

@@ -130,7 +130,7 @@ add_partial_index(
 add_partial_index(
     "delivery_group",
     Delivery,
-    ("channel", "group_key"),
+    ("channel", "group_key", "state"),
     "group_key <> '' AND state IN ('pending', 'sending')",
 )
 add_partial_index("delivery_message", Delivery, ("message",), "message_id IS NOT NULL")

@@ -12,7 +12,7 @@ from itertools import count
 from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage, KnownAlert
 from delivery.outbox.statements import execute, execute_many
 
-MAX_KNOWN = 1000
+MAX_KNOWN = 500
 
 _NEXT_ID = """
     SELECT max(:now * 1000000, (SELECT coalesce(max(id), 0) + 1 FROM delivery),
