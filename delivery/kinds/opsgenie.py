@@ -98,6 +98,7 @@ KIND = Kind(
     complete_url=complete_url,
     test_note="A second message closes the alert of a test at once.",
     closes_test=True,
+    keeps_incidents=True,
     judge=judge_by_body(judge_by_member("requestId", "message", "errors", reason=Reason.ACCEPTED)),
     url_hints={"": "Opsgenie shuts down on 5 April 2027: plan the move to another service."},
 )

@@ -104,4 +104,5 @@ KIND = Kind(
     hints={"routing.?key": "PagerDuty does not know this key: check the field “Integration key”."},
     test_note="A second message resolves the incident of a test at once.",
     closes_test=True,
+    keeps_incidents=True,
 )

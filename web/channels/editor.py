@@ -82,7 +82,9 @@ def open_edit(
 def edit_page(edit: Edit, status: int = 200, **context) -> Response:
     """Return the whole editor page."""
     tests = []
+    holds = False
     if edit.channel.id:
+        holds = outbox.count_held(edit.channel.id).total > 0
         tests = list(Attempt.tests_of(edit.channel, MAX_TESTS_SHOWN))
     html = render_template(
         "channels/edit.html",
@@ -91,6 +93,7 @@ def edit_page(edit: Edit, status: int = 200, **context) -> Response:
         kinds=kinds(),
         names=NAMES,
         tests=tests,
+        holds=holds,
         status=status,
         **context,
     )

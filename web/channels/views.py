@@ -1,4 +1,4 @@
-"""The pages of channels: list, create, edit, duplicate, pause, resume, delete.
+"""The pages of channels: list, create, edit, duplicate, delete.
 
 No view here sends a message.
 """
@@ -10,7 +10,6 @@ from werkzeug.wrappers import Response
 from clock import now_ms
 from delivery import outbox
 from delivery.kinds import kinds
-from delivery.queue import wakeup
 from delivery.settings import Settings, read_settings, write_settings
 from models import Channel, ChannelState, Role, db
 from web.channels.conflict import differences
@@ -33,11 +32,12 @@ bp = Blueprint("channels", __name__, url_prefix="/channels")
 @bp.get("")
 def index():
     """List every channel with its state and its proof."""
-    rows = [_row(channel) for channel in Channel.listed()]
+    holding = outbox.channels_holding()
+    rows = [_row(channel, channel.id in holding) for channel in Channel.listed()]
     return render_template("channels/index.html", rows=rows, now=now_ms())
 
 
-def _row(channel: Channel) -> dict:
+def _row(channel: Channel, holds: bool) -> dict:
     """Return a channel as the list shows it; `problem` says what is wrong with the stored row."""
     settings, problem = read_channel(channel)
     kind = kinds().get(channel.kind)
@@ -47,6 +47,7 @@ def _row(channel: Channel) -> dict:
         "url": settings.masked_url,
         "state": channel.state if channel.state in list(ChannelState) else ChannelState.PAUSED,
         "problem": problem,
+        "holds": holds,
     }
 
 
@@ -115,32 +116,6 @@ def _conflict(edit: Edit) -> Response:
     return edit_page(edit, 409, differences=changed)
 
 
-@bp.post("/<int:channel_id>/pause")
-def pause(channel_id: int):
-    """Hold the alerts of a channel until it is resumed."""
-    sentence = "is paused. Its alerts are held until you resume it."
-    return _set_state(channel_id, ChannelState.PAUSED, sentence)
-
-
-@bp.post("/<int:channel_id>/resume")
-def resume(channel_id: int):
-    """Let a channel deliver again."""
-    return _set_state(channel_id, ChannelState.DELIVERING, "delivers again.")
-
-
-def _set_state(channel_id: int, state: ChannelState, sentence: str) -> Response:
-    channel = get_channel_or_404(channel_id)
-    now = now_ms()
-    with db.atomic():
-        Channel.update(state=state, updated_at=now).where(Channel.id == channel.id).execute()
-        if state == ChannelState.PAUSED:
-            outbox.hold(channel.id)
-        else:
-            outbox.release(channel.id, now)
-    wakeup.notify(services().config.data_dir)
-    return redirect_with(f"“{channel.name}” {sentence}", "channels.index")
-
-
 @bp.post("/<int:channel_id>/duplicate")
 def duplicate(channel_id: int):
     """Copy a channel with its secrets, paused, so that no alert is sent twice."""
@@ -156,6 +131,7 @@ def duplicate(channel_id: int):
         copy.id = None
         copy.name = name_copy(source.name)
         copy.state = ChannelState.PAUSED
+        copy.drops = 0
         copy.probe_at = None
         copy.version = 1
         copy.created_at = now
@@ -163,7 +139,7 @@ def duplicate(channel_id: int):
         copy.save()
         write_settings(copy, settings, services().keyring, services().config.secret_key)
         copy.save()
-    message = "This is the copy. It is paused until you resume it in the list."
+    message = "This is the copy. It is paused until you resume it."
     return redirect_with(message, "channels.edit", channel_id=copy.id)
 
 
