@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from browsing import open_page, violations
 from channels import create, form_of, row_marks
+from peewee import SqliteDatabase
 from test_deliveries import create_alert, create_channel, create_delivery, visible_text
 from test_outbox import NOW, alert, channel, claim_due, deliveries, result
 
@@ -12,7 +14,7 @@ from delivery import outbox
 from delivery.alerts.routing import DELIVERY_LIFETIME
 from delivery.kinds import kinds
 from delivery.outbox import HeldChoice, store
-from models import Channel, Delivery, db
+from models import Alert, Channel, ChannelState, Delivery, db
 from web.deliveries.notifications import ChannelNotification
 
 LATER = NOW + MINUTE
@@ -512,3 +514,41 @@ def test_the_page_of_a_dropped_delivery_says_when_another_one_follows(client):
     text = visible_text(client.get("/deliveries/msg_7").text)
     assert DROPPED in text
     assert "when the channel is resumed and the source sends the alert again" in text
+
+
+# --- browser --------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_the_questions_are_accessible_and_work_in_a_browser(chromium, live, scheme, width):
+    database = SqliteDatabase(live.folder / "data" / "tocsin.db", pragmas={"foreign_keys": 1})
+    with database.bind_ctx([Channel, Alert, Delivery]):
+        to = create_channel("A channel with a name " + "that-never-ends" * 5)
+        page = open_page(chromium, live, scheme=scheme, width=width)
+
+        def check():
+            assert violations(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+        try:
+            page.goto(f"{live.url}/channels")
+            row = page.locator(f"#channel-{to.id}")
+            row.locator("summary").click()
+            check()
+            row.get_by_role("button", name="Drop them").click()
+            assert row.get_attribute("data-state") == ChannelState.PAUSED
+            hold_deliveries(to, openings=2, closings=1)
+            page.reload()
+            row.get_by_role("link", name="Resume").click()
+            check()
+            page.get_by_role("button", name="Nothing: discard 3").click()
+            assert "3 held messages are discarded." in page.locator("#notice").inner_text()
+            assert row.get_attribute("data-state") == ChannelState.DELIVERING
+            assert {state for (state,) in columns_of("state")} == {"given_up"}
+            assert (page.complaints, page.foreign) == ([], [])
+        finally:
+            page.context.close()
+            Alert.delete().execute()
+            to.delete_instance()
+    database.close()
