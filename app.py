@@ -12,7 +12,7 @@ from web.api import channels as channels_api
 from web.auth import access, login, tokens, users
 from web.auth.proxy import BehindProxy
 from web.channels import health as channel_health
-from web.channels import hints, live
+from web.channels import hints, live, pausing
 from web.channels import views as channels
 from web.deliveries import views as deliveries
 from web.row_ids import RowId
@@ -21,7 +21,7 @@ from web.worker_status import waiting_notice, worker_status
 
 MAX_BODY_BYTES = 1024 * 1024
 _MACHINE_ENDPOINTS = (channels_api, alerts, metrics)
-_PAGES = (channels, live, deliveries, errors, health, lab, users, login, silences, tokens)
+_PAGES = (channels, pausing, live, deliveries, errors, health, lab, users, login, silences, tokens)
 
 
 def create_app(config: Config | None = None) -> Flask:

@@ -1,7 +1,7 @@
 """Why a delivery has its state: sentences for its page."""
 
 CHANNEL_NOT_DELIVERING = "The channel is not delivering: held until it does."
-CHANNEL_DROPS = "The channel is paused, and drops what would be sent."
+CHANNEL_DROPS = "The channel was paused, and its openings are dropped."
 CHANGED_TOO_OFTEN = "The alert changed too often: one message says that, and this is not sent."
 SENT_AGAIN = "The last delivery did not arrive, and the source has sent the alert again."
 CLOSED_MEANWHILE = "The alert closed before this was delivered: the closing is sent instead."

@@ -127,8 +127,7 @@ class Kind:
             and the vendor's error; each names the fields to change.
         test_note: What becomes of a test at a receiver that keeps alerts open.
         closes_test: Whether a second message closes the alert of a test.
-        keeps_incidents: Whether the receiver keeps an incident for each alert until that is
-            resolved.
+        keeps_incidents: Whether the receiver keeps an incident for each alert until it is resolved.
         url_hints: Hints on retired or special URLs, by a pattern to search in host and path.
         uses: The fields of the form that only some kinds have (`method`, `payload`, `body`).
         starters: Bodies to begin with.

@@ -25,6 +25,16 @@ from delivery.outbox.fallback import notify_fallbacks
 from delivery.outbox.ingest import OutboxFull, close_alert, close_overdue, is_full, review, store
 from delivery.outbox.listening import REPORT_INTERVAL, report_listening
 from delivery.outbox.maintenance import move_with_clock, newest_id, sweep
+from delivery.outbox.pausing import (
+    MAX_IN_DIGEST,
+    HeldChoice,
+    HeldCount,
+    WaitingChoice,
+    channels_holding,
+    count_held,
+    pause,
+    resume,
+)
 from delivery.outbox.results import AttemptResult, release_claim, settle
 from delivery.outbox.retention import Pruned, prune
 from delivery.outbox.silences import apply_silences, end_silence

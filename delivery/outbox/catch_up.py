@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from delivery.alerts.causes import (
     CHANGED_UNDER_WAY,
+    CHANNEL_DROPS,
     CHANNEL_NOT_DELIVERING,
     OPENING_NOT_ARRIVED,
 )
@@ -23,6 +24,11 @@ _WITHDRAW_CLOSING = """
         AND (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery WHERE id = :id)
         AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.alert_id = delivery.alert_id
             AND n.channel_id = delivery.channel_id AND n.notified_id IS NOT NULL)"""
+_DROP = """
+    UPDATE delivery SET state = 'dropped', cause = :dropped, settled_at = :now
+    WHERE id = :id AND state IN ('pending', 'held') AND event = 'open'
+        AND EXISTS (SELECT 1 FROM channel
+            WHERE id = channel_id AND state = 'paused' AND drops = 1)"""
 _HOLD = """
     UPDATE delivery SET state = 'held', cause = :held WHERE id = :id AND state = 'pending'
         AND (SELECT state FROM channel WHERE id = channel_id) <> 'delivering'"""
@@ -34,12 +40,13 @@ _FREE = """
 def catch_up(delivery_ids: Iterable[int], now: int) -> None:
     """Give deliveries that wait again the state that their alerts and channels ask for.
 
-    They are superseded by newer ones, and held while their channel does not deliver.
+    They are superseded by newer ones, and held or dropped while their channel does not deliver.
     """
     causes = {"changed": CHANGED_UNDER_WAY, "held": CHANNEL_NOT_DELIVERING}
+    causes["dropped"] = CHANNEL_DROPS
     causes["newer_states"] = json.dumps(NOT_DROPPED)
     rows = [{"id": delivery_id, "now": now, **causes} for delivery_id in delivery_ids]
-    for statement in (_SUPERSEDE, _HOLD, _FREE):
+    for statement in (_SUPERSEDE, _DROP, _HOLD, _FREE):
         execute_many(statement, rows)
 
 

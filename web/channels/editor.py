@@ -90,8 +90,10 @@ def edit_page(edit: Edit, status: int = 200, **context) -> Response:
     """Return the whole editor page."""
     tests = []
     health = None
+    holds = False
     if edit.channel.id:
         health = describe_health([edit.channel], now_ms())[edit.channel.id]
+        holds = outbox.count_held(edit.channel.id).total > 0
         tests = list(Attempt.tests_of(edit.channel, MAX_TESTS_SHOWN))
     html = render_template(
         "channels/edit.html",
@@ -101,6 +103,7 @@ def edit_page(edit: Edit, status: int = 200, **context) -> Response:
         names=NAMES,
         tests=tests,
         health=health,
+        holds=holds,
         status=status,
         **context,
     )

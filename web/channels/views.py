@@ -1,4 +1,4 @@
-"""The pages of channels: list, create, edit, duplicate, pause, resume, delete.
+"""The pages of channels: list, create, edit, duplicate, delete.
 
 No view here sends a message.
 """
@@ -12,7 +12,6 @@ from werkzeug.wrappers import Response
 from clock import now_ms
 from delivery import outbox
 from delivery.kinds import kinds
-from delivery.queue import wakeup
 from delivery.settings import Settings, read_settings, write_settings
 from models import Channel, ChannelState, Role, db
 from web.channels.conflict import differences
@@ -42,11 +41,12 @@ def index():
     now = now_ms()
     channels = list(Channel.listed())
     healths = describe_health(channels, now)
-    rows = [_row(channel, healths[channel.id]) for channel in channels]
+    holding = outbox.channels_holding()
+    rows = [_row(channel, healths[channel.id], channel.id in holding) for channel in channels]
     return render_template("channels/index.html", rows=rows, now=now)
 
 
-def _row(channel: Channel, health: ChannelHealth) -> dict:
+def _row(channel: Channel, health: ChannelHealth, holds: bool) -> dict:
     """Return a channel as the list shows it; `problem` says what is wrong with the stored row."""
     settings, problem = read_channel(channel)
     kind = kinds().get(channel.kind)
@@ -57,6 +57,7 @@ def _row(channel: Channel, health: ChannelHealth) -> dict:
         "state": channel.state if channel.state in list(ChannelState) else ChannelState.PAUSED,
         "health": health,
         "problem": problem,
+        "holds": holds,
     }
 
 
@@ -125,32 +126,6 @@ def _conflict(edit: Edit) -> Response:
     return edit_page(edit, 409, differences=changed)
 
 
-@bp.post("/<int:channel_id>/pause")
-def pause(channel_id: int):
-    """Hold the alerts of a channel until it is resumed."""
-    sentence = "is paused. Its alerts are held until you resume it."
-    return _set_state(channel_id, ChannelState.PAUSED, sentence)
-
-
-@bp.post("/<int:channel_id>/resume")
-def resume(channel_id: int):
-    """Let a channel deliver again."""
-    return _set_state(channel_id, ChannelState.DELIVERING, "delivers again.")
-
-
-def _set_state(channel_id: int, state: ChannelState, sentence: str) -> Response:
-    channel = get_channel_or_404(channel_id)
-    now = now_ms()
-    with db.atomic():
-        Channel.update(state=state, updated_at=now).where(Channel.id == channel.id).execute()
-        if state == ChannelState.PAUSED:
-            outbox.hold(channel.id)
-        else:
-            outbox.release(channel.id, now)
-    wakeup.notify(services().config.data_dir)
-    return redirect_with(f"“{channel.name}” {sentence}", "channels.index")
-
-
 def _copied(source: Channel) -> dict[str, Any]:
     """Return the columns that a copy has from its source."""
     own = {*_IDENTITY, *_HEALTH}
@@ -174,7 +149,7 @@ def duplicate(channel_id: int):
         copy.save()
         write_settings(copy, settings, services().keyring, services().config.secret_key)
         copy.save()
-    message = "This is the copy. It is paused until you resume it in the list."
+    message = "This is the copy. It is paused until you resume it."
     return redirect_with(message, "channels.edit", channel_id=copy.id)
 
 

@@ -22,6 +22,7 @@ _HELD = {
         "Correct and save the channel. Until then, one message is tried every ten minutes."
     ),
 }
+_DROPPING = "It is dropped while the channel is paused: resume the channel first."
 _NO_DELIVERY = (
     "The channel has no delivery of this alert yet: it is newer than the alert, or was edited."
 )
@@ -167,7 +168,7 @@ def _ending(last: Delivery, now: int) -> str:
     if last.state in _ARRIVED_STATES:
         return "The alert has opened again since its resolution arrived."
     if last.state == DeliveryState.DROPPED:
-        return f"The message was dropped ({last.cause})."
+        return f"The message was dropped ({last.cause.rstrip('.')})."
     if last.state not in _ENDINGS:
         return last.cause
     subject = "resolution" if last.event == AlertStatus.CLOSED else "last delivery"
@@ -189,7 +190,7 @@ def _when_received(notification: ChannelNotification) -> str:
         if earliest > now:
             text += f", but not before{_at(earliest, now).removeprefix(' at')}"
     if notification.channel.state == ChannelState.PAUSED and notification.channel.drops:
-        action = "It is dropped then: the channel is paused, and drops alerts until it is resumed."
+        action = _DROPPING
     elif notification.channel.state in _HELD:
         action = f"It is held then: {_HELD[ChannelState(notification.channel.state)]}"
     return f"{text}. {action}"

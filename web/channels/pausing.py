@@ -1,0 +1,86 @@
+"""Pause and resume channels.
+
+No view here sends a message.
+"""
+
+from flask import Blueprint, g, render_template, request
+from werkzeug.wrappers import Response
+
+from clock import now_ms
+from delivery import outbox
+from delivery.kinds import kinds
+from delivery.outbox import HeldChoice, WaitingChoice
+from delivery.queue import wakeup
+from models import Channel, ChannelState
+from web.channels.editor import get_channel_or_404
+from web.redirects import redirect_with
+from web.services import services
+
+bp = Blueprint("pausing", __name__, url_prefix="/channels")
+
+
+@bp.post("/<int:channel_id>/pause")
+def pause(channel_id: int) -> Response:
+    """Pause a channel; until it is resumed, its openings are held, or dropped if that is posted."""
+    channel = get_channel_or_404(channel_id)
+    choice = request.form.get("waiting") or WaitingChoice.HOLD
+    if choice not in set(WaitingChoice):
+        return _redirect_unchanged("choose whether the alerts are held or dropped.")
+    drops = choice == WaitingChoice.DROP
+    dropped = outbox.pause(channel.id, drops, now_ms())
+    wakeup.notify(services().config.data_dir)
+    sentence = "Its alerts are held until you resume it."
+    if drops:
+        sentence = "Until you resume it, alerts that open are dropped, and resolutions are held."
+    if dropped:
+        sentence += f" {_numbered(dropped, 'message that waited was', 'messages that waited were')}"
+        sentence += " dropped."
+    return redirect_with(f"“{channel.name}” is paused. {sentence}", "channels.index")
+
+
+@bp.get("/<int:channel_id>/resume")
+def choose(channel_id: int) -> Response | str:
+    """Ask which of the held deliveries are sent when a channel is resumed."""
+    channel = get_channel_or_404(channel_id)
+    if channel.state == ChannelState.DELIVERING:
+        return redirect_with(f"“{channel.name}” is not paused.", "channels.index")
+    return render_template(
+        "channels/resume.html",
+        channel=channel,
+        held=outbox.count_held(channel.id),
+        offers_digest=not _keeps_incidents(channel),
+        max_in_digest=outbox.MAX_IN_DIGEST,
+    )
+
+
+@bp.post("/<int:channel_id>/resume")
+def resume(channel_id: int) -> Response:
+    """Let a channel deliver again, and send what it holds, or the part that is posted."""
+    channel = get_channel_or_404(channel_id)
+    choice = request.form.get("held") or HeldChoice.ALL
+    if choice not in set(HeldChoice):
+        return _redirect_unchanged("choose which of the held messages are sent.")
+    if choice == HeldChoice.DIGEST and _keeps_incidents(channel):
+        return _redirect_unchanged(
+            f"{kinds()[channel.kind].label} keeps an incident for each alert, so it gets no "
+            "digest. Choose which of the held messages are sent."
+        )
+    discarded = outbox.resume(channel.id, HeldChoice(choice), g.person.name, now_ms())
+    wakeup.notify(services().config.data_dir)
+    sentence = f"“{channel.name}” delivers again."
+    if discarded:
+        sentence += f" {_numbered(discarded, 'held message is', 'held messages are')} discarded."
+    return redirect_with(sentence, "channels.index")
+
+
+def _keeps_incidents(channel: Channel) -> bool:
+    kind = kinds().get(channel.kind)
+    return kind is not None and kind.keeps_incidents
+
+
+def _numbered(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"
+
+
+def _redirect_unchanged(reason: str) -> Response:
+    return redirect_with(f"Nothing was changed: {reason}", "channels.index", "bad")
