@@ -11,9 +11,9 @@ from test_outbox import NOW, alert, channel, claim_due, deliveries, result
 
 from clock import MINUTE
 from delivery import outbox
-from delivery.alerts.routing import DELIVERY_LIFETIME
+from delivery.alerts.plans import DELIVERY_LIFETIME
 from delivery.kinds import kinds
-from delivery.outbox import HeldChoice, store
+from delivery.outbox import ClaimedMessage, HeldChoice, store
 from models import Alert, Channel, ChannelState, Delivery, db
 from web.deliveries.notifications import ChannelNotification
 
@@ -89,7 +89,7 @@ def return_by_crash(_claimed):
 
 
 def return_unsent(claimed):
-    outbox.release_claim(claimed, NOW)
+    outbox.release_claim([ClaimedMessage.alone(delivery) for delivery in claimed], NOW)
 
 
 @pytest.mark.parametrize("give_back", [return_by_result, return_by_crash, return_unsent])
