@@ -22,6 +22,7 @@ from delivery import outbox
 from delivery import worker as worker_module
 from delivery.alerts.alert import Alert
 from delivery.alerts.received import ReceivedAlert
+from delivery.outbox import HeldChoice
 from delivery.outcome import Outcome, Reason, Verdict
 from delivery.secrets.encryption import Keyring
 from delivery.sender import SendResult
@@ -55,6 +56,8 @@ CHANNELS = {
     "grouped": ("", 0, "cluster"),
 }
 GROUP_WAIT = 30
+FALLBACK_AFTER = 10 * MINUTE
+TROUBLE = "trouble"  # the key of the alert that the channel `all` is not getting through
 MAX_CHANGES = 4
 CALM = 10 * MINUTE
 KINDS = ("custom", "pagerduty")
@@ -99,6 +102,9 @@ class ModelAlert:
     closes_at: int | None = None
 
 
+TROUBLED = ModelAlert(is_open=True, severity="critical")
+
+
 @dataclass
 class Notice:
     """What a message says of one alert, and the alert's period and change when it left."""
@@ -121,6 +127,10 @@ class Message:
     notices: list[Notice]
     first_created_at: int
 
+    @property
+    def is_digest(self) -> bool:
+        return "-group-digest-" in self.incident
+
 
 @dataclass
 class ModelChannel:
@@ -133,6 +143,7 @@ class ModelChannel:
     kind: str = "custom"
     version: int = 0
     is_paused: bool = False
+    drops: bool = False
     answer: str = "arrives"
     delivering_since: int = START
     told: dict[str, str] = field(default_factory=dict)  # key: "surely" or "maybe"
@@ -144,6 +155,7 @@ class ModelChannel:
     resolved: dict[str, str] = field(default_factory=dict)  # incident: id of its resolution
     changes: dict[str, list[int]] = field(default_factory=dict)  # key: times of the last ones
     may_flap: set[str] = field(default_factory=set)  # keys that have changed too often
+    failed_at: int | None = None  # the first attempt that failed
 
     @property
     def url(self) -> str:
@@ -227,6 +239,8 @@ class Histories(RuleBasedStateMachine):
             )
             self.channels[row.id] = ModelChannel(row.id, matchers, repeat_minutes, group_by)
             self.configure(self.channels[row.id], "custom")
+        first, second = list(self.channels)[:2]
+        Channel.update(fallback_id=second).where(Channel.id == first).execute()
         worker_module.send = self.send
         outbox.report_listening(self.now)
         self.start_worker()
@@ -289,7 +303,7 @@ class Histories(RuleBasedStateMachine):
         self.note_change(key, before != (True, severity))
         self.store(key, "open", severity, alert.closes_at)
         for channel in self.channels.values():
-            if channel.wants(alert) and self.is_silenced(key):
+            if channel.wants(alert) and self.is_silenced(key) and not channel.drops:
                 channel.stopped[key] = alert.change
         if then_work:
             self.work()
@@ -332,18 +346,25 @@ class Histories(RuleBasedStateMachine):
     def edit(self, channel, kind):
         self.configure(list(self.channels.values())[channel], kind)
 
-    @rule(channel=st.integers(0, 3), is_paused=st.booleans())
-    def pause_or_resume(self, channel, is_paused):
+    @rule(channel=st.integers(0, 3), drops=st.booleans())
+    def pause(self, channel, drops):
         channel = list(self.channels.values())[channel]
-        channel.is_paused = is_paused
-        state = ChannelState.PAUSED if is_paused else ChannelState.DELIVERING
-        with db.atomic():
-            Channel.update(state=state).where(Channel.id == channel.id).execute()
-            if is_paused:
-                outbox.hold(channel.id)
-            else:
-                outbox.release(channel.id, self.now)
-                channel.delivering_since = self.now
+        channel.is_paused = True
+        channel.drops = drops
+        if drops:
+            channel.stopped.clear()
+        outbox.pause(channel.id, drops, self.now)
+
+    @rule(channel=st.integers(0, 3), choice=st.sampled_from([*HeldChoice, HeldChoice.DIGEST]))
+    def resume(self, channel, choice):
+        channel = list(self.channels.values())[channel]
+        if choice == HeldChoice.DIGEST and channel.kind == "pagerduty":
+            choice = HeldChoice.ALL  # the page offers no digest
+        if choice == HeldChoice.NONE:
+            channel.stopped.clear()
+        outbox.resume(channel.id, choice, "ada", self.now)
+        channel.is_paused = channel.drops = False
+        channel.delivering_since = self.now
 
     @rule(key=st.sampled_from(["", *KEYS]), hours=st.sampled_from([1, 30]))
     def silence(self, key, hours):
@@ -417,7 +438,7 @@ class Histories(RuleBasedStateMachine):
         for number in self.worker._in_flight:
             message = self.messages[f"msg_{number}"]
             for notice in message.notices:
-                if notice.key not in message.channel.told:
+                if notice.key not in message.channel.told and not message.is_digest:
                     message.channel.incidents[notice.key] = message.incident
                 message.channel.told.setdefault(notice.key, "maybe")
             self.lost_answers.add(message.id)
@@ -448,6 +469,8 @@ class Histories(RuleBasedStateMachine):
         """Take the place of the sender: check what leaves, and answer as the receiver does."""
         sent = self.in_flight.pop(message.id, None) or self.check_message(settings, message)
         answer = sent.channel.answer
+        if answer != "arrives" and sent.channel.failed_at is None:
+            sent.channel.failed_at = self.now
         self.note_answer(sent, CERTAINTIES.get(answer, ""))
         return SendResult(None, outcome_of(answer))
 
@@ -462,14 +485,20 @@ class Histories(RuleBasedStateMachine):
         for notice in message.notices:
             key = notice.key
             if notice.event == "open" and certainty:
+                if key == TROUBLE and certainty == "surely":
+                    earlier = channel.arrived.setdefault((key, 0), message.id)
+                    is_once = earlier in (message.id, *self.lost_answers)
+                    assert is_once, "a trouble is notified twice"
                 channel.told.setdefault(key, certainty)
-                channel.incidents[key] = message.incident
+                if not message.is_digest:
+                    channel.incidents[key] = message.incident
             if certainty == "surely":
                 if notice.event == "closed":
                     channel.told.pop(key, None)
+                    channel.arrived.pop((TROUBLE, 0) if key == TROUBLE else None, None)
                     channel.resolved[message.incident] = message.id
                     channel.shown.pop(key, None)
-                elif not notice.is_flapping:
+                elif not (notice.is_flapping or key == TROUBLE):
                     channel.shown[key] = (notice.period, notice.severity)
                     self.check_told_once(message, notice)
 
@@ -502,8 +531,8 @@ class Histories(RuleBasedStateMachine):
         rows = list(Delivery.select().where(in_message, Delivery.state == "sending"))
         notices = []
         for row in rows:
-            key = self.numbers[str(row.alert_id)]
-            alert = self.alerts[key]
+            key = self.numbers.get(str(row.alert_id), TROUBLE)
+            alert = self.alerts.get(key, TROUBLED)
             state = (alert.severity, alert.period, alert.change)
             notices.append(Notice(key, row.event, *state, bool(row.flapping)))
         first_created_at = min(row.created_at for row in rows)
@@ -512,8 +541,11 @@ class Histories(RuleBasedStateMachine):
     def check_notice(self, message, notice):
         """Check that a message may say this of an alert now."""
         channel = message.channel
-        alert = self.alerts[notice.key]
         is_silenced = self.is_silenced(notice.key)
+        if notice.key == TROUBLE:
+            self.check_trouble(channel, notice, is_silenced)
+            return
+        alert = self.alerts[notice.key]
         if notice.event == "closed":
             is_shown = channel.wants(alert) and not is_silenced
             assert notice.key in channel.told, "a closing leaves without an opening"
@@ -524,22 +556,38 @@ class Histories(RuleBasedStateMachine):
         else:
             assert alert.is_open, "an opening leaves after its alert has closed"
             assert not is_silenced, "an opening leaves under a silence"
+        if message.is_digest:
+            return
         incident = message.incident
-        known = channel.incidents.get(notice.key) if notice.key in channel.told else incident
+        known = incident
+        if notice.key in channel.told:
+            known = channel.incidents.get(notice.key, incident)
         assert incident == known, "a message about an open incident has another key"
         is_reopened = channel.resolved.get(incident) not in (None, *self.lost_answers)
         if notice.event == "open" and not channel.group_by and is_reopened:
             raise AssertionError("a resolved incident is opened again")
 
+    def check_trouble(self, channel, notice, is_silenced):
+        """Check an alert about the channel `all`, which only its fallback gets."""
+        troubled, fallback = list(self.channels.values())[:2]
+        assert channel is fallback, "an alert about a channel leaves to another than its fallback"
+        if notice.event == "closed":
+            assert TROUBLE in channel.told, "the end of a trouble leaves without its beginning"
+        else:
+            assert not is_silenced, "an alert about a channel leaves under a silence"
+            assert troubled.failed_at is not None, "a channel without a failure is in trouble"
+            assert self.now - troubled.failed_at >= FALLBACK_AFTER, "a trouble is notified early"
+
     def check_what_is_read(self, message, event, read):
         """Check what a receiver reads about each alert, also about those that are not news."""
         channel = message.channel
-        open_keys = {key for key in channel.told if self.alerts[key].is_open}
+        told = set(channel.told) - {TROUBLE}
+        open_keys = {key for key in told if self.alerts[key].is_open}
         if event == "closed" and channel.group_by:
             assert not open_keys, "a group is resolved although an alert of it is open"
         notices = {notice.key: notice for notice in message.notices}
         for number, (status, severity) in read.items():
-            key = self.numbers[number]
+            key = self.numbers.get(number, TROUBLE)
             notice = notices.pop(key, None)
             if notice is None:
                 assert status == "open", "a message repeats a resolution"
@@ -618,7 +666,7 @@ class Histories(RuleBasedStateMachine):
         for number, channel in enumerate(self.channels.values()):
             channel.answer = "arrives"
             if channel.is_paused:
-                self.pause_or_resume(number, is_paused=False)
+                self.resume(number, HeldChoice.ALL)
         self.work()
         for _ in range(2):  # the first probe of a failing channel may be in vain
             self.pass_time(15 * MINUTE)

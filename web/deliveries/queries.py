@@ -137,7 +137,7 @@ def find_group_message(number: int) -> GroupMessage | None:
 
 def deliveries_of_group(message_id: int, limit: int) -> list[Delivery]:
     """Return the first deliveries of a group message, the most severe first."""
-    page = _select(Alert.id, Alert.name, Channel.id, Channel.name)
+    page = _select(Alert.id, Alert.name, Alert.body, Channel.id, Channel.name)
     page = page.where(Delivery.message == message_id)
     return list(page.order_by(Delivery.urgency, Delivery.id).limit(limit))
 

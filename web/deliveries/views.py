@@ -9,6 +9,7 @@ from clock import now_ms
 from delivery import outbox
 from delivery.alerts.alert import AlertStatus, without_internal
 from delivery.alerts.received import alert_from_json
+from delivery.content.facts import subject_label
 from delivery.content.links import links_of
 from delivery.message import ANONYMOUS
 from delivery.queue import wakeup
@@ -101,6 +102,7 @@ def _group_page(group: GroupMessage) -> str:
         states=states,
         size=sum(states.values()),
         deliveries=queries.deliveries_of_group(group.id, MAX_IN_GROUP),
+        subject_of=_subject_of,
         explain=queries.explain,
         attempts=queries.attempts_of_group(group.id),
         max_attempts=queries.MAX_ATTEMPTS,
@@ -117,6 +119,12 @@ def _alert_facts(row: Alert) -> dict:
     texts = {"Labels": labels, "Annotations": without_internal(alert.annotations)}
     links = links_of(alert, ANONYMOUS, is_test=False)
     return {"row": row, "alert": alert, "is_link": is_link, "links": links, "texts": texts}
+
+
+def _subject_of(row: Alert) -> str:
+    """Return what an alert is about, such as a host, on one line."""
+    labels = alert_from_json(row.body).labels
+    return one_line(labels.get(subject_label(labels), ""))
 
 
 def _load(number: int) -> Delivery:
