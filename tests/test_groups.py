@@ -380,7 +380,7 @@ def test_the_page_of_a_group_message_lists_its_alerts_and_attempts(
     page = client.get(f"/deliveries/{group.webhook_id}").text
     assert "One message for 2 alerts" in page
     assert "2 pending" in page
-    assert page.count("<bdi>a</bdi></a> · <bdi>eu</bdi>") == 1
+    assert page.count("<bdi>a</bdi> · <bdi>eu</bdi></a>") == 1
     assert 'data-status="503"' in page
     for row in Delivery.select():
         assert f'id="delivery-{row.webhook_id}"' in page
