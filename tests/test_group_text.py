@@ -86,7 +86,7 @@ def test_the_lines_are_sorted_by_severity_and_the_resolved_ones_are_last():
         "CRITICAL HighLatency · db-3: two lines",
         "WARNING HighLatency · db-4",
         "INFO HighLatency · db-2",
-        "Resolved after 12 min: HighLatency · db-1: Was critical",
+        "Resolved after 12 min: HighLatency · db-1",
     ]
     assert (text.severity, text.level, text.closed) == ("critical", "critical", False)
 

@@ -28,7 +28,7 @@ from delivery.content.alert_text import AlertText
 from delivery.event import Event
 from delivery.guard.url import parse_url
 from delivery.kinds import kinds
-from delivery.message import body_of as body_text
+from delivery.message import write_body
 from delivery.settings import Header, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -118,7 +118,7 @@ def test_no_stored_setting_breaks_a_kind(url, text, options):
         known = kinds()[kind]
         channel = Settings(kind=kind, url=url, auth=text, payload=text, body=text, options=rows)
         event = Event(Alert.from_json(LATENCY), 1, AT)
-        assert json.loads(body_text(channel, event).encode("utf-8", "replace"))
+        assert json.loads(write_body(AlertText(event, channel)).encode("utf-8", "replace"))
         assert isinstance(known.headers(channel), list)
         known.suggest_fix(response_of(200, "{}"), channel)
         for target in (channel.target, parse_url("https://h.example/x")):

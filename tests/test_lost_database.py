@@ -13,7 +13,7 @@ from peewee import OperationalError
 from processes import wait_until, workers_of
 from receiver import reply
 from test_access import browser, routes
-from test_worker import Clocks
+from workers import Clocks
 
 import config as config_module
 import database

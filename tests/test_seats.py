@@ -52,8 +52,8 @@ class World:
         """Start a delivery if there is room; return whether there was."""
         has_room = self.room(channel_id) > 0
         if has_room:
-            delivery = SimpleNamespace(channel_id=channel_id)
-            self.in_flight.append(InFlight(delivery, self.now))
+            message = SimpleNamespace(channel_id=channel_id)
+            self.in_flight.append(InFlight(message, self.now))
         return has_room
 
     def fill(self, *channel_ids):
@@ -65,11 +65,11 @@ class World:
                 self.start(channel_id)
 
     def held(self):
-        return Counter(delivery.channel_id for delivery, _ in self.in_flight)
+        return Counter(message.channel_id for message, _ in self.in_flight)
 
     def finish(self, channel_id, seconds):
         """End one attempt of a channel."""
-        ended = next(one for one in self.in_flight if one.delivery.channel_id == channel_id)
+        ended = next(one for one in self.in_flight if one.message.channel_id == channel_id)
         self.in_flight.remove(ended)
         self.record(channel_id, seconds)
 
@@ -151,7 +151,7 @@ def test_no_mixture_of_channels_takes_the_seats_that_are_kept_for_others(groups,
             least = {"quick": 1, "new": MIN_FREE_FOR_NEW, "slow": MIN_FREE_FOR_SLOW}
             assert before >= least[kinds[channel_id]]
         held_at = Counter(
-            world.channels[delivery.channel_id].origin for delivery, _ in world.in_flight
+            world.channels[message.channel_id].origin for message, _ in world.in_flight
         )
         assert held_at[origin] <= MAX_SEATS * 2 // 3 + 1
         assert max(world.held().values()) <= 4

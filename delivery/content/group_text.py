@@ -183,5 +183,5 @@ def _line(member: AlertText) -> str:
     title = member.title_within(_MAX_LINE // 2)
     if member.event.is_known:
         return f"Still open: {title}"
-    summary = one_line(member.summary[:_MAX_LINE])
+    summary = one_line(member.summary[:_MAX_LINE]) if member.reported_summary else ""
     return truncate(f"{title}: {summary}" if summary else title, _MAX_LINE)
