@@ -74,6 +74,23 @@ def test_a_json_error_is_shown_with_line_and_column(visit):
     expect(page.locator("#payload-error")).to_be_empty()
 
 
+@pytest.mark.parametrize(
+    ("field", "wrong", "right"),
+    [
+        ("matchers", "team=", 'team="db"'),
+        ("group_by", 'cluster="eu"', "cluster"),
+        ("url", "https://hooks.slack.com/ services", "https://hooks.slack.com/services/T1/B1/x"),
+    ],
+)
+def test_a_message_goes_when_only_a_note_comes(visit, field, wrong, right):
+    page = visit()
+    page.fill(f"#{field}", wrong)
+    expect(page.locator(f"#{field}-error")).not_to_be_empty()
+    page.fill(f"#{field}", right)
+    expect(page.locator(f"#{field}-note")).not_to_be_empty()
+    expect(page.locator(f"#{field}-error")).to_be_empty()
+
+
 def test_a_repeated_error_gets_its_message_again(visit):
     # htmx's `changed` compares with the value of the last delayed check only.
     page = visit()
@@ -93,6 +110,24 @@ def test_a_name_of_another_channel_gets_a_message_while_typing(visit):
     page = visit()
     page.fill("#name", name)
     expect(page.locator("#name-error")).to_contain_text("already")
+
+
+def test_the_settings_of_groups_are_checked_while_typing_and_come_back(visit, receiver):
+    page = visit()
+    fill(page, receiver.url)
+    page.fill("#group_by", "alertname, clustr")
+    expect(page.locator("#group_by-note")).not_to_be_empty()
+    expect(page.locator("#group_by-error")).to_be_empty()
+    page.fill("#group_by", 'cluster="eu"')
+    expect(page.locator("#group_by-error")).to_contain_text("is not the name of a label")
+    page.fill("#group_by", "alertname, cluster")
+    expect(page.locator("#group_by-error")).to_be_empty()
+    page.fill("#group_wait", "301")
+    expect(page.locator("#group_wait-error")).to_contain_text("0 to 300")
+    page.fill("#group_wait", "10")
+    save(page)
+    expect(page.locator("#group_by")).to_have_value("alertname, cluster")
+    expect(page.locator("#group_wait")).to_have_value("10")
 
 
 def test_a_choice_shows_the_fields_that_it_needs(visit):
