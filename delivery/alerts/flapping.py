@@ -7,6 +7,8 @@ alert is flapping. After that, nothing is sent until the alert has not changed f
 import json
 
 from clock import MINUTE
+from delivery.alerts.due import names_that_notify
+from delivery.alerts.plans import ChannelRoute
 from delivery.alerts.received import AlertChange
 
 MAX_CHANGES = 4
@@ -14,13 +16,15 @@ WINDOW = 10 * MINUTE
 
 
 def changes_after(
-    changes: tuple[int, ...], change: AlertChange, names: frozenset[str], now: int
+    changes: tuple[int, ...], change: AlertChange, route: ChannelRoute, now: int
 ) -> tuple[int, ...] | None:
     """Return the times of the last changes, with this one; None if the alert has not changed.
 
-    `names` are the labels whose values count.
+    Besides opening and closing, labels count whose change notifies the channel again.
     """
-    if not change.received or not (change.turns or change.is_relabeled(names)):
+    if not change.received:
+        return None
+    if not change.turns and not change.is_relabeled(names_that_notify(route)):
         return None
     recent = [at for at in changes if now - WINDOW < at <= now]
     return (*recent[-MAX_CHANGES:], now)
@@ -34,6 +38,11 @@ def is_too_often(changes: tuple[int, ...]) -> bool:
 def calm_at(changes: tuple[int, ...]) -> int:
     """Return when an alert counts as calm unless it changes again."""
     return max(changes, default=0) + WINDOW
+
+
+def write_changes(changes: tuple[int, ...]) -> str:
+    """Return the times as a JSON list."""
+    return f"[{', '.join(map(str, changes))}]"
 
 
 def read_changes(text: str) -> tuple[int, ...]:

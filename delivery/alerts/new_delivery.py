@@ -12,7 +12,6 @@ from delivery.alerts.plans import (
     RoutingContext,
 )
 from delivery.alerts.received import AlertChange
-from delivery.content.severity import urgency_of
 from models import ChannelState, DeliveryState
 
 
@@ -34,7 +33,7 @@ def new_delivery(
         alert_id=change.id,
         due_at=max(due_at, now),
         expires_at=0,
-        urgency=urgency_of(change.labels),
+        urgency=change.urgency,
         group_key=_group_of(change, route, last),
     )
     if route.state != ChannelState.DELIVERING:
@@ -80,7 +79,7 @@ def _group_of(change: AlertChange, route: ChannelRoute, last: LastDelivery | Non
     """Return the key of an alert's group, which stays until the channel got the closing."""
     if last and (last.is_notified or last.is_under_way):
         return last.group_key
-    return group_key(route.group_by, change.labels)
+    return group_key(route.group_by, change.labels) if route.group_by else ""
 
 
 def _due_with_group(route: ChannelRoute, key: str, context: RoutingContext) -> int:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from clock import MINUTE
 from delivery.alerts.alert import Alert, AlertStatus
 from delivery.alerts.matchers import labels_of
+from delivery.content.severity import urgency_of
 from delivery.json_text import parse_or_none
 
 STALE_WINDOW = 15 * MINUTE
@@ -60,6 +61,11 @@ class AlertChange:
     def is_open(self) -> bool:
         """Whether the alert is open now."""
         return not self.alert.closed
+
+    @cached_property
+    def urgency(self) -> int:
+        """The place of the alert in the order of sending: 0 for the first ones."""
+        return urgency_of(self.labels)
 
     @property
     def turns(self) -> bool:

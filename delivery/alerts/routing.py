@@ -10,7 +10,7 @@ from delivery.alerts.causes import (
     CLOSED_UNSENT,
     OPENED_AGAIN,
 )
-from delivery.alerts.due import names_that_notify, next_repeat, next_step, opening_due_at
+from delivery.alerts.due import next_repeat, next_step, opening_due_at
 from delivery.alerts.matchers import matches
 from delivery.alerts.new_delivery import new_delivery, new_dropped
 from delivery.alerts.plans import (
@@ -72,7 +72,7 @@ def _changes_after(
     change: AlertChange, route: ChannelRoute, last: LastDelivery | None, context: RoutingContext
 ) -> tuple[int, ...] | None:
     earlier = last.changes if last else ()
-    return flapping.changes_after(earlier, change, names_that_notify(route), context.now)
+    return flapping.changes_after(earlier, change, route, context.now)
 
 
 def _report_flapping(plan: ChannelPlan, delivery: NewDelivery) -> None:

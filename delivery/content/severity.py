@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Severity(StrEnum):
@@ -33,6 +34,7 @@ _WORDS = {
     "normal ok okay healthy",
 }
 _BY_WORD = {word: severity for severity, words in _WORDS.items() for word in words.split()}
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 _NEGATIONS = {"not", "non"}
 _NEGATED = re.compile(r"(?<![a-z])no[nt][\W_]+(?=(critical|urgent)(?![a-z]))")
 # P0 to P5 and SEV-0 to SEV-5, however they are spelled.
@@ -47,6 +49,7 @@ _BY_NUMBER = (
 )
 
 
+@lru_cache(maxsize=1024)
 def read_severity(text: str) -> Severity | None:
     """Return the severity that a text names, such as `SEV-1` or `P1 - Critical`; None if none."""
     lowered = text[:_MAX_LENGTH].lower()
@@ -70,7 +73,7 @@ def severity_of(labels: Mapping[str, str]) -> Severity | None:
 
 def severity_rank(severity: Severity) -> int:
     """Return 0 for the most severe one, and more for the others."""
-    return list(Severity).index(severity)
+    return _RANKS[severity]
 
 
 def urgency_of(labels: Mapping[str, str]) -> int:

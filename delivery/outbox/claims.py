@@ -22,7 +22,7 @@ from delivery.outbox.due import (
 )
 from delivery.outbox.group_messages import (
     message_of_group,
-    next_ids,
+    new_ids,
     store_group_bodies,
     store_group_messages,
 )
@@ -81,7 +81,7 @@ def claim(
         for channel_id in combines:
             _combine_if_many(channel_id, now)
         messages = []
-        ids = next_ids(now)
+        ids = new_ids(now)
         for deliveries in _due_messages(now, max_count, room, others, with_suspect):
             if deliveries[0].group_key:
                 messages.append(message_of_group(deliveries, ids, now))
@@ -104,7 +104,7 @@ def _due_messages(
 ) -> list[list[ClaimedDelivery]]:
     """Return the deliveries of each message that may be sent."""
     while True:
-        due = find_due(now, room, others, with_suspect)[:max_count]
+        due = find_due(now, max_count, room, others, with_suspect)
         ids = {candidate: _ids_of(candidate, now) for candidate in due}
         deliveries = load(one for group in ids.values() for one in group)
         if all(delivery.expires_at > now for delivery in deliveries):

@@ -48,7 +48,8 @@ _CANDIDATES = _complete("""
         SELECT id FROM delivery p
         WHERE p.channel_id = due.id AND p.urgency = u.value AND p.state = 'pending'
             AND p.due_at <= :now AND (p.claims > 0) = :is_suspect AND $unblocked
-        ORDER BY p.due_at, p.id LIMIT :max_per_channel)""")
+        ORDER BY p.due_at, p.id
+        LIMIT min(:max_per_channel, 1 + :max_count / (SELECT count(*) FROM due)))""")
 _IN_GROUP = _complete("""
     SELECT p.id FROM delivery p
     WHERE p.channel_id = :channel_id AND p.group_key = :group_key AND p.group_key <> ''
@@ -106,11 +107,14 @@ def oldest_due_age(now: int) -> int:
     return 0 if due_at is None else max(0, now - due_at)
 
 
-def find_due(now: int, room: Mapping[int, int], others: int, with_suspect: bool) -> list[Candidate]:
+def find_due(
+    now: int, max_count: int, room: Mapping[int, int], others: int, with_suspect: bool
+) -> list[Candidate]:
     """Return one delivery for each message that may be sent now, the oldest first.
 
-    Of each channel, they are the most urgent ones, as many as it has `room` for (`others` for one
-    that is not in it). Of the deliveries that may have crashed a worker, it is at most one.
+    They are at most `max_count`. Of each channel, they are the most urgent ones, as many as it has
+    `room` for (`others` for one that is not in it). Of the deliveries that may have crashed a
+    worker, it is at most one.
     """
     full = json.dumps([channel_id for channel_id, free in room.items() if free <= 0])
     find = partial(
@@ -122,6 +126,7 @@ def find_due(now: int, room: Mapping[int, int], others: int, with_suspect: bool)
         others=others,
         urgencies=json.dumps(list(range(len(Severity)))),
         max_per_channel=MAX_PER_CHANNEL,
+        max_count=max_count,
     )
     by_channel = defaultdict(list)
     for candidate in map(Candidate._make, find(is_suspect=0)):
@@ -132,7 +137,7 @@ def find_due(now: int, room: Mapping[int, int], others: int, with_suspect: bool)
         due += _first_of_groups(candidates)[: room.get(channel_id, others)]
     if with_suspect:
         due += _first_suspect(map(Candidate._make, find(is_suspect=1)), due)
-    return sorted(due, key=attrgetter("due_at", "id"))
+    return sorted(due, key=attrgetter("due_at", "id"))[:max_count]
 
 
 def _first_of_groups(candidates: Iterable[Candidate]) -> list[Candidate]:

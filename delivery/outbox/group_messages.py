@@ -35,9 +35,9 @@ _RELEASE = "UPDATE group_message SET attempts = attempts - 1 WHERE id = :id"
 _STORE_BODY = "UPDATE group_message SET body = :body, config_hash = :config_hash WHERE id = :id"
 
 
-def next_ids(now: int) -> Iterator[int]:
-    """Return numbers that no message has had in its `webhook-id`."""
-    return count(execute(_NEXT_ID, now=now).fetchone()[0])
+def new_ids(now: int) -> Iterator[int]:
+    """Yield numbers that no message has had in its `webhook-id`."""
+    yield from count(execute(_NEXT_ID, now=now).fetchone()[0])
 
 
 def message_of_group(

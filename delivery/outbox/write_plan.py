@@ -7,7 +7,7 @@ from itertools import count, groupby
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert
-from delivery.alerts.flapping import read_changes
+from delivery.alerts.flapping import read_changes, write_changes
 from delivery.alerts.grouping import read_group_by
 from delivery.alerts.matchers import labels_of, matches
 from delivery.alerts.own_alerts import channel_of_key
@@ -220,7 +220,7 @@ class WritePlan:
     def _columns(self, alert_id: int, plan: ChannelPlan) -> dict:
         columns = {**vars(plan), "alert_id": alert_id, "now": self._context.now}
         if plan.changes is not None:
-            columns["changes"] = json.dumps(plan.changes)
+            columns["changes"] = write_changes(plan.changes)
         if plan.delivery:
             columns["before"] = columns["delivery_id"] = plan.delivery.id
             columns["failures"] = plan.delivery.failures
