@@ -119,7 +119,7 @@ class Delivery(Table):
 
     @property
     def webhook_id(self) -> str:
-        """The id that receivers see."""
+        """The id of the delivery, which receivers see unless it is sent in a group message."""
         return f"msg_{self.id}"
 
 

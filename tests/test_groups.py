@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from channels import form_of
+from channels import form_of, stored_form
 from cpu_time import cpu_time
 from receiver import after, reply
 from workers import post, states, until
@@ -341,6 +341,23 @@ def test_the_severity_and_then_the_priority_decide_the_order(
         "other warning",
         "other info",
     ]
+
+
+def test_a_backlog_is_taken_apart_when_its_channel_begins_to_keep_incidents(
+    make, channel, clocks, receiver, client
+):
+    here = channel(**WECOM)
+    receiver.script = reply(503)
+    worker = make()
+    storm(clocks, 1)
+    until(worker, lambda: Attempt.select().count() == 1)
+    clocks.move(3)
+    storm(clocks, 30, first=1)
+    until(worker, lambda: Attempt.select().where(Attempt.message.is_null(False)).count() == 1)
+    form = stored_form(client, here)
+    form |= {"kind": "pagerduty", "url": receiver.url, "options-routing_key": "r" * 32}
+    assert client.post(f"/channels/{here}", form).status_code == 303
+    assert {row.group_key for row in Delivery.select()} == {""}
 
 
 # --- what is stored ---

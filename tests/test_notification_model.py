@@ -282,6 +282,7 @@ class Histories(RuleBasedStateMachine):
             if failing:
                 outbox.release(channel.id, self.now)
             outbox.send_now(channel.id, self.now)
+            outbox.separate(channel.id)
             outbox.review_channel(channel.id, self.now)
 
     # --- what happens ---
@@ -520,6 +521,7 @@ class Histories(RuleBasedStateMachine):
         for notice in left.notices:
             self.check_notice(left, notice)
         assert left.notices, "a message says nothing new"
+        assert channel.kind == "custom" or not left.is_digest, "an incident is a digest"
         self.check_what_is_read(left, event, read)
         self.messages[message.id] = left
         return left

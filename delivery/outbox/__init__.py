@@ -17,6 +17,7 @@ from delivery.outbox.actions import (
     snooze,
 )
 from delivery.outbox.bodies import reencrypt_bodies
+from delivery.outbox.catch_up import separate
 from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage, KnownAlert
 from delivery.outbox.claims import NewBody, claim, store_bodies
 from delivery.outbox.deletion import delete_channel

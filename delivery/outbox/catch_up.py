@@ -9,7 +9,8 @@ from delivery.alerts.causes import (
     CHANNEL_NOT_DELIVERING,
     OPENING_NOT_ARRIVED,
 )
-from delivery.outbox.statements import NOT_DROPPED, execute_many
+from delivery.kinds import kinds
+from delivery.outbox.statements import NOT_DROPPED, execute, execute_many
 
 _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :changed, settled_at = :now
@@ -24,6 +25,17 @@ _WITHDRAW_CLOSING = """
         AND (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery WHERE id = :id)
         AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.alert_id = delivery.alert_id
             AND n.channel_id = delivery.channel_id AND n.notified_id IS NOT NULL)"""
+# An incident of a backlog or a digest would never be resolved: each alert has its own.
+_SEPARATE = """
+    UPDATE delivery SET group_key = coalesce((
+        SELECT n.group_key FROM notification n
+        WHERE n.alert_id = delivery.alert_id AND n.channel_id = delivery.channel_id), '')
+    WHERE id = :id AND (group_key GLOB 'backlog-*' OR group_key GLOB 'digest-*')
+        AND (SELECT kind FROM channel WHERE id = channel_id) IN (
+            SELECT value FROM json_each(:incident_kinds))"""
+_COMBINED = """
+    SELECT id FROM delivery WHERE channel_id = :channel_id AND state IN ('pending', 'held')
+        AND (group_key GLOB 'backlog-*' OR group_key GLOB 'digest-*')"""
 _DROP = """
     UPDATE delivery SET state = 'dropped', cause = :dropped, settled_at = :now
     WHERE id = :id AND state IN ('pending', 'held') AND event = 'open'
@@ -42,12 +54,27 @@ def catch_up(delivery_ids: Iterable[int], now: int) -> None:
 
     They are superseded by newer ones, and held or dropped while their channel does not deliver.
     """
+    ids = list(delivery_ids)
+    if not ids:
+        return
     causes = {"changed": CHANGED_UNDER_WAY, "held": CHANNEL_NOT_DELIVERING}
     causes["dropped"] = CHANNEL_DROPS
     causes["newer_states"] = json.dumps(NOT_DROPPED)
-    rows = [{"id": delivery_id, "now": now, **causes} for delivery_id in delivery_ids]
-    for statement in (_SUPERSEDE, _DROP, _HOLD, _FREE):
+    causes["incident_kinds"] = _incident_kinds()
+    rows = [{"id": delivery_id, "now": now, **causes} for delivery_id in ids]
+    for statement in (_SUPERSEDE, _DROP, _HOLD, _FREE, _SEPARATE):
         execute_many(statement, rows)
+
+
+def separate(channel_id: int) -> None:
+    """Take apart what was combined for a channel, if its kind keeps an incident for each alert."""
+    ids = execute(_COMBINED, channel_id=channel_id).fetchall()
+    rows = [{"id": delivery_id, "incident_kinds": _incident_kinds()} for (delivery_id,) in ids]
+    execute_many(_SEPARATE, rows)
+
+
+def _incident_kinds() -> str:
+    return json.dumps([kind.name for kind in kinds().values() if kind.keeps_incidents])
 
 
 def withdraw_closings(delivery_ids: Iterable[int], now: int) -> None:

@@ -139,6 +139,7 @@ def save(edit: Edit) -> Channel:
             outbox.release(channel.id, now)
         if channel.config_hash != old_hash:
             outbox.send_now(channel.id, now)
+            outbox.separate(channel.id)
         outbox.review_channel(channel.id, now)
     return channel
 
