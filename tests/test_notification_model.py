@@ -585,7 +585,7 @@ class Histories(RuleBasedStateMachine):
         channel = message.channel
         told = set(channel.told) - {TROUBLE}
         open_keys = {key for key in told if self.alerts[key].is_open}
-        if event == "closed" and channel.group_by:
+        if event == "closed" and channel.group_by and not message.is_digest:
             assert not open_keys, "a group is resolved although an alert of it is open"
         notices = {notice.key: notice for notice in message.notices}
         for number, (status, severity) in read.items():
