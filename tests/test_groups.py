@@ -17,7 +17,7 @@ from delivery.outbox import store
 from delivery.queue.seats import Room
 from delivery.settings import Header
 from models import Alert as AlertRow
-from models import Attempt, Channel, Delivery, GroupMessage, Notification, Silence
+from models import Attempt, Channel, Delivery, GroupMessage, Notification, Silence, db
 
 PAGERDUTY = {"kind": "pagerduty", "options": (Header("routing_key", "r" * 32, True),)}
 ACCEPTED = reply(202, b'{"status": "success"}')
@@ -459,3 +459,36 @@ def test_the_test_of_an_incident_with_groups_closes_its_own_incident(client, rec
     assert (opened["event_action"], closed["event_action"]) == ("trigger", "resolve")
     assert opened["dedup_key"] == closed["dedup_key"]
     assert "-group-test-" in opened["dedup_key"]
+
+
+def statements_of(client, monkeypatch, path):
+    """Return every statement that a page runs, with its parameters."""
+    seen = []
+    execute = db.obj.execute_sql
+
+    def record(_database, sql, params=None, *rest):
+        seen.append((sql, params))
+        return execute(sql, params, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(db.obj), "execute_sql", record)
+        assert client.get(path).status_code == 200
+    return seen
+
+
+def test_no_page_of_a_delivery_or_a_group_message_reads_the_whole_log(
+    make, channel, clocks, receiver, client, monkeypatch
+):
+    channel(columns={"group_by": "cluster"})
+    channel()
+    post_in(clocks, "eu", "a", "b")
+    until(make(), arrived(4))
+    paths = [
+        f"/deliveries/{row.webhook_id}" for row in [*Delivery.select(), *GroupMessage.select()]
+    ]
+    for path in paths:
+        for sql, params in statements_of(client, monkeypatch, path):
+            if sql.startswith("SELECT"):
+                plan = [row[3] for row in db.execute_sql(f"EXPLAIN QUERY PLAN {sql}", params or ())]
+                scans = [step for step in plan if step.startswith("SCAN")]
+                assert not [step for step in scans if "channel" not in step], (sql, plan)

@@ -143,7 +143,12 @@ def deliveries_of_group(message_id: int, limit: int) -> list[Delivery]:
 
 
 def count_states_of_group(message_id: int | None) -> dict[str, int]:
-    """Return how many deliveries of a group message are in each state, the most frequent first."""
+    """Return how many deliveries of a group message are in each state, the most frequent first.
+
+    Without a message there are none: the deliveries that were sent alone are all others.
+    """
+    if message_id is None:
+        return {}
     number = fn.COUNT(Delivery.id)
     rows = Delivery.select(Delivery.state, number).where(Delivery.message == message_id)
     counts: Any = rows.group_by(Delivery.state).order_by(number.desc(), Delivery.state).tuples()
