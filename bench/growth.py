@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from attempts import claim_deliveries
 from parts.figures import figure
 from parts.filled import BUSY_ALERT, CHANNELS, OPEN_ALERTS, fill
 from parts.quick_receiver import receiving
-from parts.tocsin import FORM, PASSWORD, answered, fields_in, result_of, token_in
+from parts.tocsin import FORM, PASSWORD, answered, claim_deliveries, fields_in, result_of, token_in
 
 import database
 from app import create_app

@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode
 
-from attempts import answered, result_of
+from attempts import answered, claim_deliveries, result_of
 from channels import fields_in
 from conftest import PASSWORD, Live, free_port
 from markup import token_in
@@ -22,6 +22,7 @@ __all__ = [
     "Live",
     "alive",
     "answered",
+    "claim_deliveries",
     "family",
     "fields_in",
     "free_port",
