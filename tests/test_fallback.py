@@ -4,7 +4,7 @@ import json
 
 import pytest
 from receiver import Receiver, reply
-from workers import post, until
+from workers import come_to_rest, post, until
 
 from clock import MINUTE
 from delivery import outbox
@@ -33,14 +33,11 @@ class Room:
     def work(self, seconds=0.0):
         """Let the worker come to rest after a time."""
         self.clocks.move(seconds)
-        for _ in range(40):
-            self.worker._swept_at = float("-inf")
-            if not self.worker.run_once(0.02) and not self.worker._in_flight:
-                break
+        come_to_rest(self.worker)
 
-    def pass_minutes(self, minutes):
-        for _ in range(minutes):
-            self.work(60)
+    def pass_minutes(self, minutes, step=1):
+        for _ in range(0, minutes, step):
+            self.work(60 * step)
 
     @property
     def messages(self):
@@ -75,12 +72,12 @@ def test_the_fallback_is_notified_once_after_ten_minutes_and_once_at_the_end(roo
     assert room.titles == []
     room.pass_minutes(1)
     assert room.titles == [(NAME, "open")]
-    room.pass_minutes(60)
+    room.pass_minutes(60, step=10)
     assert room.titles == [(NAME, "open")]
     room.receiver.script = reply(200)
-    room.pass_minutes(120)
+    room.pass_minutes(120, step=10)
     assert room.titles == [(NAME, "open"), (NAME, "closed")]
-    room.pass_minutes(30)
+    room.pass_minutes(30, step=10)
     assert len(room.titles) == 2
 
 
@@ -101,7 +98,7 @@ def test_a_short_trouble_notifies_nobody(room):
     room.work()
     room.pass_minutes(5)
     room.receiver.script = reply(200)
-    room.pass_minutes(60)
+    room.pass_minutes(60, step=10)
     assert room.titles == []
     assert AlertRow.select().count() == 1
 
@@ -121,7 +118,7 @@ def test_channels_that_are_each_others_fallback_send_no_message_in_a_circle(room
     room.at_fallback.script = reply(503)
     room.post()
     room.work()
-    room.pass_minutes(60)
+    room.pass_minutes(60, step=10)
     about = Delivery.select().join(AlertRow).where(AlertRow.key.startswith("tocsin:"))
     assert [row.channel_id for row in about] == [room.fallback, room.broken]
 
@@ -152,7 +149,7 @@ def test_a_paused_channel_is_no_trouble(room):
     room.work()
     Channel.update(state=ChannelState.PAUSED).where(Channel.id == room.broken).execute()
     outbox.hold(room.broken)
-    room.pass_minutes(60)
+    room.pass_minutes(60, step=10)
     assert room.titles == []
 
 
@@ -172,7 +169,7 @@ def test_a_fallback_that_is_chosen_later_is_notified(room):
     Channel.update(fallback_id=None).where(Channel.id == room.broken).execute()
     room.post()
     room.work()
-    room.pass_minutes(20)
+    room.pass_minutes(20, step=5)
     assert room.titles == []
     Channel.update(fallback_id=room.fallback).where(Channel.id == room.broken).execute()
     room.pass_minutes(1)

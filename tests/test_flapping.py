@@ -4,7 +4,7 @@ import json
 
 import pytest
 from receiver import reply
-from workers import post
+from workers import come_to_rest, post
 
 from clock import MINUTE
 from delivery import outbox
@@ -35,10 +35,7 @@ def flaps(make, channel, clocks, receiver):
 def work(worker, clocks, seconds=0):
     """Let the worker come to rest after a time."""
     clocks.move(seconds)
-    for _ in range(40):
-        worker._swept_at = float("-inf")
-        if not worker.run_once(0.02) and not worker._in_flight:
-            break
+    come_to_rest(worker)
 
 
 def events(receiver):

@@ -88,5 +88,15 @@ def until(worker, done, rounds=400):
     raise AssertionError([(row.state, row.cause) for row in Delivery.select()])
 
 
+def come_to_rest(worker):
+    """Run rounds of the worker with its upkeep until nothing is due or under way."""
+    for _ in range(100):
+        worker._swept_at = float("-inf")
+        started = worker.run_once(0.05 if worker._in_flight else 0)
+        if not started and not worker._in_flight:
+            return
+    raise AssertionError("the worker does not come to rest")
+
+
 def states(*wanted):
     return lambda: [row.state for row in Delivery.select().order_by(Delivery.id)] == list(wanted)
