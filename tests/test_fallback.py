@@ -98,6 +98,7 @@ def test_a_short_trouble_notifies_nobody(room):
     room.work()
     room.pass_minutes(5)
     room.receiver.script = reply(200)
+    room.pass_minutes(2)
     room.pass_minutes(60, step=10)
     assert room.titles == []
     assert AlertRow.select().count() == 1
