@@ -28,6 +28,9 @@ _DELETE_DELIVERIES = """
         SELECT id FROM delivery WHERE channel_id = :id LIMIT :slice)"""
 _DELETE_ATTEMPTS = """
     DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE channel_id = :id LIMIT :slice)"""
+_DELETE_GROUP_MESSAGES = """
+    DELETE FROM group_message WHERE id IN (
+        SELECT id FROM group_message WHERE channel_id = :id LIMIT :slice)"""
 _END_OF_RANGE = """
     SELECT max(alert_id) FROM (
         SELECT alert_id FROM notification WHERE alert_id > :after
@@ -49,7 +52,7 @@ def delete_channel(channel_id: int, now: int) -> None:
 def delete_rest_of_channels() -> Iterator[int]:
     """Delete the rows of deleted channels; yield after each transaction how many channels went."""
     for (channel_id,) in execute(_MARKED).fetchall():
-        for statement in (_DELETE_DELIVERIES, _DELETE_ATTEMPTS):
+        for statement in (_DELETE_DELIVERIES, _DELETE_ATTEMPTS, _DELETE_GROUP_MESSAGES):
             for _ in execute_sliced(statement, id=channel_id, slice=SLICE):
                 yield 0
         yield from _delete_notifications(channel_id)
