@@ -74,8 +74,8 @@ _OF_GROUP: dict[str, Callable[[AlertText], object]] = {
     "title": lambda text: text.title,
     "key": lambda text: text.dedup_key,
     "labels": lambda text: without_internal(text.labels),
-    "size": lambda text: len(text.members),
-    "open": lambda text: _count(text, closed=False),
+    "size": lambda text: len(text.members) + text.unlisted,
+    "open": lambda text: _count(text, closed=False) + text.unlisted,
     "resolved": lambda text: _count(text, closed=True),
 }
 _VALUES: dict[str, Callable[[AlertText], object]] = {

@@ -30,6 +30,7 @@ from delivery.queue import wakeup
 from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.channel_limits import ChannelLimits, InFlight
 from delivery.queue.crash_marker import CrashMarker
+from delivery.queue.fallback_watch import FallbackWatch
 from delivery.queue.message_builder import MessageBuilder, PreparedMessage
 from delivery.queue.pruner import Pruner
 from delivery.queue.seats import MAX_SEATS
@@ -69,9 +70,9 @@ class Worker:
         self._connections = ConnectionPool()
         self._crash_marker = CrashMarker(config.data_dir / "worker.making")
         keyring = Keyring(config.encryption_keys, config.keys_file)
-        self._builder = MessageBuilder(
-            keyring, self._policy, self._crash_marker, clock, load_installation(config)
-        )
+        here = load_installation(config)
+        self._fallbacks = FallbackWatch(here.public_url, monotonic)
+        self._builder = MessageBuilder(keyring, self._policy, self._crash_marker, clock, here)
         self._channels = ChannelCache(keyring)
         self._limits = ChannelLimits(self._channels, monotonic)
         self._in_flight: dict[int, InFlight] = {}  # by id, from the claim to the result
@@ -120,6 +121,7 @@ class Worker:
             with relaxed_durability():
                 self._pruner.run_slice(self._now())
                 self._started = self._start(self._claim())
+            self._fallbacks.begin()
             self._database_error = ""
         except DatabaseError as error:
             message = describe_error(error, self._config.database)
@@ -165,15 +167,14 @@ class Worker:
             self._swept_at = self._monotonic()
             outbox.close_overdue(self._now())
             outbox.review(self._now())
-            outbox.notify_fallbacks(self._now(), self._builder.installation.public_url)
+            self._fallbacks.run(self._now())
             outbox.sweep(self._now())  # afterwards: no probe is of an alert that is overdue
             self._has_crash_suspects = self._has_crash_suspects and outbox.has_crash_suspects()
 
     def _claim(self) -> list[ClaimedMessage]:
         now = self._now()
         free = MAX_SEATS - len(self._in_flight)
-        # A wake-up may have brought nothing that is due, and looking is cheaper than claiming.
-        if free <= 0 or outbox.next_due(now) != 0:
+        if free <= 0 or outbox.next_due(now) != 0:  # looking is cheaper than claiming
             return []
         in_flight = self._in_flight.values()
         has_suspect = any(message.is_suspect for message, _ in in_flight)

@@ -10,6 +10,7 @@ from clock import MINUTE
 from delivery.alerts.due import names_that_notify
 from delivery.alerts.plans import ChannelRoute
 from delivery.alerts.received import AlertChange
+from delivery.event import MAX_TIMESTAMP
 
 MAX_CHANGES = 4
 WINDOW = 10 * MINUTE
@@ -48,6 +49,7 @@ def write_changes(changes: tuple[int, ...]) -> str:
 def read_changes(text: str) -> tuple[int, ...]:
     """Return the times of a stored JSON list; none if it is damaged."""
     try:
-        return tuple(map(int, json.loads(text or "[]")))
-    except (ValueError, TypeError):
+        times = tuple(map(int, json.loads(text or "[]")))
+    except (ValueError, TypeError, OverflowError):
         return ()
+    return tuple(at for at in times if 0 <= at <= MAX_TIMESTAMP)

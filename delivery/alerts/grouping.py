@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 MAX_LABELS = 10
 MAX_NAME_LENGTH = 200
@@ -37,12 +37,12 @@ def read_group_by(text: str) -> tuple[str, ...]:
         return ()
 
 
-def group_key(names: Iterable[str], labels: Mapping[str, str]) -> str:
+def group_key(names: Collection[str], labels: Mapping[str, str]) -> str:
     """Return the key of the group that these labels belong to; empty without names.
 
     An absent label counts as an empty one. The key is stable: vendors know the group by it.
     """
-    values = {name: labels.get(name, "") for name in sorted(names)}
-    if not values:
+    if not names:
         return ""
+    values = {name: labels.get(name, "") for name in sorted(names)}
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]

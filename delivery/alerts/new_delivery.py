@@ -79,7 +79,7 @@ def _group_of(change: AlertChange, route: ChannelRoute, last: LastDelivery | Non
     """Return the key of an alert's group, which stays until the channel got the closing."""
     if last and (last.is_notified or last.is_under_way):
         return last.group_key
-    return group_key(route.group_by, change.labels) if route.group_by else ""
+    return group_key(route.group_by, change.labels)
 
 
 def _due_with_group(route: ChannelRoute, key: str, context: RoutingContext) -> int:

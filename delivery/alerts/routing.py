@@ -236,6 +236,8 @@ def _plan_dropped(
 ) -> ChannelPlan:
     """Plan an opening that a paused channel drops: it is due when its source sends it again."""
     plan = ChannelPlan(channel_id=route.channel_id)
+    if route.repeat_minutes:
+        plan.review_at = context.now + route.repeat_minutes * MINUTE
     if last and not last.is_opening:
         plan.supersede = OPENED_AGAIN  # a closing that waits would be wrong now
     if last is None or not change.was_open:

@@ -16,7 +16,7 @@ from delivery.content.severity import (
     Severity,
     severity_of,
 )
-from delivery.content.summary import read_summary
+from delivery.content.summary import FLAPPING, read_summary
 from delivery.content.times import find_zone, format_duration, format_time
 from delivery.event import Event
 from delivery.installation import Installation
@@ -24,10 +24,6 @@ from delivery.settings import Settings
 from delivery.text import Escape, more, one_line, truncate, utf16_length
 
 TIME_ZONE_OPTION = "time_zone"
-FLAPPING = (
-    "It changes so often that only this is sent. The next message follows when it has not changed "
-    "for ten minutes."
-)
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,11 @@ class AlertText:
     def members(self) -> "tuple[AlertText, ...]":
         """The alerts that the message is about: this one."""
         return (self,)
+
+    @property
+    def unlisted(self) -> int:
+        """How many open alerts the message counts beyond its members."""
+        return 0
 
     @property
     def event_name(self) -> str:

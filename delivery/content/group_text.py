@@ -20,18 +20,23 @@ _PLACES = ("service", "namespace", "cluster")
 
 
 def text_of_group(
-    events: Sequence[Event], key: str, settings: Settings, installation: Installation
+    events: Sequence[Event],
+    key: str,
+    settings: Settings,
+    installation: Installation,
+    unlisted: int = 0,
 ) -> AlertText:
     """Return what a message says of the group of these events, at least one.
 
     `key` tells the group from others of the installation. Of a single alert, the message says all
-    that it would say without a group.
+    that it would say without a group. `unlisted` is the number of further alerts that are open.
     """
     if len(events) == 1:
         return LoneAlertText(events[0], settings, installation, key)
     texts = (AlertText(event, settings, installation) for event in events)
     members = tuple(sorted(texts, key=_rank))
-    return GroupText(min(members, key=_severity_rank).event, settings, installation, key, members)
+    leading = min(members, key=_severity_rank).event
+    return GroupText(leading, settings, installation, key, members, unlisted)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class GroupText(LoneAlertText):
     """
 
     members: tuple[AlertText, ...] = ()
+    unlisted: int = 0
 
     @property
     def event_name(self) -> str:
@@ -78,7 +84,7 @@ class GroupText(LoneAlertText):
         resolved = len(self.members) - len(self.open_members)
         if self.closed:
             return f"All {resolved:,} resolved:"
-        counts = f"{len(self.open_members):,} open"
+        counts = f"{len(self.open_members) + self.unlisted:,} open"
         if resolved:
             counts += f", {resolved:,} resolved"
         return f"{(self.named_severity or self.state).upper()} {counts}:"
@@ -138,7 +144,7 @@ class GroupText(LoneAlertText):
         size = 0
         line_end = escape("\n")
         for member in self.members:
-            hidden = more(len(self.members) - len(shown) - 1)
+            hidden = more(self.unlisted + len(self.members) - len(shown) - 1)
             room = maximum - size - measure(line_end + hidden if hidden else "")
             text = _line(member)
             line = escape(text) if shown else truncate(text, room, measure, escape)
@@ -146,7 +152,7 @@ class GroupText(LoneAlertText):
                 break
             shown.append(line)
             size += measure(line + line_end)
-        rest = more(len(self.members) - len(shown))
+        rest = more(self.unlisted + len(self.members) - len(shown))
         written = line_end.join(filter(None, [*shown, rest]))
         return written if measure(written) <= maximum else ""
 

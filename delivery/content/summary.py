@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from delivery.text import clean
 
 SUMMARY_ANNOTATIONS = ("summary", "description", "message")
+FLAPPING = (
+    "It changes so often that only this is sent. The next message follows when it has not changed "
+    "for ten minutes."
+)
 _MAX_FIRST_LINE = 300
 
 

@@ -81,7 +81,7 @@ class ClaimedMessage:
 
     `id` is the number in the `webhook-id`: that of the delivery, or the group message's own.
     `attempt` counts the attempts under this id. `body` is as in `ClaimedDelivery`. `known` are the
-    other open alerts of the group.
+    other open alerts of the group, and `unlisted` is how many there are beyond these.
     """
 
     id: int
@@ -90,6 +90,7 @@ class ClaimedMessage:
     deliveries: tuple[ClaimedDelivery, ...]
     group_key: str = ""
     known: tuple[KnownAlert, ...] = ()
+    unlisted: int = 0
     body: str | None = None
     content: str = ""
 
@@ -99,6 +100,11 @@ class ClaimedMessage:
         return cls(
             delivery.id, delivery.attempt, delivery.created_at, (delivery,), body=delivery.body
         )
+
+    @property
+    def group_id(self) -> int | None:
+        """The id of a group message, None for a delivery alone."""
+        return self.id if self.group_key else None
 
     @property
     def first(self) -> ClaimedDelivery:

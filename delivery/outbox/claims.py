@@ -9,6 +9,7 @@ from delivery.alerts.matchers import labels_of, matches
 from delivery.alerts.own_alerts import channel_of_key
 from delivery.alerts.received import snapshot_of
 from delivery.alerts.routing import find_silence
+from delivery.kinds import kinds
 from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage
 from delivery.outbox.due import (
     MAX_PER_CHANNEL,
@@ -21,13 +22,14 @@ from delivery.outbox.due import (
     load,
 )
 from delivery.outbox.group_messages import (
+    fitting,
     message_of_group,
     new_ids,
     store_group_bodies,
     store_group_messages,
 )
 from delivery.outbox.silences import active_silences, drop, read_matchers
-from delivery.outbox.statements import execute_many
+from delivery.outbox.statements import execute, execute_many
 from models import db
 
 MAX_WAITING_ALONE = 20  # messages of a channel with a rate limit, before they are combined
@@ -39,6 +41,7 @@ _CLAIM = """
         snapshot = iif(:body IS NULL, :snapshot, snapshot),
         opening = iif(:body IS NULL, :opening, opening)
     WHERE id = :id"""
+_COMBINES = "SELECT kind FROM channel WHERE id = :channel_id AND NOT separate"
 _STORE_BODY = "UPDATE delivery SET body = :body, config_hash = :config_hash WHERE id = :id"
 
 
@@ -94,9 +97,18 @@ def claim(
 
 def _combine_if_many(channel_id: int, now: int) -> None:
     """Send the waiting deliveries of a channel in one message if they are too many to be read."""
+    if not _may_combine(channel_id):
+        return
     max_count = MAX_WAITING_ALONE + 1
     if count_messages(channel_id, now, max_count) == max_count:
         combine(channel_id, f"backlog-{now}", now)
+
+
+def _may_combine(channel_id: int) -> bool:
+    """Return True unless the channel was edited, and keeps messages or incidents separate now."""
+    row = execute(_COMBINES, channel_id=channel_id).fetchone()
+    kind = kinds().get(row[0]) if row else None
+    return kind is not None and not kind.keeps_incidents
 
 
 def _due_messages(
@@ -113,7 +125,7 @@ def _due_messages(
     wanted = {delivery.id: delivery for delivery in _without_unwanted(deliveries, now)}
     messages = []
     for group in ids.values():
-        messages.append([wanted[one] for one in group if one in wanted])
+        messages.append(fitting([wanted[one] for one in group if one in wanted]))
     return list(filter(None, messages))
 
 
@@ -157,7 +169,7 @@ def _claim_columns(message: ClaimedMessage) -> list[dict]:
     rows = []
     for delivery in message.deliveries:
         snapshot = snapshot_of(delivery.alert) if message.body is None else None
-        columns = {"snapshot": snapshot, "message_id": message.id if message.group_key else None}
+        columns = {"snapshot": snapshot, "message_id": message.group_id}
         rows.append({**delivery._asdict(), "body": message.body, **columns})
     return rows
 

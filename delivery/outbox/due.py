@@ -50,12 +50,13 @@ _CANDIDATES = _complete("""
             AND p.due_at <= :now AND (p.claims > 0) = :is_suspect AND $unblocked
         ORDER BY p.due_at, p.id
         LIMIT min(:max_per_channel, 1 + :max_count / (SELECT count(*) FROM due)))""")
+# Openings first: an incident is not resolved while one of its alerts waits.
 _IN_GROUP = _complete("""
     SELECT p.id FROM delivery p
     WHERE p.channel_id = :channel_id AND p.group_key = :group_key AND p.group_key <> ''
         AND p.state IN ('pending', 'sending') AND p.state = 'pending' AND p.due_at <= :now
         AND p.claims = 0 AND $unblocked
-    ORDER BY p.urgency, p.due_at, p.id LIMIT :max_count""")
+    ORDER BY p.event = 'closed', p.urgency, p.due_at, p.id LIMIT :max_count""")
 _LOAD = """
     SELECT d.id, d.channel_id, d.attempts + 1, d.repeated, d.created_at, d.expires_at,
         iif(d.config_hash = c.config_hash, d.body, NULL), c.config_hash, d.claims, d.retries,

@@ -16,7 +16,8 @@ from delivery.outbox.statements import execute
 NOTIFIED_AFTER = 10 * MINUTE
 SENT_AGAIN_AFTER = MINUTE
 
-# The alert is sent again like those of any source: a notification that failed is then due again.
+# Until the fallback is notified, the alert is sent again like those of any source: a notification
+# that failed is then due again. One that a user has closed stays so until the channel works.
 _IN_TROUBLE = """
     SELECT c.id, c.name, c.trouble_since, c.trouble, (
         SELECT count(*) FROM (
@@ -25,8 +26,11 @@ _IN_TROUBLE = """
     FROM channel c JOIN channel f ON f.id = c.fallback_id AND f.deleted_at IS NULL
     WHERE c.deleted_at IS NULL AND c.state <> 'paused' AND c.trouble_since <= :since
         AND NOT EXISTS (
-            SELECT 1 FROM alert WHERE key = 'tocsin:channel:' || c.id AND status = 'open'
-                AND seen_at > :seen)"""
+            SELECT 1 FROM alert a WHERE a.key = 'tocsin:channel:' || c.id AND iif(
+                a.status = 'open', a.seen_at BETWEEN :seen AND :now OR EXISTS (
+                    SELECT 1 FROM notification n WHERE n.alert_id = a.id
+                        AND n.channel_id = c.fallback_id AND n.notified_id IS NOT NULL),
+                a.changed_at >= c.trouble_since))"""
 # The keys of Tocsin's alerts are a range of an index.
 _WORKING_AGAIN = """
     SELECT a.key, a.body FROM alert a
@@ -52,6 +56,7 @@ def notify_fallbacks(now: int, public_url: str) -> None:
     """
     rows = execute(
         _IN_TROUBLE,
+        now=now,
         since=now - NOTIFIED_AFTER,
         seen=now - SENT_AGAIN_AFTER,
         max_waiting=_MAX_WAITING,

@@ -13,6 +13,7 @@ from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage, KnownAlert
 from delivery.outbox.statements import execute, execute_many
 
 MAX_KNOWN = 500
+MAX_BYTES = 1_000_000  # of the stored alerts in one message
 
 _NEXT_ID = """
     SELECT max(:now * 1000000, (SELECT coalesce(max(id), 0) + 1 FROM delivery),
@@ -24,6 +25,11 @@ _KNOWN = """
         AND n.notified_id IS NOT NULL AND a.status = 'open'
         AND a.id NOT IN (SELECT value FROM json_each(:alert_ids))
     ORDER BY a.id LIMIT :max_known"""
+_COUNT_KNOWN = """
+    SELECT count(*) FROM notification n JOIN alert a ON a.id = n.alert_id
+    WHERE n.channel_id = :channel_id AND n.group_key = :group_key AND n.group_key <> ''
+        AND n.notified_id IS NOT NULL AND a.status = 'open'
+        AND a.id NOT IN (SELECT value FROM json_each(:alert_ids))"""
 _EARLIER = """
     SELECT attempts + 1, created_at, iif(config_hash = :config_hash, body, NULL)
     FROM group_message WHERE id = :id AND content = :content"""
@@ -45,7 +51,8 @@ def message_of_group(
 ) -> ClaimedMessage:
     """Return the message of deliveries of one group, with its other alerts that are open."""
     first = deliveries[0]
-    known = _known_alerts(deliveries)
+    group_key = first.group_key.partition("/")[0]  # a part of a group has a path behind its key
+    known = _known_alerts(deliveries, group_key)
     parts = [sorted(one.id for one in deliveries), sorted(one.alert_id for one in known)]
     content = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     message_ids = {delivery.message_id for delivery in deliveries}
@@ -59,23 +66,51 @@ def message_of_group(
         attempt=attempt,
         created_at=created_at,
         deliveries=tuple(deliveries),
-        group_key=first.group_key,
+        group_key=group_key,
         known=known,
+        unlisted=_count_known(deliveries, group_key) - len(known),
         body=body,
         content=content,
     )
 
 
-def _known_alerts(deliveries: Sequence[ClaimedDelivery]) -> tuple[KnownAlert, ...]:
-    first = deliveries[0]
-    rows = execute(
-        _KNOWN,
-        channel_id=first.channel_id,
-        group_key=first.group_key,
-        alert_ids=json.dumps([delivery.alert_id for delivery in deliveries]),
-        max_known=MAX_KNOWN,
-    )
-    return tuple(map(KnownAlert._make, rows))
+def _known_alerts(deliveries: Sequence[ClaimedDelivery], group_key: str) -> tuple[KnownAlert, ...]:
+    """Return the first ones, as many as have room beside the deliveries."""
+    rows = execute(_KNOWN, **_parameters(deliveries, group_key), max_known=MAX_KNOWN)
+    room = MAX_BYTES - sum(len(delivery.alert_body) for delivery in deliveries)
+    known = []
+    for alert in map(KnownAlert._make, rows):
+        room -= len(alert.alert_body)
+        if room < 0:
+            break
+        known.append(alert)
+    return tuple(known)
+
+
+def fitting(deliveries: Sequence[ClaimedDelivery]) -> list[ClaimedDelivery]:
+    """Return the first deliveries, at least one, that are not too large for one message."""
+    size = 0
+    first: list[ClaimedDelivery] = []
+    for delivery in deliveries:
+        size += len(delivery.alert_body)
+        if size > MAX_BYTES and first:
+            break
+        first.append(delivery)
+    return first
+
+
+def _count_known(deliveries: Sequence[ClaimedDelivery], group_key: str) -> int:
+    if not group_key:
+        return 0
+    return execute(_COUNT_KNOWN, **_parameters(deliveries, group_key)).fetchone()[0]
+
+
+def _parameters(deliveries: Sequence[ClaimedDelivery], group_key: str) -> dict:
+    return {
+        "channel_id": deliveries[0].channel_id,
+        "group_key": group_key,
+        "alert_ids": json.dumps([delivery.alert_id for delivery in deliveries]),
+    }
 
 
 def store_group_messages(messages: Sequence[ClaimedMessage]) -> None:

@@ -38,7 +38,10 @@ _MOVE_CLOSINGS = """
 _MOVE_REVIEWS = """
     UPDATE notification SET review_at = review_at + :jump
     WHERE delivery_id <= :newest AND silence_id IS NULL AND review_at IS NOT NULL"""
-
+_MOVE_CHANGES = """
+    UPDATE notification SET changes = (
+        SELECT json_group_array(value + :jump) FROM json_each(changes))
+    WHERE delivery_id <= :newest AND flapping AND review_at IS NOT NULL AND json_valid(changes)"""
 _MOVE_TROUBLE = """
     UPDATE channel SET trouble_since = trouble_since + :jump WHERE trouble_since IS NOT NULL"""
 
@@ -78,4 +81,5 @@ def move_with_clock(jump: int, now: int, newest: int) -> None:
         execute(_MOVE_DELIVERIES, jump=jump, newest=newest)
         execute(_MOVE_CLOSINGS, jump=jump, now=now)
         execute(_MOVE_REVIEWS, jump=jump, newest=newest)
+        execute(_MOVE_CHANGES, jump=jump, newest=newest)
         execute(_MOVE_TROUBLE, jump=jump)

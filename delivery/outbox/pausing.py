@@ -11,8 +11,10 @@ from models import ChannelState, db
 
 MAX_IN_DIGEST = MAX_IN_GROUP
 
+# The time of a pause is no time in which a channel did not get through.
 _SET_STATE = """
-    UPDATE channel SET state = :state, drops = :drops, updated_at = :now
+    UPDATE channel SET state = :state, drops = :drops, updated_at = :now,
+        trouble_since = iif(state = 'paused' AND trouble_since IS NOT NULL, :now, trouble_since)
     WHERE id = :channel_id AND deleted_at IS NULL"""
 _DROP_OPENINGS = """
     UPDATE delivery SET state = 'dropped', cause = :cause, settled_at = :now

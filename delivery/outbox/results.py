@@ -23,14 +23,15 @@ ATTEMPT_INTERVAL = 10 * MINUTE
 _STORE_ATTEMPT = """
     INSERT INTO attempt (channel_id, delivery_id, message_id, number, purpose, at, config_hash,
         verdict, reason, actor, status, milliseconds, receiver, stages, excerpt, says)
-    SELECT :channel_id, iif(:message_id IS NULL, :delivery_id, NULL), :message_id,
-        :message_attempt, 'delivery', :started_at, :config_hash,
-        :verdict, :reason, :actor, :status, :milliseconds, :receiver, :stages, :excerpt, :says
+    SELECT :channel_id, iif(:message_id IS NULL, :delivery_id, NULL),
+        (SELECT id FROM group_message WHERE id = :message_id), :message_attempt, 'delivery',
+        :started_at, :config_hash, :verdict, :reason, :actor, :status, :milliseconds, :receiver,
+        :stages, :excerpt, :says
     WHERE EXISTS (SELECT 1 FROM delivery
         WHERE id = :delivery_id AND state = 'sending' AND attempts = :number)"""
 _STORE_STATE = """
     UPDATE delivery SET state = :state, due_at = :due_at, cause = :cause, claims = 0,
-        retries = :retries, not_found = :not_found,
+        retries = :retries, not_found = :not_found, group_key = coalesce(:group_key, group_key),
         config_hash = iif(body IS NULL, :config_hash, config_hash),
         settled_at = iif(:state IN ('pending', 'held'), NULL, :now)
     WHERE id = :delivery_id AND state = 'sending' AND attempts = :number"""
@@ -77,7 +78,8 @@ class AttemptResult:
 
     `number` counts the attempts of the delivery, `message_attempt` those of the message. A group
     message has a `message_id`, and results of several deliveries. `retries` and `not_found` are
-    the delivery's new counts. An `is_probe` was sent to a failing channel.
+    the delivery's new counts. An `is_probe` was sent to a failing channel. A `group_key` replaces
+    that of the delivery.
     """
 
     delivery_id: int
@@ -95,6 +97,7 @@ class AttemptResult:
     is_probe: bool
     message_id: int | None = None
     message_attempt: int = 1
+    group_key: str | None = None
 
     @property
     def exchange(self) -> int:

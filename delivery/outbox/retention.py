@@ -49,11 +49,14 @@ _DELETE_RECEIPTS = """
 _DELETE_ATTEMPTS = """
     DELETE FROM attempt WHERE at < :cutoff AND id IN (
         SELECT id FROM attempt ORDER BY id LIMIT :slice)"""
-# The deliveries of a group message are older than it: none of them is left.
+# The deliveries of a group message are older than it: of the others, none is left.
 _DELETE_GROUP_MESSAGES = """
     DELETE FROM group_message WHERE id IN (
-        SELECT id FROM group_message WHERE id < max(:cutoff * 1000000, (
+        SELECT id FROM group_message m WHERE id < max(:cutoff * 1000000, (
             SELECT coalesce(min(id), 0) FROM delivery))
+            AND NOT EXISTS (
+                SELECT 1 FROM delivery
+                WHERE message_id = m.id AND state IN ('pending', 'held', 'sending'))
         ORDER BY id LIMIT :slice)"""
 _DELETE_SILENCES = """
     DELETE FROM silence WHERE id IN (SELECT id FROM silence WHERE until < :cutoff LIMIT :slice)"""

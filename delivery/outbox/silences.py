@@ -19,10 +19,11 @@ _WAITING_OPENINGS = """
 _DROP = """
     UPDATE delivery SET state = 'dropped', cause = :cause, settled_at = :now
     WHERE id = :id AND state IN ('pending', 'held')"""
+# A flapping alert is looked at when it is calm: if it has closed, no silence stops that.
 _REVIEW_AT_END = """
     UPDATE notification SET review_at = :until, silence_id = :silence_id
     WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery WHERE id = :id)
-        AND delivery_id = :id"""
+        AND delivery_id = :id AND NOT flapping"""
 _REVIEW_NOW = """
     UPDATE notification SET review_at = :now WHERE silence_id = :silence_id"""
 

@@ -3,19 +3,18 @@
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cached_property
 from itertools import count, groupby
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert
-from delivery.alerts.flapping import read_changes, write_changes
-from delivery.alerts.grouping import read_group_by
+from delivery.alerts.flapping import write_changes
 from delivery.alerts.matchers import labels_of, matches
 from delivery.alerts.own_alerts import channel_of_key
 from delivery.alerts.plans import (
     WAITING_STATES,
     ChannelPlan,
     ChannelRoute,
-    LastDelivery,
     RoutingContext,
 )
 from delivery.alerts.received import (
@@ -30,8 +29,8 @@ from delivery.alerts.received import (
     merge_alert,
 )
 from delivery.alerts.routing import plan_deliveries
-from delivery.kinds import kinds
-from delivery.outbox.silences import active_silences, read_matchers
+from delivery.outbox.routes import read_last_deliveries, read_routes
+from delivery.outbox.silences import active_silences
 from delivery.outbox.statements import execute, execute_many
 from models import DeliveryState
 
@@ -44,21 +43,6 @@ _NEXT_IDS = """
 _KNOWN_ALERTS = """
     SELECT key, id, status = 'open', body, resolved_start, changed_at FROM alert
     WHERE key IN (SELECT value FROM json_each(:keys))"""
-_LAST_DELIVERIES = """
-    SELECT n.alert_id, n.channel_id, d.event, d.state, d.created_at, d.settled_at, d.config_hash,
-        d.snapshot, n.notified_id IS NOT NULL AS is_notified,
-        n.silence_id IS NOT NULL AS is_silenced,
-        n.failures, n.group_key, n.changes, n.flapping AS is_flapping, EXISTS (
-            SELECT 1 FROM delivery s WHERE s.alert_id = n.alert_id
-                AND s.channel_id = n.channel_id AND s.state = 'sending' AND s.event = 'open'
-        ) AS is_under_way
-    FROM notification n JOIN delivery d ON d.id = n.delivery_id
-    WHERE n.alert_id IN (
-        SELECT id FROM alert WHERE key IN (SELECT value FROM json_each(:keys)))"""
-_ROUTES = """
-    SELECT kind, matchers, repeat_minutes, group_by, group_wait, drops, id, state, config_hash,
-        retries, fallback_id
-    FROM channel WHERE deleted_at IS NULL"""
 _GROUP_DUE_AT = """
     SELECT min(due_at) FROM delivery
     WHERE channel_id = :channel_id AND group_key = :group_key AND group_key <> ''
@@ -126,9 +110,9 @@ class WritePlan:
         self._alert_ids, delivery_ids = map(count, execute(_NEXT_IDS, now=now).fetchone())
         self._context = RoutingContext(
             now,
-            _routes(),
+            read_routes(),
             active_silences(now),
-            _last_deliveries(keys_json),
+            read_last_deliveries(keys_json),
             delivery_ids,
             self._group_due_at,
         )
@@ -163,7 +147,7 @@ class WritePlan:
             was_open=known.is_open,
             earlier_body="" if known.body == updated.body else known.body,
         )
-        deliveries = self._plan(change)
+        deliveries = self._plan(change, received.key)
         if alert.closed or matched:
             return IngestResult(known.id, deliveries)
         self._unmatched += not known.is_open
@@ -176,13 +160,12 @@ class WritePlan:
         """
         if alert.closed:
             return set()
-        routes = self._context.routes
         channel_id = channel_of_key(key)
         if channel_id is not None:
-            fallbacks = {route.fallback_id for route in routes if route.channel_id == channel_id}
-            return {number for number in fallbacks if number is not None}
+            route = self._routes.get(channel_id)
+            return {route.fallback_id} if route and route.fallback_id in self._routes else set()
         labels = labels_of(alert)
-        return {route.channel_id for route in routes if matches(route.matchers, labels)}
+        return {number for number, route in self._routes.items() if matches(route.matchers, labels)}
 
     def _group_due_at(self, channel_id: int, key: str) -> int | None:
         """Return when the first message of a group is due that was never sent."""
@@ -205,17 +188,39 @@ class WritePlan:
         known = self._known[key]
         alert = alert_from_json(known.body)
         matched = self._matched(key, alert)
-        self._plan(AlertChange(known.id, alert, matched, was_open=known.is_open, received=False))
+        change = AlertChange(known.id, alert, matched, was_open=known.is_open, received=False)
+        self._plan(change, key)
 
-    def _plan(self, change: AlertChange) -> tuple[str, ...]:
-        """Plan the deliveries of a change, and return their `webhook-id`s."""
+    def _plan(self, change: AlertChange, key: str) -> tuple[str, ...]:
+        """Plan the deliveries of a change of the alert with this key, and return their ids."""
+        context = self._context
+        if channel_of_key(key) is not None:
+            context = replace(context, routes=self._routes_of_own(change))
         new = []
-        for plan in plan_deliveries(change, self._context):
+        for plan in plan_deliveries(change, context):
             self._plans.append(self._columns(change.id, plan))
             self._remember((change.id, plan.channel_id), plan)
             if plan.delivery:
                 new.append(f"msg_{plan.delivery.id}")
         return tuple(new)
+
+    def _routes_of_own(self, change: AlertChange) -> list[ChannelRoute]:
+        """Return the channels that an alert of Tocsin concerns; none gets it repeatedly."""
+        concerned = change.matched | self._channels_of.get(change.id, set())
+        routes = (self._routes[number] for number in sorted(concerned) if number in self._routes)
+        return [route._replace(repeat_minutes=0) for route in routes]
+
+    @cached_property
+    def _routes(self) -> dict[int, ChannelRoute]:
+        return {route.channel_id: route for route in self._context.routes}
+
+    @cached_property
+    def _channels_of(self) -> dict[int, set[int]]:
+        """The channels that have a delivery, by the id of the alert."""
+        channels: dict[int, set[int]] = {}
+        for alert_id, channel_id in self._context.last_deliveries:
+            channels.setdefault(alert_id, set()).add(channel_id)
+        return channels
 
     def _columns(self, alert_id: int, plan: ChannelPlan) -> dict:
         columns = {**vars(plan), "alert_id": alert_id, "now": self._context.now}
@@ -263,30 +268,3 @@ class WritePlan:
 def count_unmatched() -> int:
     """Return how many times an alert opened that matched no channel."""
     return execute(_COUNT_UNMATCHED).fetchone()[0]
-
-
-def _last_deliveries(keys_json: str) -> dict[tuple[int, int], LastDelivery]:
-    last = {}
-    cursor = execute(_LAST_DELIVERIES, keys=keys_json)
-    names = [column[0] for column in cursor.description[2:]]
-    for alert_id, channel_id, *columns in cursor:
-        known = dict(zip(names, columns, strict=True))
-        known["changes"] = read_changes(known["changes"])
-        last[alert_id, channel_id] = LastDelivery(**known)
-    return last
-
-
-def _routes() -> list[ChannelRoute]:
-    routes = []
-    for kind, matchers, repeat_minutes, group_by, *columns in execute(_ROUTES):
-        repeat_minutes = _shortest(repeat_minutes, kind)
-        labels = read_group_by(group_by)
-        routes.append(ChannelRoute(read_matchers(matchers), repeat_minutes, labels, *columns))
-    return routes
-
-
-def _shortest(repeat_minutes: int, kind_name: str) -> int:
-    """Return the repeat interval of a channel in minutes, or of its kind if that is shorter."""
-    kind = kinds().get(kind_name)
-    intervals = (repeat_minutes, kind.repeat_minutes if kind else 0)
-    return min(filter(None, intervals), default=0)

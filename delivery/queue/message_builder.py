@@ -63,7 +63,8 @@ class MessageBuilder:
     def _text_of(self, claimed: ClaimedMessage, settings: Settings) -> AlertText:
         events = events_of(claimed)
         if claimed.group_key:
-            return text_of_group(events, claimed.group_key, settings, self.installation)
+            key = claimed.group_key
+            return text_of_group(events, key, settings, self.installation, claimed.unlisted)
         return AlertText(events[0], settings, self.installation)
 
     def new_bodies(self, prepared: list[PreparedMessage]) -> list[NewBody]:

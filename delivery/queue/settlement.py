@@ -10,6 +10,14 @@ from delivery.outcome import Outcome, Verdict
 from delivery.queue.channel_cache import CachedChannel
 from models import ChannelState, DeliveryState
 
+# A receiver that refuses one alert, or the size of the message.
+SPLIT_STATUSES = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+MAX_SPLITS = 3  # in a row: at most 15 messages in place of one
+
 
 class FinishedAttempt(NamedTuple):
     """The outcome of an attempt, or of a message that could not be built."""
@@ -25,15 +33,31 @@ def settle_message(
 ) -> list[AttemptResult]:
     """Return the result of every delivery of a message.
 
-    The deliveries of a group have the same waits before their retries, so that they stay together.
+    The deliveries of a group that have failed equally often wait equally long, and stay together. A
+    group that the receiver refuses is sent again in two halves: one alert, or the size, may be
+    the reason, and the other alerts must not be lost with it.
     """
-    message_id = message.id if message.group_key else None
+    halves = _halves(message, attempt.outcome)
     results = []
-    for delivery in message.deliveries:
+    for number, delivery in enumerate(message.deliveries):
         result = settle_attempt(delivery, attempt, now, random_number)
-        result = replace(result, message_id=message_id, message_attempt=message.attempt)
+        result = replace(result, message_id=message.group_id, message_attempt=message.attempt)
+        if halves:
+            half = halves[2 * number >= len(message.deliveries)]
+            cause = f"{result.cause} Its alerts are sent again in two messages."
+            result = replace(result, state=DeliveryState.PENDING, cause=cause, group_key=half)
         results.append(result)
     return results
+
+
+def _halves(message: ClaimedMessage, outcome: Outcome) -> list[str]:
+    """Return the group keys of the halves in which a message is sent again; none if it is not."""
+    key = message.first.group_key
+    is_refused = outcome.verdict == Verdict.FAILED and outcome.status in SPLIT_STATUSES
+    if not is_refused or len(message.deliveries) < 2:
+        return []
+    base, _, path = key.partition("/")
+    return [f"{base}/{path}{half}" for half in "01"] if len(path) < MAX_SPLITS else []
 
 
 def settle_attempt(

@@ -107,11 +107,11 @@ def _select(*columns: Any) -> "ModelSelect[Delivery]":
 
 
 def latest_attempts(delivery: Delivery) -> list[Attempt]:
-    """Return the latest attempts of a delivery, or of its group message, oldest first."""
+    """Return the latest attempts of a delivery, and of its group message, oldest first."""
+    alone = _latest(Attempt.select().where(Attempt.delivery == delivery))
     message_id = group_message_of(delivery)
-    if message_id:
-        return attempts_of_group(message_id)
-    return _latest(Attempt.select().where(Attempt.delivery == delivery))
+    in_group = attempts_of_group(message_id) if message_id else []
+    return [*alone, *in_group][-MAX_ATTEMPTS:]
 
 
 def group_message_of(delivery: Delivery) -> int | None:
