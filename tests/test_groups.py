@@ -6,7 +6,7 @@ import threading
 import pytest
 from channels import form_of, stored_form
 from cpu_time import cpu_time
-from receiver import after, reply
+from receiver import after, one_after_another, reply
 from workers import post, states, until
 
 from clock import MINUTE
@@ -197,6 +197,34 @@ def test_a_message_with_other_alerts_has_another_id(make, channel, clocks, recei
     until(worker, arrived(len(expected)))
     assert names_in(messages(receiver)[-1]) == expected
     assert len(set(ids(receiver))) == 2
+
+
+@pytest.mark.parametrize(("status", "most"), [(400, 15), (413, 15), (422, 15), (403, 1)])
+def test_a_receiver_that_refuses_everything_gets_few_messages(
+    make, channel, clocks, receiver, status, most
+):
+    channel(columns={"group_by": "cluster"})
+    receiver.script = reply(status)
+    post_in(clocks, "eu", *(f"a{number}" for number in range(40)))
+    until(make(), states(*["failed"] * 40))
+    assert len(receiver.requests) == most
+    assert len(set(ids(receiver))) == most
+
+
+def test_the_halves_of_a_refused_message_keep_the_incident_of_their_group(
+    make, channel, clocks, receiver
+):
+    channel(**PAGERDUTY, columns={"group_by": "cluster"})
+    receiver.script = one_after_another(reply(400, b'{"status": "invalid event"}'), ACCEPTED)
+    post_in(clocks, "eu", "a", "b")
+    worker = make()
+    accepted = Delivery.select().where(Delivery.state == "accepted")
+    until(worker, lambda: accepted.count() == 2)
+    post_in(clocks, "eu", "a", "b", status="closed")
+    until(worker, lambda: accepted.count() == 4)
+    sent = messages(receiver)
+    assert [message["event_action"] for message in sent] == [*["trigger"] * 3, "resolve"]
+    assert len({message["dedup_key"] for message in sent}) == 1
 
 
 def test_only_one_message_of_a_group_is_under_way(make, channel, clocks, receiver):
