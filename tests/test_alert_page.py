@@ -253,7 +253,7 @@ CLOSED_CASES = [
         (delivery("dropped", cause="Silence 3: Moving (ada)"), None),
         {},
         "no",
-        f"The message was dropped (Silence 3: Moving (ada)). {NEITHER}",
+        f"The message was dropped. Silence 3: Moving (ada). {NEITHER}",
     ),
     (
         (delivery("failed", cause=REFUSED), None),

@@ -113,7 +113,9 @@ def test_a_copy_is_paused_has_an_unused_name_and_keeps_its_secrets(client, recei
 
 def test_delete_asks_for_confirmation(client):
     channel_id = create(client, name="Ops")
-    assert "Delete “Ops”?" in client.get(f"/channels/{channel_id}/delete").text
+    page = client.get(f"/channels/{channel_id}/delete").text
+    assert "Delete “Ops”?" in page
+    assert "Messages that wait, such as those of a group, are not sent" in page
     assert Channel.select().count() == 1
     assert client.post(f"/channels/{channel_id}/delete").status_code == 303
     assert client.get(f"/channels/{channel_id}/edit").status_code == 404

@@ -143,6 +143,21 @@ def test_row_shows_alert_channel_state_attempts_and_explanation(client, attempts
         assert text in visible_text(page)
 
 
+def test_a_row_says_what_its_alert_is_about(client):
+    create_delivery(of=create_alert("HighLatency", labels={"instance": HOSTILE}))
+    row = visible_text(client.get("/deliveries").text)
+    assert "HighLatency · <script>alert(1)</script>" in row
+
+
+@pytest.mark.parametrize(
+    ("attempts", "shown"),
+    [(0, "The message has not been sent yet."), (1, "The message has not arrived yet.")],
+)
+def test_a_pending_delivery_says_whether_it_was_tried(client, attempts, shown):
+    create_delivery(attempts=attempts)
+    assert shown in visible_text(client.get("/deliveries/msg_7").text)
+
+
 def test_last_message_is_shown_unless_the_cause_contains_it(client):
     create_attempt(create_delivery("given_up", cause="Canceled by ada.", attempts=2))
     create_attempt(Delivery.get(), 2, says="The receiver r.test answered 502.")

@@ -1,6 +1,7 @@
 """What a person is offered after a refusal: the field to change, a fix, a keyword."""
 
 import json
+import re
 from datetime import datetime
 
 import pytest
@@ -194,6 +195,18 @@ def test_the_button_beside_an_ntfy_topic_says_that_raw_json_is_shown(client, rec
     assert "ntfy shows the message as raw JSON" in page
     note = client.post("/channels/new/validate/url", form, htmx=True).text
     assert "ntfy shows the message as raw JSON" in note
+
+
+@pytest.mark.parametrize(
+    ("field", "fields"),
+    [("group_by", {"group_by": "cluster"}), ("headers-0-value", {"headers_0_name": "X-Api-Key"})],
+)
+def test_nothing_but_the_note_comes_for_a_valid_field(client, field, fields):
+    form = form_of(**fields)
+    answer = client.post(f"/channels/new/validate/{field}", form, htmx=True).text
+    rest = re.sub("<div .*</div>|<input [^>]*>", "", answer, flags=re.DOTALL)
+    assert answer
+    assert rest == ""  # a line break would be a message, shown as “✗”
 
 
 # --- tests at receivers that keep state -----------------------------------------------------------

@@ -22,7 +22,9 @@ _HELD = {
         "Correct and save the channel. Until then, one message is tried every ten minutes."
     ),
 }
-_DROPPING = "It is dropped while the channel is paused: resume the channel first."
+_DROPPING = (
+    "A message is sent when the channel has been resumed and the source sends the alert again."
+)
 _NO_DELIVERY = (
     "The channel has no delivery of this alert yet: it is newer than the alert, or was edited."
 )
@@ -168,7 +170,7 @@ def _ending(last: Delivery, now: int) -> str:
     if last.state in _ARRIVED_STATES:
         return "The alert has opened again since its resolution arrived."
     if last.state == DeliveryState.DROPPED:
-        return f"The message was dropped ({last.cause.rstrip('.')})."
+        return f"The message was dropped. {last.cause.rstrip('.')}."
     if last.state not in _ENDINGS:
         return last.cause
     subject = "resolution" if last.event == AlertStatus.CLOSED else "last delivery"
@@ -180,6 +182,8 @@ def _when_received(notification: ChannelNotification) -> str:
     """Return when a message is sent that has no delivery yet."""
     if not notification.matches:
         return _NO_MATCH
+    if notification.channel.state == ChannelState.PAUSED and notification.channel.drops:
+        return _DROPPING
     text = "A message is sent when the source sends the alert again"
     action = ""
     last = notification.last
@@ -189,9 +193,7 @@ def _when_received(notification: ChannelNotification) -> str:
         earliest = next_step(notification.channel, last, notification.failures, now)
         if earliest > now:
             text += f", but not before{_at(earliest, now).removeprefix(' at')}"
-    if notification.channel.state == ChannelState.PAUSED and notification.channel.drops:
-        action = _DROPPING
-    elif notification.channel.state in _HELD:
+    if notification.channel.state in _HELD:
         action = f"It is held then: {_HELD[ChannelState(notification.channel.state)]}"
     return f"{text}. {action}"
 

@@ -80,7 +80,7 @@ def page_of_deliveries(
         "limit": PAGE_SIZE + 1,
     }
     rows = db.execute_sql(choose_statement(states, channel, alert), parameters)
-    page = _select(Alert.id, Alert.name, Channel.id, Channel.name)
+    page = _select(Alert.id, Alert.name, Alert.body, Channel.id, Channel.name)
     page = page.where(Delivery.id << [delivery_id for (delivery_id,) in rows])
     return list(page.order_by(Delivery.id.desc()))
 

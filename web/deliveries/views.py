@@ -52,6 +52,7 @@ def index():
         "deliveries/index.html",
         query=query,
         deliveries=deliveries,
+        subject_of=_subject_of,
         explain=queries.explain,
         older=older,
         channels=list(Channel.listed()),
