@@ -356,7 +356,7 @@ def test_page_shows_each_channel_with_its_links(client):
     ):
         assert all(part in row_text(page, channel) for part in parts), row_text(page, channel)
     assert "Notified: 1 of 5 channels." in page
-    assert "1 other channel whose matchers do not match this alert" in page
+    assert "1 other channel that does not get this alert" in page
     assert 'href="/silences#silence-1"' in page
     assert 'href="/deliveries/msg_2"' in page
 

@@ -92,6 +92,15 @@ def test_the_message_says_why_and_how_many_messages_wait(room):
     assert room.messages[0]["alert"]["labels"] == {"severity": "critical", "channel": "C1"}
 
 
+def test_the_message_does_not_wait_for_a_group_of_the_fallback(room):
+    columns = {"group_by": "channel", "group_wait": 300}
+    Channel.update(**columns).where(Channel.id == room.fallback).execute()
+    room.post()
+    room.work()
+    room.pass_minutes(10)
+    assert room.titles == [(NAME, "open")]
+
+
 def test_a_short_trouble_notifies_nobody(room):
     Channel.update(retries=", ".join(["1m"] * 12)).where(Channel.id == room.broken).execute()
     room.post()
@@ -188,6 +197,7 @@ def test_the_alert_concerns_no_channel_but_the_fallback(room, channel, client):
     page = client.get(f"/alerts/{about.id}").text
     assert "Notified: 1 of 1 channel." in page
     assert "goes only to the fallback of that channel" in page
+    assert "matchers do not match" not in page
 
 
 def test_a_channel_that_stops_getting_through_is_shown_as_retrying_at_once(room, client):

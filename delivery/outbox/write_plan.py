@@ -205,10 +205,13 @@ class WritePlan:
         return tuple(new)
 
     def _routes_of_own(self, change: AlertChange) -> list[ChannelRoute]:
-        """Return the channels that an alert of Tocsin concerns; none gets it repeatedly."""
+        """Return the channels that an alert of Tocsin concerns.
+
+        It is sent to them once, without the wait of a group.
+        """
         concerned = change.matched | self._channels_of.get(change.id, set())
         routes = (self._routes[number] for number in sorted(concerned) if number in self._routes)
-        return [route._replace(repeat_minutes=0) for route in routes]
+        return [route._replace(repeat_minutes=0, group_by=()) for route in routes]
 
     @cached_property
     def _routes(self) -> dict[int, ChannelRoute]:
