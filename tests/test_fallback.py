@@ -4,7 +4,7 @@ import json
 
 import pytest
 from receiver import Receiver, reply
-from workers import come_to_rest, post, until
+from workers import post, until, work
 
 from clock import MINUTE
 from delivery import outbox
@@ -32,8 +32,7 @@ class Room:
 
     def work(self, seconds=0.0):
         """Let the worker come to rest after a time."""
-        self.clocks.move(seconds)
-        come_to_rest(self.worker)
+        work(self.worker, self.clocks, seconds)
 
     def pass_minutes(self, minutes, step=1):
         for _ in range(0, minutes, step):

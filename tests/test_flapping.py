@@ -4,7 +4,7 @@ import json
 
 import pytest
 from receiver import reply
-from workers import come_to_rest, post
+from workers import post, work
 
 from clock import MINUTE
 from delivery import outbox
@@ -32,10 +32,9 @@ def flaps(make, channel, clocks, receiver):
     return flaps
 
 
-def work(worker, clocks, seconds=0):
-    """Let the worker come to rest after a time."""
-    clocks.move(seconds)
-    come_to_rest(worker)
+def silence_warnings(clocks):
+    times = {"created_at": clocks.now, "until": clocks.now + 60 * MINUTE}
+    return Silence.create(matchers="severity=warning", reason="x", made_by="ada", **times)
 
 
 def events(receiver):
@@ -113,13 +112,7 @@ def test_a_report_that_did_not_arrive_is_due_again(flaps, clocks, receiver):
 
 def test_a_silence_stops_the_report_and_the_state_follows_its_end(flaps, clocks, receiver):
     flaps("open", "closed", "open", "closed")
-    silence = Silence.create(
-        matchers="severity=warning",
-        reason="x",
-        made_by="ada",
-        created_at=clocks.now,
-        until=clocks.now + 60 * MINUTE,
-    )
+    silence = silence_warnings(clocks)
     flaps("open", "closed", "open")
     work(flaps.worker, clocks, 1200)
     assert len(receiver.requests) == 4
@@ -132,13 +125,7 @@ def test_a_silence_stops_the_report_and_the_state_follows_its_end(flaps, clocks,
 def test_a_silence_that_begins_while_an_alert_flaps_delays_its_state(flaps, clocks, receiver):
     flaps("open", "closed", "open", "closed", "open", "closed", "open")
     count = len(receiver.requests)
-    silence = Silence.create(
-        matchers="severity=warning",
-        reason="x",
-        made_by="ada",
-        created_at=clocks.now,
-        until=clocks.now + 60 * MINUTE,
-    )
+    silence = silence_warnings(clocks)
     work(flaps.worker, clocks, 1200)
     assert len(receiver.requests) == count
     Silence.update(until=clocks.now).execute()

@@ -6,7 +6,7 @@ import threading
 import pytest
 from cpu_time import cpu_time
 from receiver import Receiver, reply
-from workers import post, until
+from workers import post, until, work
 
 from clock import DAY, HOUR, MINUTE
 from delivery import outbox
@@ -23,15 +23,6 @@ from models import Channel, Delivery, GroupMessage, Notification, Silence
 
 TEMPLATE = json.dumps({"event": "{{ message.event }}", "status": "{{ alert.status }}"})
 PAGERDUTY = {"kind": "pagerduty", "options": (Header("routing_key", "r" * 32, True),)}
-
-
-def work(worker, clocks, seconds=0.0):
-    """Let the worker come to rest after a time."""
-    clocks.move(seconds)
-    for _ in range(40):
-        worker._swept_at = float("-inf")
-        if not worker.run_once(0.02) and not worker._in_flight:
-            break
 
 
 def sent(receiver):

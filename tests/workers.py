@@ -88,6 +88,12 @@ def until(worker, done, rounds=400):
     raise AssertionError([(row.state, row.cause) for row in Delivery.select()])
 
 
+def work(worker, clocks, seconds=0.0):
+    """Let the worker come to rest after a time."""
+    clocks.move(seconds)
+    come_to_rest(worker)
+
+
 def come_to_rest(worker):
     """Run rounds of the worker with its upkeep until nothing is due or under way."""
     for _ in range(100):

@@ -60,8 +60,8 @@ def _plan(
     plan = plan or ChannelPlan(channel_id=route.channel_id, keeps_review=True)
     plan.changes = changes
     delivery = plan.delivery
-    is_sent = delivery is not None and delivery.state != DeliveryState.DROPPED
-    if delivery and is_sent and delivery.is_opening and flapping.is_too_often(changes):
+    is_sent = delivery and delivery.is_opening and delivery.state != DeliveryState.DROPPED
+    if delivery and is_sent and flapping.is_too_often(changes):
         plan.supersede = CHANGED_TOO_OFTEN
         plan.review_at = flapping.calm_at(changes)
         _report_flapping(plan, delivery)
@@ -198,9 +198,15 @@ def _plan_due_opening(
 ) -> ChannelPlan:
     silence = find_silence(change.labels, context.silences)
     if silence:
-        return _plan_silenced(change, route, last, context, silence)
+        plan = _plan_stopped(change, route, last, context, silence.cause)
+        plan.review_at = silence.until
+        plan.silence_id = silence.id
+        return plan
     if _drops(route):
-        return _plan_dropped(change, route, last, context)
+        plan = _plan_stopped(change, route, last, context, CHANNEL_DROPS)
+        if route.repeat_minutes:
+            plan.review_at = context.now + route.repeat_minutes * MINUTE
+        return plan
     plan = ChannelPlan(channel_id=route.channel_id)
     plan.delivery = new_delivery(change, route, last, context, due_at)
     if route.repeat_minutes:
@@ -210,39 +216,25 @@ def _plan_due_opening(
     return plan
 
 
-def _plan_silenced(
+def _plan_stopped(
     change: AlertChange,
     route: ChannelRoute,
     last: LastDelivery | None,
     context: RoutingContext,
-    silence: ActiveSilence,
+    cause: str,
 ) -> ChannelPlan:
-    """Plan an opening that a silence stops: it is due when the silence ends."""
-    plan = ChannelPlan(channel_id=route.channel_id, review_at=silence.until, silence_id=silence.id)
+    """Plan an opening that a silence or a paused channel stops: it is stored, and not sent."""
+    plan = ChannelPlan(channel_id=route.channel_id)
     if last and not last.is_opening:
         plan.supersede = OPENED_AGAIN  # a closing that waits would be wrong now
     if last is None or not change.was_open:
-        plan.delivery = new_dropped(change, route, last, context, silence.cause)
+        plan.delivery = new_dropped(change, route, last, context, cause)
     return plan
 
 
 def _drops(route: ChannelRoute) -> bool:
     """Return True if openings are dropped and not held until the channel is resumed."""
     return route.drops and route.state == ChannelState.PAUSED
-
-
-def _plan_dropped(
-    change: AlertChange, route: ChannelRoute, last: LastDelivery | None, context: RoutingContext
-) -> ChannelPlan:
-    """Plan an opening that a paused channel drops: it is due when its source sends it again."""
-    plan = ChannelPlan(channel_id=route.channel_id)
-    if route.repeat_minutes:
-        plan.review_at = context.now + route.repeat_minutes * MINUTE
-    if last and not last.is_opening:
-        plan.supersede = OPENED_AGAIN  # a closing that waits would be wrong now
-    if last is None or not change.was_open:
-        plan.delivery = new_dropped(change, route, last, context, CHANNEL_DROPS)
-    return plan
 
 
 def find_silence(labels: dict[str, str], silences: list[ActiveSilence]) -> ActiveSilence | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from delivery.content.facts import Fact, facts_of, name_of, subject_label
+from delivery.content.facts import Fact, facts_of, name_of, subject_of
 from delivery.content.links import Link, links_of
 from delivery.content.severity import (
     COLORS,
@@ -108,7 +108,7 @@ class AlertText:
     @cached_property
     def subject(self) -> str:
         """What the alert is about, on one line, such as a host."""
-        return one_line(self.labels.get(subject_label(self.labels), ""))
+        return subject_of(self.labels)
 
     @property
     def title(self) -> str:

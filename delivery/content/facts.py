@@ -61,6 +61,11 @@ def subject_label(labels: Mapping[str, str]) -> str:
     return next((found[name] for name in _SUBJECTS if name in found), "")
 
 
+def subject_of(labels: Mapping[str, str]) -> str:
+    """Return what the alert is about, such as a host, on one line; empty if no label says so."""
+    return one_line(labels.get(subject_label(labels), ""))
+
+
 def facts_of(alert: Alert, value: str) -> list[Fact]:
     """Return the facts of an alert, the most important first.
 

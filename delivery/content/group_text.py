@@ -32,7 +32,7 @@ def text_of_group(
     that it would say without a group. `unlisted` is the number of further alerts that are open.
     """
     if len(events) == 1:
-        return LoneAlertText(events[0], settings, installation, key)
+        return GroupedText(events[0], settings, installation, key)
     texts = (AlertText(event, settings, installation) for event in events)
     members = tuple(sorted(texts, key=_rank))
     leading = min(members, key=_severity_rank).event
@@ -40,8 +40,8 @@ def text_of_group(
 
 
 @dataclass(frozen=True)
-class LoneAlertText(AlertText):
-    """What a message says of the only alert of a group, which vendors know by the group's key."""
+class GroupedText(AlertText):
+    """What a message says under the key of a group, here of its only alert."""
 
     group_key: str = ""
 
@@ -52,7 +52,7 @@ class LoneAlertText(AlertText):
 
 
 @dataclass(frozen=True)
-class GroupText(LoneAlertText):
+class GroupText(GroupedText):
     """What a message says of a group: a summary line, then one line for each alert.
 
     `event` is that of the most severe open alert, which decides severity and color. The facts are

@@ -18,6 +18,11 @@ def kinds() -> Mapping[str, Kind]:
     return {kind.name: kind for kind in sorted(defined, key=lambda kind: kind.label.lower())}
 
 
+def keeps_incidents(name: str) -> bool:
+    """Return True if the kind of this name keeps an incident for each alert; an unknown one not."""
+    return name in kinds() and kinds()[name].keeps_incidents
+
+
 def match_url(url: ParsedUrl) -> RecognizedUrl | None:
     """Return the kind that a pasted URL belongs to, if any; a certain match beats a guess."""
     guess = None

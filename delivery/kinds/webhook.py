@@ -5,7 +5,7 @@ The alert has more members than Uptrace's, and a group the list `alerts` of such
 
 from delivery.alerts.alert import PAYLOAD, rfc3339, without_internal
 from delivery.content.alert_text import AlertText
-from delivery.content.group_text import LoneAlertText
+from delivery.content.group_text import GroupedText
 from delivery.event import Event
 from delivery.json_text import JsonError, check_json, dumps
 from delivery.kinds.spec import Kind
@@ -20,7 +20,7 @@ def body(text: AlertText) -> str:
         _members(createdAt=rfc3339(event.at)),
         f'"alert":{_alert(event)}',
     ]
-    if isinstance(text, LoneAlertText):
+    if isinstance(text, GroupedText):
         alerts = ",".join(_alert(member.event) for member in text.members)
         parts.append(f'"alerts":[{alerts}]')
     return f"{{{','.join(parts)}}}"

@@ -9,7 +9,7 @@ from delivery.alerts.causes import (
     CHANNEL_NOT_DELIVERING,
     OPENING_NOT_ARRIVED,
 )
-from delivery.kinds import kinds
+from delivery.kinds import keeps_incidents, kinds
 from delivery.outbox.statements import NOT_DROPPED, execute, execute_many
 
 _SUPERSEDE = """
@@ -74,7 +74,7 @@ def separate(channel_id: int) -> None:
 
 
 def _incident_kinds() -> str:
-    return json.dumps([kind.name for kind in kinds().values() if kind.keeps_incidents])
+    return json.dumps(list(filter(keeps_incidents, kinds())))
 
 
 def withdraw_closings(delivery_ids: Iterable[int], now: int) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from clock import MINUTE
 from delivery.alerts.alert import Alert, AlertStatus, rfc3339
-from delivery.alerts.own_alerts import key_of_channel
+from delivery.alerts.own_alerts import KEY_PREFIX, key_of_channel
 from delivery.alerts.received import ReceivedAlert
 from delivery.outbox.ingest import close_keys, store
 from delivery.outbox.statements import execute
@@ -26,7 +26,7 @@ _IN_TROUBLE = """
     FROM channel c JOIN channel f ON f.id = c.fallback_id AND f.deleted_at IS NULL
     WHERE c.deleted_at IS NULL AND c.state <> 'paused' AND c.trouble_since <= :since
         AND NOT EXISTS (
-            SELECT 1 FROM alert a WHERE a.key = 'tocsin:channel:' || c.id AND iif(
+            SELECT 1 FROM alert a WHERE a.key = :prefix || c.id AND iif(
                 a.status = 'open', a.seen_at BETWEEN :seen AND :now OR EXISTS (
                     SELECT 1 FROM notification n WHERE n.alert_id = a.id
                         AND n.channel_id = c.fallback_id AND n.notified_id IS NOT NULL),
@@ -34,9 +34,9 @@ _IN_TROUBLE = """
 # The keys of Tocsin's alerts are a range of an index.
 _WORKING_AGAIN = """
     SELECT a.key, a.body FROM alert a
-    WHERE a.key > 'tocsin:channel:' AND a.key < 'tocsin:channel;' AND a.status = 'open'
+    WHERE a.key BETWEEN :prefix AND :prefix || '~' AND a.status = 'open'
         AND NOT EXISTS (
-            SELECT 1 FROM channel c WHERE a.key = 'tocsin:channel:' || c.id
+            SELECT 1 FROM channel c WHERE a.key = :prefix || c.id
                 AND c.deleted_at IS NULL AND c.trouble_since IS NOT NULL)"""
 _MAX_WAITING = 1000
 
@@ -56,6 +56,7 @@ def notify_fallbacks(now: int, public_url: str) -> None:
     """
     rows = execute(
         _IN_TROUBLE,
+        prefix=KEY_PREFIX,
         now=now,
         since=now - NOTIFIED_AFTER,
         seen=now - SENT_AGAIN_AFTER,
@@ -64,7 +65,7 @@ def notify_fallbacks(now: int, public_url: str) -> None:
     alerts = [_alert_about(trouble, public_url) for trouble in map(_Trouble._make, rows)]
     if alerts:
         store(alerts, now, urgent=True)
-    close_keys(execute(_WORKING_AGAIN).fetchall(), now)
+    close_keys(execute(_WORKING_AGAIN, prefix=KEY_PREFIX).fetchall(), now)
 
 
 def _alert_about(trouble: _Trouble, public_url: str) -> ReceivedAlert:

@@ -18,18 +18,24 @@ MAX_BYTES = 1_000_000  # of the stored alerts in one message
 _NEXT_ID = """
     SELECT max(:now * 1000000, (SELECT coalesce(max(id), 0) + 1 FROM delivery),
         (SELECT coalesce(max(id), 0) + 1 FROM group_message))"""
-_KNOWN = """
-    SELECT a.id, a.body, d.snapshot, d.opening
-    FROM notification n JOIN alert a ON a.id = n.alert_id JOIN delivery d ON d.id = n.notified_id
-    WHERE n.channel_id = :channel_id AND n.group_key = :group_key AND n.group_key <> ''
-        AND n.notified_id IS NOT NULL AND a.status = 'open'
-        AND a.id NOT IN (SELECT value FROM json_each(:alert_ids))
-    ORDER BY a.id LIMIT :max_known"""
-_COUNT_KNOWN = """
-    SELECT count(*) FROM notification n JOIN alert a ON a.id = n.alert_id
-    WHERE n.channel_id = :channel_id AND n.group_key = :group_key AND n.group_key <> ''
+OPEN_AND_KNOWN = """
+    n.channel_id = :channel_id AND n.group_key = :group_key AND n.group_key <> ''
         AND n.notified_id IS NOT NULL AND a.status = 'open'
         AND a.id NOT IN (SELECT value FROM json_each(:alert_ids))"""
+
+
+def _complete(statement: str) -> str:
+    """Return a statement with the condition `$open_and_known` written out."""
+    return statement.replace("$open_and_known", OPEN_AND_KNOWN)
+
+
+_KNOWN = _complete("""
+    SELECT a.id, a.body, d.snapshot, d.opening
+    FROM notification n JOIN alert a ON a.id = n.alert_id JOIN delivery d ON d.id = n.notified_id
+    WHERE $open_and_known ORDER BY a.id LIMIT :max_known""")
+_COUNT_KNOWN = _complete("""
+    SELECT count(*) FROM notification n JOIN alert a ON a.id = n.alert_id
+    WHERE $open_and_known""")
 _EARLIER = """
     SELECT attempts + 1, created_at, iif(config_hash = :config_hash, body, NULL)
     FROM group_message WHERE id = :id AND content = :content"""
@@ -52,7 +58,7 @@ def message_of_group(
     """Return the message of deliveries of one group, with its other alerts that are open."""
     first = deliveries[0]
     group_key = first.group_key.partition("/")[0]  # a part of a group has a path behind its key
-    known = _known_alerts(deliveries, group_key)
+    number, known = _known_alerts(deliveries, group_key)
     parts = [sorted(one.id for one in deliveries), sorted(one.alert_id for one in known)]
     content = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     message_ids = {delivery.message_id for delivery in deliveries}
@@ -68,15 +74,25 @@ def message_of_group(
         deliveries=tuple(deliveries),
         group_key=group_key,
         known=known,
-        unlisted=_count_known(deliveries, group_key) - len(known),
+        unlisted=number - len(known),
         body=body,
         content=content,
     )
 
 
-def _known_alerts(deliveries: Sequence[ClaimedDelivery], group_key: str) -> tuple[KnownAlert, ...]:
-    """Return the first ones, as many as have room beside the deliveries."""
-    rows = execute(_KNOWN, **_parameters(deliveries, group_key), max_known=MAX_KNOWN)
+def _known_alerts(
+    deliveries: Sequence[ClaimedDelivery], group_key: str
+) -> tuple[int, tuple[KnownAlert, ...]]:
+    """Return how many there are, and the first ones that have room beside the deliveries."""
+    parameters = {
+        "channel_id": deliveries[0].channel_id,
+        "group_key": group_key,
+        "alert_ids": json.dumps([delivery.alert_id for delivery in deliveries]),
+    }
+    rows = execute(_KNOWN, **parameters, max_known=MAX_KNOWN).fetchall()
+    number = len(rows)
+    if number == MAX_KNOWN:
+        number = execute(_COUNT_KNOWN, **parameters).fetchone()[0]
     room = MAX_BYTES - sum(len(delivery.alert_body) for delivery in deliveries)
     known = []
     for alert in map(KnownAlert._make, rows):
@@ -84,7 +100,7 @@ def _known_alerts(deliveries: Sequence[ClaimedDelivery], group_key: str) -> tupl
         if room < 0:
             break
         known.append(alert)
-    return tuple(known)
+    return number, tuple(known)
 
 
 def fitting(deliveries: Sequence[ClaimedDelivery]) -> list[ClaimedDelivery]:
@@ -97,20 +113,6 @@ def fitting(deliveries: Sequence[ClaimedDelivery]) -> list[ClaimedDelivery]:
             break
         first.append(delivery)
     return first
-
-
-def _count_known(deliveries: Sequence[ClaimedDelivery], group_key: str) -> int:
-    if not group_key:
-        return 0
-    return execute(_COUNT_KNOWN, **_parameters(deliveries, group_key)).fetchone()[0]
-
-
-def _parameters(deliveries: Sequence[ClaimedDelivery], group_key: str) -> dict:
-    return {
-        "channel_id": deliveries[0].channel_id,
-        "group_key": group_key,
-        "alert_ids": json.dumps([delivery.alert_id for delivery in deliveries]),
-    }
 
 
 def store_group_messages(messages: Sequence[ClaimedMessage]) -> None:

@@ -9,8 +9,6 @@ from delivery.outbox.due import MAX_IN_GROUP
 from delivery.outbox.statements import execute
 from models import ChannelState, db
 
-MAX_IN_DIGEST = MAX_IN_GROUP
-
 # The time of a pause is no time in which a channel did not get through.
 _SET_STATE = """
     UPDATE channel SET state = :state, drops = :drops, updated_at = :now,
@@ -62,7 +60,7 @@ class HeldCount(NamedTuple):
     @property
     def digests(self) -> int:
         """The number of messages of a digest."""
-        return -(-self.total // MAX_IN_DIGEST)
+        return -(-self.total // MAX_IN_GROUP)
 
 
 def pause(channel_id: int, drops: bool, now: int) -> int:

@@ -4,7 +4,7 @@ import json
 from typing import NamedTuple
 
 from delivery import retry
-from delivery.kinds import kinds
+from delivery.kinds import keeps_incidents, kinds
 from delivery.rate_limit import RateLimit
 from delivery.secrets.encryption import Keyring
 from delivery.settings import Settings, read_settings
@@ -61,14 +61,13 @@ class ChannelCache(dict[int, CachedChannel]):
         settings, problem = read_settings(row, self._keyring)
         kind = kinds().get(settings.kind)
         rate_limit = kind.rate_limit if kind else ()
-        keeps_incidents = kind is not None and kind.keeps_incidents
         return CachedChannel(
             settings=settings,
             problem=problem,
             origin=settings.origin,
             steps=retry.steps_or_default(row.retries),
             rate_limit=rate_limit,
-            combines=bool(rate_limit) and not (row.separate or keeps_incidents),
+            combines=bool(rate_limit) and not (row.separate or keeps_incidents(settings.kind)),
             state=row.state,
             config_hash=row.config_hash,
             revision=(row.id, row.version, row.updated_at, row.state),

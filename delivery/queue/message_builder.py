@@ -10,7 +10,7 @@ from delivery.event import Event
 from delivery.guard.exchange import Policy
 from delivery.installation import Installation
 from delivery.message import Message, MessageError, build_message
-from delivery.outbox import ClaimedMessage, NewBody
+from delivery.outbox import ClaimedDelivery, ClaimedMessage, KnownAlert, NewBody
 from delivery.outcome import Outcome, Verdict
 from delivery.queue.channel_cache import CachedChannel
 from delivery.queue.crash_marker import CrashMarker
@@ -103,25 +103,18 @@ def events_of(claimed: ClaimedMessage) -> list[Event]:
     """Return the events that a message reports, and the open alerts that are known already."""
     events = []
     for delivery in claimed.deliveries:
-        event = Event(
-            delivery.alert,
-            claimed.id,
-            claimed.created_at,
-            repeated=bool(delivery.repeated),
-            notified=delivery.notified_alert,
-            opening=delivery.opening,
-            flapping=bool(delivery.flapping),
-        )
-        events.append(event)
-    for known in claimed.known:
-        event = Event(
-            known.alert,
-            claimed.id,
-            claimed.created_at,
-            repeated=True,
-            notified=known.notified_alert,
-            opening=known.opening,
-            is_known=True,
-        )
-        events.append(event)
+        flags = {"repeated": bool(delivery.repeated), "flapping": bool(delivery.flapping)}
+        events.append(_event(claimed, delivery, **flags))
+    events += [_event(claimed, known, repeated=True, is_known=True) for known in claimed.known]
     return events
+
+
+def _event(claimed: ClaimedMessage, one: ClaimedDelivery | KnownAlert, **flags: bool) -> Event:
+    return Event(
+        one.alert,
+        claimed.id,
+        claimed.created_at,
+        notified=one.notified_alert,
+        opening=one.opening,
+        **flags,
+    )

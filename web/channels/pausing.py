@@ -8,10 +8,10 @@ from werkzeug.wrappers import Response
 
 from clock import now_ms
 from delivery import outbox
-from delivery.kinds import kinds
+from delivery.kinds import keeps_incidents, kinds
 from delivery.outbox import HeldChoice, WaitingChoice
 from delivery.queue import wakeup
-from models import Channel, ChannelState
+from models import ChannelState
 from web.channels.editor import get_channel_or_404
 from web.redirects import redirect_with
 from web.services import services
@@ -48,8 +48,8 @@ def choose(channel_id: int) -> Response | str:
         "channels/resume.html",
         channel=channel,
         held=outbox.count_held(channel.id),
-        offers_digest=not _keeps_incidents(channel),
-        max_in_digest=outbox.MAX_IN_DIGEST,
+        offers_digest=not keeps_incidents(channel.kind),
+        max_in_digest=outbox.MAX_IN_GROUP,
     )
 
 
@@ -60,7 +60,7 @@ def resume(channel_id: int) -> Response:
     choice = request.form.get("held") or HeldChoice.ALL
     if choice not in set(HeldChoice):
         return _redirect_unchanged("choose which of the held messages are sent.")
-    if choice == HeldChoice.DIGEST and _keeps_incidents(channel):
+    if choice == HeldChoice.DIGEST and keeps_incidents(channel.kind):
         return _redirect_unchanged(
             f"{kinds()[channel.kind].label} keeps an incident for each alert, so it gets no "
             "digest. Choose which of the held messages are sent."
@@ -71,11 +71,6 @@ def resume(channel_id: int) -> Response:
     if discarded:
         sentence += f" {_numbered(discarded, 'held message is', 'held messages are')} discarded."
     return redirect_with(sentence, "channels.index")
-
-
-def _keeps_incidents(channel: Channel) -> bool:
-    kind = kinds().get(channel.kind)
-    return kind is not None and kind.keeps_incidents
 
 
 def _numbered(count: int, one: str, several: str) -> str:

@@ -9,7 +9,7 @@ from clock import now_ms
 from delivery import outbox
 from delivery.alerts.alert import AlertStatus, without_internal
 from delivery.alerts.received import alert_from_json
-from delivery.content.facts import subject_label
+from delivery.content.facts import subject_of
 from delivery.content.links import links_of
 from delivery.message import ANONYMOUS
 from delivery.queue import wakeup
@@ -123,9 +123,7 @@ def _alert_facts(row: Alert) -> dict:
 
 
 def _subject_of(row: Alert) -> str:
-    """Return what an alert is about, such as a host, on one line."""
-    labels = alert_from_json(row.body).labels
-    return one_line(labels.get(subject_label(labels), ""))
+    return subject_of(alert_from_json(row.body).labels)
 
 
 def _load(number: int) -> Delivery:
