@@ -15,7 +15,7 @@ from delivery.content.group_text import text_of_group
 from delivery.drawing.drawers import draw
 from delivery.drawing.model import Drawing, Viewer
 from delivery.event import Event
-from delivery.guard.connection import Connection
+from delivery.guard.connection import serialize
 from delivery.guard.exchange import Policy
 from delivery.installation import Installation
 from delivery.kinds import kinds
@@ -209,7 +209,7 @@ def sample_request(
 def describe(message: Message, settings: Settings, prepared: PreparedRequest) -> Request:
     """Return the exact bytes that `send` writes for a request, with masked secrets."""
     mask = mask_for(settings)
-    head, _, body = Connection(message.target).serialize(prepared).partition(b"\r\n\r\n")
+    head, _, body = serialize(prepared).partition(b"\r\n\r\n")
     text = mask(body.decode("utf-8", "replace"))
     curl = ["curl", "-sS", "-i", "-X", message.method]
     for name, value in prepared.headers.items():

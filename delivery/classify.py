@@ -14,6 +14,7 @@ from delivery.outcome import (
     Outcome,
     Reason,
     Stage,
+    StageResult,
     SuggestedFix,
     Verdict,
     status_hint,
@@ -119,10 +120,15 @@ def _outcome(exchange: Exchange, judgement: Judgement, status: int | None = None
         receiver=exchange.target.authority,
         milliseconds=sum(stage.milliseconds for stage in exchange.stages),
         status=status,
-        stages=tuple(
-            replace(stage, detail=_masked(stage.detail, mask)) for stage in exchange.stages
-        ),
+        stages=tuple(_masked_stage(stage, mask) for stage in exchange.stages),
     )
+
+
+def _masked_stage(stage: StageResult, mask: Mask) -> StageResult:
+    detail = _masked(stage.detail, mask)
+    if detail != stage.detail:
+        return replace(stage, detail=detail)
+    return stage
 
 
 def _masked(text: str, mask: Mask) -> str:

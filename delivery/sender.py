@@ -72,31 +72,28 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> G
     Raises: InvalidUrl if the URL is ambiguous; MessageError if the message cannot be signed.
     """
     timestamp = int(now)
-    headers = CaseInsensitiveDict(
-        {
-            "Host": message.target.authority,
-            "User-Agent": USER_AGENT,
-            "Accept-Encoding": "gzip, deflate",
-            "webhook-id": message.id,
-            "webhook-timestamp": str(timestamp),
-            "X-Delivery-Attempt": str(attempt),
-        }
-    )
+    headers = {
+        "Host": message.target.authority,
+        "User-Agent": USER_AGENT,
+        "Accept-Encoding": "gzip, deflate",
+        "webhook-id": message.id,
+        "webhook-timestamp": str(timestamp),
+        "X-Delivery-Attempt": str(attempt),
+    }
     if message.body:
         headers["Content-Type"] = "application/json"
     if message.body or message.method != "GET":
         headers["Content-Length"] = str(len(message.body))
-    headers.update(message.headers)
-    headers.update(_credentials(settings))
-    headers.update((row.name, row.value) for row in settings.headers)
     try:
-        headers.update(sign(settings, message.id, timestamp, message.body))
+        signature = sign(settings, message.id, timestamp, message.body)
     except ValueError:
         raise MessageError("The signing secret is not valid.") from None
     request = GuardedRequest()
     request.method = message.method
     request.url = unambiguous_url(message.target)
-    request.headers = headers
+    request.headers = CaseInsensitiveDict(headers)
+    for name, value in (*message.headers, *_own_headers(settings), *signature):
+        request.headers[name] = value
     request.body = message.body or None
     return request
 
@@ -155,15 +152,22 @@ def unambiguous_url(target: ParsedUrl) -> str:
     return url
 
 
-def _credentials(settings: Settings) -> dict[str, str]:
+@lru_cache(maxsize=1024)
+def _own_headers(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a channel: its credentials, and those that a user has added."""
+    rows = ((row.name, row.value) for row in settings.headers)
+    return (*_credentials(settings), *rows)
+
+
+def _credentials(settings: Settings) -> list[tuple[str, str]]:
     if settings.auth == "basic":
         token = basic_token(settings.auth_username, settings.auth_secret)
-        return {"Authorization": f"Basic {token}"}
+        return [("Authorization", f"Basic {token}")]
     if settings.auth == "bearer":
-        return {"Authorization": f"Bearer {settings.auth_secret}"}
+        return [("Authorization", f"Bearer {settings.auth_secret}")]
     if settings.auth == "header" and settings.auth_username:
-        return {settings.auth_username: settings.auth_secret}
-    return {}
+        return [(settings.auth_username, settings.auth_secret)]
+    return []
 
 
 def _read(http_response: requests.Response, exchange: Exchange) -> Response:

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+from functools import lru_cache
 
 from delivery.settings import Settings
 
@@ -32,6 +33,7 @@ def sign(settings: Settings, message_id: str, timestamp: int, body: bytes) -> li
     return []
 
 
+@lru_cache(maxsize=1024)
 def standard_key(secret: str) -> bytes:
     """Return the key that `whsec_…` encodes.
 

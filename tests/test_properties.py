@@ -18,7 +18,7 @@ from delivery.alerts.alert import Alert
 from delivery.alerts.samples import sample_alert
 from delivery.channel_test import describe
 from delivery.event import Event
-from delivery.guard.connection import Connection
+from delivery.guard.connection import serialize
 from delivery.guard.exchange import Policy
 from delivery.guard.url import InvalidUrl, parse_url
 from delivery.kinds import kinds
@@ -61,7 +61,7 @@ def on_the_wire(given: Settings) -> list[str]:
     message = message_of(given)
     prepared = sender.prepare(message, given, 1, NOW / 1000)
     describe(message, given, prepared)
-    head = Connection(message.target).serialize(prepared).partition(b"\r\n\r\n")[0]
+    head = serialize(prepared).partition(b"\r\n\r\n")[0]
     return head.decode("latin-1").split("\r\n")
 
 

@@ -11,7 +11,7 @@ from delivery import sender
 from delivery.alerts.samples import sample_alert
 from delivery.event import Event
 from delivery.guard import dns, sockets
-from delivery.guard.connection import Connection
+from delivery.guard.connection import serialize
 from delivery.guard.exchange import Policy
 from delivery.message import build
 from delivery.settings import Header, Settings
@@ -91,9 +91,7 @@ def test_the_preview_shows_the_bytes_that_are_sent():
     thread.join()
     server.close()
     assert outcome.verdict == "delivered"
-    assert received == [
-        Connection(message.target).serialize(sender.prepare(message, settings, 1, 1_790_000_000.0))
-    ]
+    assert received == [serialize(sender.prepare(message, settings, 1, 1_790_000_000.0))]
 
 
 def test_a_refused_address_is_blocked_before_anything_is_sent(receiver):

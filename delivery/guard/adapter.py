@@ -56,6 +56,17 @@ class GuardAdapter(HTTPAdapter):
         raw.release = partial(_release, connection, request)
         return self.build_response(request, raw)
 
+    def build_response(self, req: Any, resp: Any) -> Response:
+        """Return a response with what the sender reads of it: its status and `raw`.
+
+        Cookies, the encoding and the history count for nothing.
+        """
+        response = Response()
+        response.status_code = resp.status
+        response.raw = resp
+        response.request = req
+        return response
+
 
 def _release(connection: Connection, request: GuardedRequest, is_complete: bool) -> None:
     if request.pool and is_complete and connection.sock is not None:
