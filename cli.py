@@ -270,8 +270,8 @@ def rotate_keys(config: Config) -> None:
 # --- shared ---------------------------------------------------------------------------------------
 
 
-def _find(table: Any, name: str) -> Any:
-    row = table.get_or_none(table.name == name.strip())
+def _find(table: type[User] | type[Token], name: str) -> Any:
+    row = table.named(name.strip())
     if row is None:
         raise users.AccountError(f"There is no {table._meta.name} “{name.strip()}”.")
     return row

@@ -1,6 +1,6 @@
 """Users, their sign-ins, API tokens, and facts about the installation."""
 
-from peewee import BigIntegerField, ForeignKeyField, ModelSelect, TextField
+from peewee import BigIntegerField, ForeignKeyField, ModelSelect, TextField, fn
 from playhouse.sqlite_ext import AutoIncrementField
 
 from models.states import Role
@@ -22,8 +22,11 @@ class User(Table):
 
     @classmethod
     def named(cls, name: str) -> "User | None":
-        """Return the user with this name, or None."""
-        return cls.get_or_none(cls.name == name)
+        """Return the user with this name, or None.
+
+        Letters from A to Z are equal in any case, as in the unique index.
+        """
+        return cls.get_or_none(fn.LOWER(cls.name) == name.encode().lower().decode())
 
     @classmethod
     def editors(cls) -> "ModelSelect[User]":
@@ -44,8 +47,8 @@ class Login(Table):
     def find_user(cls, digest: str, created_after: int, seen_after: int) -> "User | None":
         """Return the user of a valid login; their `seen_at` is the login's."""
         statement = """
-            SELECT user.id, name, role, password, login.seen_at
-            FROM login JOIN user ON user.id = login.user_id
+            SELECT "user".id, name, role, password, login.seen_at
+            FROM login JOIN "user" ON "user".id = login.user_id
             WHERE login.digest = ? AND login.created_at > ? AND login.seen_at > ?"""
         return next(iter(User.raw(statement, digest, created_after, seen_after)), None)
 
@@ -82,9 +85,20 @@ class Token(Table):
     expires_at = BigIntegerField(null=True)
     used_at = BigIntegerField(null=True)
 
+    @classmethod
+    def named(cls, name: str) -> "Token | None":
+        """Return the token with this name, or None."""
+        return cls.get_or_none(cls.name == name)
+
 
 class Fact(Table):
     """A named value that the installation stores about itself."""
 
     name = TextField(primary_key=True)
     value = TextField()
+
+    @classmethod
+    def store(cls, name: str, value: str) -> None:
+        """Store a fact in place of an earlier one with this name."""
+        row = cls.insert(name=name, value=value)
+        row.on_conflict(conflict_target=[cls.name], preserve=[cls.value]).execute()

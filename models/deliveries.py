@@ -210,9 +210,11 @@ _STORE_TEST = """
     VALUES (:channel_id, 'test', :at, :config_hash, :verdict, :reason, :actor, :status,
         :milliseconds, :receiver, :stages, :excerpt, :says)"""
 _DELETE_OLD_TESTS = """
-    DELETE FROM attempt WHERE id IN (
-        SELECT id FROM attempt WHERE channel_id IS :channel_id AND purpose = 'test'
-        ORDER BY id DESC LIMIT -1 OFFSET :max_tests)"""
+    DELETE FROM attempt WHERE channel_id IS NOT DISTINCT FROM :channel_id AND purpose = 'test'
+        AND id <= (
+            SELECT id FROM attempt
+            WHERE channel_id IS NOT DISTINCT FROM :channel_id AND purpose = 'test'
+            ORDER BY id DESC LIMIT 1 OFFSET :max_tests)"""
 _PROVE_BY_TEST = """
     UPDATE channel SET proof = 'proven by test', proof_hash = :config_hash, proven_at = :at
     WHERE id = :channel_id AND config_hash = :config_hash AND :verdict = 'delivered'"""

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from peewee import SQL, DatabaseProxy, Model, ModelIndex, ModelSelect
+from peewee import SQL, DatabaseProxy, Model, ModelIndex, ModelSelect, fn
 
 db = DatabaseProxy()
 
@@ -20,7 +20,7 @@ class Table(Model):
     @classmethod
     def listed(cls) -> "ModelSelect[Self]":
         """Return all rows of a table with names, ordered by name."""
-        return cls.select().order_by(SQL("name COLLATE NOCASE"), SQL("id"))
+        return cls.select().order_by(fn.LOWER(SQL("name")), SQL("id"))
 
 
 def add_partial_index(name: str, model: type[Model], columns: tuple[str, ...], rows: str) -> None:

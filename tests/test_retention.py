@@ -418,8 +418,7 @@ SCANNED = (
     "json_each",
     "s",
     "CONSTANT",
-    "(subquery-1)",
-    "(subquery-2)",
+    "part",
 )
 
 

@@ -108,7 +108,7 @@ def select_response():
     response = request.form.get("answer", "")
     if response not in RESPONSES:
         abort(422, "Select one of the responses.")
-    Fact.replace(name=_SETTING, value=response).execute()
+    Fact.store(_SETTING, response)
     return redirect_with(f"The lab responds with {RESPONSES[response]}.", "lab.index")
 
 

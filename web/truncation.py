@@ -26,7 +26,7 @@ class Truncation:
 
 def record(sender: str, count: int, now: int) -> None:
     """Store that a message just came without `count` of its alerts."""
-    Fact.replace(name=_PREFIX + sender, value=f"{now} {count}").execute()
+    Fact.store(_PREFIX + sender, f"{now} {count}")
 
 
 def recent(now: int) -> list[Truncation]:

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 from delivery.outbox.statements import execute, execute_many
 
-_FORGET_FINAL = """UPDATE delivery SET body = NULL
-    WHERE body GLOB 'gAAAA*' AND state IN ('delivered', 'accepted', 'superseded', 'dropped')"""
-_ENCRYPTED = "SELECT id, body FROM delivery WHERE body GLOB 'gAAAA*'"
+_FORGET_FINAL = """
+    UPDATE delivery SET body = NULL
+    WHERE substr(body, 1, 5) = 'gAAAA'
+        AND state IN ('delivered', 'accepted', 'superseded', 'dropped')"""
+_ENCRYPTED = "SELECT id, body FROM delivery WHERE substr(body, 1, 5) = 'gAAAA'"
 _REPLACE = "UPDATE delivery SET body = :body WHERE id = :id"
-_ENCRYPTED_OF_GROUPS = "SELECT id, body FROM group_message WHERE body GLOB 'gAAAA*'"
+_ENCRYPTED_OF_GROUPS = "SELECT id, body FROM group_message WHERE substr(body, 1, 5) = 'gAAAA'"
 _REPLACE_OF_GROUPS = "UPDATE group_message SET body = :body WHERE id = :id"
 
 

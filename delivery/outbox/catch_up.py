@@ -30,12 +30,12 @@ _SEPARATE = """
     UPDATE delivery SET group_key = coalesce((
         SELECT n.group_key FROM notification n
         WHERE n.alert_id = delivery.alert_id AND n.channel_id = delivery.channel_id), '')
-    WHERE id = :id AND (group_key GLOB 'backlog-*' OR group_key GLOB 'digest-*')
+    WHERE id = :id AND (substr(group_key, 1, 8) = 'backlog-' OR substr(group_key, 1, 7) = 'digest-')
         AND (SELECT kind FROM channel WHERE id = channel_id) IN (
             SELECT value FROM json_each(:incident_kinds))"""
 _COMBINED = """
     SELECT id FROM delivery WHERE channel_id = :channel_id AND state IN ('pending', 'held')
-        AND (group_key GLOB 'backlog-*' OR group_key GLOB 'digest-*')"""
+        AND (substr(group_key, 1, 8) = 'backlog-' OR substr(group_key, 1, 7) = 'digest-')"""
 _DROP = """
     UPDATE delivery SET state = 'dropped', cause = :dropped, settled_at = :now
     WHERE id = :id AND state IN ('pending', 'held') AND event = 'open'

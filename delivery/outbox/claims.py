@@ -38,10 +38,10 @@ _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :cause, settled_at = :now WHERE id = :id"""
 _CLAIM = """
     UPDATE delivery SET state = 'sending', attempts = attempts + 1, message_id = :message_id,
-        snapshot = iif(:body IS NULL, :snapshot, snapshot),
-        opening = iif(:body IS NULL, :opening, opening)
+        snapshot = iif(CAST(:body AS TEXT) IS NULL, :snapshot, snapshot),
+        opening = iif(CAST(:body AS TEXT) IS NULL, :opening, opening)
     WHERE id = :id"""
-_COMBINES = "SELECT kind FROM channel WHERE id = :channel_id AND NOT separate"
+_COMBINES = "SELECT kind FROM channel WHERE id = :channel_id AND separate = 0"
 _STORE_BODY = "UPDATE delivery SET body = :body, config_hash = :config_hash WHERE id = :id"
 
 

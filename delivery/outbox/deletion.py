@@ -17,7 +17,7 @@ MAX_SLICES_AT_ONCE = 50
 # Its secrets go, nothing is sent for it, no open form can save it, and its name is free: a name of
 # a user has no line end.
 _MARK = """
-    UPDATE channel SET deleted_at = :now, state = 'paused', name = char(10) || id,
+    UPDATE channel SET deleted_at = :now, state = 'paused', name = :line_end || id,
         version = version + 1, origin = '', settings = '{}', sealed = '', config_hash = '',
         fallback_id = NULL
     WHERE id = :id AND deleted_at IS NULL"""
@@ -34,7 +34,7 @@ _DELETE_GROUP_MESSAGES = """
 _END_OF_RANGE = """
     SELECT max(alert_id) FROM (
         SELECT alert_id FROM notification WHERE alert_id > :after
-        ORDER BY alert_id LIMIT :scanned)"""
+        ORDER BY alert_id LIMIT :scanned) AS part"""
 _DELETE_NOTIFICATIONS = """
     DELETE FROM notification WHERE alert_id > :after AND alert_id <= :end AND channel_id = :id"""
 _DELETE_CHANNEL = "DELETE FROM channel WHERE id = :id"
@@ -43,7 +43,7 @@ _DELETE_CHANNEL = "DELETE FROM channel WHERE id = :id"
 def delete_channel(channel_id: int, now: int) -> None:
     """Delete a channel; of a large log, the worker deletes the rest."""
     with db.atomic():
-        execute(_MARK, id=channel_id, now=now)
+        execute(_MARK, id=channel_id, now=now, line_end="\n")
         execute(_FORGET_FALLBACK, id=channel_id)
     for _ in islice(delete_rest_of_channels(), MAX_SLICES_AT_ONCE):
         pass

@@ -38,18 +38,20 @@ _FIRST_DUE = """
 _CANDIDATES = _complete("""
     WITH due AS MATERIALIZED (
         SELECT id FROM channel c
-        WHERE deleted_at IS NULL AND id NOT IN (SELECT value FROM json_each(:full))
-            AND (:others > 0 OR id IN (SELECT value FROM json_each(:known)))
+        WHERE deleted_at IS NULL AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(:full))
+            AND (:others > 0 OR id IN (SELECT CAST(value AS BIGINT) FROM json_each(:known)))
             AND EXISTS (
                 SELECT 1 FROM delivery
                 WHERE channel_id = c.id AND state = 'pending' AND due_at <= :now))
     SELECT d.id, d.channel_id, d.urgency, d.due_at, d.group_key, d.claims > 0
-    FROM due CROSS JOIN json_each(:urgencies) u CROSS JOIN delivery d ON d.id IN (
+    FROM due CROSS JOIN json_each(:urgencies) u
+    CROSS JOIN /*sqlite*/ delivery d ON d.id IN /*end*/ /*postgresql LATERAL */ (
         SELECT id FROM delivery p
-        WHERE p.channel_id = due.id AND p.urgency = u.value AND p.state = 'pending'
+        WHERE p.channel_id = due.id AND p.urgency = CAST(u.value AS BIGINT) AND p.state = 'pending'
             AND p.due_at <= :now AND (p.claims > 0) = :is_suspect AND $unblocked
         ORDER BY p.due_at, p.id
-        LIMIT min(:max_per_channel, 1 + :max_count / (SELECT count(*) FROM due)))""")
+        LIMIT min(:max_per_channel, 1 + :max_count / (SELECT count(*) FROM due)))
+    /*postgresql picked JOIN delivery d ON d.id = picked.id */""")
 # Openings first: an incident is not resolved while one of its alerts waits.
 _IN_GROUP = _complete("""
     SELECT p.id FROM delivery p
@@ -66,7 +68,8 @@ _LOAD = """
     FROM delivery d JOIN channel c ON c.id = d.channel_id JOIN alert a ON a.id = d.alert_id
     LEFT JOIN notification n ON n.alert_id = d.alert_id AND n.channel_id = d.channel_id
     LEFT JOIN delivery notified ON notified.id = n.notified_id
-    WHERE d.id IN (SELECT value FROM json_each(:ids)) ORDER BY d.urgency, d.due_at, d.id"""
+    WHERE d.id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids))
+    ORDER BY d.urgency, d.due_at, d.id"""
 _EXPIRE = """
     UPDATE delivery INDEXED BY delivery_pending
     SET state = 'failed', cause = :cause, settled_at = :now
@@ -75,8 +78,9 @@ _EXPIRE = """
 # A message is a group or a delivery alone; counting ends at the first one too many.
 _COUNT_MESSAGES = """
     SELECT count(*) FROM (
-        SELECT DISTINCT iif(group_key = '', id, group_key) FROM delivery
-        WHERE channel_id = :channel_id AND state = 'pending' AND due_at <= :now LIMIT :max_count)"""
+        SELECT DISTINCT iif(group_key = '', CAST(id AS TEXT), group_key) FROM delivery
+        WHERE channel_id = :channel_id AND state = 'pending' AND due_at <= :now
+        LIMIT :max_count) AS part"""
 _COMBINE = _complete("""
     UPDATE delivery SET group_key = :group_key WHERE id IN (
         SELECT id FROM delivery p
@@ -130,14 +134,14 @@ def find_due(
         max_count=max_count,
     )
     by_channel = defaultdict(list)
-    for candidate in map(Candidate._make, find(is_suspect=0)):
+    for candidate in map(Candidate._make, find(is_suspect=False)):
         by_channel[candidate.channel_id].append(candidate)
     due = []
     for channel_id, candidates in by_channel.items():
         candidates.sort(key=attrgetter("urgency", "due_at", "id"))
         due += _first_of_groups(candidates)[: room.get(channel_id, others)]
     if with_suspect:
-        due += _first_suspect(map(Candidate._make, find(is_suspect=1)), due)
+        due += _first_suspect(map(Candidate._make, find(is_suspect=True)), due)
     return sorted(due, key=attrgetter("due_at", "id"))[:max_count]
 
 

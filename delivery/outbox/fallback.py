@@ -22,7 +22,7 @@ _IN_TROUBLE = """
     SELECT c.id, c.name, c.trouble_since, c.trouble, (
         SELECT count(*) FROM (
             SELECT 1 FROM delivery WHERE channel_id = c.id AND state IN ('pending', 'held')
-            LIMIT :max_waiting))
+            LIMIT :max_waiting) AS part)
     FROM channel c JOIN channel f ON f.id = c.fallback_id AND f.deleted_at IS NULL
     WHERE c.deleted_at IS NULL AND c.state <> 'paused' AND c.trouble_since <= :since
         AND NOT EXISTS (

@@ -21,7 +21,7 @@ _NEXT_ID = """
 OPEN_AND_KNOWN = """
     n.channel_id = :channel_id AND n.group_key = :group_key AND n.group_key <> ''
         AND n.notified_id IS NOT NULL AND a.status = 'open'
-        AND a.id NOT IN (SELECT value FROM json_each(:alert_ids))"""
+        AND a.id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(:alert_ids))"""
 
 
 def _complete(statement: str) -> str:
@@ -42,7 +42,7 @@ _EARLIER = """
 _STORE = """
     INSERT INTO group_message (id, channel_id, content, attempts, config_hash, created_at)
     VALUES (:id, :channel_id, :content, 1, '', :created_at)
-    ON CONFLICT DO UPDATE SET attempts = attempts + 1"""
+    ON CONFLICT (id) DO UPDATE SET attempts = group_message.attempts + 1"""
 _RELEASE = "UPDATE group_message SET attempts = attempts - 1 WHERE id = :id"
 _STORE_BODY = "UPDATE group_message SET body = :body, config_hash = :config_hash WHERE id = :id"
 

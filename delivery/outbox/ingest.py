@@ -17,7 +17,8 @@ MAX_WAITING = 200_000
 MAX_ALERTS_AT_ONCE = 500
 
 _COUNT_WAITING = """
-    SELECT count(*) FROM (SELECT 1 FROM delivery WHERE state = 'pending' LIMIT :max_waiting)"""
+    SELECT count(*) FROM (
+        SELECT 1 FROM delivery WHERE state = 'pending' LIMIT :max_waiting) AS part"""
 _OVERDUE = "SELECT key, body FROM alert WHERE closes_at <= :until LIMIT :max_count"
 _OPEN_ALERT = "SELECT key, body FROM alert WHERE id = :id AND status = 'open'"
 _TO_REVIEW = """
@@ -26,7 +27,7 @@ _TO_REVIEW = """
         LIMIT :max_count)"""
 _END_REVIEWS = """
     UPDATE notification SET review_at = NULL, silence_id = NULL
-    WHERE review_at <= :now AND NOT flapping
+    WHERE review_at <= :now AND flapping = 0
         AND (SELECT status FROM alert WHERE id = alert_id) <> 'open'"""
 
 

@@ -11,9 +11,11 @@ from models import db
 REPORT_INTERVAL = 500  # milliseconds
 MAX_GAP = 3 * REPORT_INTERVAL
 
-_REPORTED = "SELECT CAST(value AS INTEGER) FROM fact WHERE name = 'listening until'"
+_REPORTED = "SELECT CAST(value AS BIGINT) FROM fact WHERE name = 'listening until'"
 _LAST_SEEN = "SELECT coalesce(max(seen_at), 0) FROM alert"
-_STORE = "REPLACE INTO fact (name, value) VALUES ('listening until', CAST(:now AS TEXT))"
+_STORE = """
+    INSERT INTO fact (name, value) VALUES ('listening until', CAST(:now AS TEXT))
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
 # Tocsin listened when it stored an alert: of a gap, only the time after that counts.
 _MOVE_CLOSINGS = """
     UPDATE alert SET closes_at = closes_at + :gap

@@ -40,8 +40,9 @@ _MOVE_REVIEWS = """
     WHERE delivery_id <= :newest AND silence_id IS NULL AND review_at IS NOT NULL"""
 _MOVE_CHANGES = """
     UPDATE notification SET changes = (
-        SELECT json_group_array(value + :jump) FROM json_each(changes))
-    WHERE delivery_id <= :newest AND flapping AND review_at IS NOT NULL AND json_valid(changes)"""
+        SELECT json_group_array(CAST(value AS BIGINT) + :jump) FROM json_each(changes))
+    WHERE delivery_id <= :newest AND flapping = 1 AND review_at IS NOT NULL
+        AND json_valid(changes)"""
 _MOVE_TROUBLE = """
     UPDATE channel SET trouble_since = trouble_since + :jump WHERE trouble_since IS NOT NULL"""
 

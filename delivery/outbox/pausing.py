@@ -23,7 +23,7 @@ _DISCARD = """
 _COMBINE = """
     UPDATE delivery SET group_key = :group_key WHERE channel_id = :channel_id AND state = 'held'"""
 _COUNT_HELD = """
-    SELECT count(*), coalesce(sum(event = 'closed'), 0) FROM delivery
+    SELECT count(*), count(*) FILTER (WHERE event = 'closed') FROM delivery
     WHERE channel_id = :channel_id AND state = 'held'"""
 _HOLDING_CHANNELS = """
     SELECT id FROM channel c WHERE state <> 'delivering' AND EXISTS (

@@ -18,7 +18,7 @@ from models import db
 SLICE = 100  # rows
 
 # Every settled delivery counts from the newest on; those beyond `max_deliveries` go, if they may.
-_BEYOND = "SELECT coalesce(sum(number), 0) - :max_deliveries FROM settled_count"
+_BEYOND = "SELECT CAST(coalesce(sum(number), 0) AS BIGINT) - :max_deliveries FROM settled_count"
 _OLDEST = """
     SELECT d.id, d.alert_id, d.created_at, d.state NOT IN ('pending', 'held', 'sending'),
         d.settled_at < :cutoff, EXISTS (
@@ -31,11 +31,12 @@ _OLDEST = """
 _DELETE_NOTIFICATIONS = """
     DELETE FROM notification WHERE (alert_id, channel_id, delivery_id) IN (
         SELECT alert_id, channel_id, id FROM delivery
-        WHERE id IN (SELECT value FROM json_each(:ids)))"""
-_DELETE_DELIVERIES = "DELETE FROM delivery WHERE id IN (SELECT value FROM json_each(:ids))"
+        WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids)))"""
+_DELETE_DELIVERIES = """
+    DELETE FROM delivery WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids))"""
 _DELETE_ALERTS = """
-    DELETE FROM alert WHERE id IN (SELECT value FROM json_each(:ids)) AND status = 'closed'
-        AND changed_at <= :stale
+    DELETE FROM alert WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids))
+        AND status = 'closed' AND changed_at <= :stale
         AND NOT EXISTS (SELECT 1 FROM delivery WHERE alert_id = alert.id)"""
 # Such as those that no channel matched.
 _DELETE_ALERTS_WITHOUT_DELIVERY = """

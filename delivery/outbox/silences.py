@@ -23,7 +23,7 @@ _DROP = """
 _REVIEW_AT_END = """
     UPDATE notification SET review_at = :until, silence_id = :silence_id
     WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery WHERE id = :id)
-        AND delivery_id = :id AND NOT flapping"""
+        AND delivery_id = :id AND flapping = 0"""
 _REVIEW_NOW = """
     UPDATE notification SET review_at = :now WHERE silence_id = :silence_id"""
 

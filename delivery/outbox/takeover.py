@@ -12,7 +12,7 @@ _CRASH_SUSPECT = """
 _COUNT_CRASH = """
     UPDATE delivery SET claims = claims + 1
     WHERE state = 'sending' AND (:crashed_on IN (id, message_id)
-        OR (:crashed AND NOT :crashed_on))"""
+        OR (:crashed AND :crashed_on = 0))"""
 _PARK = """
     UPDATE delivery SET state = 'parked', cause = :cause, settled_at = :now
     WHERE state = 'sending' AND claims >= :max_crashes"""

@@ -50,9 +50,9 @@ _GROUP_DUE_AT = """
 _STORE_ALERT = """
     INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at, resolved_start)
     VALUES (:id, :key, :name, :status, :body, :closes_at, :now, :now, :resolved_start)
-    ON CONFLICT DO UPDATE SET name = :name, status = :status, body = :body, closes_at = :closes_at,
-        seen_at = :now, changed_at = iif(status = :status, changed_at, :now),
-        resolved_start = :resolved_start"""
+    ON CONFLICT (id) DO UPDATE SET name = :name, status = :status, body = :body,
+        closes_at = :closes_at, seen_at = :now, resolved_start = :resolved_start,
+        changed_at = iif(alert.status = :status, alert.changed_at, :now)"""
 _STORE_DELIVERY = """
     INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
         cause, created_at, settled_at, urgency, group_key, flapping, attempts, claims, config_hash,
@@ -63,16 +63,17 @@ _STORE_DELIVERY = """
 # Triggers count the deliveries that are settled later (migration 0005).
 _COUNT_DROPPED = """
     INSERT INTO settled_count (state, number) VALUES ('dropped', :count)
-    ON CONFLICT DO UPDATE SET number = number + :count"""
+    ON CONFLICT (state) DO UPDATE SET number = settled_count.number + :count"""
 _STORE_NOTIFICATION = """
     INSERT INTO notification (alert_id, channel_id, delivery_id, failures, review_at, silence_id,
         group_key, changes, flapping)
     VALUES (:alert_id, :channel_id, :delivery_id, :failures, :review_at, :silence_id,
         :group_key, coalesce(:changes, ''), :is_flapping)
-    ON CONFLICT DO UPDATE SET delivery_id = iif(:is_dropped, delivery_id, :delivery_id),
+    ON CONFLICT (alert_id, channel_id) DO UPDATE SET
+        delivery_id = iif(:is_dropped, notification.delivery_id, :delivery_id),
         failures = :failures, review_at = :review_at, silence_id = :silence_id,
-        group_key = :group_key, changes = coalesce(:changes, changes),
-        flapping = iif(:changes IS NULL, flapping, :is_flapping)"""
+        group_key = :group_key, changes = coalesce(:changes, notification.changes),
+        flapping = iif(:changes IS NULL, notification.flapping, :is_flapping)"""
 _STORE_REVIEW = """
     UPDATE notification SET changes = coalesce(:changes, changes),
         flapping = iif(:changes IS NULL, flapping, :is_flapping),
@@ -85,10 +86,10 @@ _SUPERSEDE = """
         AND state IN ('pending', 'held')"""
 
 _ADD_UNMATCHED = """
-    INSERT INTO fact (name, value) VALUES ('unmatched alerts', :count)
-    ON CONFLICT DO UPDATE SET value = value + :count"""
+    INSERT INTO fact (name, value) VALUES ('unmatched alerts', CAST(:count AS TEXT))
+    ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(fact.value AS BIGINT) + :count AS TEXT)"""
 _COUNT_UNMATCHED = """
-    SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM fact WHERE name = 'unmatched alerts'"""
+    SELECT coalesce(max(CAST(value AS BIGINT)), 0) FROM fact WHERE name = 'unmatched alerts'"""
 
 
 class _KnownAlert(NamedTuple):

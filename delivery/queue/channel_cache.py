@@ -12,7 +12,7 @@ from models import Channel, db
 
 _REVISIONS = """
     SELECT id, version, updated_at, state FROM channel
-    WHERE id IN (SELECT value FROM json_each(:ids))"""
+    WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids))"""
 
 
 class CachedChannel(NamedTuple):

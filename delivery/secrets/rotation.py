@@ -116,7 +116,7 @@ def _decrypts(keyring: Keyring, purpose: str, token: str) -> bool:
 
 
 def _store_key_check(keyring: Keyring) -> None:
-    Fact.replace(name=KEY_CHECK, value=keyring.encrypt(KEY_CHECK, {"opens": True})).execute()
+    Fact.store(KEY_CHECK, keyring.encrypt(KEY_CHECK, {"opens": True}))
 
 
 def _reencrypt(keyring: Keyring) -> Rotation:

@@ -14,10 +14,10 @@ from web.filters import ago, moment, until
 MAX_TROUBLE_LENGTH = 400
 
 _NEXT_ATTEMPTS = """
-    SELECT c.value,
-        (SELECT min(due_at) FROM delivery WHERE channel_id = c.value AND state = 'pending'),
-        EXISTS (SELECT 1 FROM delivery WHERE channel_id = c.value AND state = 'sending')
-    FROM json_each(:channels) c"""
+    SELECT c.id,
+        (SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending'),
+        EXISTS (SELECT 1 FROM delivery WHERE channel_id = c.id AND state = 'sending')
+    FROM (SELECT CAST(value AS BIGINT) AS id FROM json_each(:channels)) AS c"""
 # Exactly the channels whose health is in `IN_TROUBLE`.
 _IN_TROUBLE = """
     SELECT id, name, state, trouble_since, failures FROM channel

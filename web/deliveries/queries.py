@@ -51,15 +51,17 @@ _IDS = """
     ORDER BY id DESC LIMIT :limit"""
 # For each channel and state, the newest ids are the end of a range of an index.
 _IDS_IN_STATES = """
-    SELECT d.id FROM channel c CROSS JOIN json_each(:states) s CROSS JOIN delivery d ON d.id IN (
+    SELECT d.id FROM channel c CROSS JOIN json_each(:states) s
+    CROSS JOIN /*sqlite*/ delivery d ON d.id IN /*end*/ /*postgresql LATERAL */ (
         SELECT id FROM delivery WHERE channel_id = c.id AND state = s.value AND id < :before
-        ORDER BY id DESC LIMIT :limit)
+        ORDER BY id DESC LIMIT :limit) /*postgresql d */
     WHERE c.deleted_at IS NULL AND :channel IN (0, c.id) ORDER BY d.id DESC LIMIT :limit"""
 _IDS_OF_ALERT = """
-    SELECT d.id FROM channel c CROSS JOIN json_each(:states) s CROSS JOIN delivery d ON d.id IN (
+    SELECT d.id FROM channel c CROSS JOIN json_each(:states) s
+    CROSS JOIN /*sqlite*/ delivery d ON d.id IN /*end*/ /*postgresql LATERAL */ (
         SELECT id FROM delivery WHERE alert_id = :alert AND channel_id = c.id AND state = s.value
             AND id < :before
-        ORDER BY id DESC LIMIT :limit)
+        ORDER BY id DESC LIMIT :limit) /*postgresql d */
     WHERE c.deleted_at IS NULL AND :channel IN (0, c.id) ORDER BY d.id DESC LIMIT :limit"""
 # A body may be encrypted, and large.
 DELIVERY_COLUMNS = [field for field in Delivery._meta.sorted_fields if field is not Delivery.body]
