@@ -13,7 +13,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from peewee import DatabaseError
 
@@ -28,11 +27,12 @@ from delivery.outbox import ClaimedMessage
 from delivery.outcome import Outcome
 from delivery.queue import wakeup
 from delivery.queue.channel_cache import ChannelCache
-from delivery.queue.channel_limits import ChannelLimits, InFlight
+from delivery.queue.channel_limits import ChannelLimits
 from delivery.queue.crash_marker import CrashMarker
 from delivery.queue.fallback_watch import FallbackWatch
 from delivery.queue.message_builder import MessageBuilder, PreparedMessage
 from delivery.queue.pruner import Pruner
+from delivery.queue.runs import Run, Runs
 from delivery.queue.seats import MAX_SEATS
 from delivery.queue.settlement import FinishedAttempt, settle_message
 from delivery.redaction import format_traceback_without_message
@@ -40,7 +40,8 @@ from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock, send
 from models import db
 
-CLAIM_BATCH_SIZE = 8  # small batches: results are stored soon after they arrive
+CLAIM_BATCH_SIZE = 256
+SMALL_BATCH_SIZE = 8
 MIN_WAIT = 0.05  # seconds after a round that could start nothing
 RELEASE_MS = 1000  # until a delivery that was claimed and not sent is due again
 STOP_SECONDS = 5
@@ -65,8 +66,7 @@ class Worker:
         self._monotonic = monotonic
         self._rng = rng
         self._policy = Policy(config.allow, config.ca_file, lab.address(config))
-        self._inbox: queue.SimpleQueue[FinishedAttempt | None] = queue.SimpleQueue()
-        self._pool = ThreadPoolExecutor(MAX_SEATS, thread_name_prefix="send")
+        self._inbox: queue.SimpleQueue[Run | FinishedAttempt | None] = queue.SimpleQueue()
         self._connections = ConnectionPool()
         self._crash_marker = CrashMarker(config.data_dir / "worker.making")
         keyring = Keyring(config.encryption_keys, config.keys_file)
@@ -75,8 +75,11 @@ class Worker:
         self._builder = MessageBuilder(keyring, self._policy, self._crash_marker, clock, here)
         self._channels = ChannelCache(keyring)
         self._limits = ChannelLimits(self._channels, monotonic)
-        self._in_flight: dict[int, InFlight] = {}  # by id, from the claim to the result
-        self._unsent: list[ClaimedMessage] = []  # in flight, and not handed to the pool
+        self._runs = Runs(
+            self._limits.max_run, self._send, self._is_current, self._inbox.put, monotonic
+        )
+        self._in_flight: dict[int, ClaimedMessage] = {}  # by id, from the claim to the result
+        self._unsent: dict[int, ClaimedMessage] = {}  # in flight, and in no run
         self._unsettled: list[FinishedAttempt] = []
         self._started = 0  # in the last round
         self._has_crash_suspects = True
@@ -95,10 +98,12 @@ class Worker:
         while not stop.is_set():
             beat()
             self.run_once(1.0)
+        self._keep_unsent(self._runs.take_back())
         deadline = self._monotonic() + STOP_SECONDS
         while self._in_flight and self._monotonic() < deadline:
             self._receive(0.2)
             self._settle()
+            self._release_unsent()
 
     def begin(self, crashed: bool = False) -> None:
         """Take over the deliveries of an earlier worker, which may have crashed."""
@@ -114,6 +119,7 @@ class Worker:
             self._receive(self._wait_seconds(timeout))
             connect()  # nothing may be sent from a database that was deleted
             self._follow_clock()
+            self._channels.refresh({run.channel_id for run in self._runs.under_way})
             with relaxed_durability():
                 self._settle()
                 self._release_unsent()
@@ -158,8 +164,8 @@ class Worker:
         jump_ms = int(jump * 1000)
         outbox.move_with_clock(jump_ms, self._now(), self._newest_id)
         self._clock_offset += jump
-        for message_id, (message, since) in self._in_flight.items():
-            self._in_flight[message_id] = InFlight(message.moved(jump_ms), since)
+        for message_id, message in self._in_flight.items():
+            self._in_flight[message_id] = message.moved(jump_ms)
 
     def _maintain(self) -> None:
         self._newest_id = outbox.newest_id()
@@ -173,17 +179,17 @@ class Worker:
 
     def _claim(self) -> list[ClaimedMessage]:
         now = self._now()
-        free = MAX_SEATS - len(self._in_flight)
+        free = MAX_SEATS - len(self._runs.under_way)
         if free <= 0 or outbox.next_due(now) != 0:  # looking is cheaper than claiming
             return []
-        in_flight = self._in_flight.values()
-        has_suspect = any(message.is_suspect for message, _ in in_flight)
-        room = self._limits.room(in_flight)
+        has_suspect = any(message.is_suspect for message in self._in_flight.values())
+        room = self._limits.room(self._runs.under_way)
+        for_messages = self._limits.room_for_messages(room)
         return outbox.claim(
             now,
-            max_count=min(free, CLAIM_BATCH_SIZE),
-            room=room.by_channel,
-            others=room.others,
+            max_count=_batch_size(free),
+            room=for_messages.by_channel,
+            others=for_messages.others,
             with_suspect=self._has_crash_suspects and not has_suspect,
             combines=self._limits.combined(room),
         )
@@ -192,16 +198,18 @@ class Worker:
         """Send claimed messages, and release those that cannot be sent now."""
         if not claimed:
             return 0
-        since = self._monotonic()
-        self._in_flight.update((message.id, InFlight(message, since)) for message in claimed)
-        self._unsent = list(claimed)
+        self._in_flight.update((message.id, message) for message in claimed)
+        self._unsent.update((message.id, message) for message in claimed)
         self._channels.refresh({message.channel_id for message in claimed})
         prepared = list(filter(None, map(self._prepare, claimed)))
         with db.atomic():
             outbox.store_bodies(self._builder.new_bodies(prepared))
-        started = sum(map(self._submit, prepared))
+        for one in prepared:
+            del self._unsent[one.claimed.id]
+        unsent = self._runs.start(prepared)
+        self._keep_unsent(unsent)
         self._release_unsent()
-        return started
+        return len(prepared) - len(unsent)
 
     def _prepare(self, claimed: ClaimedMessage) -> PreparedMessage | None:
         channel = self._channels.get(claimed.channel_id)
@@ -209,22 +217,15 @@ class Worker:
             return None
         message = self._builder.build(claimed, channel)
         if isinstance(message, Outcome):
-            self._unsent.remove(claimed)
+            del self._unsent[claimed.id]
             self._inbox.put(FinishedAttempt(claimed.id, channel, message, self._now()))
             return None
         return PreparedMessage(claimed, channel, message)
 
-    def _submit(self, prepared: PreparedMessage) -> bool:
-        """Hand a message to the pool; return False if no thread can be started."""
-        try:
-            self._pool.submit(self._send, prepared)
-        except RuntimeError as error:
-            log.error("no thread to send with: %s", format_traceback_without_message(error))
-            return False
-        self._unsent.remove(prepared.claimed)
-        return True
+    def _is_current(self, prepared: PreparedMessage) -> bool:
+        return self._channels.get(prepared.claimed.channel_id) is prepared.channel
 
-    def _send(self, prepared: PreparedMessage) -> None:
+    def _send(self, prepared: PreparedMessage) -> FinishedAttempt:
         claimed, channel, message = prepared
         started_at = self._now()
         result = send(
@@ -235,14 +236,18 @@ class Worker:
             now=self._clock,
             pool=self._connections,
         )
-        self._inbox.put(FinishedAttempt(claimed.id, channel, result.outcome, started_at))
+        return FinishedAttempt(claimed.id, channel, result.outcome, started_at)
+
+    def _keep_unsent(self, messages: list[PreparedMessage]) -> None:
+        self._unsent.update((one.claimed.id, one.claimed) for one in messages)
 
     def _release_unsent(self) -> None:
+        self._keep_unsent(self._runs.take_back_stuck())
         if self._unsent:
-            outbox.release_claim(self._unsent, self._now() + RELEASE_MS)
-            for message in self._unsent:
-                del self._in_flight[message.id]
-            self._unsent = []
+            outbox.release_claim(list(self._unsent.values()), self._now() + RELEASE_MS)
+            for message_id in self._unsent:
+                del self._in_flight[message_id]
+            self._unsent = {}
 
     def _receive(self, timeout: float) -> None:
         """Take finished attempts; wait at most `timeout` seconds for one, or a wake-up.
@@ -250,12 +255,19 @@ class Worker:
         They are kept until they are stored, also while the database fails.
         """
         with contextlib.suppress(queue.Empty):
-            attempt = self._inbox.get(timeout > 0, timeout)
+            item = self._inbox.get(timeout > 0, timeout)
             while True:
-                if attempt and (in_flight := self._in_flight.get(attempt.message_id)):
-                    self._limits.record(in_flight.message.channel_id, attempt.outcome)
-                    self._unsettled.append(attempt)
-                attempt = self._inbox.get_nowait()
+                if isinstance(item, Run):
+                    list(map(self._note, item.finished))
+                    self._keep_unsent(self._runs.end(item))
+                elif item:
+                    self._note(item)
+                item = self._inbox.get_nowait()
+
+    def _note(self, attempt: FinishedAttempt) -> None:
+        if message := self._in_flight.get(attempt.message_id):
+            self._limits.record(message.channel_id, attempt.outcome)
+            self._unsettled.append(attempt)
 
     def _settle(self) -> None:
         if not self._unsettled:
@@ -263,12 +275,17 @@ class Worker:
         now = self._now()
         results = []
         for attempt in self._unsettled:
-            message = self._in_flight[attempt.message_id].message
+            message = self._in_flight[attempt.message_id]
             results += settle_message(message, attempt, now, self._rng())
         outbox.settle(results, now)
         for attempt in self._unsettled:
             del self._in_flight[attempt.message_id]
         self._unsettled = []
+
+
+def _batch_size(free: int) -> int:
+    """Return how many messages to claim: few when most seats are taken, one for each at most."""
+    return CLAIM_BATCH_SIZE if free > MAX_SEATS // 2 else min(free, SMALL_BATCH_SIZE)
 
 
 def work(

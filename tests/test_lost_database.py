@@ -154,7 +154,7 @@ def test_the_worker_sends_nothing_from_a_deleted_database_and_logs_it_once(
     while not Attempt.select().count() and time.monotonic() < deadline:
         worker.run_once(0.05)
     assert [delivery.state for delivery in Delivery.select()] == ["delivered"]
-    worker._pool.shutdown()
+    worker._runs.pool.shutdown()
 
 
 def test_a_deleted_database_is_no_time_in_which_tocsin_listens(app, take_away, moved, config):

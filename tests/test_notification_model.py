@@ -199,12 +199,17 @@ class Pool:
         self.hanging = []
         self._on_hang = on_hang
 
-    def submit(self, job, prepared):
+    @property
+    def count(self):
+        return sum(len(run.messages) for _, run in self.hanging)
+
+    def submit(self, job, run):
         if self.is_hanging:
-            self._on_hang(prepared)
-            self.hanging.append((job, prepared))
+            for prepared in run.messages:
+                self._on_hang(prepared)
+            self.hanging.append((job, run))
         else:
-            job(prepared)
+            job(run)
 
 
 class Histories(RuleBasedStateMachine):
@@ -252,8 +257,8 @@ class Histories(RuleBasedStateMachine):
             monotonic=lambda: self.now / 1000,
             rng=lambda: 0.5,
         )
-        self.worker._pool.shutdown()
-        self.worker._pool = self.pool = Pool(self.leave)
+        self.worker._runs.pool.shutdown()
+        self.worker._runs.pool = self.pool = Pool(self.leave)
         self.worker._wait_seconds = lambda _timeout: 0.0
         self.worker.begin()
 
@@ -399,7 +404,7 @@ class Histories(RuleBasedStateMachine):
         for _ in range(200):
             started = self.worker.run_once(0)
             self.worker._swept_at = float("-inf")
-            if not started and len(self.worker._in_flight) == len(self.pool.hanging):
+            if not started and len(self.worker._in_flight) == self.pool.count:
                 break
         else:
             raise AssertionError("the worker does not come to rest")
@@ -422,8 +427,8 @@ class Histories(RuleBasedStateMachine):
         self.pool.is_hanging = False
         hanging = self.pool.hanging
         self.pool.hanging = []
-        for job, prepared in hanging:
-            job(prepared)
+        for job, run in hanging:
+            job(run)
 
     @rule(key=st.sampled_from(KEYS), answer=st.sampled_from(sorted(ANSWERS)))
     def close_during_the_attempts(self, key, answer):

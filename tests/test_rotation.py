@@ -375,7 +375,7 @@ def workers(app, config, receiver):
     store([received], int(workers.seconds * 1000))
     yield workers
     for worker in workers.made:
-        worker._pool.shutdown(wait=False, cancel_futures=True)
+        worker._runs.pool.shutdown(wait=False, cancel_futures=True)
 
 
 def sent_bodies(receiver):

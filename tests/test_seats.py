@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from delivery.outcome import Reason
-from delivery.queue.channel_limits import MAX_QUICK_SECONDS, ChannelLimits, InFlight
+from delivery.queue.channel_limits import MAX_QUICK_SECONDS, ChannelLimits, Seat
 from delivery.queue.seats import (
     MAX_SEATS,
     MIN_FREE_FOR_NEW,
@@ -37,7 +37,8 @@ class World:
             self.record(channel_id, seconds)
 
     def record(self, channel_id, seconds, reason=Reason.OK):
-        outcome = SimpleNamespace(milliseconds=seconds * 1000, reason=reason)
+        good = reason == Reason.OK
+        outcome = SimpleNamespace(milliseconds=seconds * 1000, reason=reason, good=good)
         self.limits.record(channel_id, outcome)
 
     @property
@@ -52,8 +53,7 @@ class World:
         """Start a delivery if there is room; return whether there was."""
         has_room = self.room(channel_id) > 0
         if has_room:
-            message = SimpleNamespace(channel_id=channel_id)
-            self.in_flight.append(InFlight(message, self.now))
+            self.in_flight.append(Seat(channel_id, self.now))
         return has_room
 
     def fill(self, *channel_ids):
@@ -65,11 +65,11 @@ class World:
                 self.start(channel_id)
 
     def held(self):
-        return Counter(message.channel_id for message, _ in self.in_flight)
+        return Counter(seat.channel_id for seat in self.in_flight)
 
     def finish(self, channel_id, seconds):
         """End one attempt of a channel."""
-        ended = next(one for one in self.in_flight if one.message.channel_id == channel_id)
+        ended = next(one for one in self.in_flight if one.channel_id == channel_id)
         self.in_flight.remove(ended)
         self.record(channel_id, seconds)
 
@@ -150,9 +150,7 @@ def test_no_mixture_of_channels_takes_the_seats_that_are_kept_for_others(groups,
         if world.start(channel_id):
             least = {"quick": 1, "new": MIN_FREE_FOR_NEW, "slow": MIN_FREE_FOR_SLOW}
             assert before >= least[kinds[channel_id]]
-        held_at = Counter(
-            world.channels[message.channel_id].origin for message, _ in world.in_flight
-        )
+        held_at = Counter(world.channels[seat.channel_id].origin for seat in world.in_flight)
         assert held_at[origin] <= MAX_SEATS * 2 // 3 + 1
         assert max(world.held().values()) <= 4
 

@@ -617,14 +617,14 @@ def test_a_delivery_without_a_free_thread_is_sent_later(
     channel()
     post(clocks)
     worker = make()
-    submit = worker._pool.submit
+    submit = worker._runs.pool.submit
 
     def refuse(*_args):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(worker._pool, "submit", refuse)
+    monkeypatch.setattr(worker._runs.pool, "submit", refuse)
     worker.run_once(0)
-    monkeypatch.setattr(worker._pool, "submit", submit)
+    monkeypatch.setattr(worker._runs.pool, "submit", submit)
     clocks.move(2)
     until(worker, lambda: states("delivered")() or bool(clocks.move(0.1)))
     assert len(receiver.requests) == 1
@@ -634,17 +634,17 @@ def test_a_result_of_a_released_delivery_is_ignored(make, channel, clocks, recei
     channel()
     post(clocks)
     worker = make()
-    submit = worker._pool.submit
+    submit = worker._runs.pool.submit
 
     def queue_and_refuse(*arguments):
         submit(*arguments)
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(worker._pool, "submit", queue_and_refuse)
+    monkeypatch.setattr(worker._runs.pool, "submit", queue_and_refuse)
     assert worker.run_once(0) == 0
     assert receiver.wait_for(1)
     worker.run_once(0.05)
-    monkeypatch.setattr(worker._pool, "submit", submit)
+    monkeypatch.setattr(worker._runs.pool, "submit", submit)
     clocks.move(2)
     until(worker, states("delivered"))
     assert not worker._in_flight

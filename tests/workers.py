@@ -48,7 +48,7 @@ def make(app, config, clocks):
     db.connect(reuse_if_open=True)
     yield make
     for worker in made:
-        worker._pool.shutdown(wait=False, cancel_futures=True)
+        worker._runs.pool.shutdown(wait=False, cancel_futures=True)
 
 
 @pytest.fixture

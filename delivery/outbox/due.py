@@ -2,8 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -40,6 +40,7 @@ _CANDIDATES = _complete("""
         SELECT id FROM channel c
         WHERE deleted_at IS NULL AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(:full))
             AND (:others > 0 OR id IN (SELECT CAST(value AS BIGINT) FROM json_each(:known)))
+            AND (id IN (SELECT CAST(value AS BIGINT) FROM json_each(:prompt))) = :is_prompt
             AND EXISTS (
                 SELECT 1 FROM delivery
                 WHERE channel_id = c.id AND state = 'pending' AND due_at <= :now))
@@ -115,34 +116,46 @@ def oldest_due_age(now: int) -> int:
 def find_due(
     now: int, max_count: int, room: Mapping[int, int], others: int, with_suspect: bool
 ) -> list[Candidate]:
-    """Return one delivery for each message that may be sent now, the oldest first.
+    """Return one delivery for each message that may be sent now, first the first of each channel.
 
     They are at most `max_count`. Of each channel, they are the most urgent ones, as many as it has
     `room` for (`others` for one that is not in it). Of the deliveries that may have crashed a
     worker, it is at most one.
     """
-    full = json.dumps([channel_id for channel_id, free in room.items() if free <= 0])
-    find = partial(
-        execute,
-        _CANDIDATES,
-        now=now,
-        full=full,
-        known=json.dumps(list(room)),
-        others=others,
-        urgencies=json.dumps(list(range(len(Severity)))),
-        max_per_channel=MAX_PER_CHANNEL,
-        max_count=max_count,
-    )
+    prompt = [channel_id for channel_id, free in room.items() if free > MAX_PER_CHANNEL]
+    parameters = {
+        "now": now,
+        "full": json.dumps([channel_id for channel_id, free in room.items() if free <= 0]),
+        "known": json.dumps(list(room)),
+        "others": others,
+        "urgencies": json.dumps(list(range(len(Severity)))),
+        "prompt": json.dumps(prompt),
+        "max_count": max_count,
+    }
     by_channel = defaultdict(list)
-    for candidate in map(Candidate._make, find(is_suspect=False)):
+    for candidate in _candidates(parameters, is_suspect=False):
         by_channel[candidate.channel_id].append(candidate)
     due = []
+    places: dict[Candidate, int] = {}
     for channel_id, candidates in by_channel.items():
         candidates.sort(key=attrgetter("urgency", "due_at", "id"))
-        due += _first_of_groups(candidates)[: room.get(channel_id, others)]
+        first = _first_of_groups(candidates)[: room.get(channel_id, others)]
+        places.update(zip(first, count(), strict=False))
+        due += first
     if with_suspect:
-        due += _first_suspect(map(Candidate._make, find(is_suspect=True)), due)
-    return sorted(due, key=attrgetter("due_at", "id"))[:max_count]
+        due += _first_suspect(_candidates(parameters, is_suspect=True), due)
+    # The first one of every channel, then the second one of every channel, and so on.
+    return sorted(due, key=lambda one: (places.get(one, 0), one.due_at, one.id))[:max_count]
+
+
+def _candidates(parameters: dict, *, is_suspect: bool) -> Iterator[Candidate]:
+    """Yield the first deliveries of each channel: many of a prompt one, few of the others."""
+    limits = {False: MAX_PER_CHANNEL}
+    if parameters["prompt"] != "[]":
+        limits[True] = parameters["max_count"]
+    for is_prompt, limit in limits.items():
+        columns = {"is_suspect": is_suspect, "is_prompt": is_prompt, "max_per_channel": limit}
+        yield from map(Candidate._make, execute(_CANDIDATES, **parameters, **columns))
 
 
 def _first_of_groups(candidates: Iterable[Candidate]) -> list[Candidate]:

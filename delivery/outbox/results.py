@@ -144,11 +144,30 @@ def _rows_of(results: Sequence[AttemptResult], now: int) -> list[dict]:
 
 
 def _update_channels(results: Sequence[AttemptResult], now: int) -> None:
-    """Note the effect of each exchange on its channel."""
+    """Note the effect of the exchanges on their channels."""
     failures = Counter(one.exchange for one in results if one.state == DeliveryState.FAILED)
-    for exchange, result in {result.exchange: result for result in results}.items():
+    for result in _last_of_successes(results):
         _update_channel(result, now)
-        _note_health(result, failures[exchange], now)
+        _note_health(result, failures[result.exchange], now)
+
+
+def _last_of_successes(results: Sequence[AttemptResult]) -> list[AttemptResult]:
+    """Return a result for each exchange; of a channel's successes in a row, only the last."""
+    kept: list[AttemptResult] = []
+    places: dict[int, int] = {}  # of the latest result of each channel
+    for result in {result.exchange: result for result in results}.values():
+        place = places.get(result.channel_id)
+        if place is not None and _repeats(kept[place], result):
+            kept[place] = result
+        else:
+            places[result.channel_id] = len(kept)
+            kept.append(result)
+    return kept
+
+
+def _repeats(earlier: AttemptResult, result: AttemptResult) -> bool:
+    is_good = earlier.outcome.good and result.outcome.good
+    return is_good and earlier.config_hash == result.config_hash
 
 
 def release_claim(messages: Sequence[ClaimedMessage], due_at: int) -> None:

@@ -3,9 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from delivery.outbox import ClaimedMessage
 from delivery.outcome import Outcome, Reason
 from delivery.queue.channel_cache import CachedChannel, ChannelCache
 from delivery.queue.seats import Room, divide
@@ -13,16 +11,19 @@ from delivery.rate_limit import RateLimiter
 from delivery.sender import Clock
 
 MAX_QUICK_SECONDS = 1.0  # an attempt that takes longer makes its channel slow
+MAX_RUN_SECONDS = 0.02  # a channel whose last attempt was quicker gets a seat for many messages
+MAX_RUN = 64  # messages
 MAX_UNREACHABLE = 2  # attempts in a row, until a channel gets one attempt at a time
 _UNREACHABLE = frozenset(
     {Reason.TIMEOUT_CONNECT, Reason.TIMEOUT_TOTAL, Reason.CONNECT_REFUSED, Reason.DNS_TIMEOUT}
 )
 
 
-class InFlight(NamedTuple):
-    """A claimed message, and the time of the claim (monotonic)."""
+@dataclass(eq=False)
+class Seat:
+    """A seat that a channel holds, and the start of its attempt (monotonic)."""
 
-    message: ClaimedMessage
+    channel_id: int
     since: float
 
 
@@ -36,11 +37,15 @@ class ChannelLimits:
     _unreachable: Counter[int] = field(default_factory=Counter)  # attempts in a row
     _quick: set[int] = field(default_factory=set)  # by the last attempt
     _slow: set[int] = field(default_factory=set)
+    _prompt: set[int] = field(default_factory=set)  # accepted the last message at once
 
     def record(self, channel_id: int, outcome: Outcome) -> None:
         """Note how long an attempt took, and count those in a row that reached no receiver."""
         self._quick.discard(channel_id)
         self._slow.discard(channel_id)
+        self._prompt.discard(channel_id)
+        if outcome.good and outcome.milliseconds < MAX_RUN_SECONDS * 1000:
+            self._prompt.add(channel_id)
         is_slow = outcome.milliseconds > MAX_QUICK_SECONDS * 1000
         (self._slow if is_slow else self._quick).add(channel_id)
         if outcome.reason in _UNREACHABLE:
@@ -68,23 +73,41 @@ class ChannelLimits:
         """Return the seconds until the exhausted rate limits allow a message."""
         return list(filter(None, map(self._wait, self.channels.values())))
 
-    def room(self, in_flight: Iterable[InFlight]) -> Room:
-        """Return how many more messages may start now.
+    def room(self, seats: Iterable[Seat]) -> Room:
+        """Return how many more seats a channel may take now.
 
         A channel is slow as well while one of its attempts takes long.
         """
         held: Counter[int] = Counter()
         slow = set(self._slow)
         long_ago = self.monotonic() - MAX_QUICK_SECONDS
-        for message, since in in_flight:
-            held[message.channel_id] += 1
-            if since < long_ago:
-                slow.add(message.channel_id)
+        for seat in seats:
+            held[seat.channel_id] += 1
+            if seat.since < long_ago:
+                slow.add(seat.channel_id)
         room = divide(held, self._quick - slow, slow, self.channels)
         for channel_id, limit in self._limits().items():
             left = limit - held[channel_id]
             room.by_channel[channel_id] = min(left, room.by_channel.get(channel_id, room.others))
         return room
+
+    def room_for_messages(self, room: Room) -> Room:
+        """Return how many more messages may start in this room."""
+        by_channel = dict(room.by_channel)
+        for channel_id in self._prompt:
+            seats = by_channel.get(channel_id, room.others)
+            by_channel[channel_id] = self.max_run(channel_id) * seats
+        return Room(by_channel, room.others)
+
+    def max_run(self, channel_id: int) -> int:
+        """Return how many messages of a channel may be sent one after another in one seat.
+
+        They are many if the receiver accepted the last one at once.
+        """
+        channel = self.channels.get(channel_id)
+        if channel_id in self._prompt and channel and not channel.rate_limit:
+            return MAX_RUN
+        return 1
 
     def _limits(self) -> dict[int, int]:
         """Return the seats of the channels that may hold at most one."""

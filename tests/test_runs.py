@@ -1,0 +1,85 @@
+"""Runs: a receiver that accepts messages at once gets many in one seat."""
+
+import threading
+
+import pytest
+from receiver import after, reply
+from workers import post, until
+
+from models import Channel, Delivery
+
+WAITING = 10
+
+
+def delivered(count):
+    return lambda: Delivery.select().where(Delivery.state == "delivered").count() == count
+
+
+@pytest.fixture
+def gate():
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def worker(make, channel, clocks, receiver, gate):
+    """A worker that has begun a run of ten messages, the first of which waits for the gate."""
+    channel()
+    post(clocks, "first")
+    worker = make()
+    until(worker, delivered(1))
+    receiver.script = after(gate, reply(200))
+    for number in range(WAITING):
+        post(clocks, str(number))
+    worker.run_once(0)
+    assert receiver.wait_for(2)
+    return worker
+
+
+def test_the_messages_of_a_prompt_receiver_take_one_seat(worker, gate):
+    assert len(worker._runs.under_way) == 1
+    assert len(worker._in_flight) == WAITING
+    gate.set()
+    until(worker, delivered(1 + WAITING))
+
+
+def test_the_first_messages_of_a_channel_take_a_seat_each(make, channel, clocks, receiver, gate):
+    channel()
+    receiver.script = after(gate, reply(200))
+    for number in range(WAITING):
+        post(clocks, str(number))
+    worker = make()
+    worker.run_once(0)
+    assert len(worker._runs.under_way) == len(worker._in_flight) == 1
+    gate.set()
+    until(worker, delivered(WAITING))
+
+
+def test_a_message_that_is_not_accepted_ends_the_run(worker, clocks, receiver, gate):
+    receiver.script = reply(503)
+    gate.set()
+    until(worker, lambda: not worker._in_flight)
+    assert len(receiver.requests) <= 3
+    assert Delivery.select().where(Delivery.state == "pending").count() >= WAITING - 1
+
+
+def test_the_rest_of_a_run_does_not_wait_for_a_receiver_that_has_become_slow(
+    worker, clocks, receiver
+):
+    clocks.move(1)
+    worker.run_once(0)
+    assert len(worker._in_flight) == 1
+    assert Delivery.select().where(Delivery.state == "pending").count() == WAITING - 1
+    assert len(receiver.requests) == 2
+
+
+def test_an_edit_stops_a_run_of_the_earlier_configuration(worker, clocks, receiver, gate):
+    Channel.update(version=Channel.version + 1).execute()
+    worker.run_once(0)
+    gate.set()
+    until(worker, lambda: not worker._in_flight)
+    assert len(receiver.requests) == 2
+    clocks.move(2)
+    until(worker, delivered(1 + WAITING))
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1 + WAITING
