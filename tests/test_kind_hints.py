@@ -55,6 +55,8 @@ HINTS = [
     ("slack", 400, "invalid_token", "URL"),
     ("slack", 403, "action_prohibited", "URL"),
     ("alertmanager", 404, "404 page not found", "URL"),
+    ("webhook", 200, "Hook rules were not satisfied.", "Signing secret"),
+    ("custom", 200, "Hook rules were not satisfied.", "Signing secret"),
 ]
 
 
