@@ -232,11 +232,14 @@ class Live:
 
     def create_token(self, name="t", scope="ingest"):
         """Create an API token, for alerts by default, and return the headers with it."""
+        return {"Authorization": f"Bearer {self.create_secret(name, scope)}"}
+
+    def create_secret(self, name, scope="ingest"):
+        """Create an API token, for alerts by default, and return it."""
         token = token_in(self.person.get(f"{self.url}/tokens", timeout=5).text)
         form = {"csrf_token": token, "name": name, "scope": scope}
         page = self.person.post(f"{self.url}/tokens", form, timeout=5).text
-        secret = page.split('value="tocsin_')[1].split('"')[0]
-        return {"Authorization": f"Bearer tocsin_{secret}"}
+        return "tocsin_" + page.split('value="tocsin_')[1].split('"')[0]
 
     def post_alert(self, **members):
         """Store an alert by the API, with a token that is created first."""

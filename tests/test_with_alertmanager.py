@@ -45,8 +45,7 @@ def test_alertmanager_posts_an_alert_and_its_end_to_tocsin(
     own_live, receiver, programs, start_alertmanager
 ):
     own_live.create_channel(receiver.url)
-    token = own_live.create_token()["Authorization"].removeprefix("Bearer ")
-    (programs.folder / "tocsin.token").write_text(token)
+    (programs.folder / "tocsin.token").write_text(own_live.create_secret("alertmanager"))
     example = documented(
         "ingest.md",
         r"```yaml\n(receivers:\n  - name: tocsin\n.*?)```",

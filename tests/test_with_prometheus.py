@@ -1,29 +1,25 @@
 """Prometheus with Tocsin as its Alertmanager, and as what it scrapes."""
 
 import json
+import re
 from urllib.parse import quote
 
 import pytest
-from conftest import free_port
+import requests
+from conftest import ROOT, free_port
 from processes import wait_until
-from programs import get_json
+from programs import documented, get_json, run
 from receiver import Receiver, reply
 
-INTERVAL = "400ms"
 CONFIGURATION = """
-global: {{scrape_interval: {interval}, scrape_timeout: {interval}, evaluation_interval: {interval}}}
-rule_files: [{folder}/rules.yml]
-scrape_configs:
+global: {{scrape_interval: 400ms, scrape_timeout: 400ms, evaluation_interval: 400ms}}
+rule_files: [rules.yml, {root}/deploy/prometheus/rules.yml]
+{alerting}
+{scraping}
+  - job_name: prometheus
+    static_configs: [{{targets: ["{own}"]}}]
   - job_name: room
-    static_configs: [{{targets: ["{exporter}"]}}]
-  - job_name: tocsin
-    authorization: {{credentials_file: {folder}/metrics.token}}
-    static_configs: [{{targets: ["{tocsin}"]}}]
-alerting:
-  alertmanagers:
-    - scheme: http
-      authorization: {{credentials_file: {folder}/ingest.token}}
-      static_configs: [{{targets: ["{tocsin}"]}}]
+    static_configs: [{{targets: ["{thermometer}"]}}]
 """
 RULES = """
 groups:
@@ -45,23 +41,40 @@ class Thermometer(Receiver):
 
 
 class Prometheus:
-    """A running Prometheus that scrapes the thermometer and a Tocsin."""
+    """A running Prometheus that scrapes the thermometer, itself and a Tocsin.
+
+    It knows Tocsin by the examples of the documentation.
+    """
 
     def __init__(self, programs, live, thermometer):
         folder = programs.folder
         for scope in ("ingest", "metrics"):
-            token = live.create_token(scope, scope)["Authorization"].removeprefix("Bearer ")
-            (folder / f"{scope}.token").write_text(token)
+            (folder / f"{scope}.token").write_text(live.create_secret(scope, scope))
         (folder / "rules.yml").write_text(RULES)
-        configuration = CONFIGURATION.format(
-            interval=INTERVAL,
-            folder=folder,
-            exporter=f"127.0.0.1:{thermometer.port}",
-            tocsin=f"127.0.0.1:{live.port}",
-        )
-        (folder / "prometheus.yml").write_text(configuration)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
+        configuration = CONFIGURATION.format(
+            root=ROOT,
+            alerting=documented(
+                "ingest.md",
+                r"```yaml\n(alerting:.*?)```",
+                {
+                    "/etc/prometheus/tocsin.token": f"{folder}/ingest.token",
+                    "tocsin.lan:8000": f"127.0.0.1:{live.port}",
+                },
+            ),
+            scraping=documented(
+                "api.md",
+                r"```yaml\n(scrape_configs:.*?)```",
+                {
+                    "/etc/prometheus/tocsin.token": f"{folder}/metrics.token",
+                    "127.0.0.1:8000": f"127.0.0.1:{live.port}",
+                },
+            ),
+            own=f"127.0.0.1:{port}",
+            thermometer=f"127.0.0.1:{thermometer.port}",
+        )
+        (folder / "prometheus.yml").write_text(configuration)
         programs.start(
             "prometheus",
             f"--config.file={folder}/prometheus.yml",
@@ -140,8 +153,52 @@ def test_alerts_of_prometheus_are_delivered_and_flapping_ones_are_not(
     assert events(receiver) == expected
 
 
-def test_prometheus_scrapes_the_metrics(own_live, receiver, prometheus):
+def test_the_dashboard_and_the_rules_use_metrics_that_prometheus_scrapes(
+    own_live, receiver, thermometer, prometheus
+):
     own_live.create_channel(receiver.url)
-    wait_until(lambda: prometheus.query('up{job="tocsin"} == 1'))
-    wait_until(lambda: prometheus.query('tocsin_channel_health{health="unused"} == 1'))
-    assert prometheus.query("tocsin_oldest_due_seconds")[0][1] == 0
+    thermometer.set(41)
+    wait_until(lambda: prometheus.query('tocsin_deliveries{state="delivered"} == 1'))
+    assert prometheus.query('up{job="tocsin"}')[0][1] == 1
+    wait_until(lambda: prometheus.query("tocsin_attempts_total == 1"))
+    wait_until(lambda: prometheus.query('up{job="prometheus"} == 1'))
+    groups = get_json(f"{prometheus.url}/api/v1/rules")["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    expressions = expressions_of_dashboard()
+    names = set(get_json(f"{prometheus.url}/api/v1/label/__name__/values")["data"])
+    for expression in (*expressions, *(rule["query"] for rule in rules)):
+        assert names >= set(re.findall(r"\b(?:tocsin|prometheus)_\w+", expression))
+    assert [rule["lastError"] for rule in rules if rule.get("lastError")] == []
+    assert len(rules) == 10
+    # A rate needs two samples. No channel is in trouble.
+    only_trouble = ['sort_desc(tocsin_channel_trouble_seconds{instance=~".*"} > 0)']
+    wait_until(lambda: [each for each in expressions if not prometheus.query(each)] == only_trouble)
+
+
+def test_the_metrics_follow_the_conventions(own_live, receiver):
+    own_live.create_channel(receiver.url)
+    headers = own_live.create_token("metrics", "metrics")
+    metrics = requests.get(f"{own_live.url}/metrics", headers=headers, timeout=5).text
+    assert 'tocsin_channel_trouble_seconds{channel="Team db"} 0.0' in metrics
+    run("promtool", "check", "metrics", input=metrics)
+
+
+def test_the_alert_rules_do_what_they_say():
+    folder = ROOT / "deploy" / "prometheus"
+    assert "SUCCESS" in run("promtool", "check", "rules", folder / "rules.yml")
+    run("promtool", "test", "rules", folder / "rules_test.yml")
+
+
+def expressions_of_dashboard():
+    """Return the expressions of the Grafana dashboard, with the variables filled in."""
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "tocsin.json").read_text())
+    targets = [target for panel in dashboard["panels"] for target in panel["targets"]]
+    variables = {"$instance": ".*", "$__rate_interval": "1m"}
+    expressions = []
+    for target in targets:
+        expression = target["expr"]
+        for name, value in variables.items():
+            expression = expression.replace(name, value)
+        assert "$" not in expression
+        expressions.append(expression)
+    return expressions
