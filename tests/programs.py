@@ -4,17 +4,15 @@ Each program writes into a log, which pytest shows if the test fails, and ends b
 `MAX_SECONDS`, even if the tests are killed.
 """
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
+import requests
 
 ROOT = Path(__file__).parent.parent
 MAX_SECONDS = 120
@@ -67,9 +65,9 @@ def documented(page, pattern, changes):
 
 def get_json(url, headers=None):
     """Return the JSON that a program responds with."""
-    request = urllib.request.Request(url, headers=headers or {})
-    with urllib.request.urlopen(request, timeout=5) as response:
-        return json.load(response)
+    response = requests.get(url, headers=headers, timeout=5)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 class Programs:
@@ -79,8 +77,8 @@ class Programs:
         self.folder = folder
         self._running = {}
 
-    def start(self, name, *arguments, url):
-        """Start a program, and wait until it responds at a URL on the loopback.
+    def start(self, name, *arguments, url, session=requests):
+        """Start a program, and wait until it responds to a session at a URL on the loopback.
 
         Raises:
             AssertionError: it did not start in time; the message has its log.
@@ -91,7 +89,7 @@ class Programs:
         self._running[name] = process
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline and process.poll() is None:
-            if _responds(url):
+            if _responds(url, session):
                 return
             time.sleep(0.02)
         raise AssertionError(f"{name} did not start:\n{self._log(name).read_text()}")
@@ -112,12 +110,8 @@ class Programs:
         return self.folder / f"{name}.log"
 
 
-def _responds(url):
+def _responds(url, session):
     try:
-        with urllib.request.urlopen(url, timeout=1):
-            return True
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code < 500
-    except OSError:
+        return session.get(url, timeout=1, allow_redirects=False).status_code < 500
+    except requests.RequestException:
         return False
