@@ -224,11 +224,12 @@ class Live:
         return browser
 
     def create_channel(self, url, **fields):
-        """Create a channel as the admin."""
+        """Create a channel as the admin; return its id."""
         token = token_in(self.person.get(f"{self.url}/account", timeout=5).text)
         form = {**form_of(url, **fields), "csrf_token": token}
         response = self.person.post(f"{self.url}/channels", form, timeout=5, allow_redirects=False)
         assert response.status_code == 303, response.text
+        return int(response.headers["Location"].split("/")[-2])
 
     def create_token(self, name="t", scope="ingest"):
         """Create an API token, for alerts by default, and return the headers with it."""
@@ -286,10 +287,10 @@ def live(tmp_path_factory):
     server.stop()
 
 
-@pytest.fixture
-def own_live(tmp_path):
-    """Yield a running Tocsin for one test, with no channels of others."""
-    server = Live(tmp_path)
+@pytest.fixture(scope="module")
+def own_live(tmp_path_factory):
+    """Yield a running Tocsin for the tests of one module, without the channels of others."""
+    server = Live(tmp_path_factory.mktemp("own_live"))
     server.ready()
     yield server
     server.stop()

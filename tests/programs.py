@@ -95,15 +95,20 @@ class Programs:
         raise AssertionError(f"{name} did not start:\n{self._log(name).read_text()}")
 
     def stop(self):
-        """End every program, and print its log for a test that failed."""
+        """End every program, and print the logs for a test that failed."""
         for process in self._running.values():
             process.terminate()
-        for name, process in self._running.items():
+        for process in self._running.values():
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.print_logs()
+
+    def print_logs(self):
+        """Print the log of every program; pytest shows it if the test failed."""
+        for name in self._running:
             print(f"---- {name}\n{self._log(name).read_text()[-8000:]}")
 
     def _log(self, name):

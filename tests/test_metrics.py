@@ -4,6 +4,7 @@ import re
 
 import pytest
 from channels import create
+from programs import run
 from prometheus_client.parser import text_string_to_metric_families
 from receiver import reply
 
@@ -59,6 +60,13 @@ def test_metrics_have_the_format_of_prometheus(scrape):
         "tocsin_oldest_due_seconds": "gauge",
     }
     assert all(re.fullmatch(r"[A-Z].+\.", family.documentation) for family in found.values())
+
+
+def test_promtool_finds_nothing_to_improve(scrape, client):
+    create(client, name="Team db")
+    metrics = scrape().text
+    assert 'tocsin_channel_trouble_seconds{channel="Team db"} 0.0' in metrics
+    run("promtool", "check", "metrics", input=metrics)
 
 
 def test_build_info_has_the_version(scrape):

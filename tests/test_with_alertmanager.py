@@ -44,7 +44,7 @@ def received(request):
 def test_alertmanager_posts_an_alert_and_its_end_to_tocsin(
     own_live, receiver, programs, start_alertmanager
 ):
-    own_live.create_channel(receiver.url)
+    own_live.create_channel(receiver.url, name="Team db", matchers="alertname=DiskFull")
     (programs.folder / "tocsin.token").write_text(own_live.create_secret("alertmanager"))
     example = documented(
         "ingest.md",
@@ -74,7 +74,8 @@ def test_a_channel_sends_an_alert_and_its_end_to_alertmanager(
 ):
     webhook = f"{{url: '{receiver.url}', send_resolved: true}}"
     url = start_alertmanager(f"receivers: [{{name: tocsin, webhook_configs: [{webhook}]}}]")
-    own_live.create_channel(url, kind="alertmanager")
+    matchers = 'alertname="Disk full"'
+    own_live.create_channel(url, name="Rota", kind="alertmanager", matchers=matchers)
     alert = {"name": "Disk full", "labels": {"instance": "db-2:9100", "severity": "critical"}}
     own_live.post_alert(**alert, annotations={"summary": "/var is full"})
     (known,) = wait_until(lambda: get_json(f"{url}/api/v2/alerts"))

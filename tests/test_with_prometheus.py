@@ -5,10 +5,9 @@ import re
 from urllib.parse import quote
 
 import pytest
-import requests
 from conftest import ROOT, free_port
 from processes import wait_until
-from programs import documented, get_json, run
+from programs import Programs, documented, find_program, get_json, run
 from receiver import Receiver, reply
 
 CONFIGURATION = """
@@ -26,7 +25,7 @@ groups:
   - name: room
     rules:
       - alert: TooHot
-        expr: temperature_celsius > 30
+        expr: last_over_time(temperature_celsius[1m]) > 30  # a scrape may be late
         labels: {severity: critical}
         annotations: {summary: "{{ $labels.room }} has {{ $value }} °C"}
 """
@@ -46,8 +45,8 @@ class Prometheus:
     It knows Tocsin by the examples of the documentation.
     """
 
-    def __init__(self, programs, live, thermometer):
-        folder = programs.folder
+    def __init__(self, folder, live, thermometer):
+        self.programs = Programs(folder)
         for scope in ("ingest", "metrics"):
             (folder / f"{scope}.token").write_text(live.create_secret(scope, scope))
         (folder / "rules.yml").write_text(RULES)
@@ -75,7 +74,7 @@ class Prometheus:
             thermometer=f"127.0.0.1:{thermometer.port}",
         )
         (folder / "prometheus.yml").write_text(configuration)
-        programs.start(
+        self.programs.start(
             "prometheus",
             f"--config.file={folder}/prometheus.yml",
             f"--storage.tsdb.path={folder}/tsdb",
@@ -89,7 +88,7 @@ class Prometheus:
         return [(row["metric"], float(row["value"][1])) for row in answer["data"]["result"]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def thermometer():
     """Yield a thermometer at 20 °C."""
     thermometer = Thermometer()
@@ -98,10 +97,20 @@ def thermometer():
     thermometer.close()
 
 
+@pytest.fixture(scope="module")
+def running_prometheus(own_live, thermometer, tmp_path_factory):
+    """Yield a running Prometheus that sends its alerts to Tocsin, and scrapes it."""
+    find_program("prometheus")
+    prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), own_live, thermometer)
+    yield prometheus
+    prometheus.programs.stop()
+
+
 @pytest.fixture
-def prometheus(programs, own_live, thermometer):
-    """Return a running Prometheus that sends its alerts to Tocsin, and scrapes it."""
-    return Prometheus(programs, own_live, thermometer)
+def prometheus(running_prometheus):
+    """Yield the running Prometheus, whose log is shown if the test fails."""
+    yield running_prometheus
+    running_prometheus.programs.print_logs()
 
 
 def events(receiver):
@@ -113,18 +122,20 @@ def events(receiver):
 def test_alerts_of_prometheus_are_delivered_and_flapping_ones_are_not(
     own_live, receiver, thermometer, prometheus
 ):
-    own_live.create_channel(receiver.url)
+    own_live.create_channel(receiver.url, name="Room", matchers="alertname=TooHot")
 
     def turn(celsius, status):
         """Set the temperature, and wait until Tocsin knows what Prometheus makes of it."""
         thermometer.set(celsius)
-        wait_until(lambda: f'id="alert-1" data-status="{status}"' in page("/alerts"))
+        shown = f'id="alert-{alert_id}" data-status="{status}"'
+        wait_until(lambda: shown in page("/alerts"))
 
     def page(path):
         return own_live.person.get(own_live.url + path, timeout=5).text
 
     thermometer.set(41)
     assert receiver.wait_for(1, 15)
+    (alert_id,) = re.findall(r'id="alert-(\d+)"(?=(?:(?!<li).)*TooHot)', page("/alerts"), re.DOTALL)
     alert = json.loads(receiver.requests[0].body)["alert"]
     assert (alert["name"], alert["status"], alert["endsAt"]) == ("TooHot", "open", None)
     assert alert["annotations"] == {"summary": "servers has 41 °C"}
@@ -149,18 +160,18 @@ def test_alerts_of_prometheus_are_delivered_and_flapping_ones_are_not(
     assert events(receiver) == expected
     for celsius, status in ((20, "closed"), (41, "open"), (20, "closed"), (41, "open")):
         turn(celsius, status)
-    assert "The alert is flapping" in page("/alerts/1")
+    assert "The alert is flapping" in page(f"/alerts/{alert_id}")
     assert events(receiver) == expected
 
 
 def test_the_dashboard_and_the_rules_use_metrics_that_prometheus_scrapes(
-    own_live, receiver, thermometer, prometheus
+    own_live, receiver, prometheus
 ):
-    own_live.create_channel(receiver.url)
-    thermometer.set(41)
-    wait_until(lambda: prometheus.query('tocsin_deliveries{state="delivered"} == 1'))
+    own_live.create_channel(receiver.url, name="Disks", matchers="alertname=DiskFull")
+    own_live.post_alert(name="Disk full", labels={"alertname": "DiskFull"})
+    wait_until(lambda: prometheus.query('tocsin_deliveries{state="delivered"} > 0'))
     assert prometheus.query('up{job="tocsin"}')[0][1] == 1
-    wait_until(lambda: prometheus.query("tocsin_attempts_total == 1"))
+    wait_until(lambda: prometheus.query("tocsin_attempts_total > 0"))
     wait_until(lambda: prometheus.query('up{job="prometheus"} == 1'))
     groups = get_json(f"{prometheus.url}/api/v1/rules")["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
@@ -173,14 +184,6 @@ def test_the_dashboard_and_the_rules_use_metrics_that_prometheus_scrapes(
     # A rate needs two samples. No channel is in trouble.
     only_trouble = ['sort_desc(tocsin_channel_trouble_seconds{instance=~".*"} > 0)']
     wait_until(lambda: [each for each in expressions if not prometheus.query(each)] == only_trouble)
-
-
-def test_the_metrics_follow_the_conventions(own_live, receiver):
-    own_live.create_channel(receiver.url)
-    headers = own_live.create_token("metrics", "metrics")
-    metrics = requests.get(f"{own_live.url}/metrics", headers=headers, timeout=5).text
-    assert 'tocsin_channel_trouble_seconds{channel="Team db"} 0.0' in metrics
-    run("promtool", "check", "metrics", input=metrics)
 
 
 def test_the_alert_rules_do_what_they_say():

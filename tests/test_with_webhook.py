@@ -47,12 +47,12 @@ def start_webhook(programs):
 
 def deliver(live, url, **fields):
     """Send an alert to a channel with these fields; return the API's view of the channel."""
-    live.create_channel(url, **fields)
-    headers = live.create_token("reader", "channels:read")
-    live.post_alert(name="Disk full")
+    channel_id = live.create_channel(url, name=url, matchers=f'hook="{url}"', **fields)
+    headers = live.create_token(url, "channels:read")
+    live.post_alert(name="Disk full", labels={"hook": url})
 
     def attempted():
-        channel = get_json(f"{live.url}/api/v1/channels/1", headers)
+        channel = get_json(f"{live.url}/api/v1/channels/{channel_id}", headers)
         return channel["health"] != "unused" and channel
 
     return wait_until(attempted)
@@ -61,7 +61,8 @@ def deliver(live, url, **fields):
 def test_a_message_with_the_right_signature_runs_the_command(own_live, programs, start_webhook):
     channel = deliver(own_live, start_webhook(), signing="github", signing_secret=SECRET)
     assert (channel["health"], channel["trouble"]) == ("ok", None)
-    assert wait_until((programs.folder / "ran").read_text) == "Disk full\n"
+    wait_until((programs.folder / "ran").exists)
+    wait_until(lambda: (programs.folder / "ran").read_text() == "Disk full\n")
 
 
 def test_a_wrong_signature_is_a_failure_of_webhook(own_live, programs, start_webhook):
