@@ -5,8 +5,8 @@ from delivery.response import Judgement, Response, judge_by_status
 
 _REFUSAL = "Hook rules were not satisfied"  # as in its webhook.go, with a full stop
 HINTS = {
-    f"^2.. {_REFUSAL}": "Its trigger-rule refuses the message: compare the rule with the field "
-    "“Signing secret” and what this channel sends."
+    f"^2.. {_REFUSAL}": "Its trigger-rule refuses the message: compare the rule with the signing "
+    "secret of this channel and with what the channel sends."
 }
 
 
