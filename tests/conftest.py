@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from channels import form_of
 from jinja2 import FileSystemBytecodeCache
 from markup import check_markup, token_in
+from programs import Programs
 from receiver import Receiver
 from workers import channel, clocks, make  # noqa: F401 (fixtures of all tests)
 
@@ -223,19 +224,34 @@ class Live:
         return browser
 
     def create_channel(self, url, **fields):
-        """Create a channel as the admin."""
+        """Create a channel as the admin; return its id."""
         token = token_in(self.person.get(f"{self.url}/account", timeout=5).text)
         form = {**form_of(url, **fields), "csrf_token": token}
         response = self.person.post(f"{self.url}/channels", form, timeout=5, allow_redirects=False)
         assert response.status_code == 303, response.text
+        return int(response.headers["Location"].split("/")[-2])
 
-    def create_token(self, name="t"):
-        """Create an API token for alerts, and return the headers with it."""
+    def create_token(self, name="t", scope="ingest"):
+        """Create an API token, for alerts by default, and return the headers with it."""
+        return {"Authorization": f"Bearer {self.create_secret(name, scope)}"}
+
+    def create_secret(self, name, scope="ingest"):
+        """Create an API token, for alerts by default, and return it."""
         token = token_in(self.person.get(f"{self.url}/tokens", timeout=5).text)
-        form = {"csrf_token": token, "name": name, "scope": "ingest"}
+        form = {"csrf_token": token, "name": name, "scope": scope}
         page = self.person.post(f"{self.url}/tokens", form, timeout=5).text
-        secret = page.split('value="tocsin_')[1].split('"')[0]
-        return {"Authorization": f"Bearer tocsin_{secret}"}
+        return "tocsin_" + page.split('value="tocsin_')[1].split('"')[0]
+
+    def post_alert(self, **members):
+        """Store an alert by the API, with a token that is created first."""
+        response = requests.post(
+            f"{self.url}/api/v1/alerts", json=members, headers=self._ingest, timeout=5
+        )
+        assert response.status_code == 202, response.text
+
+    @cached_property
+    def _ingest(self):
+        return self.create_token("alerts of the test")
 
     def output(self):
         """Return the output so far."""
@@ -269,6 +285,23 @@ def live(tmp_path_factory):
     server.ready()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def own_live(tmp_path_factory):
+    """Yield a running Tocsin for the tests of one module, without the channels of others."""
+    server = Live(tmp_path_factory.mktemp("own_live"))
+    server.ready()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def programs(tmp_path):
+    """Yield a starter of real programs, which end with the test."""
+    programs = Programs(tmp_path)
+    yield programs
+    programs.stop()
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,8 @@ def test_a_hint_names_the_field_to_change(requests_mock, kind, status, body, fie
         ("discord", 404, {"code": 10015}, "create a new one"),
         ("mattermost", 403, "", "check the credentials"),
         ("webhook", 404, "", "compare the URL"),
+        ("webhook", 200, "Hook rules were not satisfied.", "the signing secret"),
+        ("custom", 200, "Hook rules were not satisfied.", "the signing secret"),
         ("webhook", 401, "", "check the authentication"),
     ],
 )

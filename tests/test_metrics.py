@@ -4,16 +4,17 @@ import re
 
 import pytest
 from channels import create
+from programs import run
 from prometheus_client.parser import text_string_to_metric_families
 from receiver import reply
 
-from clock import now_ms
+from clock import DAY, MINUTE, now_ms
 from config import VERSION
 from delivery import outbox
 from delivery.alerts.alert import Alert as Seen
 from delivery.alerts.received import ReceivedAlert
 from delivery.health import MAX_FAILURES, Health
-from models import Alert, Attempt, Channel, Delivery
+from models import Alert, Attempt, Channel, Delivery, db
 from web.accounts.api_tokens import create_token
 
 
@@ -51,11 +52,21 @@ def test_metrics_have_the_format_of_prometheus(scrape):
         "tocsin_channel_trouble_seconds": "gauge",
         "tocsin_recent_tests": "gauge",
         "tocsin_deliveries": "gauge",
+        "tocsin_max_pending_deliveries": "gauge",
+        "tocsin_recent_failures": "gauge",
+        "tocsin_attempts": "counter",
         "tocsin_alerts_without_channel": "counter",
         "tocsin_worker_silent_seconds": "gauge",
         "tocsin_oldest_due_seconds": "gauge",
     }
     assert all(re.fullmatch(r"[A-Z].+\.", family.documentation) for family in found.values())
+
+
+def test_promtool_finds_nothing_to_improve(scrape, client):
+    create(client, name="Team db")
+    metrics = scrape().text
+    assert 'tocsin_channel_trouble_seconds{channel="Team db"} 0.0' in metrics
+    run("promtool", "check", "metrics", input=metrics)
 
 
 def test_build_info_has_the_version(scrape):
@@ -135,18 +146,52 @@ def test_metrics_need_the_scope(app):
     )
 
 
-def test_deliveries_are_counted_by_state(scrape):
-    given = {"kind": "webhook", "created_at": 1, "updated_at": 1}
-    channel = Channel.create(name="C", **given)
+@pytest.fixture
+def row(app):
+    """Return the columns of a delivery, without its id and state."""
+    channel = Channel.create(name="C", kind="webhook", created_at=1, updated_at=1)
     alert = Alert.create(key="k", name="A", status="open", body="{}", changed_at=1, seen_at=1)
-    row = {
-        "channel": channel,
-        "alert": alert,
-        "event": "open",
-        "due_at": 1,
-        "expires_at": 1,
-        "created_at": 1,
-    }
+    times = {"due_at": 1, "expires_at": 1, "created_at": 1}
+    return {"channel": channel, "alert": alert, "event": "open", **times}
+
+
+def test_failures_of_the_last_hour_are_counted(scrape, row):
+    now = now_ms()
+    ended = {"failed": (now, now - 59 * MINUTE, now - 61 * MINUTE), "parked": (now,)}
+    number = (now - DAY) * 1_000_000
+    for state, times in {**ended, "given_up": (now,), "delivered": (now,)}.items():
+        for settled_at in times:
+            number += 1
+            Delivery.create(id=number, state=state, settled_at=settled_at, **row)
+    assert samples(scrape(), "tocsin_recent_failures") == {("failed",): 2, ("parked",): 1}
+
+
+def test_the_failures_of_a_year_are_not_read_to_count_the_recent_ones(scrape, row):
+    plans = []
+    with db.connection_context():
+        execute = db.execute_sql
+
+        def explain(sql, parameters=None):
+            if "settled_at" in sql:
+                plans.extend(execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall())
+            return execute(sql, parameters)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(db.obj, "execute_sql", explain)
+            scrape()
+    assert "delivery_state (state=? AND rowid>?)" in str(plans)
+
+
+def test_an_attempt_still_counts_when_it_is_kept_no_longer(scrape, client, receiver):
+    form = {"name": "One", "kind": "webhook", "url": receiver.url, "timeout": "5"}
+    for number in (1, 2):
+        client.post("/channels/new/test", form)
+        assert samples(scrape(), "tocsin_attempts") == {(): number}
+    Attempt.delete().where(Attempt.id == 1).execute()
+    assert samples(scrape(), "tocsin_attempts") == {(): 2}
+
+
+def test_deliveries_are_counted_by_state(scrape, row):
     for number in (1, 2, 3):
         Delivery.create(id=number, state="pending", **row)
     Delivery.update(state="parked").where(Delivery.id == 3).execute()

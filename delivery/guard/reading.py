@@ -90,7 +90,7 @@ class StrictResponse(http.client.HTTPResponse):
         if self.status in (204, 304):
             self.chunked = False
             self.length = 0
-        content_length = self.headers.get("Content-Length")
+        content_length = self.getheader("Content-Length")
         if content_length is not None and not self.chunked:
             match = _LENGTHS.fullmatch(content_length)
             if not match:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from delivery.content.alert_text import AlertText
+from delivery.kinds import adnanh_webhook
 from delivery.kinds.spec import Kind, Limit, Option
 from delivery.outcome import SuggestedFix
 from delivery.placeholders import PlaceholderValues
@@ -45,6 +46,8 @@ KIND = Kind(
     help="Sends your own JSON body, with placeholders for the values of the alert.",
     url_help="The URL that receives the message.",
     body=body,
+    judge=adnanh_webhook.judge,
+    hints=adnanh_webhook.HINTS,
     options=(
         Option(
             "closed_body",

@@ -8,6 +8,7 @@ from delivery.content.alert_text import AlertText
 from delivery.content.group_text import GroupedText
 from delivery.event import Event
 from delivery.json_text import JsonError, check_json, dumps
+from delivery.kinds import adnanh_webhook
 from delivery.kinds.spec import Kind
 
 
@@ -76,5 +77,7 @@ KIND = Kind(
     help="Sends each event as JSON in Uptrace's format, with your own JSON as its payload.",
     url_help="The URL that receives the message.",
     body=body,
+    judge=adnanh_webhook.judge,
+    hints=adnanh_webhook.HINTS,
     uses=("method", "payload"),
 )

@@ -23,7 +23,15 @@ from delivery.outbox.claims import NewBody, claim, store_bodies
 from delivery.outbox.deletion import delete_channel
 from delivery.outbox.due import MAX_IN_GROUP, MAX_PER_CHANNEL, next_due, oldest_due_age
 from delivery.outbox.fallback import notify_fallbacks
-from delivery.outbox.ingest import OutboxFull, close_alert, close_overdue, is_full, review, store
+from delivery.outbox.ingest import (
+    MAX_WAITING,
+    OutboxFull,
+    close_alert,
+    close_overdue,
+    is_full,
+    review,
+    store,
+)
 from delivery.outbox.listening import REPORT_INTERVAL, report_listening
 from delivery.outbox.maintenance import move_with_clock, newest_id, sweep
 from delivery.outbox.pausing import (

@@ -18,10 +18,10 @@ from prometheus_client import (
 from prometheus_client import Counter as MetricCounter
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from clock import DAY, SECOND, now_ms
+from clock import DAY, HOUR, SECOND, now_ms
 from config import VERSION
 from delivery import outbox
-from delivery.alerts.plans import ACTIVE_STATES
+from delivery.alerts.plans import ACTIVE_STATES, DELIVERY_LIFETIME
 from delivery.health import Health, health_of, trouble_length
 from delivery.outcome import Verdict
 from models import (
@@ -38,6 +38,7 @@ from web.auth.access import require_scope
 from web.worker_status import worker_status
 
 bp = Blueprint("metrics", __name__)
+FAILED_STATES = (DeliveryState.FAILED, DeliveryState.PARKED)
 disable_created_metrics()  # the counter lives in the database, not as long as the process
 
 
@@ -62,10 +63,7 @@ def metrics():
     )
     recent = Attempt.select().where(IS_TEST, Attempt.at > now_ms() - DAY)
     _set(gauge, product(Verdict), _count(recent, Attempt.verdict))
-    gauge = Gauge("tocsin_deliveries", "Stored deliveries by state.", ["state"], registry=registry)
-    unsettled = Delivery.select().where(Delivery.state << ACTIVE_STATES)
-    settled = {(row.state,): row.number for row in SettledCount.select()}
-    _set(gauge, product(DeliveryState), {**settled, **_count(unsettled, Delivery.state)})
+    _set_deliveries(registry, now_ms())
     MetricCounter(
         "tocsin_alerts_without_channel",
         "Openings of alerts that matched no channel.",
@@ -88,6 +86,39 @@ def _set_health(registry: CollectorRegistry, channels: list[Channel], now: int) 
     )
     for channel in channels:
         gauge.labels(channel.name).set(trouble_length(channel, now) / SECOND)
+
+
+def _set_deliveries(registry: CollectorRegistry, now: int) -> None:
+    gauge = Gauge("tocsin_deliveries", "Stored deliveries by state.", ["state"], registry=registry)
+    unsettled = Delivery.select().where(Delivery.state << ACTIVE_STATES)
+    settled = {(row.state,): row.number for row in SettledCount.select()}
+    _set(gauge, product(DeliveryState), {**settled, **_count(unsettled, Delivery.state)})
+    gauge = Gauge(
+        "tocsin_max_pending_deliveries",
+        "Number of pending deliveries at which alerts are refused with 503.",
+        registry=registry,
+    )
+    gauge.set(outbox.MAX_WAITING)
+    _set_failures(registry, now)
+    attempts = MetricCounter(
+        "tocsin_attempts", "Attempts of deliveries and tests.", registry=registry
+    )
+    attempts.inc(Attempt.select(fn.MAX(Attempt.id)).scalar() or 0)
+
+
+def _set_failures(registry: CollectorRegistry, now: int) -> None:
+    gauge = Gauge(
+        "tocsin_recent_failures",
+        "Deliveries that failed in the last hour by state, except canceled ones.",
+        ["state"],
+        registry=registry,
+    )
+    # An id begins with its time: old failures, which may be many, are not read.
+    is_new = Delivery.id > (now - 2 * DELIVERY_LIFETIME) * 1_000_000
+    failed = Delivery.select().where(
+        Delivery.state << FAILED_STATES, is_new, Delivery.settled_at > now - HOUR
+    )
+    _set(gauge, product(FAILED_STATES), _count(failed, Delivery.state))
 
 
 def _set_worker(registry: CollectorRegistry) -> None:
