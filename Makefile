@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test lint measure format lock screenshot kinds messages bench clean
+.PHONY: run test lint measure format lock screenshot kinds messages bench compare clean
 
 run: .venv/runtime  ## serve Tocsin at http://127.0.0.1:8000/
 	@exec $(BIN)/python cli.py serve
@@ -38,6 +38,9 @@ messages: .venv/development  ## update docs/messages.md and its pictures (needs 
 
 bench: .venv/development  ## run all benchmarks
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+
+compare: .venv/development  ## compare Tocsin with other systems (docs/benchmarks.md)
+	$(BIN)/python bench/compare.py
 
 lock:  ## update the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
