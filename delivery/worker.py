@@ -35,7 +35,6 @@ from delivery.queue.pruner import Pruner
 from delivery.queue.runs import Run, Runs
 from delivery.queue.seats import MAX_SEATS
 from delivery.queue.settlement import FinishedAttempt, settle_message
-from delivery.redaction import format_traceback_without_message
 from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock, send
 from models import db
@@ -286,32 +285,3 @@ class Worker:
 def _batch_size(free: int) -> int:
     """Return how many messages to claim: few when most seats are taken, one for each at most."""
     return CLAIM_BATCH_SIZE if free > MAX_SEATS // 2 else min(free, SMALL_BATCH_SIZE)
-
-
-def work(
-    config: Config, stop: threading.Event, beat: Callable[[], None], crashed: bool = False
-) -> None:
-    """Run the only worker of an installation until `stop` is set.
-
-    `beat` is called at least every few seconds. `crashed` says that the worker before it crashed,
-    and was not killed from outside.
-    """
-    logged = ""
-    try:
-        while not stop.is_set():
-            beat()
-            try:
-                connect()
-                worker = Worker(config)
-                worker.begin(crashed)
-            except DatabaseError as error:
-                message = describe_error(error, config.database)
-                if message != logged:
-                    log.error("the worker cannot begin yet: %s", message)
-                logged = message
-                stop.wait(0.5)
-            else:
-                worker.run(stop, beat)
-    except Exception as error:
-        log.critical("the worker ends: %s", format_traceback_without_message(error))
-        raise

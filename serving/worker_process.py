@@ -13,7 +13,7 @@ from config import Config
 from config_values import parse_bind
 from delivery.queue import wakeup
 from delivery.queue.heartbeat import beat
-from delivery.worker import work
+from delivery.working import work
 from logs import log_to_stderr
 from models import db
 from serving.supervisor import Supervisor

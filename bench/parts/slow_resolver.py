@@ -12,7 +12,7 @@ from functools import partial
 import database
 from config import Config
 from delivery.queue.heartbeat import LOCK_NAME, beat
-from delivery.worker import work
+from delivery.working import work
 from locks import file_lock
 
 LOOKUP_SECONDS = 0.1
