@@ -78,7 +78,7 @@ def test_relaxed_durability_ends_with_its_block(app):
 
 def test_an_unsafe_sqlite_version_is_reported(monkeypatch):
     assert bool(database.journal_notice()) != database.WAL_IS_SAFE
-    monkeypatch.setattr(database, "WAL_IS_SAFE", False)
+    monkeypatch.setattr(database.sqlite, "WAL_IS_SAFE", False)
     assert "TRUNCATE" in database.journal_notice()
 
 

@@ -15,7 +15,6 @@ from peewee import (
     InterfaceError,
     OperationalError,
     SqliteDatabase,
-    sqlite3,
 )
 
 from clock import now_ms
@@ -689,7 +688,6 @@ FAILURES = [
         "The database tocsin.db cannot be written",
     ),
     (OperationalError("database or disk is full"), "The disk that holds tocsin.db is full"),
-    (sqlite3.OperationalError("database or disk is full"), "The disk that holds tocsin.db is full"),
     (DatabaseError("database disk image is malformed"), "The database tocsin.db is damaged"),
     (outbox.OutboxFull(), "Too many deliveries are waiting."),
 ]
