@@ -10,7 +10,7 @@ import pytest
 
 ON_POSTGRESQL = os.environ.get("TOCSIN_TEST_DATABASE") == "postgresql"
 _OPTIONS = (
-    "listen_addresses=''",
+    "listen_addresses=",
     "fsync=off",
     "full_page_writes=off",
     "shared_buffers=32MB",
