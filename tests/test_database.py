@@ -2,10 +2,13 @@
 
 import pytest
 from channels import create
+from databases import only_sqlite
 from peewee import OperationalError, SqliteDatabase
 
 import database
 from models import Table, db
+
+pytestmark = only_sqlite
 
 
 def schema(database):

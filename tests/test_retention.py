@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 from attempts import claim_deliveries
 from channels import create
+from databases import only_sqlite
 from peewee import OperationalError
 
 import cli
@@ -325,6 +326,7 @@ def test_the_command_refuses_a_wrong_number_of_days(days):
 # --- the file ---
 
 
+@only_sqlite
 def test_a_new_file_gives_free_pages_back_in_slices(channel):
     assert db.can_shrink()
     fill(channel, 300)
@@ -337,6 +339,7 @@ def test_a_new_file_gives_free_pages_back_in_slices(channel):
     assert db.execute_sql("PRAGMA page_count").fetchone()[0] < pages / 4
 
 
+@only_sqlite
 @pytest.mark.parametrize("max_bytes", [0, 10**9])
 def test_a_file_of_an_earlier_version_is_rewritten_at_the_start_if_it_is_small(
     config, monkeypatch, capsys, max_bytes
@@ -430,6 +433,7 @@ def statements():
                 yield pytest.param(text, id=f"{module}.{name}")
 
 
+@only_sqlite
 @pytest.mark.parametrize("statement", list(statements()))
 def test_no_statement_of_the_outbox_scans_the_log(statement):
     values = dict.fromkeys(re.findall(r":([a-z_]+)", statement), "[1]")
