@@ -107,7 +107,7 @@ class ServerDatabase(PostgresqlDatabase):
             self.close()
             self.connect()
 
-    def begin(self, isolation_level=None) -> None:
+    def begin(self, *_isolation_level) -> None:
         """Begin a transaction, and wait for those of other processes."""
         lock = f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})"
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]

@@ -19,8 +19,9 @@ MAX_COLUMNS = 100
 MAX_MODULE_LINES = 300
 # The aim is 64,000 for what there was before notifications, which took 6,300 tokens. A year without
 # care took 13,000 more, with the processes, which were not counted before, and messages with their
-# drawings 23,000. Groups, storms and the health of channels took 10,000; senders in several processes
-# and PostgreSQL may take 6,000. This bound keeps the code from growing until the aim is reached.
+# drawings 23,000. Groups, storms and the health of channels took 10,000; senders in several
+# processes and PostgreSQL may take 6,000. This bound keeps the code from growing until the aim is
+# reached.
 MAX_TOKENS = 128_000
 
 _LAYOUT = {
