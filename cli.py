@@ -118,13 +118,13 @@ def worker(lock: int | None, **given: Any) -> None:
 @click.option("--days", type=click.IntRange(1, 3650), help="Days to keep, for once.")
 @click.pass_obj
 def prune(config: Config, days: int | None) -> None:
-    """Delete old data and shrink the file, also while a server runs."""
-    before = config.database.stat().st_size
+    """Delete old data and shrink the database, also while a server runs."""
+    before = db.size
     counts = prune_now(config, days or config.keep_days, now_ms())
     deleted = [f"{count:,} {name}" for name, count in counts.items() if count]
     click.echo(f"Deleted: {', '.join(deleted) or 'nothing'}.")
-    after = config.database.stat().st_size
-    click.echo(f"The file has {after / 1e6:,.1f} MB; it had {before / 1e6:,.1f} MB.")
+    after = db.size
+    click.echo(f"The database has {after / 1e6:,.1f} MB; it had {before / 1e6:,.1f} MB.")
 
 
 # --- users ----------------------------------------------------------------------------------------

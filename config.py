@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 
-from config_values import PARSERS, AllowedTarget, Network
+from config_values import PARSERS, AllowedTarget, DatabaseServer, Network
 
 VERSION = "0.1.0"
 SECRET_KEY_FILE = "secret.key"
@@ -57,7 +57,7 @@ class Config:
     """The configuration. Times are seconds, paths are absolute."""
 
     data_dir: Path
-    database: Path
+    database: Path | DatabaseServer
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 2
@@ -140,6 +140,8 @@ class Config:
     def create_database(self) -> None:
         """Create an empty database if there is none; call this before `with_keys`.
 
+        On a server, the user has created it.
+
         No key file is ever older than the database, so a start that is interrupted leaves nothing
         that the next one refuses.
 
@@ -147,27 +149,31 @@ class Config:
             ConfigError: a folder cannot be used, or the database of an earlier start is missing.
         """
         self._create_folder()
+        if isinstance(self.database, Path):
+            self._create_file(self.database)
+
+    def _create_file(self, database: Path) -> None:
         keys = [name for name in (SECRET_KEY_FILE, KEYS_FILE) if (self.data_dir / name).exists()]
-        folder = self.database.parent
-        with _config_errors("TOCSIN_DATABASE_URL", f"{self.database}: "):
+        folder = database.parent
+        with _config_errors("TOCSIN_DATABASE_URL", f"{database}: "):
             if not folder.is_dir():
                 raise ValueError(
                     f"the folder {folder} does not exist; create it, mount it, or correct the path "
                     "(an absolute one has four slashes: sqlite:////var/lib/tocsin/tocsin.db)"
                 )
-            if self.database.is_dir():
+            if database.is_dir():
                 raise ValueError("this is a folder; name a file in it, for example tocsin.db")
-            if self.database.exists():
+            if database.exists():
                 return
             if not keys:
-                self.database.touch(0o600)
+                database.touch(0o600)
                 return
         raise ConfigError(
-            f"TOCSIN_DATA_DIR: the database {self.database} is missing, but {self.data_dir} has "
+            f"TOCSIN_DATA_DIR: the database {database} is missing, but {self.data_dir} has "
             f"the keys of an earlier start ({', '.join(keys)}). Check that the right folder is "
-            f"mounted, or delete an old {self.database.name}-wal and restore "
-            f"{self.database.name} from your backup. To start again without channels, move the "
-            f"keys away, or keep them and run: touch {self.database}"
+            f"mounted, or delete an old {database.name}-wal and restore "
+            f"{database.name} from your backup. To start again without channels, move the "
+            f"keys away, or keep them and run: touch {database}"
         )
 
     def with_keys(self, *, create: bool = True) -> "Config":

@@ -1,7 +1,6 @@
 """First start: generate the keys, migrate the database, create the first account."""
 
 import sys
-from pathlib import Path
 
 import database
 from clock import now_ms
@@ -11,7 +10,7 @@ from delivery.secrets.encryption import Keyring
 from models import db
 from web.accounts.passwords import PasswordChecker, create_admin
 
-_prepared: dict[Path, database.FileId] = {}
+_prepared: dict[database.Location, database.FileId | None] = {}
 
 
 def open_installation(config: Config) -> Config:

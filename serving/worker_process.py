@@ -61,7 +61,7 @@ def _stop_at_signals(config: Config) -> threading.Event:
 
     def end(*_signal: object) -> None:
         stop.set()
-        wakeup.notify(config.data_dir)  # the worker may be waiting for its next delivery
+        wakeup.interrupt(config.data_dir)  # the worker may be waiting for its next delivery
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)

@@ -15,6 +15,7 @@ import pytest
 import requests
 from argon2 import PasswordHasher
 from channels import form_of
+from databases import ON_POSTGRESQL, Cluster
 from jinja2 import FileSystemBytecodeCache
 from markup import check_markup, token_in
 from programs import Programs
@@ -25,6 +26,8 @@ import database
 from app import configure, create_app
 from clock import now_ms
 from config import Config
+from config_values import PARSERS
+from delivery import outbox
 from delivery.queue import heartbeat
 from delivery.secrets import rotation
 from models import Login, Role, User, db
@@ -51,9 +54,21 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory):
+def cluster(tmp_path_factory):
+    """Yield a server of PostgreSQL."""
+    cluster = Cluster(tempfile.mkdtemp(prefix="pg"))
+    yield cluster
+    cluster.stop()
+    shutil.rmtree(cluster.folder)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory, request):
     """Return a migrated database with the editor `ada` and the viewer `vera`, both signed in."""
     path = tmp_path_factory.mktemp("migrated") / "tocsin.db"
+    if ON_POSTGRESQL:
+        cluster = request.getfixturevalue("cluster")
+        path = PARSERS["TOCSIN_DATABASE_URL"](cluster.create("migrated"))
     database.prepare(path)
     now = now_ms()
     password = QUICK.hash(PASSWORD)
@@ -64,6 +79,20 @@ def migrated(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def new_database(request, migrated):
+    """Return a function that makes the path, or the URL, of a copy of the migrated database."""
+
+    def new_database(path):
+        if not ON_POSTGRESQL:
+            shutil.copy(migrated, path)
+            return f"sqlite:///{path}"
+        outbox.ingest._waiting_counts.clear()  # all tests have the same database
+        return request.getfixturevalue("cluster").create("tocsin", "migrated")
+
+    return new_database
+
+
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
     """Return a cache of compiled templates for all tests."""
@@ -71,14 +100,20 @@ def compiled(tmp_path_factory):
 
 
 @pytest.fixture
-def config(tmp_path, migrated):
+def config(tmp_path, new_database, monkeypatch):
     """Return a configuration in a temporary folder that allows the loopback network."""
     environment = {
         "TOCSIN_DATA_DIR": str(tmp_path / "data"),
         "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
     }
+    (tmp_path / "data").mkdir()
+    url = new_database(tmp_path / "data" / "tocsin.db")
+    if ON_POSTGRESQL:
+        environment["TOCSIN_DATABASE_URL"] = url
+        # For the commands that a test runs; a worker of a test would listen after its end.
+        monkeypatch.setenv("TOCSIN_DATABASE_URL", url)
+        monkeypatch.setattr("database.postgresql.ServerDatabase.listen", lambda *_: None)
     config = Config.from_env(environment).with_keys()
-    shutil.copy(migrated, config.database)
     (config.data_dir / heartbeat.LOCK_NAME).touch()  # as if a worker were running
     return config
 
@@ -88,6 +123,7 @@ def assembled(tmp_path_factory, compiled):
     """Return the app, assembled once for all tests; compiling its routes takes 10 ms."""
     folder = tmp_path_factory.mktemp("assembled")
     app = create_app(Config.from_env({"TOCSIN_DATA_DIR": str(folder)}))
+    db.close()
     app.jinja_env.bytecode_cache = compiled
     return app
 
@@ -169,7 +205,12 @@ def receiver():
 
 
 class Live:
-    """Tocsin as `make run` starts it, on a free port."""
+    """Tocsin as `make run` starts it, on a free port.
+
+    On PostgreSQL, each data folder has a database of its own.
+    """
+
+    cluster = None
 
     program: tuple[str, ...] = (sys.executable, str(ROOT / "cli.py"))
     command: tuple[str, ...] = ("serve",)
@@ -187,6 +228,9 @@ class Live:
             "TOCSIN_DATA_DIR": str(folder / "data"),
             **environment,
         }
+        if self.cluster:
+            name = f"live_{digest(settings['TOCSIN_DATA_DIR'])[:16]}"
+            settings.setdefault("TOCSIN_DATABASE_URL", self.cluster.ensure(name))
         settings.setdefault("TOCSIN_ALLOW_NETWORKS", "127.0.0.0/8")
         settings.setdefault("TOCSIN_ADMIN_PASSWORD", PASSWORD)
         command = [part.format(port=self.port) for part in (*self.program, *self.command)]
@@ -276,6 +320,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session", autouse=ON_POSTGRESQL)
+def live_databases(cluster):
+    """Have every server of the tests use PostgreSQL."""
+    Live.cluster = cluster
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 import requests
 from argon2.exceptions import VerifyMismatchError
 from conftest import PASSWORD, QUICK, ROOT
+from databases import ON_POSTGRESQL, only_sqlite
 from peewee import OperationalError
 
 import cli
@@ -40,6 +41,8 @@ def tocsin(config, monkeypatch, capsys):
     for name in [name for name in os.environ if name.startswith("TOCSIN_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TOCSIN_DATA_DIR", str(config.data_dir))
+    if ON_POSTGRESQL:
+        monkeypatch.setenv("TOCSIN_DATABASE_URL", config.database.url)
     monkeypatch.setattr(passwords, "PasswordHasher", lambda: QUICK)
 
     def run(*arguments, typed=b"", terminal=False):
@@ -424,6 +427,7 @@ def test_the_docs_page_lists_every_subcommand_and_every_scope():
     ] == []
 
 
+@only_sqlite
 def test_an_unusable_installation_is_reported_in_one_line(tocsin, config, monkeypatch):
     monkeypatch.setenv("TOCSIN_BIND", "nonsense")
     assert is_refusal(tocsin("user", "list"), 2, "TOCSIN_BIND: 'nonsense'")
@@ -434,6 +438,7 @@ def test_an_unusable_installation_is_reported_in_one_line(tocsin, config, monkey
     assert is_refusal(tocsin("user", "list"), 2, "TOCSIN_DATA_DIR: the folder")
 
 
+@only_sqlite
 @pytest.mark.parametrize(
     ("failure", "message"),
     [
@@ -461,6 +466,7 @@ def test_ctrl_c_prints_nothing(tocsin, monkeypatch):
 # --- processes ------------------------------------------------------------------------------------
 
 
+@only_sqlite
 def test_no_file_in_the_data_folder_holds_a_password_a_token_or_a_link(tocsin, config):
     tocsin("user", "add", "mia", "--password-stdin", typed=b"four small bells\n")
     link = tocsin("user", "password", "vera").out.strip().rpartition("/setup/")[2]

@@ -248,7 +248,7 @@ BAD = {
         "é" * 43 + "=",
     ],
     "DATABASE_URL": [
-        "postgresql://db/tocsin",
+        "postgresql://db",
         "/srv/tocsin.db",
         "sqlite://",
         "sqlite:///",
@@ -310,8 +310,11 @@ SENTENCES = [
     ("BIND", "*:8000", "to serve on every address, write 0.0.0.0:8000 or [::]:8000"),
     ("BIND", ":8000", "to serve on every address, write 0.0.0.0:8000 or [::]:8000"),
     ("BIND", "http://127.0.0.1:80", "is not host:port, for example 127.0.0.1:8000"),
-    ("DATABASE_URL", "postgresql://db/tocsin", "supports SQLite only, for example sqlite:////var"),
-    ("DATABASE_URL", "/srv/tocsin.db", "supports SQLite only, for example sqlite:////var"),
+    ("DATABASE_URL", "mysql://db/tocsin", "begins with neither sqlite: nor postgresql:"),
+    ("DATABASE_URL", "/srv/tocsin.db", "begins with neither sqlite: nor postgresql:"),
+    ("DATABASE_URL", "postgresql://db", "it names no database; write for example postgresql://"),
+    ("DATABASE_URL", "postgresql://u:p/x@db/tocsin", "the port is not a number; write for example"),
+    ("DATABASE_URL", "postgresql://u:p%zz@db/tocsin", "not a URL of PostgreSQL; write for example"),
     ("DATABASE_URL", "sqlite:///t.db?mode=ro", "parameters after ? or # are not supported"),
     ("DATABASE_URL", "sqlite://t.db", "it names no file; write for example sqlite:////var"),
     ("DATABASE_URL", "sqlite:///:memory:", "it names no file; write for example sqlite:////var"),
@@ -399,6 +402,8 @@ def test_a_damaged_file_of_certificate_authorities_is_refused_with_the_variables
         ("SECRET_KEY", "sh0rt-secret"),
         ("ENCRYPTION_KEYS", "sh0rt-secret"),
         ("DATABASE_URL", "x://u:sh0rt-secret@h"),
+        ("DATABASE_URL", "postgresql://u:sh0rt-secret@h"),
+        ("DATABASE_URL", "postgresql://u:sh0rt-secret/x@h/n"),
     ],
 )
 def test_a_refusal_does_not_repeat_a_secret(name, value):

@@ -2,10 +2,13 @@
 
 import pytest
 from channels import create
+from databases import only_sqlite
 from peewee import OperationalError, SqliteDatabase
 
 import database
 from models import Table, db
+
+pytestmark = only_sqlite
 
 
 def schema(database):
@@ -78,7 +81,7 @@ def test_relaxed_durability_ends_with_its_block(app):
 
 def test_an_unsafe_sqlite_version_is_reported(monkeypatch):
     assert bool(database.journal_notice()) != database.WAL_IS_SAFE
-    monkeypatch.setattr(database, "WAL_IS_SAFE", False)
+    monkeypatch.setattr(database.sqlite, "WAL_IS_SAFE", False)
     assert "TRUNCATE" in database.journal_notice()
 
 

@@ -25,7 +25,6 @@ TOP_LEVEL = {
     "clock.py",
     "config.py",
     "config_values.py",
-    "database.py",
     "gunicorn.conf.py",
     "locks.py",
     "logs.py",

@@ -7,6 +7,7 @@ import time
 import warnings
 
 import pytest
+from databases import only_sqlite
 from peewee import DatabaseError, OperationalError, sqlite3
 
 from clock import HOUR, MINUTE, SECOND
@@ -214,6 +215,7 @@ def test_a_process_that_starts_after_a_gap_counts_it_once():
     assert ends() == {"k": END + HOUR}
 
 
+@only_sqlite
 def test_a_report_right_after_that_of_another_process_writes_nothing():
     one, two = Process(), Process()
     one.report()
@@ -256,6 +258,7 @@ def test_a_database_failure_is_survived_and_counts_as_a_gap(monkeypatch):
     assert ends() == {"k": END + 3 * SECOND}
 
 
+@only_sqlite
 def test_while_another_process_locks_the_database_nothing_is_reported(config, caplog):
     process = Process()
     process.report()
@@ -382,6 +385,7 @@ def test_the_thread_goes_on_after_any_failure(fast, monkeypatch, caplog):
     assert "unexpected" not in caplog.text
 
 
+@only_sqlite
 def test_a_database_that_cannot_be_opened_yet_does_not_end_the_thread(fast, monkeypatch, config):
     moved = config.database.with_suffix(".moved")
     db.close()
@@ -417,6 +421,7 @@ def test_reports_beside_writers_lock_nobody_out(fast, monkeypatch, caplog):
     assert not caplog.records
 
 
+@only_sqlite
 def test_a_report_leaves_no_weaker_durability_behind():
     ListeningReporter().report()
     assert db.execute_sql("PRAGMA synchronous").fetchone()[0] == 2

@@ -9,6 +9,7 @@ import pytest
 import requests
 from channels import form_of
 from conftest import Live
+from databases import only_sqlite
 from peewee import OperationalError
 from processes import wait_until, workers_of
 from receiver import reply
@@ -33,6 +34,8 @@ from models import Attempt, Channel, Delivery, User, db
 from web.accounts.api_tokens import SCOPES, create_token
 from web.auth.access import WITHOUT_DATABASE
 from web.services import Services
+
+pytestmark = only_sqlite
 
 KEY = "A" * 43 + "="
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from attempts import answered, claim_deliveries, result_of
+from databases import only_sqlite
 from playhouse.migrations import Runner
 
 import database
@@ -17,6 +18,8 @@ from delivery.alerts.received import ReceivedAlert
 from delivery.outbox import settle, store
 from models import Alert as AlertRow
 from models import Channel, Delivery, Notification, db
+
+pytestmark = only_sqlite
 
 NOW = 1_790_000_000_000
 OLD_MIGRATIONS = ("0001", "0002", "0003")

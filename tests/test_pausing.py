@@ -5,6 +5,7 @@ import re
 import pytest
 from browsing import open_page, violations
 from channels import create, form_of, row_marks
+from databases import only_sqlite
 from peewee import SqliteDatabase
 from test_deliveries import create_alert, create_channel, create_delivery, visible_text
 from test_outbox import NOW, alert, channel, claim_due, deliveries, result
@@ -198,6 +199,7 @@ def test_a_discarded_message_is_due_again_when_its_source_sends_it_again(status)
     assert deliveries()[-1] == (here, status, "pending")
 
 
+@only_sqlite
 def test_held_deliveries_are_counted_by_the_index():
     here = channel(state="paused")
     hold_deliveries(here, openings=2, closings=1)

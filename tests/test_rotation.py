@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from channels import create, fields_in, form_of, message_at, stored_form
+from databases import ON_POSTGRESQL, only_sqlite
 from peewee import DatabaseError
 from receiver import reply
 from werkzeug.datastructures import MultiDict
@@ -47,7 +48,8 @@ FULL = Settings(
 def opened(config):
     """Open the database, with the keys in the file, and return the configuration."""
     database.open_database(config.database)
-    db.execute_sql("PRAGMA synchronous=OFF")
+    if not ON_POSTGRESQL:
+        db.execute_sql("PRAGMA synchronous=OFF")
     yield config
     db.close()
 
@@ -543,6 +545,7 @@ def test_a_full_disk_is_a_one_line_error_and_loses_nothing(opened, monkeypatch, 
     assert problems(*keys_in(opened)) == [""] * 3
 
 
+@only_sqlite
 def test_a_database_failure_in_the_middle_loses_nothing(opened):
     stored(Keyring(opened.encryption_keys))
     db.execute_sql(
@@ -555,6 +558,7 @@ def test_a_database_failure_in_the_middle_loses_nothing(opened):
     assert keys_in(opened)[1:] == opened.encryption_keys
 
 
+@only_sqlite
 def test_the_new_key_is_on_disk_before_the_rows_and_the_rows_before_the_old_key_is_removed(
     opened, monkeypatch
 ):
@@ -718,6 +722,7 @@ def test_every_row_is_encrypted_inside_the_transaction_that_stores_it(client, mo
     assert inside == [True, True, True]
 
 
+@only_sqlite
 def test_a_transaction_holds_the_write_lock_from_its_beginning(opened):
     statements = []
     db.connection().set_trace_callback(statements.append)

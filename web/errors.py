@@ -7,7 +7,6 @@ a stack trace.
 import logging
 import math
 import secrets
-from pathlib import Path
 
 from flask import Blueprint, Response, g, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
@@ -153,11 +152,10 @@ def _conflict(error: IntegrityError):
 
 @bp.app_errorhandler(PeeweeException)
 def _database_error(error: Exception):
-    path = services().config.database
     log.error("database error: %s", error)
-    if g.get("person") is None:
-        path = Path(path.name)  # the folder is of no concern to strangers
-    message = f"{describe_error(error, path)} Nothing was saved."
+    is_stranger = g.get("person") is None
+    sentence = describe_error(error, services().config.database, to_stranger=is_stranger)
+    message = f"{sentence} Nothing was saved."
     response = _editor_again(message, 503) or failure(503, message)
     response.headers["Retry-After"] = str(RETRY_AFTER)
     return response

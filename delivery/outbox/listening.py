@@ -5,13 +5,15 @@ none, so that time does not count: every web process reports that it listens, an
 two reports moves the ends of the open alerts.
 """
 
+import re
+
 from delivery.outbox.statements import execute
 from models import db
 
 REPORT_INTERVAL = 500  # milliseconds
 MAX_GAP = 3 * REPORT_INTERVAL
 
-_REPORTED = "SELECT CAST(value AS BIGINT) FROM fact WHERE name = 'listening until'"
+_REPORTED = "SELECT value FROM fact WHERE name = 'listening until'"
 _LAST_SEEN = "SELECT coalesce(max(seen_at), 0) FROM alert"
 _STORE = """
     INSERT INTO fact (name, value) VALUES ('listening until', CAST(:now AS TEXT))
@@ -28,8 +30,20 @@ def listening_until() -> int:
 
     Without a report, that is when the last alert came.
     """
-    reported = execute(_REPORTED).fetchone() or execute(_LAST_SEEN).fetchone()
-    return reported[0]
+    reported = _last_report()
+    if reported is None:
+        return execute(_LAST_SEEN).fetchone()[0]
+    return reported
+
+
+def _last_report() -> int | None:
+    """Return the time of the last report, 0 if that is damaged, and None without one."""
+    row = execute(_REPORTED).fetchone()
+    if row is None:
+        return None
+    if not re.fullmatch("[0-9]{1,18}", row[0], re.ASCII):
+        return 0
+    return int(row[0])
 
 
 def report_listening(now: int, max_gap: int | None = None) -> None:
@@ -38,8 +52,8 @@ def report_listening(now: int, max_gap: int | None = None) -> None:
     `max_gap` is the longest possible gap in milliseconds, if that is known: the clock may have
     jumped, which is no gap.
     """
-    reported = execute(_REPORTED).fetchone()
-    if reported and 0 <= now - reported[0] < REPORT_INTERVAL // 2:
+    reported = _last_report()
+    if reported is not None and 0 <= now - reported < REPORT_INTERVAL // 2:
         return  # another process has just done it
     with db.atomic():
         since = listening_until()

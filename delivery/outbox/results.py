@@ -23,7 +23,7 @@ ATTEMPT_INTERVAL = 10 * MINUTE
 _STORE_ATTEMPT = """
     INSERT INTO attempt (channel_id, delivery_id, message_id, number, purpose, at, config_hash,
         verdict, reason, actor, status, milliseconds, receiver, stages, excerpt, says)
-    SELECT :channel_id, iif(:message_id IS NULL, :delivery_id, NULL),
+    SELECT :channel_id, iif(CAST(:message_id AS BIGINT) IS NULL, :delivery_id, NULL),
         (SELECT id FROM group_message WHERE id = :message_id), :message_attempt, 'delivery',
         :started_at, :config_hash, :verdict, :reason, :actor, :status, :milliseconds, :receiver,
         :stages, :excerpt, :says

@@ -7,8 +7,6 @@ query or a model than SQLite to run it.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import peewee
-
 from models import DeliveryState, db
 
 # An index that has the state before the id finds a newer delivery state by state.
@@ -27,9 +25,5 @@ def execute_sliced(statement: str, **parameters: Any) -> Iterator[int]:
 
 
 def execute_many(statement: str, parameters: Iterable[Any]) -> None:
-    """Run a statement once for each mapping, or tuple, of parameters.
-
-    peewee has no `executemany`. The errors are peewee's all the same.
-    """
-    with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
-        db.connection().executemany(statement, parameters)
+    """Run a statement once for each mapping of parameters."""
+    db.execute_many(statement, parameters)

@@ -73,10 +73,10 @@ _STORE_NOTIFICATION = """
         delivery_id = iif(:is_dropped, notification.delivery_id, :delivery_id),
         failures = :failures, review_at = :review_at, silence_id = :silence_id,
         group_key = :group_key, changes = coalesce(:changes, notification.changes),
-        flapping = iif(:changes IS NULL, notification.flapping, :is_flapping)"""
+        flapping = iif(CAST(:changes AS TEXT) IS NULL, notification.flapping, :is_flapping)"""
 _STORE_REVIEW = """
     UPDATE notification SET changes = coalesce(:changes, changes),
-        flapping = iif(:changes IS NULL, flapping, :is_flapping),
+        flapping = iif(CAST(:changes AS TEXT) IS NULL, flapping, :is_flapping),
         review_at = iif(:keeps_review, review_at, :review_at),
         silence_id = iif(:keeps_review, silence_id, :silence_id)
     WHERE alert_id = :alert_id AND channel_id = :channel_id"""

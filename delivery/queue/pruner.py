@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-import database
 from config import Config
 from delivery import outbox
 from models import db
@@ -49,7 +48,7 @@ class Pruner:
 
     def _pass(self, now: int) -> Iterator[object]:
         yield from outbox.prune(now, self._config.keep_days, self._config.keep_deliveries)
-        while database.shrink():
+        while db.shrink():
             yield True
 
 
@@ -59,9 +58,9 @@ def prune_now(config: Config, keep_days: int, now: int) -> Counter[str]:
     for pruned in outbox.prune(now, keep_days, config.keep_deliveries):
         counts[pruned.name] += pruned.number
         time.sleep(PAUSE)
-    if not database.can_shrink():
-        database.rewrite()
-    while database.shrink():
+    if not db.can_shrink():
+        db.rewrite()
+    while db.shrink():
         time.sleep(PAUSE)
-    db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.finish_shrinking()
     return counts

@@ -8,16 +8,10 @@ import json
 import logging
 from collections.abc import Callable
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, g, request
-from peewee import (  # type: ignore[attr-defined]
-    DatabaseError,
-    IntegrityError,
-    InterfaceError,
-    sqlite3,
-)
+from peewee import DatabaseError, IntegrityError, InterfaceError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from clock import now_ms
@@ -271,8 +265,7 @@ def _store(
         raise
     except OutboxFull:
         message = "Too many deliveries are waiting."
-    # peewee does not wrap the errors of `executemany`.
-    except (DatabaseError, InterfaceError, sqlite3.Error) as error:
+    except (DatabaseError, InterfaceError) as error:
         log.error("database: %s", error)
-        message = describe_error(error, Path(services().config.database.name))
+        message = describe_error(error, services().config.database, to_stranger=True)
     raise ApiError(503, f"{message} Nothing was stored: send it again later.", RETRY_AFTER)

@@ -7,7 +7,7 @@ from flask import Blueprint, abort, g, render_template, request
 from peewee import OperationalError
 
 from clock import MINUTE, now_ms
-from database import relaxed_durability
+from database import relaxed_durability, without_waiting
 from models import Token, User, db
 from web.accounts.api_tokens import SCOPES, create_token
 from web.accounts.users import THE_COMMAND, AccountError, digest
@@ -44,13 +44,8 @@ def require_token(scope: str) -> None:
 
 def _record_use(token_id: int, now: int) -> None:
     """Store the time without waiting; a busy or full database is ignored until the next use."""
-    timeout = db.execute_sql("PRAGMA busy_timeout").fetchone()[0]
-    db.execute_sql("PRAGMA busy_timeout = 0")
-    try:
-        with suppress(OperationalError), relaxed_durability():
-            Token.set_by_id(token_id, {"used_at": now})
-    finally:
-        db.execute_sql(f"PRAGMA busy_timeout = {timeout}")
+    with without_waiting(), suppress(OperationalError), relaxed_durability():
+        Token.set_by_id(token_id, {"used_at": now})
 
 
 def _request_secret(scope: str) -> str:

@@ -1,11 +1,13 @@
-"""Opens the database: pragmas, journal mode, the check for damage, migrations, error sentences."""
+"""SQLite: pragmas, journal mode, the check for damage, migrations, error sentences."""
 
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import peewee
 from peewee import (  # type: ignore[attr-defined]
     DatabaseError,
     OperationalError,
@@ -14,10 +16,10 @@ from peewee import (  # type: ignore[attr-defined]
 )
 from playhouse.migrations import Runner
 
+from database.errors import FileId, StorageError
 from locks import file_lock
-from models import db
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 CHECK_SECONDS = 1.0
 MAX_JOURNAL_BYTES = 16 * 1024 * 1024
 MAX_REWRITTEN_BYTES = 128 * 1024 * 1024  # rewriting more would delay a start by seconds
@@ -71,13 +73,6 @@ _SENTENCES = (
 )
 
 
-FileId = tuple[int, int]  # device and inode
-
-
-class StorageError(Exception):
-    """The database cannot be used; the message is a sentence that says what to do."""
-
-
 class FileDatabase(SqliteDatabase):
     """SQLite that stays with one existing file, and never creates another in its place.
 
@@ -85,12 +80,14 @@ class FileDatabase(SqliteDatabase):
     could read that. Damaged text is decoded too, so that one damaged row does not break a page.
     """
 
+    is_shared = False  # only the processes of one machine use it
+
     def __init__(self, path: Path, file: FileId | None, **options):
         super().__init__(f"{path.as_uri()}?mode=rw", uri=True, **options)
         self._path = path
         self.file = file
 
-    def check_file(self) -> None:
+    def check(self) -> None:
         """Check that the path still leads to the file that was opened first.
 
         Raises:
@@ -106,15 +103,71 @@ class FileDatabase(SqliteDatabase):
         self.file = file
 
     def _connect(self):
-        self.check_file()
+        self.check()
         return super()._connect()  # type: ignore[misc]
 
     def _add_conn_hooks(self, conn):
         conn.text_factory = lambda data: data.decode("utf-8", "replace")
         super()._add_conn_hooks(conn)  # type: ignore[misc]
 
+    def execute_many(self, statement: str, parameters: Iterable[Any]) -> None:
+        """Run a statement once for each mapping of parameters; peewee has no `executemany`."""
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
+            self.connection().executemany(statement, parameters)
 
-def open_database(path: Path, file: FileId | None = None) -> SqliteDatabase:
+    @contextlib.contextmanager
+    def relaxed_durability(self) -> Iterator[None]:
+        """Commit without waiting for the disk.
+
+        With a write-ahead log, `PRAGMA synchronous=NORMAL` never corrupts the file. The wait is
+        most of what a commit costs.
+        """
+        if WAL_IS_SAFE:
+            self.execute_sql("PRAGMA synchronous=NORMAL")
+        try:
+            yield
+        finally:
+            self.execute_sql("PRAGMA synchronous=FULL")
+
+    @contextlib.contextmanager
+    def without_waiting(self) -> Iterator[None]:
+        """Fail at once if another process writes."""
+        timeout = self._value("busy_timeout")
+        self.execute_sql("PRAGMA busy_timeout = 0")
+        try:
+            yield
+        finally:
+            self.execute_sql(f"PRAGMA busy_timeout = {timeout}")
+
+    def _value(self, pragma: str) -> int:
+        return self.execute_sql(f"PRAGMA {pragma}").fetchone()[0]
+
+    @property
+    def size(self) -> int:
+        """The size of the file in bytes."""
+        return self._path.stat().st_size
+
+    def can_shrink(self) -> bool:
+        """Return True if the file gives free pages back; earlier versions made it without."""
+        return self._value("auto_vacuum") == 2
+
+    def rewrite(self) -> None:
+        """Rewrite the file without free pages; all other writes fail until that is done."""
+        self.execute_sql("VACUUM")
+
+    def shrink(self) -> bool:
+        """Give a slice of free pages back; return False if none is free."""
+        if not self.can_shrink() or not self._value("freelist_count"):
+            return False
+        self.execute_sql(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
+        return True
+
+    def finish_shrinking(self) -> None:
+        """Write the log to the file, so that both become as small as they can."""
+        self.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def database_of(path: Path, file: FileId | None = None) -> FileDatabase:
     """Return the database at a path, not yet connected. Each thread keeps its own connection.
 
     The file must exist when the first connection is opened; an empty one is a new database. It
@@ -128,76 +181,26 @@ def open_database(path: Path, file: FileId | None = None) -> SqliteDatabase:
         "busy_timeout": 5000,
         "journal_size_limit": MAX_JOURNAL_BYTES,
     }
-    database = FileDatabase(path, file, pragmas=pragmas, lock_type="IMMEDIATE")
-    db.initialize(database)
-    return database
+    return FileDatabase(path, file, pragmas=pragmas, lock_type="IMMEDIATE")
 
 
-def connect() -> None:
-    """Open the connection of this thread, or check the file of the one that is open.
-
-    Raises:
-        DatabaseError: the database cannot be opened, or its file is missing or was replaced.
-    """
-    if not db.connect(reuse_if_open=True):
-        db.check_file()
-
-
-@contextlib.contextmanager
-def relaxed_durability() -> Iterator[None]:
-    """Commit without waiting for the disk: a power cut may lose the rows, but no more.
-
-    With a write-ahead log, `PRAGMA synchronous=NORMAL` never corrupts the file. The wait is most
-    of what a commit costs.
-    """
-    if WAL_IS_SAFE:
-        db.execute_sql("PRAGMA synchronous=NORMAL")
-    try:
-        yield
-    finally:
-        db.execute_sql("PRAGMA synchronous=FULL")
-
-
-def prepare(path: Path) -> None:
+def prepare(database: FileDatabase, path: Path) -> None:
     """Check the file for damage and apply missing migrations, one process at a time.
 
     Raises:
         StorageError: the file is damaged or cannot be used.
     """
-    database = open_database(path)
     try:
         path.touch(0o600)
         with file_lock(path.with_name(f"{path.name}.lock")), database.connection_context():
             _check_for_damage(database)
             Runner(database, str(MIGRATIONS)).up()
-            if not can_shrink() and path.stat().st_size <= MAX_REWRITTEN_BYTES:
+            if not database.can_shrink() and path.stat().st_size <= MAX_REWRITTEN_BYTES:
                 with contextlib.suppress(OperationalError):  # another process uses it: next time
-                    rewrite()
+                    database.rewrite()
             path.chmod(0o600)
     except (DatabaseError, OSError) as error:
         raise StorageError(describe_error(error, path)) from error
-
-
-def can_shrink() -> bool:
-    """Return True if the file gives free pages back in slices; earlier versions made it without."""
-    return _pragma("auto_vacuum") == 2
-
-
-def rewrite() -> None:
-    """Rewrite the file without free pages; all other writes fail until that is done."""
-    db.execute_sql("VACUUM")
-
-
-def shrink() -> bool:
-    """Give a slice of free pages back; return False if none is free."""
-    if not can_shrink() or not _pragma("freelist_count"):
-        return False
-    db.execute_sql(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
-    return True
-
-
-def _pragma(name: str) -> int:
-    return db.execute_sql(f"PRAGMA {name}").fetchone()[0]
 
 
 def describe_error(error: Exception, path: Path) -> str:

@@ -1,0 +1,90 @@
+"""The database of the tests: SQLite, or PostgreSQL with TOCSIN_TEST_DATABASE=postgresql."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+
+ON_POSTGRESQL = os.environ.get("TOCSIN_TEST_DATABASE") == "postgresql"
+_OPTIONS = (
+    "listen_addresses=",
+    "fsync=off",
+    "full_page_writes=off",
+    "shared_buffers=32MB",
+    "max_connections=200",
+)
+
+only_sqlite = pytest.mark.skipif(ON_POSTGRESQL, reason="This is about SQLite and its file")
+only_postgresql = pytest.mark.skipif(
+    not ON_POSTGRESQL, reason="This needs PostgreSQL: TOCSIN_TEST_DATABASE=postgresql"
+)
+
+
+def programs():
+    """Return the folder of PostgreSQL's programs; without them, skip the test, or fail in CI."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    found = shutil.which("initdb")
+    if found:
+        folders.append(Path(found).parent)
+    if folders:
+        return folders[-1]
+    if os.environ.get("CI") == "true":
+        pytest.fail("PostgreSQL is missing, and CI does not skip its tests")
+    return pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+
+
+class Cluster:
+    """A server of PostgreSQL on a socket in a folder, whose data no power cut survives."""
+
+    def __init__(self, folder):
+        self._bin = programs()
+        # The path of a socket has 107 characters at most.
+        self.folder = Path(os.path.realpath(folder))
+        self._as_user = []
+        if os.geteuid() == 0:
+            self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+            shutil.chown(self.folder, "postgres", "postgres")
+        self._run("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "tocsin", "--no-sync")
+        self.start()
+
+    def _run(self, program, *arguments):
+        command = [*self._as_user, str(self._bin / program), *map(str, arguments)]
+        subprocess.run(
+            command,
+            check=True,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
+
+    def start(self):
+        options = " ".join(f'-c "{option}"' for option in _OPTIONS)
+        options += f' -k "{self.folder}"'
+        log = self.folder / "log"
+        self._run("pg_ctl", "-D", self.folder / "data", "-o", options, "-l", log, "-w", "start")
+
+    def stop(self):
+        self._run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop")
+
+    def url(self, name):
+        """Return the URL of a database."""
+        return f"postgresql:///{name}?host={self.folder}&user=tocsin"
+
+    def ensure(self, name):
+        """Create a database unless it exists, and return its URL."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+            exists = found.fetchone()
+        return self.url(name) if exists else self.create(name)
+
+    def create(self, name, template="template0"):
+        """Create a database in place of an earlier one, and return its URL."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            connection.execute(
+                f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8' STRATEGY file_copy"
+            )
+        return self.url(name)

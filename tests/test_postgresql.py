@@ -1,0 +1,116 @@
+"""PostgreSQL: its tables, transactions, wake-ups and error messages."""
+
+import re
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from databases import only_postgresql
+from peewee import OperationalError, SqliteDatabase
+from workers import post
+
+import database
+from config import Config
+from database.dialect import is_write, translate
+from models import Alert, Fact, db
+
+pytestmark = only_postgresql
+
+
+def names_in(rows):
+    """Return the names in rows, without the history of migrations."""
+    return {row for row in rows if not row[0].startswith("schema_migration")}
+
+
+def test_both_databases_have_the_same_tables_columns_and_indexes(app):
+    folder = Path(tempfile.mkdtemp())
+    here = db.obj
+    database.prepare(folder / "tocsin.db")
+    db.initialize(here)
+    sqlite = SqliteDatabase(str(folder / "tocsin.db"))
+    columns = []
+    for (table,) in sqlite.execute_sql("SELECT name FROM sqlite_master WHERE type = 'table'"):
+        if not table.startswith("sqlite_"):
+            for _, name, kind, not_null, *_ in sqlite.execute_sql(f"PRAGMA table_info('{table}')"):
+                kind = {"INTEGER": "bigint", "TEXT": "text"}.get(kind, kind)
+                columns.append((table, name, kind, bool(not_null)))
+    stored = db.execute_sql(
+        "SELECT table_name, column_name, data_type, is_nullable = 'NO' "
+        "FROM information_schema.columns JOIN information_schema.tables USING (table_name) "
+        "WHERE columns.table_schema = 'public' AND table_type = 'BASE TABLE'"
+    )
+    assert names_in(columns) == names_in(stored)
+    indexes = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    found = db.execute_sql(
+        "SELECT tablename, indexname FROM pg_indexes "
+        "WHERE schemaname = 'public' AND right(indexname, 4) <> 'pkey'"
+    )
+    assert names_in(sqlite.execute_sql(indexes)) == names_in(found)
+    sqlite.close()
+
+
+def test_several_processes_may_create_the_tables_at_once(cluster):
+    server = Config.from_env({"TOCSIN_DATABASE_URL": cluster.create("at_once")}).database
+    errors = []
+
+    def prepare():
+        try:
+            database.postgresql.prepare(database.postgresql.database_of(server))
+        except database.StorageError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=prepare) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
+
+
+def test_one_transaction_writes_at_a_time(app, config):
+    other = database.postgresql.database_of(config.database)
+    with (
+        other.connection_context(),
+        other.atomic(),
+        database.without_waiting(),
+        pytest.raises(OperationalError, match="lock timeout"),
+    ):
+        Fact.store("a", "1")
+    Fact.store("a", "2")
+    assert Fact.get(Fact.name == "a").value == "2"
+
+
+def test_a_lost_connection_is_replaced(app, config):
+    database.connect()
+    number = db.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
+    other = database.postgresql.database_of(config.database)
+    with other.connection_context():
+        other.execute_sql("SELECT pg_terminate_backend(CAST(%s AS INTEGER), 5000)", (number,))
+    database.connect()
+    assert db.execute_sql("SELECT pg_backend_pid()").fetchone()[0] != number
+
+
+def test_the_id_of_a_deleted_alert_is_not_used_again(app, clocks):
+    database.connect()
+    post(clocks, "first")
+    first = Alert.get().id
+    db.execute_sql("DELETE FROM alert")
+    post(clocks, "second")
+    assert Alert.get().id == first + 1
+
+
+def test_a_server_that_cannot_be_reached_is_named_without_its_password():
+    url = "postgresql://u:s3cret-word@127.0.0.1:1/tocsin?connect_timeout=1"
+    server = Config.from_env({"TOCSIN_DATABASE_URL": url}).database
+    with pytest.raises(database.StorageError) as refusal:
+        database.prepare(server)
+    assert str(refusal.value).startswith("The database tocsin at 127.0.0.1:1 cannot be reached: ")
+    assert "s3cret-word" not in f"{refusal.value} {server!r}"
+
+
+def test_a_statement_is_translated_by_its_marks():
+    statement = "SELECT /*sqlite*/ a /*end*/ /*postgresql b */ FROM c INDEXED BY d WHERE e = :f"
+    assert re.sub(" +", " ", translate(statement)) == "SELECT b FROM c WHERE e = %(f)s"
+    assert is_write("\n    UPDATE delivery SET a = 1")
+    assert not is_write("SELECT 1")
