@@ -43,6 +43,7 @@ RECONNECT_SECONDS = 1.0
 # The keys of advisory locks ("TOC" and a number).
 _WRITE_LOCK = 0x544F4301
 _MIGRATION_LOCK = 0x544F4302
+_WORKER_LOCK = 0x544F4303
 _SET_UP = "SET lock_timeout = 5000"
 
 
@@ -179,6 +180,14 @@ class ServerDatabase(PostgresqlDatabase):
 
     def finish_shrinking(self) -> None:
         """Do nothing: the server does that."""
+
+    def own_outbox(self) -> bool:
+        """Let this connection be the one that drains the outbox; return False if another one is.
+
+        The server frees the outbox when the connection ends.
+        """
+        statement = f"SELECT pg_try_advisory_lock({_WORKER_LOCK})"
+        return self.execute_sql(statement).fetchone()[0]
 
     def notify(self) -> None:
         """Wake the processes that listen, on every machine."""

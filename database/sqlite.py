@@ -87,6 +87,10 @@ class FileDatabase(SqliteDatabase):
         self._path = path
         self.file = file
 
+    def own_outbox(self) -> bool:
+        """Return True: the lock of the data folder keeps other workers out."""
+        return True
+
     def check(self) -> None:
         """Check that the path still leads to the file that was opened first.
 

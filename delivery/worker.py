@@ -49,6 +49,10 @@ MAX_CLOCK_JUMP = 30  # seconds
 log = logging.getLogger("tocsin.worker")
 
 
+class OutboxLost(Exception):
+    """The connection that owned the outbox has ended: another worker may own it now."""
+
+
 class Worker:
     """The state of one worker. `run_once` is one round, `run` repeats it."""
 
@@ -87,6 +91,7 @@ class Worker:
         self._pruner = Pruner(config, monotonic)
         self._newest_id = 0
         self._database_error = ""
+        self._connection = None
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Work until `stop` is set, and a few seconds longer for attempts in flight.
@@ -94,9 +99,10 @@ class Worker:
         `beat` is called at every round, as a sign of life.
         """
         wakeup.listen(self._config.data_dir, lambda: self._inbox.put(None))
-        while not stop.is_set():
-            beat()
-            self.run_once(1.0)
+        with contextlib.suppress(OutboxLost):
+            while not stop.is_set():
+                beat()
+                self.run_once(1.0)
         self._keep_unsent(self._runs.take_back())
         deadline = self._monotonic() + STOP_SECONDS
         while self._in_flight and self._monotonic() < deadline:
@@ -106,6 +112,7 @@ class Worker:
 
     def begin(self, crashed: bool = False) -> None:
         """Take over the deliveries of an earlier worker, which may have crashed."""
+        self._connection = db.connection()
         outbox.take_over(self._now(), self._crash_marker.crashed_on, crashed)
         self._crash_marker.record(0)
 
@@ -113,10 +120,14 @@ class Worker:
         """Store results and send due deliveries; return how many were started.
 
         Without either, it waits at most `timeout` seconds. It survives a database that fails.
+
+        Raises: OutboxLost
         """
         try:
             self._receive(self._wait_seconds(timeout))
             connect()  # nothing may be sent from a database that was deleted
+            if db.is_shared and db.connection() is not self._connection:
+                raise OutboxLost
             self._follow_clock()
             self._channels.refresh({run.channel_id for run in self._runs.under_way})
             with relaxed_durability():

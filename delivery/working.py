@@ -10,6 +10,7 @@ from config import Config
 from database import connect, describe_error
 from delivery.redaction import format_traceback_without_message
 from delivery.worker import Worker
+from models import db
 
 log = logging.getLogger("tocsin.worker")
 
@@ -17,7 +18,7 @@ log = logging.getLogger("tocsin.worker")
 def work(
     config: Config, stop: threading.Event, beat: Callable[[], None], crashed: bool = False
 ) -> None:
-    """Run the only worker of an installation until `stop` is set.
+    """Run the only worker of an installation until `stop` is set; wait while there is another one.
 
     `beat` is called at least every few seconds. `crashed` says that the worker before it crashed,
     and was not killed from outside.
@@ -26,18 +27,23 @@ def work(
     try:
         while not stop.is_set():
             beat()
+            worker = None
             try:
                 connect()
-                worker = Worker(config)
-                worker.begin(crashed)
+                message = "a worker on another machine delivers; this one waits for its end"
+                if db.own_outbox():
+                    worker = Worker(config)
+                    worker.begin(crashed)
             except DatabaseError as error:
-                message = describe_error(error, config.database)
-                if message != logged:
-                    log.error("the worker cannot begin yet: %s", message)
-                logged = message
-                stop.wait(0.5)
-            else:
+                message = f"the worker cannot begin yet: {describe_error(error, config.database)}"
+                worker = None
+            if worker:
                 worker.run(stop, beat)
+                continue
+            if message != logged:
+                log.warning(message)
+            logged = message
+            stop.wait(0.5)
     except Exception as error:
         log.critical("the worker ends: %s", format_traceback_without_message(error))
         raise

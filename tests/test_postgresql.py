@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from databases import only_postgresql
 from peewee import OperationalError, SqliteDatabase
-from workers import post
+from workers import post, states, until
 
 import database
 from config import Config
 from database.dialect import is_write, translate
+from delivery.worker import OutboxLost
 from models import Alert, Fact, db
 
 pytestmark = only_postgresql
@@ -114,3 +115,21 @@ def test_a_statement_is_translated_by_its_marks():
     assert re.sub(" +", " ", translate(statement)) == "SELECT b FROM c WHERE e = %(f)s"
     assert is_write("\n    UPDATE delivery SET a = 1")
     assert not is_write("SELECT 1")
+
+
+def test_one_worker_owns_the_outbox_until_its_connection_ends(app, config):
+    other = database.postgresql.database_of(config.database)
+    with other.connection_context():
+        assert other.own_outbox()
+        assert not db.own_outbox()
+    assert db.own_outbox()
+
+
+def test_a_worker_whose_connection_has_ended_begins_again(make, channel, clocks):
+    channel()
+    worker = make()
+    post(clocks)
+    db.close()
+    with pytest.raises(OutboxLost):
+        worker.run_once(0)
+    until(make(), states("delivered"))
