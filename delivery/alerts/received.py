@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from clock import MINUTE
@@ -156,6 +156,8 @@ def alert_to_json(alert: Alert) -> str:
     return json.dumps(members, ensure_ascii=False)
 
 
+# The worker reads an alert at its claim, and again when its message is built.
+@lru_cache(maxsize=256)
 def alert_from_json(body: str) -> Alert:
     """Return the alert of a stored JSON; an empty alert if that is damaged."""
     return Alert.from_json(parse_or_none(body))
