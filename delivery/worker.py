@@ -33,14 +33,12 @@ from delivery.queue.fallback_watch import FallbackWatch
 from delivery.queue.message_builder import MessageBuilder, PreparedMessage
 from delivery.queue.pruner import Pruner
 from delivery.queue.runs import Run, Runs
-from delivery.queue.seats import MAX_SEATS
+from delivery.queue.seats import MAX_SEATS, batch_size
 from delivery.queue.settlement import FinishedAttempt, settle_message
 from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock, send
 from models import db
 
-CLAIM_BATCH_SIZE = 256
-SMALL_BATCH_SIZE = 8
 MIN_WAIT = 0.05  # seconds after a round that could start nothing
 RELEASE_MS = 1000  # until a delivery that was claimed and not sent is due again
 STOP_SECONDS = 5
@@ -113,7 +111,10 @@ class Worker:
     def begin(self, crashed: bool = False) -> None:
         """Take over the deliveries of an earlier worker, which may have crashed."""
         self._connection = db.connection()
-        outbox.take_over(self._now(), self._crash_marker.crashed_on, crashed)
+        marker = self._crash_marker
+        # The worker before this one may have run on another machine.
+        sent = None if db.is_shared else marker.sent
+        outbox.take_over(self._now(), marker.crashed_on, crashed, sent)
         self._crash_marker.record(0)
 
     def run_once(self, timeout: float) -> int:
@@ -197,7 +198,7 @@ class Worker:
         for_messages = self._limits.room_for_messages(room)
         return outbox.claim(
             now,
-            max_count=_batch_size(free),
+            max_count=batch_size(free),
             room=for_messages.by_channel,
             others=for_messages.others,
             with_suspect=self._has_crash_suspects and not has_suspect,
@@ -212,8 +213,7 @@ class Worker:
         self._unsent.update((message.id, message) for message in claimed)
         self._channels.refresh({message.channel_id for message in claimed})
         prepared = list(filter(None, map(self._prepare, claimed)))
-        with db.atomic():
-            outbox.store_bodies(self._builder.new_bodies(prepared))
+        self._crash_marker.record_sent(self._in_flight)
         for one in prepared:
             del self._unsent[one.claimed.id]
         unsent = self._runs.start(prepared)
@@ -246,7 +246,7 @@ class Worker:
             now=self._clock,
             pool=self._connections,
         )
-        return FinishedAttempt(claimed.id, channel, result.outcome, started_at)
+        return FinishedAttempt(claimed.id, channel, result.outcome, started_at, message)
 
     def _keep_unsent(self, messages: list[PreparedMessage]) -> None:
         self._unsent.update((one.claimed.id, one.claimed) for one in messages)
@@ -284,15 +284,15 @@ class Worker:
             return
         now = self._now()
         results = []
+        unaccepted = []
         for attempt in self._unsettled:
-            message = self._in_flight[attempt.message_id]
-            results += settle_message(message, attempt, now, self._rng())
-        outbox.settle(results, now)
+            claimed = self._in_flight[attempt.message_id]
+            results += settle_message(claimed, attempt, now, self._rng())
+            if attempt.message and not attempt.outcome.good:
+                unaccepted.append(PreparedMessage(claimed, attempt.channel, attempt.message))
+        with db.atomic():
+            outbox.store_bodies(self._builder.new_bodies(unaccepted))
+            outbox.settle(results, now)
         for attempt in self._unsettled:
             del self._in_flight[attempt.message_id]
         self._unsettled = []
-
-
-def _batch_size(free: int) -> int:
-    """Return how many messages to claim: few when most seats are taken, one for each at most."""
-    return CLAIM_BATCH_SIZE if free > MAX_SEATS // 2 else min(free, SMALL_BATCH_SIZE)

@@ -72,9 +72,10 @@ add_partial_index("group_message_body", GroupMessage, ("created_at",), "body IS 
 class Delivery(Table):
     """One notification of an alert for one channel.
 
-    `event` is `open` or `closed`. `body` is fixed at the first attempt for the configuration in
-    `config_hash`, and encrypted if it holds a secret; `snapshot` is the JSON of the name and the
-    labels that it states, and `opening` is the opening of the alert in the key that vendors know it
+    `event` is `open` or `closed`. `body` is that of the first attempt that failed under the
+    configuration in `config_hash`, and encrypted if it holds a secret: it is sent again unchanged.
+    `snapshot` is the JSON of the name and the labels that the message states, and `opening` is the
+    opening of the alert in the key that vendors know it
     by (NULL: the key of an earlier version). `attempts` counts all attempts, `claims` those during
     which the worker crashed, `retries` the steps of the schedule that were taken, `not_found` the
     retries after 404. `cause` is a sentence that explains the state.

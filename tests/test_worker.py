@@ -542,6 +542,32 @@ def test_a_delivery_in_flight_at_a_crash_is_sent_again_with_the_same_id_and_body
     assert again.headers["X-Delivery-Attempt"] == "2"
 
 
+def test_the_crash_marker_keeps_the_messages_that_may_have_left(tmp_path):
+    path = tmp_path / "worker.making"
+    marker = CrashMarker(path)
+    assert (marker.crashed_on, marker.sent) == (0, None)
+    marker.record(7)
+    marker.record_sent([1, 2**62])
+    assert (CrashMarker(path).crashed_on, CrashMarker(path).sent) == (7, (1, 2**62))
+    marker.record_sent([])
+    assert CrashMarker(path).sent == ()
+
+
+def test_only_the_body_of_a_message_that_was_not_accepted_is_stored(
+    make, channel, clocks, receiver
+):
+    channel()
+    post(clocks)
+    worker = make()
+    until(worker, states("delivered"))
+    assert Delivery.get().body is None
+    receiver.script = reply(503)
+    post(clocks, "next")
+    until(worker, lambda: Attempt.select().count() == 2)
+    [stored] = [row.body for row in Delivery.select() if row.body]
+    assert stored.encode() == receiver.requests[-1].body
+
+
 def test_an_interrupted_attempt_takes_no_step_of_the_schedule(make, channel, clocks, receiver):
     channel(columns={"retries": "5s"})
     receiver.script = silence

@@ -175,7 +175,7 @@ def _claim_columns(message: ClaimedMessage) -> list[dict]:
 
 
 def store_bodies(bodies: Iterable[NewBody]) -> None:
-    """Store the bodies of messages before they are sent for the first time."""
+    """Store the bodies of messages that may be sent again."""
     alone: list[dict] = []
     in_groups: list[dict] = []
     for body in bodies:

@@ -1,5 +1,8 @@
 """Take over the deliveries that an earlier worker had under way when it ended."""
 
+import json
+from collections.abc import Collection
+
 from delivery.outbox.catch_up import catch_up, withdraw_closings
 from delivery.outbox.statements import execute
 from models import db
@@ -16,12 +19,12 @@ _COUNT_CRASH = """
 _PARK = """
     UPDATE delivery SET state = 'parked', cause = :cause, settled_at = :now
     WHERE state = 'sending' AND claims >= :max_crashes"""
-# What the dead worker had under way may have arrived, unless no body was stored for it yet.
 _NOTE_OPENING = """
-    UPDATE notification SET notified_id = d.id
-    FROM delivery d LEFT JOIN group_message m ON m.id = d.message_id
-    WHERE d.state = 'sending' AND d.event = 'open' AND coalesce(d.body, m.body) IS NOT NULL
-        AND :crashed_on NOT IN (d.id, coalesce(m.id, -1))
+    UPDATE notification SET notified_id = d.id FROM delivery d
+    WHERE d.state = 'sending' AND d.event = 'open'
+        AND :crashed_on NOT IN (d.id, coalesce(d.message_id, -1))
+        AND (:all_sent = 1 OR coalesce(d.message_id, d.id) IN (
+            SELECT CAST(value AS BIGINT) FROM json_each(:sent)))
         AND notification.alert_id = d.alert_id AND notification.channel_id = d.channel_id
         AND notification.notified_id IS NULL"""
 _IN_FLIGHT = "SELECT id FROM delivery WHERE state = 'sending'"
@@ -31,16 +34,24 @@ _TAKE_OVER = """
     WHERE state = 'sending'"""
 
 
-def take_over(now: int, crashed_on: int = 0, crashed: bool = False) -> int:
+def take_over(
+    now: int,
+    crashed_on: int = 0,
+    crashed: bool = False,
+    sent: Collection[int] | None = None,
+) -> int:
     """Make the deliveries of an earlier worker pending again; return how many.
 
     `crashed_on` is the id of the message that the worker was building when it ended. If it crashed
-    otherwise, every delivery under way is a suspect. A delivery is parked after three crashes.
+    otherwise, every delivery under way is a suspect. A delivery is parked after three crashes. Only
+    the messages `sent` may have arrived; None if it is not known which ones left.
     """
     cause = f"It crashed the worker {MAX_CRASHES} times: parked, so that others are sent."
     with db.atomic():
         in_flight = [delivery_id for (delivery_id,) in execute(_IN_FLIGHT)]
-        execute(_NOTE_OPENING, crashed_on=crashed_on)
+        sent_json = json.dumps(list(sent or ()))
+        all_sent = int(sent is None)
+        execute(_NOTE_OPENING, crashed_on=crashed_on, all_sent=all_sent, sent=sent_json)
         execute(_COUNT_CRASH, crashed_on=crashed_on, crashed=crashed)
         execute(_PARK, max_crashes=MAX_CRASHES, cause=cause, now=now)
         taken_over = execute(_TAKE_OVER, now=now).rowcount

@@ -68,7 +68,7 @@ class MessageBuilder:
         return AlertText(events[0], settings, self.installation)
 
     def new_bodies(self, prepared: list[PreparedMessage]) -> list[NewBody]:
-        """Return the bodies to store before the first attempt under a configuration.
+        """Return the bodies to store after the first attempt under a configuration.
 
         A body is encrypted if a secret of the channel is in it. Call this inside the transaction
         that stores the bodies, so that a rotation of the keys misses none.

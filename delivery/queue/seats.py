@@ -16,6 +16,8 @@ from delivery.queue.channel_cache import CachedChannel
 MAX_SEATS = 128
 MIN_FREE_FOR_SLOW = 32
 MIN_FREE_FOR_NEW = 16
+MAX_BATCH = 256  # messages
+_SMALL_BATCH = 8
 _SLOW_STEP = 12  # free seats for each seat that a slow channel and its origin hold
 _QUICK_STEP = 4
 
@@ -47,6 +49,11 @@ def divide(
     full = {origin for origin, count in held_at.items() if count >= 2 * free}
     room.update(_without_room(full, channels))
     return Room(room, new_limit(free))
+
+
+def batch_size(free: int) -> int:
+    """Return how many messages to claim at a time: many only while most seats are free."""
+    return MAX_BATCH if free > MAX_SEATS // 2 else min(free, _SMALL_BATCH)
 
 
 def _by_origin(held: Counter[int], channels: Mapping[int, CachedChannel]) -> Counter[str]:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from delivery import retry
+from delivery.message import Message
 from delivery.outbox import AttemptResult, ClaimedDelivery, ClaimedMessage
 from delivery.outcome import Outcome, Verdict
 from delivery.queue.channel_cache import CachedChannel
@@ -20,12 +21,13 @@ MAX_SPLITS = 3  # in a row: at most 15 messages in place of one
 
 
 class FinishedAttempt(NamedTuple):
-    """The outcome of an attempt, or of a message that could not be built."""
+    """The outcome of an attempt, or of a message that could not be built (None)."""
 
     message_id: int
     channel: CachedChannel
     outcome: Outcome
     started_at: int
+    message: Message | None = None
 
 
 def settle_message(
