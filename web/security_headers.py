@@ -2,8 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, Response, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 from config import Config
 from web.accounts.users import MAX_SESSION_AGE
@@ -46,6 +46,17 @@ def register(app: Flask, config: Config) -> None:
 
 class SessionCookie(SecureCookieSessionInterface):
     """Flask's signed cookie; over https it is `Secure` and bound to the host (`__Host-`)."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a request, at once if there is no cookie: most are of machines."""
+        if "Cookie" not in request.headers:
+            return self.session_class()
+        return super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Set the cookie if the session was used."""
+        if session.accessed or session.modified:
+            super().save_session(app, session, response)
 
     def get_cookie_name(self, app: Flask) -> str:
         """Return the cookie's name, with the prefix `__Host-` (RFC 6265bis) over https."""
