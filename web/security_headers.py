@@ -10,6 +10,7 @@ from web.accounts.users import MAX_SESSION_AGE
 from web.services import services
 
 HALF_A_YEAR = 182 * 86_400
+STRICT_TRANSPORT = f"max-age={HALF_A_YEAR}"
 
 _POLICY = (
     "default-src 'none'; script-src 'self' {htmx_url}; style-src 'self'; img-src 'self' data:; "
@@ -26,22 +27,27 @@ def register(app: Flask, config: Config) -> None:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SessionCookie()
-    headers = {
-        "Content-Security-Policy": _POLICY.format(htmx_url=config.htmx_url),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
+    headers = headers_of_all(config)
 
     @app.after_request
     def protect(response: Response) -> Response:
         response.headers.update(headers)
         response.vary.add("HX-Request")
         if is_https():
-            response.headers["Strict-Transport-Security"] = f"max-age={HALF_A_YEAR}"
+            response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def headers_of_all(config: Config) -> dict[str, str]:
+    """Return the headers that every response has."""
+    return {
+        "Content-Security-Policy": _POLICY.format(htmx_url=config.htmx_url),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
 
 
 class SessionCookie(SecureCookieSessionInterface):
