@@ -9,6 +9,7 @@ from config import Config
 from web import errors, filters, lab, security_headers, silences
 from web.api import alerts, health, metrics
 from web.api import channels as channels_api
+from web.api.direct_ingest import DirectIngest
 from web.auth import access, login, tokens, users
 from web.auth.proxy import BehindProxy
 from web.channels import health as channel_health
@@ -59,7 +60,8 @@ def create_app(config: Config | None = None) -> Flask:
     csrf = CSRFProtect(app)
     security_headers.register(app, config)
     _register_blueprints(app, csrf)
-    app.wsgi_app = BehindProxy(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign]
+    direct = DirectIngest(app, config)
+    app.wsgi_app = BehindProxy(direct, config.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 

@@ -16,7 +16,6 @@ from peewee import InterfaceError, OperationalError
 from delivery import outbox
 from delivery.alerts.received import IngestResult, ReceivedAlert
 from locks import file_lock
-from models import db
 
 MAX_BATCH_SIZE = 500  # alerts
 
@@ -129,12 +128,15 @@ def _write(batch: list[WriteRequest]) -> None:
 
 
 def _commit(batch: list[WriteRequest]) -> None:
-    received = [alert for request in batch for alert in request.received]
-    with db.atomic():
-        results = iter(outbox.store(received, max(request.now for request in batch)))
+    def distribute(results: list[IngestResult]) -> None:
+        remaining = iter(results)
         for request in batch:
-            request.results = list(islice(results, len(request.received)))
+            request.results = list(islice(remaining, len(request.received)))
             if request.in_transaction:
                 request.in_transaction(request.results)
+
+    received = [alert for request in batch for alert in request.received]
+    now = max(request.now for request in batch)
+    outbox.store(received, now, distribute)
     for request in batch:
         request.error = None

@@ -47,6 +47,10 @@ class JsonError(ValueError):
     """A text is not JSON that Tocsin accepts; the message says where and why."""
 
 
+class _NotJson(ValueError):
+    """NaN or Infinity, which Python's reader would accept."""
+
+
 def check_json(text: str) -> None:
     """Check a JSON document of any type that a person typed.
 
@@ -59,7 +63,7 @@ def check_json(text: str) -> None:
     if size > MAX_BYTES:
         raise JsonError(f"The JSON has {size:,} bytes; at most {MAX_BYTES:,} are allowed.")
     _check_depth(text)
-    _parse(text, parse_int=str, parse_float=str)  # a number may have any number of digits
+    _parse(text, _TYPED)
 
 
 def parse_strict(data: bytes) -> Any:
@@ -73,7 +77,7 @@ def parse_strict(data: bytes) -> Any:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise JsonError("The text is not valid UTF-8.") from None
-    value = _parse(text, object_pairs_hook=_unique_members, parse_int=_parse_integer)
+    value = _parse(text, _STRICT)
     if whole_characters(text) < len(text):
         raise JsonError("A string contains half of a surrogate pair.")
     return value
@@ -88,7 +92,7 @@ def parse_lenient(data: bytes) -> Any:
         JsonError: The data is not JSON.
     """
     text = data.decode("utf-8-sig", "replace")
-    value = _parse(text, parse_int=_parse_integer)
+    value = _parse(text, _LENIENT)
     if whole_characters(text) < len(text):
         return json.loads(dumps(value).encode("utf-8", "replace"))
     return value
@@ -120,9 +124,11 @@ def line_and_column(text: str, position: int) -> str:
     return f"Line {line}, column {column}"
 
 
-def _parse(text: str, **hooks: Any) -> Any:
+def _parse(text: str, decoder: json.JSONDecoder) -> Any:
     try:
-        return json.loads(text, parse_constant=partial(_refuse_constant, text), **hooks)
+        return decoder.decode(text)
+    except _NotJson as error:
+        raise JsonError(_explain_constant(text, str(error))) from None
     except json.JSONDecodeError as error:
         raise JsonError(_explain(text, error)) from None
     except RecursionError:
@@ -143,12 +149,14 @@ def _check_depth(text: str) -> None:
             )
 
 
-def _refuse_constant(text: str, name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
+    raise _NotJson(name)
+
+
+def _explain_constant(text: str, name: str) -> str:
     matches = _STRING_OR_CONSTANT.finditer(text)
     start = next(match.start() for match in matches if match[0] == name)
-    raise JsonError(
-        f"{line_and_column(text, start)}: {name} is not JSON; use a number, null or a string."
-    )
+    return f"{line_and_column(text, start)}: {name} is not JSON; use a number, null or a string."
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -176,3 +184,9 @@ def _explain(text: str, error: json.JSONDecodeError) -> str:
     elif rest[:1] in ("]", "}") and text[:position].rstrip().endswith(","):
         explanation = _REMOVE_COMMA
     return f"{line_and_column(text, position)}: {explanation}."
+
+
+_decoder = partial(json.JSONDecoder, parse_constant=_refuse_constant)
+_STRICT = _decoder(object_pairs_hook=_unique_members, parse_int=_parse_integer)
+_LENIENT = _decoder(parse_int=_parse_integer)
+_TYPED = _decoder(parse_int=str, parse_float=str)  # a number may have any number of digits

@@ -662,12 +662,16 @@ def run_threads(work, count):
 def test_the_response_follows_the_commit(app, config, sender, path, monkeypatch):
     other = SqliteDatabase(str(config.database))
     seen = []
-    true = alerts.bp.after_request_funcs[None][0]
-    monkeypatch.setitem(
-        app.after_request_funcs,
-        "ingest",
-        [lambda answer: (seen.append(count(other)), true(answer))[1]],
-    )
+    true = app.wsgi_app
+
+    def observed(environ, start_response):
+        def start(*response):
+            seen.append(count(other))
+            return start_response(*response)
+
+        return true(environ, start)
+
+    monkeypatch.setattr(app, "wsgi_app", observed)
     assert sender.post(path, POSTS[path]).status_code in (200, 202)
     other.close()
     assert seen == [1]

@@ -2,14 +2,15 @@
 
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, Response, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 from config import Config
 from web.accounts.users import MAX_SESSION_AGE
 from web.services import services
 
 HALF_A_YEAR = 182 * 86_400
+STRICT_TRANSPORT = f"max-age={HALF_A_YEAR}"
 
 _POLICY = (
     "default-src 'none'; script-src 'self' {htmx_url}; style-src 'self'; img-src 'self' data:; "
@@ -26,26 +27,42 @@ def register(app: Flask, config: Config) -> None:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SessionCookie()
-    headers = {
-        "Content-Security-Policy": _POLICY.format(htmx_url=config.htmx_url),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
+    headers = headers_of_all(config)
 
     @app.after_request
     def protect(response: Response) -> Response:
         response.headers.update(headers)
         response.vary.add("HX-Request")
         if is_https():
-            response.headers["Strict-Transport-Security"] = f"max-age={HALF_A_YEAR}"
+            response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"
         return response
 
 
+def headers_of_all(config: Config) -> dict[str, str]:
+    """Return the headers that every response has."""
+    return {
+        "Content-Security-Policy": _POLICY.format(htmx_url=config.htmx_url),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+
+
 class SessionCookie(SecureCookieSessionInterface):
     """Flask's signed cookie; over https it is `Secure` and bound to the host (`__Host-`)."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a request, at once if there is no cookie: most are of machines."""
+        if "Cookie" not in request.headers:
+            return self.session_class()
+        return super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Set the cookie if the session was used."""
+        if session.accessed or session.modified:
+            super().save_session(app, session, response)
 
     def get_cookie_name(self, app: Flask) -> str:
         """Return the cookie's name, with the prefix `__Host-` (RFC 6265bis) over https."""

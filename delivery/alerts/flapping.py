@@ -5,6 +5,7 @@ alert is flapping. After that, nothing is sent until the alert has not changed f
 """
 
 import json
+from functools import lru_cache
 
 from clock import MINUTE
 from delivery.alerts.due import names_that_notify
@@ -41,6 +42,7 @@ def calm_at(changes: tuple[int, ...]) -> int:
     return max(changes, default=0) + WINDOW
 
 
+@lru_cache(maxsize=1024)
 def write_changes(changes: tuple[int, ...]) -> str:
     """Return the times as a JSON list."""
     return f"[{', '.join(map(str, changes))}]"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 MAX_LABELS = 10
 MAX_NAME_LENGTH = 200
@@ -44,5 +45,9 @@ def group_key(names: Collection[str], labels: Mapping[str, str]) -> str:
     """
     if not names:
         return ""
-    values = {name: labels.get(name, "") for name in sorted(names)}
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]
+    return _hash(tuple((name, labels.get(name, "")) for name in sorted(names)))
+
+
+@lru_cache(maxsize=1024)
+def _hash(pairs: tuple[tuple[str, str], ...]) -> str:
+    return hashlib.sha256(json.dumps(dict(pairs)).encode()).hexdigest()[:24]

@@ -60,6 +60,7 @@ def new_dropped(
     """Return a delivery that is stored and never sent, for this cause."""
     delivery = new_delivery(change, route, last, context)
     delivery.state = DeliveryState.DROPPED
+    delivery.settled_at = context.now
     delivery.cause = cause
     return delivery
 

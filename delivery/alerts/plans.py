@@ -120,7 +120,6 @@ class RoutingContext:
 
     now: int
     routes: list[ChannelRoute]
-    silences: list[ActiveSilence]
     last_deliveries: dict[tuple[int, int], LastDelivery]
     delivery_ids: Iterator[int]
     group_due_at: Callable[[int, str], int | None]

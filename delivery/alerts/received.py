@@ -9,12 +9,14 @@ from typing import NamedTuple
 from clock import MINUTE
 from delivery.alerts.alert import Alert, AlertStatus
 from delivery.alerts.matchers import labels_of
+from delivery.alerts.plans import ActiveSilence
 from delivery.content.severity import urgency_of
 from delivery.json_text import parse_or_none
 
 STALE_WINDOW = 15 * MINUTE
 NO_CHANNEL = "No channel matches this alert."
 _RARE_MEMBERS = ("links", "value")
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 TOO_LATE = "This opening came after its resolution, so it changed nothing."
 
 
@@ -42,35 +44,32 @@ class IngestResult(NamedTuple):
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class AlertChange:
     """An alert, the ids of the channels that match it, and whether it was open before.
 
-    An alert that is only reviewed was not `received` from its source. `earlier_body` is its stored
-    JSON before the change.
+    `labels` are those for matching, and `silence` stops the openings of the alert. An alert that is
+    only reviewed was not `received` from its source. `earlier_body` is its stored JSON before the
+    change. `turns` says that the alert opens or closes.
     """
 
     id: int
     alert: Alert
-    matched: set[int]
+    labels: dict[str, str]
+    matched: Collection[int]
+    silence: ActiveSilence | None
     was_open: bool
     received: bool = True
     earlier_body: str = ""
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the alert is open now."""
-        return not self.alert.closed
+    def __post_init__(self) -> None:
+        self.is_open = not self.alert.closed
+        self.turns = self.was_open != self.is_open
 
     @cached_property
     def urgency(self) -> int:
         """The place of the alert in the order of sending: 0 for the first ones."""
         return urgency_of(self.labels)
-
-    @property
-    def turns(self) -> bool:
-        """Whether the alert opens or closes."""
-        return self.was_open != self.is_open
 
     def is_relabeled(self, names: Collection[str]) -> bool:
         """Return True if one of these labels of an alert that stays open has another value."""
@@ -81,11 +80,6 @@ class AlertChange:
     @cached_property
     def _earlier_labels(self) -> dict[str, str]:
         return labels_of(alert_from_json(self.earlier_body))
-
-    @cached_property
-    def labels(self) -> dict[str, str]:
-        """The labels of the alert for matching."""
-        return labels_of(self.alert)
 
     @cached_property
     def snapshot(self) -> str:
@@ -101,6 +95,8 @@ def merge_alert(alert: Alert, stored_body: str, now: int) -> Alert:
         stored = alert_from_json(stored_body)
         if stored.status == AlertStatus.OPEN:  # an alert that stays open keeps its start
             now = stored.starts_at or now
+    if alert.starts_at and alert.ends_at is None:
+        return alert
     return replace(alert, starts_at=alert.starts_at or now, ends_at=None)
 
 
@@ -150,10 +146,11 @@ def alert_to_json(alert: Alert) -> str:
 
     The members that only some sources have are left out when they are empty.
     """
-    members = vars(alert)
+    members = {**vars(alert)}
     if not alert.links and not alert.value:
-        members = {name: member for name, member in members.items() if name not in _RARE_MEMBERS}
-    return json.dumps(members, ensure_ascii=False)
+        for name in _RARE_MEMBERS:
+            del members[name]
+    return _encode(members)
 
 
 # The worker reads an alert at its claim, and again when its message is built.

@@ -33,6 +33,8 @@ def plan_deliveries(change: AlertChange, context: RoutingContext) -> list[Channe
     plans = []
     for route in context.routes:
         last = context.last_deliveries.get((change.id, route.channel_id))
+        if last is None and change.received and route.channel_id not in change.matched:
+            continue
         plan: ChannelPlan | None
         if last and last.is_flapping:
             plan = _plan_flapping(change, route, last, context)
@@ -98,7 +100,7 @@ def _plan_flapping(
     )
     is_called_for = change.received and route.channel_id in change.matched
     is_lost = last.is_opening and last.state in NOT_ARRIVED_STATES
-    if is_called_for and is_lost and not _is_stopped(change, route, context):
+    if is_called_for and is_lost and not _is_stopped(change, route):
         due_at = next_step(route, last, last.failures, context.now)
         _report_flapping(plan, new_delivery(change, route, last, context, due_at))
     return plan
@@ -117,7 +119,7 @@ def _plan_calm(
     """
     plan = ChannelPlan(channel_id=route.channel_id)
     if change.is_open:
-        if _is_stopped(change, route, context):
+        if _is_stopped(change, route):
             return _wait_for_end(change, route, last, context)
         if route.channel_id in change.matched:
             plan = _plan_due_opening(change, route, last, context, context.now)
@@ -136,16 +138,15 @@ def _wait_for_end(
     """Let a calm alert count as flapping until its opening may be sent."""
     plan = ChannelPlan(channel_id=route.channel_id, changes=last.changes, is_flapping=True)
     plan.review_at = context.now + flapping.WINDOW
-    silence = find_silence(change.labels, context.silences)
-    if silence:
-        plan.review_at = silence.until
-        plan.silence_id = silence.id
+    if change.silence:
+        plan.review_at = change.silence.until
+        plan.silence_id = change.silence.id
     return plan
 
 
-def _is_stopped(change: AlertChange, route: ChannelRoute, context: RoutingContext) -> bool:
+def _is_stopped(change: AlertChange, route: ChannelRoute) -> bool:
     """Return True if a silence or a paused channel stops the openings of an alert."""
-    return _drops(route) or find_silence(change.labels, context.silences) is not None
+    return _drops(route) or change.silence is not None
 
 
 def _plan_closing(
@@ -179,14 +180,14 @@ def _plan_opening(
     is_matched = route.channel_id in change.matched
     if is_matched:
         due_at = opening_due_at(change, route, last, context.now)
+    if due_at is not None:
+        return _plan_due_opening(change, route, last, context, due_at)
+    if change.received:
+        return None
     plan = ChannelPlan(channel_id=route.channel_id)
-    if due_at is None:
-        if change.received:
-            return None
-        if is_matched:
-            plan.review_at = next_repeat(route, last, context.now)
-        return plan
-    return _plan_due_opening(change, route, last, context, due_at)
+    if is_matched:
+        plan.review_at = next_repeat(route, last, context.now)
+    return plan
 
 
 def _plan_due_opening(
@@ -196,11 +197,10 @@ def _plan_due_opening(
     context: RoutingContext,
     due_at: int,
 ) -> ChannelPlan:
-    silence = find_silence(change.labels, context.silences)
-    if silence:
-        plan = _plan_stopped(change, route, last, context, silence.cause)
-        plan.review_at = silence.until
-        plan.silence_id = silence.id
+    if change.silence:
+        plan = _plan_stopped(change, route, last, context, change.silence.cause)
+        plan.review_at = change.silence.until
+        plan.silence_id = change.silence.id
         return plan
     if _drops(route):
         plan = _plan_stopped(change, route, last, context, CHANNEL_DROPS)

@@ -1,7 +1,7 @@
 """Store alerts, and the deliveries that they make due: received, closed, or planned again."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -47,10 +47,16 @@ _counting = Lock()
 _waiting_counts: dict[str, WaitingCount] = defaultdict(WaitingCount)  # by database
 
 
-def store(received: Sequence[ReceivedAlert], now: int, urgent: bool = False) -> list[IngestResult]:
+def store(
+    received: Sequence[ReceivedAlert],
+    now: int,
+    in_transaction: Callable[[list[IngestResult]], None] | None = None,
+    urgent: bool = False,
+) -> list[IngestResult]:
     """Store alerts and the deliveries that they make due, in the order received.
 
-    `delivery.alerts.routing` has the rules.
+    `delivery.alerts.routing` has the rules. `in_transaction` is called with the results before the
+    commit.
 
     Raises:
         OutboxFull: too many deliveries wait, and the alerts are not urgent.
@@ -62,6 +68,8 @@ def store(received: Sequence[ReceivedAlert], now: int, urgent: bool = False) -> 
         results = [plan.add(alert) for alert in received]
         plan.write()
         _waiting_counts[db.obj.database].count += plan.count
+        if in_transaction:
+            in_transaction(results)
     return results
 
 

@@ -1,5 +1,8 @@
 """Read what decides about alerts: the channels, and their last deliveries."""
 
+from functools import lru_cache
+from typing import Any
+
 from delivery.alerts.flapping import read_changes
 from delivery.alerts.grouping import MAX_GROUP_WAIT, read_group_by
 from delivery.alerts.plans import ChannelRoute, LastDelivery
@@ -26,7 +29,7 @@ _ROUTES = """
 
 def read_last_deliveries(keys_json: str) -> dict[tuple[int, int], LastDelivery]:
     """Return the last deliveries of alerts by alert and channel; the keys are a JSON list."""
-    last = {}
+    last: dict[tuple[int, int], LastDelivery] = {}
     cursor = execute(_LAST_DELIVERIES, keys=keys_json)
     names = [column[0] for column in cursor.description[2:]]
     for alert_id, channel_id, *columns in cursor:
@@ -38,13 +41,21 @@ def read_last_deliveries(keys_json: str) -> dict[tuple[int, int], LastDelivery]:
 
 def read_routes() -> list[ChannelRoute]:
     """Return what of each channel decides about alerts."""
-    routes = []
-    for kind, matchers, repeat_minutes, group_by, group_wait, *columns in execute(_ROUTES):
-        repeat_minutes = _shortest(repeat_minutes, kind)
-        group_wait = min(max(group_wait, 0), MAX_GROUP_WAIT)
-        group = (read_group_by(group_by), group_wait)
-        routes.append(ChannelRoute(read_matchers(matchers), repeat_minutes, *group, *columns))
-    return routes
+    return [_read_route(*row) for row in execute(_ROUTES)]
+
+
+@lru_cache(maxsize=4096)
+def _read_route(
+    kind: str, matchers: str, repeat_minutes: int, group_by: str, group_wait: int, *columns: Any
+) -> ChannelRoute:
+    """Return the route of a row; a channel has the same row in most transactions."""
+    return ChannelRoute(
+        read_matchers(matchers),
+        _shortest(repeat_minutes, kind),
+        read_group_by(group_by),
+        min(max(group_wait, 0), MAX_GROUP_WAIT),
+        *columns,
+    )
 
 
 def _shortest(repeat_minutes: int, kind_name: str) -> int:

@@ -1,14 +1,13 @@
 """What one transaction writes: alerts, the deliveries that they make due, and notifications."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import cached_property
-from itertools import count, groupby
+from itertools import count
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert
-from delivery.alerts.flapping import write_changes
 from delivery.alerts.matchers import labels_of, matches
 from delivery.alerts.own_alerts import channel_of_key
 from delivery.alerts.plans import (
@@ -28,10 +27,11 @@ from delivery.alerts.received import (
     is_stale,
     merge_alert,
 )
-from delivery.alerts.routing import plan_deliveries
+from delivery.alerts.routing import find_silence, plan_deliveries
+from delivery.outbox.planned_rows import PlannedRows
 from delivery.outbox.routes import read_last_deliveries, read_routes
 from delivery.outbox.silences import active_silences
-from delivery.outbox.statements import execute, execute_many
+from delivery.outbox.statements import execute
 from models import DeliveryState
 
 # Receivers remember the ids of deliveries: they go up even if the clock goes back, and differ
@@ -47,44 +47,6 @@ _GROUP_DUE_AT = """
     SELECT min(due_at) FROM delivery
     WHERE channel_id = :channel_id AND group_key = :group_key AND group_key <> ''
         AND state IN ('pending', 'sending') AND state = 'pending' AND attempts = 0"""
-_STORE_ALERT = """
-    INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at, resolved_start)
-    VALUES (:id, :key, :name, :status, :body, :closes_at, :now, :now, :resolved_start)
-    ON CONFLICT (id) DO UPDATE SET name = :name, status = :status, body = :body,
-        closes_at = :closes_at, seen_at = :now, resolved_start = :resolved_start,
-        changed_at = iif(alert.status = :status, alert.changed_at, :now)"""
-_STORE_DELIVERY = """
-    INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
-        cause, created_at, settled_at, urgency, group_key, flapping, attempts, claims, config_hash,
-        retries, not_found)
-    VALUES (:id, :channel_id, :alert_id, :event, :repeated, :state, :due_at, :expires_at,
-        :cause, :created_at, iif(:state = 'dropped', :created_at, NULL), :urgency, :group_key,
-        :flapping, 0, 0, '', 0, 0)"""
-# Triggers count the deliveries that are settled later (migration 0005).
-_COUNT_DROPPED = """
-    INSERT INTO settled_count (state, number) VALUES ('dropped', :count)
-    ON CONFLICT (state) DO UPDATE SET number = settled_count.number + :count"""
-_STORE_NOTIFICATION = """
-    INSERT INTO notification (alert_id, channel_id, delivery_id, failures, review_at, silence_id,
-        group_key, changes, flapping)
-    VALUES (:alert_id, :channel_id, :delivery_id, :failures, :review_at, :silence_id,
-        :group_key, coalesce(:changes, ''), :is_flapping)
-    ON CONFLICT (alert_id, channel_id) DO UPDATE SET
-        delivery_id = iif(:is_dropped, notification.delivery_id, :delivery_id),
-        failures = :failures, review_at = :review_at, silence_id = :silence_id,
-        group_key = :group_key, changes = coalesce(:changes, notification.changes),
-        flapping = iif(CAST(:changes AS TEXT) IS NULL, notification.flapping, :is_flapping)"""
-_STORE_REVIEW = """
-    UPDATE notification SET changes = coalesce(:changes, changes),
-        flapping = iif(CAST(:changes AS TEXT) IS NULL, flapping, :is_flapping),
-        review_at = iif(:keeps_review, review_at, :review_at),
-        silence_id = iif(:keeps_review, silence_id, :silence_id)
-    WHERE alert_id = :alert_id AND channel_id = :channel_id"""
-_SUPERSEDE = """
-    UPDATE delivery SET state = 'superseded', cause = :supersede, settled_at = :now
-    WHERE alert_id = :alert_id AND channel_id = :channel_id AND id < :before
-        AND state IN ('pending', 'held')"""
-
 _ADD_UNMATCHED = """
     INSERT INTO fact (name, value) VALUES ('unmatched alerts', CAST(:count AS TEXT))
     ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(fact.value AS BIGINT) + :count AS TEXT)"""
@@ -109,23 +71,22 @@ class WritePlan:
         for key, *columns in execute(_KNOWN_ALERTS, keys=keys_json):
             self._known[key] = _KnownAlert(*columns)
         self._alert_ids, delivery_ids = map(count, execute(_NEXT_IDS, now=now).fetchone())
+        self._silences = active_silences(now)
         self._context = RoutingContext(
             now,
             read_routes(),
-            active_silences(now),
-            read_last_deliveries(keys_json),
+            read_last_deliveries(keys_json) if self._known else {},
             delivery_ids,
             self._group_due_at,
         )
         self._groups_due_at: dict[tuple[int, str], int | None] = {}
-        self._alerts: list[dict] = []
-        self._plans: list[dict] = []
+        self._rows = PlannedRows(now, delivery_ids)
         self._unmatched = 0
 
     @property
     def count(self) -> int:
         """The number of new deliveries."""
-        return sum(plan["delivery"] is not None for plan in self._plans)
+        return len(self._rows.deliveries)
 
     def add(self, received: ReceivedAlert) -> IngestResult:
         """Add an alert and its deliveries; one that came too late changes nothing."""
@@ -138,35 +99,57 @@ class WritePlan:
         alert = merge_alert(received.alert, known.body, now)
         updated = self._update(known, alert, received.resolves)
         self._known[received.key] = updated
-        columns = {"key": received.key, "name": alert.name, "status": alert.status, "now": now}
-        self._alerts.append({**updated._asdict(), **columns, "closes_at": received.closes_at})
-        matched = self._matched(received.key, alert)
-        change = AlertChange(
+        self._rows.alerts[known.id] = (
             known.id,
+            received.key,
+            alert.name,
+            alert.status,
+            updated.body,
+            received.closes_at,
+            updated.changed_at,
+            now,
+            updated.resolved_start,
+        )
+        change = self._change(
+            known,
+            received.key,
             alert,
-            matched,
-            was_open=known.is_open,
+            received=True,
             earlier_body="" if known.body == updated.body else known.body,
         )
         deliveries = self._plan(change, received.key)
-        if alert.closed or matched:
+        if alert.closed or change.matched:
             return IngestResult(known.id, deliveries)
         self._unmatched += not known.is_open
         return IngestResult(known.id, deliveries, NO_CHANNEL)
 
-    def _matched(self, key: str, alert: Alert) -> set[int]:
-        """Return the ids of the channels that match an alert, as long as it is open.
+    def _change(
+        self, known: _KnownAlert, key: str, alert: Alert, received: bool, earlier_body: str = ""
+    ) -> AlertChange:
+        labels = labels_of(alert)
+        matched: Collection[int] = ()
+        silence = None
+        if not alert.closed:
+            matched = self._matched(key, labels)
+            silence = find_silence(labels, self._silences)
+        return AlertChange(
+            known.id, alert, labels, matched, silence, known.is_open, received, earlier_body
+        )
+
+    def _matched(self, key: str, labels: dict[str, str]) -> Collection[int]:
+        """Return the ids of the channels that match an open alert.
 
         For an alert about a channel, that is the fallback of the channel.
         """
-        if alert.closed:
-            return set()
         channel_id = channel_of_key(key)
         if channel_id is not None:
             route = self._routes.get(channel_id)
-            return {route.fallback_id} if route and route.fallback_id in self._routes else set()
-        labels = labels_of(alert)
-        return {number for number, route in self._routes.items() if matches(route.matchers, labels)}
+            return {route.fallback_id} if route and route.fallback_id in self._routes else ()
+        matched = set()
+        for number, route in self._routes.items():
+            if not route.matchers or matches(route.matchers, labels):
+                matched.add(number)
+        return matched
 
     def _group_due_at(self, channel_id: int, key: str) -> int | None:
         """Return when the first message of a group is due that was never sent."""
@@ -177,20 +160,20 @@ class WritePlan:
         return self._groups_due_at[group]
 
     def _update(self, known: _KnownAlert, alert: Alert, resolves: bool) -> _KnownAlert:
-        updated = known._replace(is_open=not alert.closed, body=alert_to_json(alert))
-        if alert.closed and resolves:
-            updated = updated._replace(resolved_start=alert.starts_at)
-        if known.is_open != updated.is_open:
-            updated = updated._replace(changed_at=self._context.now)
-        return updated
+        is_open = not alert.closed
+        changed_at = known.changed_at
+        if known.is_open != is_open or not changed_at:
+            changed_at = self._context.now
+        resolved_start = known.resolved_start
+        if resolves and not is_open:
+            resolved_start = alert.starts_at
+        return _KnownAlert(known.id, is_open, alert_to_json(alert), resolved_start, changed_at)
 
     def review(self, key: str) -> None:
         """Plan the deliveries of a stored alert again, as time and silences have passed."""
         known = self._known[key]
         alert = alert_from_json(known.body)
-        matched = self._matched(key, alert)
-        change = AlertChange(known.id, alert, matched, was_open=known.is_open, received=False)
-        self._plan(change, key)
+        self._plan(self._change(known, key, alert, received=False), key)
 
     def _plan(self, change: AlertChange, key: str) -> tuple[str, ...]:
         """Plan the deliveries of a change of the alert with this key, and return their ids."""
@@ -199,8 +182,9 @@ class WritePlan:
             context = replace(context, routes=self._routes_of_own(change))
         new = []
         for plan in plan_deliveries(change, context):
-            self._plans.append(self._columns(change.id, plan))
-            self._remember((change.id, plan.channel_id), plan)
+            pair = (change.id, plan.channel_id)
+            self._rows.add_plan(pair, plan)
+            self._remember(pair, plan)
             if plan.delivery:
                 new.append(f"msg_{plan.delivery.id}")
         return tuple(new)
@@ -210,7 +194,7 @@ class WritePlan:
 
         It is sent to them once, without the wait of a group.
         """
-        concerned = change.matched | self._channels_of.get(change.id, set())
+        concerned = self._channels_of.get(change.id, set()).union(change.matched)
         routes = (self._routes[number] for number in sorted(concerned) if number in self._routes)
         return [route._replace(repeat_minutes=0, group_by=()) for route in routes]
 
@@ -225,19 +209,6 @@ class WritePlan:
         for alert_id, channel_id in self._context.last_deliveries:
             channels.setdefault(alert_id, set()).add(channel_id)
         return channels
-
-    def _columns(self, alert_id: int, plan: ChannelPlan) -> dict:
-        columns = {**vars(plan), "alert_id": alert_id, "now": self._context.now}
-        if plan.changes is not None:
-            columns["changes"] = write_changes(plan.changes)
-        if plan.delivery:
-            columns["before"] = columns["delivery_id"] = plan.delivery.id
-            columns["failures"] = plan.delivery.failures
-            columns["group_key"] = plan.delivery.group_key
-            columns["is_dropped"] = plan.delivery.state == DeliveryState.DROPPED
-        elif plan.supersede:
-            columns["before"] = next(self._context.delivery_ids)
-        return columns
 
     def _remember(self, pair: tuple[int, int], plan: ChannelPlan) -> None:
         """Note the plan for the alerts of the same transaction that follow."""
@@ -255,16 +226,7 @@ class WritePlan:
 
     def write(self) -> None:
         """Write everything that was added."""
-        new = [plan["delivery"] for plan in self._plans if plan["delivery"]]
-        execute_many(_STORE_ALERT, self._alerts)
-        execute_many(_STORE_DELIVERY, map(vars, new))
-        dropped = sum(delivery.state == DeliveryState.DROPPED for delivery in new)
-        if dropped:
-            execute(_COUNT_DROPPED, count=dropped)
-        # In their order: the last plan for a pair decides when that is reviewed.
-        for is_new, plans in groupby(self._plans, lambda plan: plan["delivery"] is not None):
-            execute_many(_STORE_NOTIFICATION if is_new else _STORE_REVIEW, plans)
-        execute_many(_SUPERSEDE, (plan for plan in self._plans if plan["supersede"]))
+        self._rows.write()
         if self._unmatched:
             execute(_ADD_UNMATCHED, count=self._unmatched)
 

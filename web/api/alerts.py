@@ -20,13 +20,13 @@ from database import describe_error
 from delivery.alerts.alert import rfc3339
 from delivery.alerts.parsed import InvalidPayload, ParsedAlerts, Parser, TooManyAlerts
 from delivery.alerts.parsers import parse_alertmanager, parse_native
-from delivery.alerts.plans import DELIVERY_LIFETIME
 from delivery.alerts.received import NO_CHANNEL, IngestResult
 from delivery.alerts.webhooks import parse_uptrace, parse_webhook
+from delivery.batch_writer import BatchWriter
 from delivery.json_text import JsonError, parse_lenient, parse_strict
 from delivery.outbox import OutboxFull
-from models import Receipt
 from web import truncation
+from web.api import receipts
 from web.auth.access import require_scope
 from web.problems import ApiError
 from web.services import services
@@ -34,9 +34,13 @@ from web.services import services
 bp = Blueprint("ingest", __name__)
 log = logging.getLogger("tocsin.web")
 
+NATIVE = "/api/v1/alerts"
+ALERTMANAGER = "/api/v2/alerts"
 MAX_BYTES = 16 * 1024 * 1024
 MAX_KEY_LENGTH = 255
 RETRY_AFTER = 5
+NOTE_HEADER = "Tocsin-Note"
+FAILURE = "tocsin.ingest_failure"  # in a WSGI environment: why `DirectIngest` stored nothing
 STARTED = now_ms()
 
 
@@ -52,7 +56,7 @@ def ingest_route(path: str, *methods: str) -> Callable:
     return register
 
 
-@ingest_route("/api/v1/alerts", "POST")
+@ingest_route(NATIVE, "POST")
 def native(**_token) -> Response:
     """Store one alert or a list, all or nothing.
 
@@ -60,7 +64,7 @@ def native(**_token) -> Response:
     """
     body = _read_body()
     key = request.headers.get("Idempotency-Key")
-    answer = _native_answer(_store_native(body)) if key is None else _answer_once(key, body)
+    answer = native_answer(_store_native(body)) if key is None else _answer_once(key, body)
     return Response(answer, 202, content_type="application/json")
 
 
@@ -76,7 +80,8 @@ def _store_native(
     return results
 
 
-def _native_answer(results: list[IngestResult]) -> str:
+def native_answer(results: list[IngestResult]) -> str:
+    """Return the JSON of a response, with the ids of the alerts and of their deliveries."""
     alerts = []
     for result in results:
         alert: dict[str, object] = {"id": result.id, "deliveries": result.deliveries}
@@ -100,42 +105,22 @@ def _answer_once(key: str, body: bytes) -> str:
 
     def save(results: list[IngestResult]) -> None:
         """Store the response, in the transaction that stores the alerts."""
-        Receipt.delete().where(Receipt.key == key_hash, ~_is_current()).execute()
-        answer = body_hash + _native_answer(results)
-        Receipt.create(key=key_hash, answer=answer, at=now_ms())
+        receipts.store(key_hash, body_hash, native_answer(results), now_ms())
 
-    answer = _stored_answer(key_hash, body_hash)
+    answer = receipts.find(key_hash, body_hash, now_ms())
     if answer is not None:
         return answer
     try:
-        return _native_answer(_store_native(body, save))
+        return native_answer(_store_native(body, save))
     except IntegrityError:
         # A concurrent request may have stored the response.
-        answer = _stored_answer(key_hash, body_hash)
+        answer = receipts.find(key_hash, body_hash, now_ms())
         if answer is None:
             raise
         return answer
 
 
-def _stored_answer(key_hash: str, body_hash: str) -> str | None:
-    receipt = Receipt.get_or_none(Receipt.key == key_hash, _is_current())
-    if receipt is None:
-        return None
-    if not receipt.answer.startswith(body_hash):
-        raise ApiError(
-            422,
-            "This Idempotency-Key was used with another body. "
-            "Nothing was stored: choose another key.",
-        )
-    return receipt.answer.removeprefix(body_hash)
-
-
-def _is_current() -> Any:
-    now = now_ms()
-    return Receipt.at.between(now - DELIVERY_LIFETIME, now + DELIVERY_LIFETIME)
-
-
-@ingest_route("/api/v2/alerts", "POST")
+@ingest_route(ALERTMANAGER, "POST")
 def alertmanager(**_token) -> Response:
     """Store alerts as Alertmanager does: 400 if some are invalid, and the others are stored."""
     problems = _store_valid(parse_alertmanager)
@@ -200,18 +185,45 @@ def as_alertmanager_error(response: Response) -> Response:
 def add_note(response: Response) -> Response:
     """Add the note of a request to the response; the vendors' formats have no other place."""
     if "ingest_note" in g:
-        response.headers["Tocsin-Note"] = g.ingest_note
+        response.headers[NOTE_HEADER] = g.ingest_note
     return response
+
+
+def store_ordinary(writer: BatchWriter, path: str, body: bytes) -> list[IngestResult] | None:
+    """Store the alerts of a native post, or of one by a client of Alertmanager.
+
+    Return None, and store nothing, if there is none or one is invalid.
+
+    Raises:
+        Exception: whatever `BatchWriter.store` raises.
+    """
+    now = now_ms()
+    try:
+        if path == NATIVE:
+            parsed = parse_native(parse_strict(body), now)
+        else:
+            parsed = parse_alertmanager(parse_lenient(body), now)
+    except (JsonError, InvalidPayload):
+        return None
+    if parsed.problems or not parsed.alerts:
+        return None
+    return writer.store(parsed.alerts, now)
 
 
 def _store_valid(parser: Parser) -> list[str]:
     """Store the valid alerts of the request, and return what is wrong with the others."""
     parsed = _parse(parser, parse_lenient, _read_body())
     results = _store_truncated(parsed) if parsed.truncated else _store(parsed)
-    count = sum(result.note == NO_CHANNEL for result in results)
-    if count:
-        g.ingest_note = f"No channel matches {count} of {len(results)} alerts."
+    note = note_of(results)
+    if note:
+        g.ingest_note = note
     return parsed.problems
+
+
+def note_of(results: list[IngestResult]) -> str:
+    """Return how many alerts notify nobody; empty if there are none."""
+    count = sum(result.note == NO_CHANNEL for result in results)
+    return f"No channel matches {count} of {len(results)} alerts." if count else ""
 
 
 def _store_truncated(parsed: ParsedAlerts) -> list[IngestResult]:
@@ -260,6 +272,8 @@ def _store(
     if not parsed.alerts and also is None:
         return []
     try:
+        if FAILURE in request.environ:
+            raise request.environ[FAILURE]
         return services().batch_writer.store(parsed.alerts, now_ms(), also)
     except IntegrityError:
         raise

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -39,6 +40,8 @@ class BehindProxy:
         return self._app(environ, start_response)
 
     def _is_trusted(self, address: str) -> bool:
+        if not self._trusted:
+            return False
         try:
             peer = ipaddress.ip_address(address)
         except ValueError:
@@ -46,6 +49,7 @@ class BehindProxy:
         return any(peer in network for network in self._trusted)
 
 
+@lru_cache(maxsize=1024)
 def client_address(text: str) -> str:
     """Return an address without a port, and an IPv4-mapped one as the IPv4 address.
 

@@ -29,17 +29,26 @@ def require_token(scope: str) -> None:
     secret = _request_secret(scope)
     if not secret:
         raise ApiError(401, "This endpoint needs a token.")
+    g.token_id = check_token(secret, scope, now_ms())
+
+
+def check_token(secret: str, scope: str, now: int) -> int:
+    """Return the id of the token with this secret, and record that it is used.
+
+    Raises:
+        ApiError: the token is unknown, expired, or lacks the scope.
+    """
     row = db.execute_sql(_FIND_TOKEN, (digest(secret),)).fetchone()
     if row is None:
         raise ApiError(401, "This token is unknown. It may have been revoked.")
-    g.token_id, name, scopes, expires_at, used_at = row
-    now = now_ms()
+    token_id, name, scopes, expires_at, used_at = row
     if expires_at is not None and expires_at <= now:
         raise ApiError(401, f"The token “{name}” has expired.")
     if scope not in scopes.split():
         raise ApiError(403, f"The token “{name}” lacks the scope {scope}.")
     if used_at is None or not 0 <= now - used_at < MINUTE:
-        _record_use(g.token_id, now)
+        _record_use(token_id, now)
+    return token_id
 
 
 def _record_use(token_id: int, now: int) -> None:
