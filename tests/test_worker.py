@@ -545,7 +545,7 @@ def test_a_delivery_in_flight_at_a_crash_is_sent_again_with_the_same_id_and_body
 def test_the_crash_marker_keeps_the_messages_that_may_have_left(tmp_path):
     path = tmp_path / "worker.making"
     marker = CrashMarker(path)
-    assert (marker.crashed_on, marker.sent) == (0, None)
+    assert (marker.crashed_on, marker.sent) == (0, ())
     marker.record(7)
     marker.record_sent([1, 2**62])
     assert (CrashMarker(path).crashed_on, CrashMarker(path).sent) == (7, (1, 2**62))

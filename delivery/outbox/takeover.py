@@ -19,11 +19,13 @@ _COUNT_CRASH = """
 _PARK = """
     UPDATE delivery SET state = 'parked', cause = :cause, settled_at = :now
     WHERE state = 'sending' AND claims >= :max_crashes"""
+# An earlier version stored the body of every message before it was sent.
 _NOTE_OPENING = """
-    UPDATE notification SET notified_id = d.id FROM delivery d
+    UPDATE notification SET notified_id = d.id
+    FROM delivery d LEFT JOIN group_message m ON m.id = d.message_id
     WHERE d.state = 'sending' AND d.event = 'open'
-        AND :crashed_on NOT IN (d.id, coalesce(d.message_id, -1))
-        AND (:all_sent = 1 OR coalesce(d.message_id, d.id) IN (
+        AND :crashed_on NOT IN (d.id, coalesce(m.id, -1))
+        AND (:all_sent = 1 OR coalesce(d.body, m.body) IS NOT NULL OR coalesce(m.id, d.id) IN (
             SELECT CAST(value AS BIGINT) FROM json_each(:sent)))
         AND notification.alert_id = d.alert_id AND notification.channel_id = d.channel_id
         AND notification.notified_id IS NULL"""
@@ -38,7 +40,7 @@ def take_over(
     now: int,
     crashed_on: int = 0,
     crashed: bool = False,
-    sent: Collection[int] | None = None,
+    sent: Collection[int] | None = (),
 ) -> int:
     """Make the deliveries of an earlier worker pending again; return how many.
 

@@ -18,14 +18,14 @@ class CrashMarker:
     """The id of the message that is being built, and those that are being sent, in a file.
 
     `crashed_on` is the one that an earlier process left behind, or 0; `sent` are those that it may
-    have sent without storing the result, None if that is not known.
+    have sent without storing the result.
     """
 
     def __init__(self, path: Path):
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         data = os.pread(self._file, os.fstat(self._file).st_size, 0)
         self.crashed_on = 0
-        self.sent: tuple[int, ...] | None = None
+        self.sent: tuple[int, ...] = ()
         with contextlib.suppress(struct.error):  # a new file, or one of an earlier version
             (self.crashed_on,) = _BUILDING.unpack_from(data)
             (count,) = _SENT.unpack_from(data, _BUILDING.size)
