@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def delays(sink: Sink, with_others: bool) -> list[float]:
-    """Return the milliseconds of each delivery to a healthy channel that arrived meanwhile."""
+    """Return the milliseconds of each delivery to a healthy channel that arrived in that time."""
     with running() as live, slow_receiver() as slow, dead_port() as dead:
         urls = [sink.url(number) for number in range(CHANNELS)]
         if with_others:

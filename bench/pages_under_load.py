@@ -49,7 +49,7 @@ def main() -> None:
         ratio = percentile(busy[page], 95) / percentile(idle[page], 95)
         figure(f"{name}: p95 under load / idle", ratio, "×", TARGET, places=2)
     seconds = (after.last_ns - before.last_ns) / 1e9
-    figure("deliveries meanwhile", (after.requests - before.requests) / seconds, "/s", places=0)
+    figure("deliveries in that time", (after.requests - before.requests) / seconds, "/s", places=0)
 
 
 def measure(browser: Browser, page: str) -> list[float]:
