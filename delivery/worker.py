@@ -25,7 +25,6 @@ from delivery.guard.pool import ConnectionPool
 from delivery.installation import load_installation
 from delivery.outbox import ClaimedMessage
 from delivery.outcome import Outcome
-from delivery.queue import wakeup
 from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.channel_limits import ChannelLimits
 from delivery.queue.crash_marker import CrashMarker
@@ -96,7 +95,6 @@ class Worker:
 
         `beat` is called at every round, as a sign of life.
         """
-        wakeup.listen(self._config.data_dir, lambda: self._inbox.put(None))
         with contextlib.suppress(OutboxLost):
             while not stop.is_set():
                 beat()
@@ -107,6 +105,10 @@ class Worker:
             self._receive(0.2)
             self._settle()
             self._release_unsent()
+
+    def wake(self) -> None:
+        """End the wait of a round; any thread may call this."""
+        self._inbox.put(None)
 
     def begin(self, crashed: bool = False) -> None:
         """Take over the deliveries of an earlier worker, which may have crashed."""

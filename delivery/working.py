@@ -8,6 +8,7 @@ from peewee import DatabaseError
 
 from config import Config
 from database import connect, describe_error
+from delivery.queue import wakeup
 from delivery.redaction import format_traceback_without_message
 from delivery.worker import Worker
 from models import db
@@ -23,6 +24,13 @@ def work(
     `beat` is called at least every few seconds. `crashed` says that the worker before it crashed,
     and was not killed from outside.
     """
+    worker: Worker | None = None
+
+    def wake() -> None:
+        if worker:
+            worker.wake()
+
+    wakeup.listen(config.data_dir, wake)
     logged = ""
     try:
         while not stop.is_set():
@@ -32,11 +40,9 @@ def work(
                 connect()
                 message = "a worker on another machine delivers; this one waits for its end"
                 if db.own_outbox():
-                    worker = Worker(config)
-                    worker.begin(crashed)
+                    worker = _begin(config, crashed)
             except DatabaseError as error:
                 message = f"the worker cannot begin yet: {describe_error(error, config.database)}"
-                worker = None
             if worker:
                 worker.run(stop, beat)
                 continue
@@ -47,3 +53,9 @@ def work(
     except Exception as error:
         log.critical("the worker ends: %s", format_traceback_without_message(error))
         raise
+
+
+def _begin(config: Config, crashed: bool) -> Worker:
+    worker = Worker(config)
+    worker.begin(crashed)
+    return worker

@@ -331,16 +331,18 @@ def live_databases(cluster):
 @pytest.fixture(scope="session")
 def live(tmp_path_factory):
     """Yield one running Tocsin for all tests that need a real server."""
-    server = Live(tmp_path_factory.mktemp("live"))
-    server.ready()
-    yield server
-    server.stop()
+    yield from running(tmp_path_factory.mktemp("live"))
 
 
 @pytest.fixture(scope="module")
 def own_live(tmp_path_factory):
     """Yield a running Tocsin for the tests of one module, without the channels of others."""
-    server = Live(tmp_path_factory.mktemp("own_live"))
+    yield from running(tmp_path_factory.mktemp("own_live"))
+
+
+def running(folder):
+    """Yield a Tocsin with its data in a folder, and stop it afterwards."""
+    server = Live(folder)
     server.ready()
     yield server
     server.stop()

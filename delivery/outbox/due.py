@@ -132,8 +132,11 @@ def find_due(
         "prompt": json.dumps(prompt),
         "max_count": max_count,
     }
+    limits = {False: MAX_PER_CHANNEL}
+    if prompt:
+        limits[True] = max_count
     by_channel = defaultdict(list)
-    for candidate in _candidates(parameters, is_suspect=False):
+    for candidate in _candidates(limits, parameters, is_suspect=False):
         by_channel[candidate.channel_id].append(candidate)
     due = []
     places: dict[Candidate, int] = {}
@@ -143,16 +146,18 @@ def find_due(
         places.update(zip(first, count(), strict=False))
         due += first
     if with_suspect:
-        due += _first_suspect(_candidates(parameters, is_suspect=True), due)
+        due += _first_suspect(_candidates(limits, parameters, is_suspect=True), due)
     # The first one of every channel, then the second one of every channel, and so on.
     return sorted(due, key=lambda one: (places.get(one, 0), one.due_at, one.id))[:max_count]
 
 
-def _candidates(parameters: dict, *, is_suspect: bool) -> Iterator[Candidate]:
-    """Yield the first deliveries of each channel: many of a prompt one, few of the others."""
-    limits = {False: MAX_PER_CHANNEL}
-    if parameters["prompt"] != "[]":
-        limits[True] = parameters["max_count"]
+def _candidates(
+    limits: Mapping[bool, int], parameters: dict, *, is_suspect: bool
+) -> Iterator[Candidate]:
+    """Yield the first deliveries of each channel: many of a prompt one, few of the others.
+
+    `limits` has how many, by whether a channel is prompt.
+    """
     for is_prompt, limit in limits.items():
         columns = {"is_suspect": is_suspect, "is_prompt": is_prompt, "max_per_channel": limit}
         yield from map(Candidate._make, execute(_CANDIDATES, **parameters, **columns))
