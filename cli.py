@@ -103,6 +103,7 @@ def serve(no_worker: bool) -> None:
 @click.option("--lock", type=int, hidden=True, help="Descriptor of the worker's lock.")
 @click.option("--parent", type=int, hidden=True, help="The process that supervises this one.")
 @click.option("--slot", type=int, default=0, hidden=True, help="The number of this worker.")
+@click.option("--core", type=int, hidden=True, help="The core that this worker is bound to.")
 @click.option("--bind", hidden=True, help="Where the pages are, if not at TOCSIN_BIND.")
 @click.option("--file", type=(int, int), hidden=True, help="Device and inode of the database.")
 @click.option("--crashed", is_flag=True, hidden=True, help="The worker before this one crashed.")

@@ -5,7 +5,7 @@ import os
 
 import startup
 from config import Config
-from serving.cores import pin_to_core
+from serving.cores import core_of, pin_to
 
 tocsin = Config.from_env()
 
@@ -35,7 +35,7 @@ def on_starting(server):
 def post_fork(server, worker):
     """Bind the process to one core, if that is wanted."""
     if tocsin.pin_cores:
-        pin_to_core(worker.age)
+        pin_to(core_of(worker.age))
 
 
 def post_worker_init(worker):

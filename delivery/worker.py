@@ -39,6 +39,7 @@ from delivery.sender import Clock, send
 from models import db
 
 MIN_WAIT = 0.05  # seconds after a round that could start nothing
+BLOCKED_WAIT = 0.2  # seconds while all that is due waits for another worker
 RELEASE_MS = 1000  # until a delivery that was claimed and not sent is due again
 STOP_SECONDS = 5
 CROWD = 32  # claimed messages, from which on other workers help
@@ -165,8 +166,10 @@ class Worker:
             return 0.0
         timeout = min(timeout, self._upkeep.wait)
         due_in = outbox.next_due(self._now(), self._upkeep.kinds_of_others)
-        if due_in is None or (due_in == 0 and self._is_blocked):
+        if due_in is None:
             return timeout
+        if due_in == 0 and self._is_blocked:
+            return min(timeout, BLOCKED_WAIT)
         waits = self._limits.waits()
         if due_in or not (self._in_flight or waits):
             waits = [due_in / 1000]

@@ -21,6 +21,7 @@ from config import Config
 from database import FileId
 from delivery.queue import heartbeat
 from locks import file_lock
+from serving.cores import core_of
 
 COMMAND = (sys.executable, str(Path(__file__).parents[1] / "cli.py"), "worker")
 POLL_SECONDS = 0.2
@@ -38,7 +39,8 @@ log = logging.getLogger("tocsin.supervisor")
 class Supervisor:
     """Keeps a worker of a data folder running while `is_wanted` returns True.
 
-    `slot` is the number of the worker in the folder.
+    `slot` is the number of the worker in the folder. The worker is bound to a `core` if one is
+    given.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Supervisor:
     file: FileId | None = None  # of the database, with which every worker stays
     command: tuple[str, ...] = COMMAND
     max_silence: float = heartbeat.REPLACED_AFTER
+    core: int | None = None
 
     def run(self) -> None:
         """Wait for the lock, and run the worker until it is no longer wanted."""
@@ -88,6 +91,8 @@ class Supervisor:
     def _start(self, lock: int, crashed: bool) -> subprocess.Popen:
         command = [*self.command, "--lock", str(lock), "--parent", str(os.getpid())]
         command += ["--slot", str(self.slot)]
+        if self.core is not None:
+            command += ["--core", str(self.core)]
         if self.bind:
             command += ["--bind", self.bind]
         if self.file:
@@ -141,6 +146,8 @@ def start_supervisors(
     threads = []
     for slot in range(config.senders):
         supervisor = Supervisor(config.data_dir, is_wanted, slot, bind, file)
+        if config.pin_cores:
+            supervisor.core = core_of(slot)
         threads.append(threading.Thread(target=supervisor.run, name=f"supervisor {slot}"))
         threads[-1].start()
     return threads

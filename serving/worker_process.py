@@ -16,7 +16,7 @@ from delivery.queue.heartbeat import beat
 from delivery.working import work
 from logs import log_to_stderr
 from models import db
-from serving.cores import pin_to_core
+from serving.cores import pin_to
 from serving.supervisor import start_supervisors
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -41,6 +41,7 @@ def run(
     *,
     parent: int,
     slot: int,
+    core: int | None,
     bind: str | None,
     file: database.FileId | None,
     crashed: bool,
@@ -48,15 +49,16 @@ def run(
     """Deliver until a signal ends this process, which its supervisor has started.
 
     `lock` is the descriptor of the worker's lock, `parent` the id of the supervisor's process,
-    `slot` the number of the worker in the data folder, `bind` the address of the pages if it is not
-    TOCSIN_BIND, `file` the database. `crashed` says that the worker before this one crashed.
+    `slot` the number of the worker in the data folder, `core` what it is bound to, `bind` the
+    address of the pages if it is not TOCSIN_BIND, `file` the database. `crashed` says that the
+    worker before this one crashed.
     """
     log_to_stderr()
     stop = _stop_at_signals(config, slot)
     _die_with(parent)
     os.nice(_NICENESS)
-    if config.pin_cores:
-        pin_to_core(slot)
+    if core is not None:
+        pin_to(core)
     if bind:
         host, port = parse_bind(bind)
         config = replace(config, host=host, port=port)
