@@ -15,7 +15,7 @@ import pytest
 import requests
 from argon2 import PasswordHasher
 from channels import form_of
-from databases import ON_POSTGRESQL, Cluster
+from databases import ON_POSTGRESQL, Cluster, database_at
 from jinja2 import FileSystemBytecodeCache
 from markup import check_markup, token_in
 from programs import Programs
@@ -37,6 +37,7 @@ ROOT = Path(__file__).parent.parent
 # The headless shell renders the same pages in two thirds of the time.
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 PASSWORD = "three small bells"
+DATABASE_FIXTURES = {"cluster", "migrated", "live", "own_live"}
 # A real hash takes 0.1 s, and the tests compute thousands.
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
@@ -48,13 +49,25 @@ def pytest_configure():
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    """Run the browser tests first: they take longest, and other processes run the rest."""
+def pytest_collection_modifyitems(config, items):
+    """Run the browser tests first: they take longest, and other processes run the rest.
+
+    On PostgreSQL, run only the tests with a database: the others have run on SQLite.
+    """
     items.sort(key=lambda item: "browser" not in item.keywords)
+    if ON_POSTGRESQL:
+        config.hook.pytest_deselected(items=[item for item in items if not has_database(item)])
+        items[:] = filter(has_database, items)
+
+
+def has_database(item):
+    """Return True if a test uses a fixture with a database, or its module starts servers."""
+    uses_fixture = not DATABASE_FIXTURES.isdisjoint(item.fixturenames)
+    return uses_fixture or hasattr(item.module, "Live")
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
+def cluster():
     """Yield a server of PostgreSQL."""
     cluster = Cluster(tempfile.mkdtemp(prefix="pg"))
     yield cluster
@@ -231,6 +244,10 @@ class Live:
         if self.cluster:
             name = f"live_{digest(settings['TOCSIN_DATA_DIR'])[:16]}"
             settings.setdefault("TOCSIN_DATABASE_URL", self.cluster.ensure(name))
+        names = settings.keys() & {"TOCSIN_DATA_DIR", "TOCSIN_DATABASE_URL"}
+        self.database = database_at(
+            Config.from_env({name: settings[name] for name in names}).database
+        )
         settings.setdefault("TOCSIN_ALLOW_NETWORKS", "127.0.0.0/8")
         settings.setdefault("TOCSIN_ADMIN_PASSWORD", PASSWORD)
         command = [part.format(port=self.port) for part in (*self.program, *self.command)]
@@ -297,6 +314,12 @@ class Live:
     def _ingest(self):
         return self.create_token("alerts of the test")
 
+    def query(self, statement, **parameters):
+        """Run a statement beside the server, and return its rows."""
+        with self.database.connection_context(), self.database.atomic():
+            cursor = self.database.execute_sql(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
     def output(self):
         """Return the output so far."""
         self.log.flush()
@@ -323,9 +346,9 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session", autouse=ON_POSTGRESQL)
-def live_databases(cluster):
+def live_databases(request):
     """Have every server of the tests use PostgreSQL."""
-    Live.cluster = cluster
+    Live.cluster = request.getfixturevalue("cluster")
 
 
 @pytest.fixture(scope="session")

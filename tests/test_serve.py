@@ -9,6 +9,7 @@ import pytest
 import requests
 from channels import form_of
 from conftest import Live
+from databases import ON_POSTGRESQL, only_sqlite
 from markup import token_in
 from processes import children_of, wait_until
 from receiver import drip
@@ -32,9 +33,10 @@ def test_the_first_start_creates_keys_and_database_and_prints_the_address(starte
     server = started()
     server.ready()
     wait_until(lambda: f"Tocsin is at {server.url}/" in server.output())
-    assert {"tocsin.db", "secret.key", "encryption.keys"} <= {
-        path.name for path in (tmp_path / "data").iterdir()
-    }
+    created = {path.name for path in (tmp_path / "data").iterdir()}
+    assert {"secret.key", "encryption.keys"} <= created
+    assert ("tocsin.db" in created) != ON_POSTGRESQL
+    assert server.query('SELECT name FROM "user"') == [("admin",)]
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     assert server.stop() == 0
 
@@ -96,6 +98,7 @@ def test_sighup_replaces_the_web_processes_and_sigusr1_does_nothing(started, rec
     assert server.output().count("Tocsin is at") == 1
 
 
+@only_sqlite
 def test_a_damaged_database_prevents_the_start_with_restore_instructions(started, tmp_path):
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "data" / "tocsin.db").write_bytes(
