@@ -23,6 +23,7 @@ from receiver import Receiver
 from workers import channel, clocks, make  # noqa: F401 (fixtures of all tests)
 
 import database
+import startup
 from app import configure, create_app
 from clock import now_ms
 from config import Config
@@ -100,7 +101,9 @@ def new_database(request, migrated):
         if not ON_POSTGRESQL:
             shutil.copy(migrated, path)
             return f"sqlite:///{path}"
-        outbox.ingest._waiting_counts.clear()  # all tests have the same database
+        # All tests have the same URL, but not the same database.
+        outbox.ingest._waiting_counts.clear()
+        startup._prepared.clear()
         return request.getfixturevalue("cluster").create("tocsin", "migrated")
 
     return new_database
@@ -255,7 +258,7 @@ class Live:
             command, env={**others, **settings}, cwd=ROOT, stdout=self.log, stderr=self.log
         )
 
-    def ready(self, seconds=10.0):
+    def ready(self, seconds=20.0):
         """Wait until Tocsin responds; return the seconds.
 
         Raises:
@@ -366,9 +369,11 @@ def own_live(tmp_path_factory):
 def running(folder):
     """Yield a Tocsin with its data in a folder, and stop it afterwards."""
     server = Live(folder)
-    server.ready()
-    yield server
-    server.stop()
+    try:
+        server.ready()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

@@ -190,7 +190,8 @@ def test_trouble_moves_with_a_clock_that_jumps():
     make_channel(trouble_since=NOW)
     make_channel("Fine")
     move_with_clock(HOUR, NOW + HOUR, 0)
-    assert [row.trouble_since for row in Channel.select()] == [NOW + HOUR, None]
+    troubles = [row.trouble_since for row in Channel.select().order_by(Channel.id)]
+    assert troubles == [NOW + HOUR, None]
 
 
 # --- tests, saves and copies ---

@@ -16,7 +16,7 @@ from receiver import drip
 NAMES = ("disk", "memory", "network")
 STOPPED_MS = 60_000
 _FILL = """
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+    WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
     INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
         attempts, claims, cause, created_at, config_hash, retries, not_found)
     SELECT i, 1, 1, 'open', 0, 'pending', :due_at, :due_at * 2, 0, 0, '', 1, '', 0, 0 FROM n"""
@@ -149,10 +149,15 @@ def test_a_full_outbox_sends_no_false_resolution(start, receiver):
     server = start(TOCSIN_WORKERS="1")
     server.create_channel(receiver.url)
     headers = server.create_token()
+    later = int(time.time() + 3600) * 1000
+    assert post(server, headers, 60, ["first"]) == 200
+    assert len(receiver.wait_for(1)) == 1
+    server.query(_FILL, first=1, last=199_900, due_at=later)
+    receiver.requests.clear()
     ends = time.time() + 2.5
     assert post(server, headers, ends - time.time()) == 200
     assert len(receiver.wait_for(3)) == 3
-    server.query(_FILL, due_at=int(time.time() + 3600) * 1000)
+    server.query(_FILL, first=199_901, last=200_100, due_at=later)
     while post(server, headers, 60, ["disk"]) != 503:
         assert time.time() < ends
         time.sleep(0.05)
@@ -162,7 +167,7 @@ def test_a_full_outbox_sends_no_false_resolution(start, receiver):
     time.sleep(max(0.0, ends + 0.2 - time.time()))
     assert listening_until(server) == reported
     assert post(server, headers, 60, ["disk"]) == 503
-    server.query("DELETE FROM delivery WHERE id <= 200000")
+    server.query("DELETE FROM delivery WHERE id BETWEEN 199901 AND 200100")
     while post(server, headers, 60) == 503:  # it counts once a second
         time.sleep(0.05)
     wait_for_rounds_of_the_worker(server, headers, receiver)

@@ -51,7 +51,7 @@ def test_the_first_start_creates_keys_and_database_and_prints_the_address(starte
 )
 def test_an_invalid_variable_is_refused_by_name_in_one_line(started, environment, message):
     server = started(**environment)
-    assert server.process.wait(10) == 2
+    assert server.process.wait(20) == 2
     assert message in server.output()
     assert server.output().count("\n") == 1
 
@@ -68,7 +68,7 @@ def test_an_address_that_cannot_be_listened_on_is_refused_at_once(started, bind,
     with socket.create_server(("127.0.0.1", 0)) as other:
         bind = bind.format(taken=other.getsockname()[1])
         server = started(TOCSIN_BIND=bind)
-        assert server.process.wait(5) == 2
+        assert server.process.wait(20) == 2
     expected = f"tocsin: TOCSIN_BIND: cannot listen on {bind}: {problem}"
     assert server.output().startswith(expected)
     assert server.output().count("\n") == 1
@@ -76,7 +76,7 @@ def test_an_address_that_cannot_be_listened_on_is_refused_at_once(started, bind,
 
 def test_a_web_process_that_cannot_start_ends_the_server_with_another_code_than_zero(started):
     server = started(TOCSIN_THREADS="8", GUNICORN_CMD_ARGS="--worker-connections 0 --threads x")
-    assert server.process.wait(10) != 0
+    assert server.process.wait(20) != 0
 
 
 def test_sighup_replaces_the_web_processes_and_sigusr1_does_nothing(started, receiver):
@@ -105,7 +105,7 @@ def test_a_damaged_database_prevents_the_start_with_restore_instructions(started
         b"this is no database, whatever its name says" * 200
     )
     server = started()
-    assert server.process.wait(10) == 2
+    assert server.process.wait(20) == 2
     assert "is damaged" in server.output()
     assert "put your latest copy" in server.output()
     assert "Traceback" not in server.output()
