@@ -15,7 +15,7 @@ import pytest
 import requests
 from argon2 import PasswordHasher
 from channels import form_of
-from databases import ON_POSTGRESQL, Cluster, database_at
+from databases import ON_POSTGRESQL, database_at, running_cluster
 from jinja2 import FileSystemBytecodeCache
 from markup import check_markup, token_in
 from programs import Programs
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parent.parent
 # The headless shell renders the same pages in two thirds of the time.
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 PASSWORD = "three small bells"
-DATABASE_FIXTURES = {"cluster", "migrated", "live", "own_live"}
+DATABASE_FIXTURES = {"cluster", "own_cluster", "migrated", "live", "own_live"}
 # A real hash takes 0.1 s, and the tests compute thousands.
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
@@ -69,11 +69,14 @@ def has_database(item):
 
 @pytest.fixture(scope="session")
 def cluster():
-    """Yield a server of PostgreSQL."""
-    cluster = Cluster(tempfile.mkdtemp(prefix="pg"))
-    yield cluster
-    cluster.stop()
-    shutil.rmtree(cluster.folder)
+    """Yield the server of PostgreSQL for all tests."""
+    yield from running_cluster()
+
+
+@pytest.fixture
+def own_cluster():
+    """Yield a server of PostgreSQL that a test may stop."""
+    yield from running_cluster()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import psycopg
@@ -94,6 +95,14 @@ def programs():
     return pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
 
 
+def running_cluster():
+    """Yield a server of PostgreSQL, and delete it afterwards."""
+    cluster = Cluster(tempfile.mkdtemp(prefix="pg"))
+    yield cluster
+    cluster.stop()
+    shutil.rmtree(cluster.folder)
+
+
 class Cluster:
     """A server of PostgreSQL on a socket in a folder, whose data no power cut survives."""
 
@@ -126,6 +135,15 @@ class Cluster:
 
     def stop(self):
         self._run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop")
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Stop the server as a crash does, and start it again after the block."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
     def url(self, name):
         """Return the URL of a database."""
