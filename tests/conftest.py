@@ -120,7 +120,7 @@ def compiled(tmp_path_factory):
 
 @pytest.fixture
 def config(tmp_path, new_database, monkeypatch):
-    """Return a configuration in a temporary folder that allows the loopback network."""
+    """Yield a configuration in a temporary folder that allows the loopback network."""
     environment = {
         "TOCSIN_DATA_DIR": str(tmp_path / "data"),
         "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
@@ -134,7 +134,9 @@ def config(tmp_path, new_database, monkeypatch):
         monkeypatch.setattr("database.postgresql.ServerDatabase.listen", lambda *_: None)
     config = Config.from_env(environment).with_keys()
     (config.data_dir / heartbeat.LOCK_NAME).touch()  # as if a worker were running
-    return config
+    yield config
+    if db.obj:
+        db.close()
 
 
 @pytest.fixture(scope="session")
