@@ -102,11 +102,15 @@ def serve(no_worker: bool) -> None:
 @tocsin.command()
 @click.option("--lock", type=int, hidden=True, help="Descriptor of the worker's lock.")
 @click.option("--parent", type=int, hidden=True, help="The process that supervises this one.")
+@click.option("--slot", type=int, default=0, hidden=True, help="The number of this worker.")
 @click.option("--bind", hidden=True, help="Where the pages are, if not at TOCSIN_BIND.")
 @click.option("--file", type=(int, int), hidden=True, help="Device and inode of the database.")
 @click.option("--crashed", is_flag=True, hidden=True, help="The worker before this one crashed.")
 def worker(lock: int | None, **given: Any) -> None:
-    """Deliver alerts until stopped; a second worker waits for the first to end."""
+    """Deliver alerts until stopped, in TOCSIN_SENDERS processes.
+
+    On one data folder, a second one waits until the first has ended.
+    """
     config = Config.from_env()
     if lock is None:
         worker_process.supervise(open_installation(config))

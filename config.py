@@ -48,6 +48,11 @@ _OF_KUBERNETES = re.compile(
 )
 
 
+def default_senders() -> int:
+    """Return one worker for each core of this process, but at most four."""
+    return min(4, len(os.sched_getaffinity(0)))
+
+
 class ConfigError(ValueError):
     """A variable is invalid; the message begins with its name."""
 
@@ -62,7 +67,7 @@ class Config:
     port: int = 8000
     workers: int = 2
     threads: int = 8
-    senders: int = 1
+    senders: int = field(default_factory=default_senders)
     pin_cores: bool = False
     keep_days: int = 30
     keep_deliveries: int = 200_000

@@ -278,7 +278,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_BIND": parse_bind,
     "TOCSIN_WORKERS": partial(_number, 1, 32),
     "TOCSIN_THREADS": partial(_number, 2, 128),
-    "TOCSIN_SENDERS": partial(_number, 0, 1),
+    "TOCSIN_SENDERS": partial(_number, 0, 32),
     "TOCSIN_PIN_CORES": _flag,
     "TOCSIN_KEEP_DAYS": partial(_number, 1, 3650),
     "TOCSIN_KEEP_DELIVERIES": partial(_number, 1000, 100_000_000),

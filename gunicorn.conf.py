@@ -5,6 +5,7 @@ import os
 
 import startup
 from config import Config
+from serving.cores import pin_to_core
 
 tocsin = Config.from_env()
 
@@ -32,10 +33,9 @@ def on_starting(server):
 
 
 def post_fork(server, worker):
-    """Bind the process to one core; this pays only where Tocsin has the cores for itself."""
+    """Bind the process to one core, if that is wanted."""
     if tocsin.pin_cores:
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cores[worker.age % len(cores)]})
+        pin_to_core(worker.age)
 
 
 def post_worker_init(worker):

@@ -116,7 +116,7 @@ def live_through(day: int, alerts: int, clock: Clock, worker: Worker) -> None:
 def work(clock: Clock, worker: Worker) -> None:
     """Run the worker until nothing is due and nothing is left to prune."""
     clock.now += MINUTE
-    while worker.run_once(0) or worker._unsettled or worker._pruner.wait < 1:
+    while worker.run_once(0) or worker._unsettled or worker._upkeep.wait < 1:
         clock.now += 20
 
 

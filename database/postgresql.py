@@ -43,7 +43,8 @@ RECONNECT_SECONDS = 1.0
 # The keys of advisory locks ("TOC" and a number).
 _WRITE_LOCK = 0x544F4301
 _MIGRATION_LOCK = 0x544F4302
-_WORKER_LOCK = 0x544F4303
+_LEADER_LOCK = 0x544F4303
+_NUMBER_LOCK = 0x544F4304  # and the number of a worker
 _SET_UP = "SET lock_timeout = 5000"
 
 
@@ -181,13 +182,22 @@ class ServerDatabase(PostgresqlDatabase):
     def finish_shrinking(self) -> None:
         """Do nothing: the server does that."""
 
-    def own_outbox(self) -> bool:
-        """Let this connection be the one that drains the outbox; return False if another one is.
+    def lead(self, _number: int) -> bool:
+        """Let the worker of this connection be the leader; return False if another one is.
 
-        The server frees the outbox when the connection ends.
+        The server frees that place when the connection ends.
         """
-        statement = f"SELECT pg_try_advisory_lock({_WORKER_LOCK})"
+        statement = f"SELECT pg_try_advisory_lock({_LEADER_LOCK})"
         return self.execute_sql(statement).fetchone()[0]
+
+    def take_number(self, number: int) -> bool:
+        """Take the number of a worker until this connection ends; return False if it is taken."""
+        statement = f"SELECT pg_try_advisory_lock({_NUMBER_LOCK}, {number})"
+        return self.execute_sql(statement).fetchone()[0]
+
+    def free_number(self, number: int) -> None:
+        """Free the number of a worker."""
+        self.execute_sql(f"SELECT pg_advisory_unlock({_NUMBER_LOCK}, {number})")
 
     def notify(self) -> None:
         """Wake the processes that listen, on every machine."""

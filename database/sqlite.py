@@ -87,9 +87,9 @@ class FileDatabase(SqliteDatabase):
         self._path = path
         self.file = file
 
-    def own_outbox(self) -> bool:
-        """Return True: the lock of the data folder keeps other workers out."""
-        return True
+    def lead(self, number: int) -> bool:
+        """Return True if the worker of this number is the leader; a lock keeps others from it."""
+        return number == 0
 
     def check(self) -> None:
         """Check that the path still leads to the file that was opened first.

@@ -1,9 +1,9 @@
 """The worker: claims due deliveries, sends them, and stores the results.
 
-It is one process, and the only one at the outbox: a lock, which it has from its supervisor, keeps
-others out, so that deliveries found `sending` at the start belong to a dead worker. One thread uses
-the database, builds messages and decides; a pool of threads sends. Waits follow the monotonic
-clock, times in rows the wall clock, and a jump between the two moves the rows.
+There may be several at one outbox, each a process with a number. A lock keeps others from having
+the same number, so that deliveries found `sending` under it at the start belong to a dead worker.
+One thread uses the database, builds messages and decides; a pool of threads sends. Waits follow the
+monotonic clock, times in rows the wall clock, and a jump between the two moves the rows.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ from delivery.outcome import Outcome
 from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.channel_limits import ChannelLimits
 from delivery.queue.crash_marker import CrashMarker
-from delivery.queue.fallback_watch import FallbackWatch
 from delivery.queue.message_builder import MessageBuilder, PreparedMessage
-from delivery.queue.pruner import Pruner
 from delivery.queue.runs import Run, Runs
 from delivery.queue.seats import MAX_SEATS, batch_size
 from delivery.queue.settlement import FinishedAttempt, settle_message
+from delivery.queue.slots import slot_file
+from delivery.queue.upkeep import Upkeep
 from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock, send
 from models import db
@@ -41,37 +41,45 @@ from models import db
 MIN_WAIT = 0.05  # seconds after a round that could start nothing
 RELEASE_MS = 1000  # until a delivery that was claimed and not sent is due again
 STOP_SECONDS = 5
-MAX_CLOCK_JUMP = 30  # seconds
+CROWD = 32  # claimed messages, from which on other workers help
 
 log = logging.getLogger("tocsin.worker")
 
 
-class OutboxLost(Exception):
-    """The connection that owned the outbox has ended: another worker may own it now."""
+class NumberLost(Exception):
+    """The connection that held the number of a worker has ended: another worker may have it."""
 
 
 class Worker:
-    """The state of one worker. `run_once` is one round, `run` repeats it."""
+    """The state of one worker. `run_once` is one round, `run` repeats it.
+
+    `number` is that among all workers of the installation. `on_crowd` is called while more is due
+    than this worker takes at once, so that others help.
+    """
 
     def __init__(
         self,
         config: Config,
+        number: int = 0,
         *,
+        on_crowd: Callable[[], None] = lambda: None,
         clock: Clock = time.time,
         monotonic: Clock = time.monotonic,
         rng: Callable[[], float] = random.random,
     ):
         self._config = config
+        self._number = number
+        self._on_crowd = on_crowd
         self._clock = clock
         self._monotonic = monotonic
         self._rng = rng
         self._policy = Policy(config.allow, config.ca_file, lab.address(config))
         self._inbox: queue.SimpleQueue[Run | FinishedAttempt | None] = queue.SimpleQueue()
         self._connections = ConnectionPool()
-        self._crash_marker = CrashMarker(config.data_dir / "worker.making")
+        self._crash_marker = CrashMarker(slot_file(config.data_dir, number, "making"))
         keyring = Keyring(config.encryption_keys, config.keys_file)
         here = load_installation(config)
-        self._fallbacks = FallbackWatch(here.public_url, monotonic)
+        self._upkeep = Upkeep(config, number, here.public_url, clock, monotonic)
         self._builder = MessageBuilder(keyring, self._policy, self._crash_marker, clock, here)
         self._channels = ChannelCache(keyring)
         self._limits = ChannelLimits(self._channels, monotonic)
@@ -82,11 +90,7 @@ class Worker:
         self._unsent: dict[int, ClaimedMessage] = {}  # in flight, and in no run
         self._unsettled: list[FinishedAttempt] = []
         self._started = 0  # in the last round
-        self._has_crash_suspects = True
-        self._clock_offset = clock() - monotonic()
-        self._swept_at = float("-inf")
-        self._pruner = Pruner(config, monotonic)
-        self._newest_id = 0
+        self._is_blocked = False  # what is due waits for another worker
         self._database_error = ""
         self._connection = None
 
@@ -95,7 +99,7 @@ class Worker:
 
         `beat` is called at every round, as a sign of life.
         """
-        with contextlib.suppress(OutboxLost):
+        with contextlib.suppress(NumberLost):
             while not stop.is_set():
                 beat()
                 self.run_once(1.0)
@@ -105,18 +109,19 @@ class Worker:
             self._receive(0.2)
             self._settle()
             self._release_unsent()
+        self._crash_marker.close()
 
     def wake(self) -> None:
         """End the wait of a round; any thread may call this."""
         self._inbox.put(None)
 
     def begin(self, crashed: bool = False) -> None:
-        """Take over the deliveries of an earlier worker, which may have crashed."""
+        """Take over the deliveries of an earlier worker of this number, which may have crashed."""
         self._connection = db.connection()
         marker = self._crash_marker
         # The worker before this one may have run on another machine.
         sent = None if db.is_shared else marker.sent
-        outbox.take_over(self._now(), marker.crashed_on, crashed, sent)
+        outbox.take_over(self._now(), marker.crashed_on, crashed, sent, self._number)
         self._crash_marker.record(0)
 
     def run_once(self, timeout: float) -> int:
@@ -124,23 +129,23 @@ class Worker:
 
         Without either, it waits at most `timeout` seconds. It survives a database that fails.
 
-        Raises: OutboxLost
+        Raises: NumberLost
         """
         try:
             self._receive(self._wait_seconds(timeout))
             connect()  # nothing may be sent from a database that was deleted
             if db.is_shared and db.connection() is not self._connection:
-                raise OutboxLost
+                raise NumberLost
             self._follow_clock()
             self._channels.refresh({run.channel_id for run in self._runs.under_way})
             with relaxed_durability():
                 self._settle()
                 self._release_unsent()
-            self._maintain()
+            self._upkeep.run(self._now())
             with relaxed_durability():
-                self._pruner.run_slice(self._now())
+                self._upkeep.prune(self._now())
                 self._started = self._start(self._claim())
-            self._fallbacks.begin()
+            self._upkeep.note_round()
             self._database_error = ""
         except DatabaseError as error:
             message = describe_error(error, self._config.database)
@@ -158,9 +163,9 @@ class Worker:
             return 0.5
         if self._started:
             return 0.0
-        timeout = min(timeout, self._pruner.wait)
-        due_in = outbox.next_due(self._now())
-        if due_in is None:
+        timeout = min(timeout, self._upkeep.wait)
+        due_in = outbox.next_due(self._now(), self._upkeep.kinds_of_others)
+        if due_in is None or (due_in == 0 and self._is_blocked):
             return timeout
         waits = self._limits.waits()
         if due_in or not (self._in_flight or waits):
@@ -169,43 +174,35 @@ class Worker:
         return max(MIN_WAIT, min([timeout, *waits]))
 
     def _follow_clock(self) -> None:
-        """Move all times with a clock that has jumped, before they are compared with it."""
-        jump = self._clock() - self._monotonic() - self._clock_offset
-        if abs(jump) <= MAX_CLOCK_JUMP:
-            return
-        log.warning("the clock has jumped by %d seconds: all deliveries move with it", jump)
-        jump_ms = int(jump * 1000)
-        outbox.move_with_clock(jump_ms, self._now(), self._newest_id)
-        self._clock_offset += jump
-        for message_id, message in self._in_flight.items():
-            self._in_flight[message_id] = message.moved(jump_ms)
-
-    def _maintain(self) -> None:
-        self._newest_id = outbox.newest_id()
-        if self._monotonic() - self._swept_at >= 1:
-            self._swept_at = self._monotonic()
-            outbox.close_overdue(self._now())
-            outbox.review(self._now())
-            self._fallbacks.run(self._now())
-            outbox.sweep(self._now())  # afterwards: no probe is of an alert that is overdue
-            self._has_crash_suspects = self._has_crash_suspects and outbox.has_crash_suspects()
+        jump = self._upkeep.follow_clock(self._now())
+        if jump:
+            for message_id, message in self._in_flight.items():
+                self._in_flight[message_id] = message.moved(jump)
 
     def _claim(self) -> list[ClaimedMessage]:
         now = self._now()
+        self._is_blocked = False
         free = MAX_SEATS - len(self._runs.under_way)
-        if free <= 0 or outbox.next_due(now) != 0:  # looking is cheaper than claiming
+        # Looking is cheaper than claiming.
+        if free <= 0 or outbox.next_due(now, self._upkeep.kinds_of_others) != 0:
             return []
         has_suspect = any(message.is_suspect for message in self._in_flight.values())
         room = self._limits.room(self._runs.under_way)
         for_messages = self._limits.room_for_messages(room)
-        return outbox.claim(
+        claimed = outbox.claim(
             now,
             max_count=batch_size(free),
             room=for_messages.by_channel,
             others=for_messages.others,
-            with_suspect=self._has_crash_suspects and not has_suspect,
+            with_suspect=self._upkeep.has_crash_suspects and not has_suspect,
             combines=self._limits.combined(room),
+            sender=self._number,
+            without_kinds=self._upkeep.kinds_of_others,
         )
+        self._is_blocked = not (claimed or self._in_flight or self._limits.waits())
+        if len(claimed) >= CROWD or free < MAX_SEATS // 2:
+            self._on_crowd()
+        return claimed
 
     def _start(self, claimed: list[ClaimedMessage]) -> int:
         """Send claimed messages, and release those that cannot be sent now."""

@@ -1,4 +1,4 @@
-"""Runs the worker of this process, whatever the database does."""
+"""Runs a worker of this process, whatever the database does."""
 
 import logging
 import threading
@@ -9,53 +9,67 @@ from peewee import DatabaseError
 from config import Config
 from database import connect, describe_error
 from delivery.queue import wakeup
+from delivery.queue.slots import take_number
 from delivery.redaction import format_traceback_without_message
 from delivery.worker import Worker
-from models import db
 
 log = logging.getLogger("tocsin.worker")
 
 
+class _Slot:
+    """The place of this process among the workers of a data folder."""
+
+    def __init__(self, config: Config, number: int):
+        self._config = config
+        self._number = number
+        self._worker: Worker | None = None
+
+    def run(self, stop: threading.Event, beat: Callable[[], None], crashed: bool) -> None:
+        """Run a worker until `stop` is set, or its connection to the database has ended."""
+        connect()
+        number = take_number(self._number)
+        self._worker = Worker(self._config, number, on_crowd=self._wake_others)
+        self._worker.begin(crashed)
+        self._worker.run(stop, beat)
+
+    def wake(self) -> None:
+        """End the wait of the worker."""
+        if self._worker:
+            self._worker.wake()
+
+    def _wake_others(self) -> None:
+        for number in range(self._config.senders):
+            if number != self._number:
+                wakeup.interrupt(self._config.data_dir, number)
+
+
 def work(
-    config: Config, stop: threading.Event, beat: Callable[[], None], crashed: bool = False
+    config: Config,
+    stop: threading.Event,
+    beat: Callable[[], None],
+    *,
+    slot: int = 0,
+    crashed: bool = False,
 ) -> None:
-    """Run the only worker of an installation until `stop` is set; wait while there is another one.
+    """Run one of the workers of a data folder until `stop` is set.
 
-    `beat` is called at least every few seconds. `crashed` says that the worker before it crashed,
-    and was not killed from outside.
+    `slot` is its number in the folder. `beat` is called at least every few seconds. `crashed` says
+    that the worker before it crashed, and was not killed from outside.
     """
-    worker: Worker | None = None
-
-    def wake() -> None:
-        if worker:
-            worker.wake()
-
-    wakeup.listen(config.data_dir, wake)
+    here = _Slot(config, slot)
+    wakeup.listen(config.data_dir, here.wake, slot)
     logged = ""
     try:
         while not stop.is_set():
             beat()
-            worker = None
             try:
-                connect()
-                message = "a worker on another machine delivers; this one waits for its end"
-                if db.own_outbox():
-                    worker = _begin(config, crashed)
+                here.run(stop, beat, crashed)
             except DatabaseError as error:
-                message = f"the worker cannot begin yet: {describe_error(error, config.database)}"
-            if worker:
-                worker.run(stop, beat)
-                continue
-            if message != logged:
-                log.warning(message)
-            logged = message
-            stop.wait(0.5)
+                message = describe_error(error, config.database)
+                if message != logged:
+                    log.warning("the worker cannot begin yet: %s", message)
+                logged = message
+                stop.wait(0.5)
     except Exception as error:
         log.critical("the worker ends: %s", format_traceback_without_message(error))
         raise
-
-
-def _begin(config: Config, crashed: bool) -> Worker:
-    worker = Worker(config)
-    worker.begin(crashed)
-    return worker

@@ -82,7 +82,8 @@ class Delivery(Table):
 
     Due deliveries of a channel are sent by `urgency`, the lowest first. Those with the same
     `group_key` are sent together (empty: alone); `message` is the last one that it was sent in.
-    A delivery of a `flapping` alert reports that, and not its event.
+    A delivery of a `flapping` alert reports that, and not its event. `sender` is the number of the
+    worker that sends it, or sent it last.
     """
 
     id = BigIntegerField(primary_key=True)
@@ -110,6 +111,7 @@ class Delivery(Table):
         GroupMessage, backref="deliveries", null=True, on_delete="SET NULL", index=False
     )
     flapping = IntegerField(default=0)
+    sender = IntegerField(default=0)
 
     class Meta:
         indexes = (

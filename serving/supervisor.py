@@ -1,8 +1,8 @@
-"""The worker process: started, watched and replaced, one for each installation.
+"""The worker processes of a data folder: started, watched and replaced.
 
-Every web process and `tocsin worker` run a supervisor. The one that gets the lock of the data
-folder starts the worker, and the worker inherits the lock: no other worker starts while it lives.
-It touches the file of the lock at every round of its loop, and one that is silent is replaced.
+Every web process and `tocsin worker` run a supervisor for each worker. The one that gets the lock
+of that worker starts it, and the worker inherits the lock: no other one starts while it lives. It
+touches the file of the lock at every round of its loop, and one that is silent is replaced.
 """
 
 import contextlib
@@ -11,11 +11,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from config import Config
 from database import FileId
 from delivery.queue import heartbeat
 from locks import file_lock
@@ -34,10 +36,14 @@ log = logging.getLogger("tocsin.supervisor")
 
 @dataclass
 class Supervisor:
-    """Keeps the worker of a data folder running while `is_wanted` returns True."""
+    """Keeps a worker of a data folder running while `is_wanted` returns True.
+
+    `slot` is the number of the worker in the folder.
+    """
 
     folder: Path
     is_wanted: Callable[[], bool]
+    slot: int = 0
     bind: str = ""  # the address of the pages; empty: TOCSIN_BIND
     file: FileId | None = None  # of the database, with which every worker stays
     command: tuple[str, ...] = COMMAND
@@ -49,7 +55,7 @@ class Supervisor:
             with contextlib.ExitStack() as stack:
                 lock = -1
                 with contextlib.suppress(OSError):  # another supervisor has it
-                    path = self.folder / heartbeat.LOCK_NAME
+                    path = heartbeat.lock_path(self.folder, self.slot)
                     lock = stack.enter_context(file_lock(path, wait=False))
                 if lock < 0:
                     time.sleep(POLL_SECONDS)
@@ -81,6 +87,7 @@ class Supervisor:
 
     def _start(self, lock: int, crashed: bool) -> subprocess.Popen:
         command = [*self.command, "--lock", str(lock), "--parent", str(os.getpid())]
+        command += ["--slot", str(self.slot)]
         if self.bind:
             command += ["--bind", self.bind]
         if self.file:
@@ -121,3 +128,19 @@ def _end(worker: subprocess.Popen) -> int:
     except subprocess.TimeoutExpired:
         worker.kill()
         return worker.wait()
+
+
+def start_supervisors(
+    config: Config, is_wanted: Callable[[], bool], bind: str = "", file: FileId | None = None
+) -> list[threading.Thread]:
+    """Keep all workers of a data folder running, in a thread each; return the threads.
+
+    They are no daemons: a process ends after its workers, which die with the thread that started
+    them (prctl(2)).
+    """
+    threads = []
+    for slot in range(config.senders):
+        supervisor = Supervisor(config.data_dir, is_wanted, slot, bind, file)
+        threads.append(threading.Thread(target=supervisor.run, name=f"supervisor {slot}"))
+        threads[-1].start()
+    return threads

@@ -19,7 +19,7 @@ from clock import now_ms
 from config import Config
 from delivery.listening import start_reporting
 from models import db
-from serving.supervisor import Supervisor
+from serving.supervisor import start_supervisors
 from web.accounts import users
 from web.services import Services
 
@@ -64,12 +64,7 @@ def _start(app: Flask, worker: Worker) -> None:
     start_reporting(lambda: worker.alive)
     if worker.age == 1:
         _print_notices(config)
-    if config.senders:
-        is_wanted = partial(_is_serving, worker)
-        supervisor = Supervisor(config.data_dir, is_wanted, config.bind, db.file)
-        # No daemon: this process ends after its worker, which dies with the thread that started it
-        # (prctl(2)).
-        threading.Thread(target=supervisor.run, name="supervisor").start()
+    start_supervisors(config, partial(_is_serving, worker), config.bind, db.file)
 
 
 def _is_serving(worker: Worker) -> bool:

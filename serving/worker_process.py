@@ -1,4 +1,4 @@
-"""The worker process, and the process of `tocsin worker`, which supervises one."""
+"""A worker process, and the process of `tocsin worker`, which supervises them."""
 
 import ctypes
 import os
@@ -16,17 +16,23 @@ from delivery.queue.heartbeat import beat
 from delivery.working import work
 from logs import log_to_stderr
 from models import db
-from serving.supervisor import Supervisor
+from serving.cores import pin_to_core
+from serving.supervisor import start_supervisors
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _NICENESS = 10  # pages and ingest come first: without it, they take twice as long during deliveries
 
 
 def supervise(config: Config) -> None:
-    """Keep the worker of a prepared installation running until a signal ends this process."""
+    """Keep the workers of a prepared installation running until a signal ends this process.
+
+    Called for by name, there is at least one.
+    """
     log_to_stderr()
+    config = replace(config, senders=max(1, config.senders))
     stop = _stop_at_signals(config)
-    Supervisor(config.data_dir, lambda: not stop.is_set(), file=db.file).run()
+    for supervisor in start_supervisors(config, lambda: not stop.is_set(), file=db.file):
+        supervisor.join()
 
 
 def run(
@@ -34,6 +40,7 @@ def run(
     lock: int,
     *,
     parent: int,
+    slot: int,
     bind: str | None,
     file: database.FileId | None,
     crashed: bool,
@@ -41,29 +48,31 @@ def run(
     """Deliver until a signal ends this process, which its supervisor has started.
 
     `lock` is the descriptor of the worker's lock, `parent` the id of the supervisor's process,
-    `bind` the address of the pages if it is not TOCSIN_BIND, `file` the database. `crashed` says
-    that the worker before this one crashed.
+    `slot` the number of the worker in the data folder, `bind` the address of the pages if it is not
+    TOCSIN_BIND, `file` the database. `crashed` says that the worker before this one crashed.
     """
     log_to_stderr()
-    stop = _stop_at_signals(config)
+    stop = _stop_at_signals(config, slot)
     _die_with(parent)
     os.nice(_NICENESS)
+    if config.pin_cores:
+        pin_to_core(slot)
     if bind:
         host, port = parse_bind(bind)
         config = replace(config, host=host, port=port)
     # The parent has prepared both.
     database.open_database(config.database, file)
-    work(config.with_keys(create=False), stop, partial(beat, lock), crashed)
+    work(config.with_keys(create=False), stop, partial(beat, lock), slot=slot, crashed=crashed)
     sys.stdout.flush()
     os._exit(0)  # do not wait for threads that wait for a receiver
 
 
-def _stop_at_signals(config: Config) -> threading.Event:
+def _stop_at_signals(config: Config, slot: int = 0) -> threading.Event:
     stop = threading.Event()
 
     def end(*_signal: object) -> None:
         stop.set()
-        wakeup.interrupt(config.data_dir)  # the worker may be waiting for its next delivery
+        wakeup.interrupt(config.data_dir, slot)  # the worker may be waiting for its next delivery
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)

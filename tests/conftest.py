@@ -133,7 +133,7 @@ def config(tmp_path, new_database, monkeypatch):
         monkeypatch.setenv("TOCSIN_DATABASE_URL", url)
         monkeypatch.setattr("database.postgresql.ServerDatabase.listen", lambda *_: None)
     config = Config.from_env(environment).with_keys()
-    (config.data_dir / heartbeat.LOCK_NAME).touch()  # as if a worker were running
+    heartbeat.lock_path(config.data_dir).touch()  # as if a worker were running
     yield config
     if db.obj:
         db.close()
@@ -247,6 +247,7 @@ class Live:
         settings = {
             "TOCSIN_BIND": bind.format(port=self.port),
             "TOCSIN_DATA_DIR": str(folder / "data"),
+            "TOCSIN_SENDERS": "1",  # one worker starts sooner than several
             **environment,
         }
         if self.cluster:

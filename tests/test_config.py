@@ -320,7 +320,7 @@ SENTENCES = [
     ("DATABASE_URL", "sqlite:///:memory:", "it names no file; write for example sqlite:////var"),
     ("WORKERS", "0", "'0' is not a whole number from 1 to 32"),
     ("THREADS", "1", "'1' is not a whole number from 2 to 128"),
-    ("SENDERS", "2", "'2' is not a whole number from 0 to 1"),
+    ("SENDERS", "33", "'33' is not a whole number from 0 to 32"),
     ("PIN_CORES", "yes", "'yes' is neither 0 nor 1"),
     ("SECRET_KEY", "short", "too short; use 16 or more random characters, for example the output"),
     ("ENCRYPTION_KEYS", f"{KEY_A},x", "key 2 of 2 is not 32 bytes in URL-safe base64 (44 char"),

@@ -1,6 +1,6 @@
 """Who is notified, over generated histories, against a simple model of the rules.
 
-A history posts alerts, silences them, pauses and edits channels, kills the worker, stops Tocsin
+A history posts alerts, silences them, pauses and edits channels, kills workers, stops Tocsin
 and moves the clock, while receivers fail as they like. The model looks only at what was posted and
 at what left: `docs/notifications.md` has the rules. `TOCSIN_HISTORIES=2500` runs more histories.
 """
@@ -8,7 +8,7 @@ at what left: `docs/notifications.md` has the rules. `TOCSIN_HISTORIES=2500` run
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from attempts import answered
@@ -43,6 +43,7 @@ from models import (
 
 HISTORIES = int(os.environ.get("TOCSIN_HISTORIES", "50"))
 STEPS = 40
+WORKERS = (0, 1)  # at one outbox; the first one is the leader
 START = 1_790_000_000_000
 LONGEST_STEP = 10 * HOUR
 RESOLVE_TIMEOUT = 5 * MINUTE
@@ -248,22 +249,26 @@ class Histories(RuleBasedStateMachine):
         Channel.update(fallback_id=second).where(Channel.id == first).execute()
         worker_module.send = self.send
         outbox.report_listening(self.now)
-        self.start_worker()
+        self.workers = {}
+        for number in WORKERS:
+            self.start_worker(number)
 
-    def start_worker(self):
-        self.worker = Worker(
-            self.config,
+    def start_worker(self, number):
+        worker = Worker(
+            replace(self.config, senders=len(WORKERS)),
+            number,
             clock=lambda: self.now / 1000,
             monotonic=lambda: self.now / 1000,
             rng=lambda: 0.5,
         )
-        self.worker._runs.pool.shutdown()
-        self.worker._runs.pool = self.pool = Pool(self.leave)
-        self.worker._wait_seconds = lambda _timeout: 0.0
-        self.worker.begin()
+        worker._runs.pool.shutdown()
+        worker._runs.pool = Pool(self.leave)
+        worker._wait_seconds = lambda _timeout: 0.0
+        self.workers[number] = worker
+        worker.begin()
 
-    def end_worker(self):
-        os.close(self.worker._crash_marker._file)
+    def end_worker(self, number):
+        self.workers[number]._crash_marker.close()
 
     def configure(self, channel, kind):
         """Save a channel as the editor does, with a new version in its URL and its secret."""
@@ -398,16 +403,18 @@ class Histories(RuleBasedStateMachine):
         self.now += seconds * SECOND
         outbox.report_listening(self.now, max_gap=0)
 
-    @rule()
-    def work(self):
-        """Let the worker do everything that is due."""
+    @rule(order=st.permutations(WORKERS))
+    def work(self, order=WORKERS):
+        """Let the workers do everything that is due."""
         for _ in range(200):
-            started = self.worker.run_once(0)
-            self.worker._swept_at = float("-inf")
-            if not started and len(self.worker._in_flight) == self.pool.count:
+            self.do_upkeep()
+            busy = 0
+            for worker in map(self.workers.get, order):
+                busy += worker.run_once(0) + len(worker._in_flight) - worker._runs.pool.count
+            if not busy:
                 break
         else:
-            raise AssertionError("the worker does not come to rest")
+            raise AssertionError("the workers do not come to rest")
         self.note_closed_alerts()
         self.note_failing_channels()
         for channel in self.channels.values():
@@ -415,42 +422,56 @@ class Histories(RuleBasedStateMachine):
                 if not self.is_silenced(key):
                     del channel.stopped[key]
 
-    @rule()
-    def let_receivers_hang(self):
-        """Let messages leave whose answers come later."""
-        self.pool.is_hanging = True
-        self.worker.run_once(0)
+    def do_upkeep(self):
+        """Let the leader do what it does once a second."""
+        leader = self.workers[0]
+        leader._upkeep.ran_at = float("-inf")
+        leader._upkeep.run(self.now)
+
+    @rule(number=st.sampled_from(WORKERS))
+    def let_receivers_hang(self, number):
+        """Let messages of a worker leave whose answers come later."""
+        self.do_upkeep()
+        worker = self.workers[number]
+        worker._runs.pool.is_hanging = True
+        worker.run_once(0)
         self.note_closed_alerts()
 
     @rule()
     def let_receivers_answer(self):
-        self.pool.is_hanging = False
-        hanging = self.pool.hanging
-        self.pool.hanging = []
-        for job, run in hanging:
-            job(run)
+        for worker in self.workers.values():
+            pool = worker._runs.pool
+            pool.is_hanging = False
+            hanging = pool.hanging
+            pool.hanging = []
+            for job, run in hanging:
+                job(run)
 
-    @rule(key=st.sampled_from(KEYS), answer=st.sampled_from(sorted(ANSWERS)))
-    def close_during_the_attempts(self, key, answer):
-        self.let_receivers_hang()
+    @rule(
+        key=st.sampled_from(KEYS),
+        answer=st.sampled_from(sorted(ANSWERS)),
+        number=st.sampled_from(WORKERS),
+    )
+    def close_during_the_attempts(self, key, answer, number):
+        self.let_receivers_hang(number)
         self.post_closed(key, then_work=False)
         for channel in self.channels.values():
             channel.answer = answer
         self.let_receivers_answer()
 
-    @rule()
-    def kill_the_worker(self):
-        """Kill the worker; nobody hears the answers to the messages that are under way."""
-        for number in self.worker._in_flight:
-            message = self.messages[f"msg_{number}"]
+    @rule(number=st.sampled_from(WORKERS))
+    def kill_a_worker(self, number):
+        """Kill a worker; nobody hears the answers to the messages that it has under way."""
+        for message_id in self.workers[number]._in_flight:
+            message = self.messages[f"msg_{message_id}"]
+            self.in_flight.pop(message.id, None)
             for notice in message.notices:
                 if notice.key not in message.channel.told and not message.is_digest:
                     message.channel.incidents[notice.key] = message.incident
                 message.channel.told.setdefault(notice.key, "maybe")
             self.lost_answers.add(message.id)
-        self.in_flight = {}
-        self.end_worker()
-        self.start_worker()
+        self.end_worker(number)
+        self.start_worker(number)
 
     @rule(hours=st.sampled_from([0, 1, 13, 72]))
     def stop_and_start(self, hours):
@@ -460,7 +481,8 @@ class Histories(RuleBasedStateMachine):
         for alert in self.alerts.values():
             if alert.closes_at is not None:
                 alert.closes_at += stopped
-        self.kill_the_worker()
+        for number in WORKERS:
+            self.kill_a_worker(number)
         outbox.report_listening(self.now)
 
     @rule()
@@ -660,7 +682,8 @@ class Histories(RuleBasedStateMachine):
             self.check_repeats()
             self.check_the_counts()
         finally:
-            self.end_worker()
+            for number in WORKERS:
+                self.end_worker(number)
 
     def pass_time(self, length):
         self.wait(length // SECOND)

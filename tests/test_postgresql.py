@@ -19,7 +19,10 @@ from workers import post, states, until
 import database
 from config import Config
 from database.dialect import is_write, translate
-from delivery.worker import OutboxLost
+from delivery import outbox
+from delivery.queue.slots import take_number
+from delivery.queue.upkeep import ABANDONED_AFTER
+from delivery.worker import NumberLost
 from models import Alert, Fact, db
 
 pytestmark = only_postgresql
@@ -123,12 +126,38 @@ def test_a_statement_is_translated_by_its_marks():
     assert not is_write("SELECT 1")
 
 
-def test_one_worker_owns_the_outbox_until_its_connection_ends(app, config):
+def test_a_worker_has_the_lowest_free_number_until_its_connection_ends(app, config):
     other = database.postgresql.database_of(config.database)
     with other.connection_context():
-        assert other.own_outbox()
-        assert not db.own_outbox()
-    wait_until(db.own_outbox)  # the server notices the end of a connection a little later
+        assert other.take_number(0)
+        assert other.lead(0)
+        assert take_number(0) == 1
+        assert not db.lead(1)
+    db.free_number(1)
+    # The server notices the end of a connection a little later.
+    wait_until(lambda: take_number(0) == 0)
+    wait_until(lambda: db.lead(0))
+
+
+def test_another_worker_delivers_what_a_dead_one_had_under_way(
+    make, channel, clocks, receiver, config
+):
+    channel()
+    post(clocks)
+    dead = database.postgresql.database_of(config.database)
+    with dead.connection_context():
+        assert dead.take_number(7)
+        outbox.claim(clocks.now, max_count=1, room={}, sender=7)
+        worker = make(take_number(0))
+        for _ in range(3):
+            worker.run_once(0)
+            clocks.move(ABANDONED_AFTER)
+        assert states("sending")()
+    worker.run_once(0)
+    assert states("sending")()
+    clocks.move(ABANDONED_AFTER)
+    until(worker, states("delivered"))
+    assert len(receiver.requests) == 1
 
 
 def test_a_worker_whose_connection_has_ended_begins_again(make, channel, clocks):
@@ -136,7 +165,7 @@ def test_a_worker_whose_connection_has_ended_begins_again(make, channel, clocks)
     worker = make()
     post(clocks)
     db.close()
-    with pytest.raises(OutboxLost):
+    with pytest.raises(NumberLost):
         worker.run_once(0)
     until(make(), states("delivered"))
 

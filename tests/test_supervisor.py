@@ -160,6 +160,26 @@ def test_several_servers_on_one_data_folder_share_one_worker(start, receiver):
     wait_until(lambda: len(ids(receiver)) == 2)
 
 
+def test_several_workers_deliver_and_each_one_that_is_killed_is_replaced(start, receiver):
+    server = start(TOCSIN_SENDERS="3", TOCSIN_PIN_CORES="1")
+    workers = wait_until(lambda: len(found := workers_of(server.process.pid)) == 3 and found)
+    cores = [[core] for core in sorted(os.sched_getaffinity(0))]
+    pinned = sorted(cores[slot % len(cores)] for slot in range(3))
+    wait_until(lambda: sorted(list(os.sched_getaffinity(pid)) for pid in workers) == pinned)
+    server.create_channel(receiver.url)
+    headers = server.create_token()
+    count = 300
+    batch = [{"name": f"alert {number}", "key": str(number)} for number in range(count)]
+    url = f"{server.url}/api/v1/alerts"
+    assert requests.post(url, json=batch, headers=headers, timeout=10).status_code == 202
+    assert receiver.wait_for(10)
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: len(ids(receiver)) == count)
+    successors = wait_until(lambda: len(found := workers_of(server.process.pid)) == 3 and found)
+    assert not set(successors) & set(workers)
+
+
 def test_a_worker_alone_is_supervised_as_well(start, receiver):
     server = start(Live, TOCSIN_SENDERS="0")
     server.create_channel(receiver.url)
@@ -260,7 +280,7 @@ def test_a_worker_that_gives_a_sign_of_life_is_left_alone(watch):
 
 
 def test_a_second_supervisor_waits_for_the_lock(watch, tmp_path):
-    with file_lock(tmp_path / heartbeat.LOCK_NAME):
+    with file_lock(heartbeat.lock_path(tmp_path)):
         supervisor = watch(SLEEPS)
         time.sleep(0.5)
         assert supervisor.pids.read_text() == ""
@@ -285,7 +305,7 @@ def test_only_a_crash_by_a_signal_of_its_own_makes_what_it_sent_suspect(watch, p
 
 def test_the_silence_of_a_worker_is_read_from_its_file(tmp_path):
     assert heartbeat.seconds_silent(tmp_path, time.time()) is None
-    with file_lock(tmp_path / heartbeat.LOCK_NAME) as lock:
+    with file_lock(heartbeat.lock_path(tmp_path)) as lock:
         os.utime(lock, (1000, 1000))
         assert heartbeat.seconds_silent(tmp_path, 1042.5) == 42.5
         assert heartbeat.seconds_silent(tmp_path, 900) == 0

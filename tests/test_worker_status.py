@@ -19,7 +19,7 @@ def silent(config):
     """Return a function that sets the seconds since the worker's last sign of life."""
 
     def silent(seconds):
-        path = config.data_dir / heartbeat.LOCK_NAME
+        path = heartbeat.lock_path(config.data_dir)
         if seconds is None:
             path.unlink()
         else:

@@ -1,5 +1,7 @@
 """Workers on the database of a test, with clocks that only the test moves."""
 
+from dataclasses import replace
+
 import pytest
 
 from delivery.alerts.alert import Alert
@@ -9,6 +11,8 @@ from delivery.secrets.encryption import Keyring
 from delivery.settings import Settings, write_settings
 from delivery.worker import Worker
 from models import Channel, Delivery, db
+
+WORKERS = 2  # of an installation
 
 
 class Clocks:
@@ -37,9 +41,14 @@ def make(app, config, clocks):
     """Create workers as if each were a new process on the same database."""
     made = []
 
-    def make():
+    def make(number=0, **options):
         worker = Worker(
-            config, clock=lambda: clocks.wall, monotonic=lambda: clocks.monotonic, rng=lambda: 0.5
+            replace(config, senders=WORKERS),
+            number,
+            clock=lambda: clocks.wall,
+            monotonic=lambda: clocks.monotonic,
+            rng=lambda: 0.5,
+            **options,
         )
         worker.begin()
         made.append(worker)
@@ -79,12 +88,14 @@ def post(clocks, key="k", status="open", **parts):
     )
 
 
-def until(worker, done, rounds=400):
-    """Run rounds of the worker until `done()` is true."""
+def until(worker, done, rounds=400, others=()):
+    """Run rounds of the worker, and of others, until `done()` is true."""
     for _ in range(rounds):
         if done():
             return
         worker.run_once(0.05)
+        for other in others:
+            other.run_once(0)
     raise AssertionError([(row.state, row.cause) for row in Delivery.select()])
 
 
@@ -97,7 +108,7 @@ def work(worker, clocks, seconds=0.0):
 def come_to_rest(worker):
     """Run rounds of the worker with its upkeep until nothing is due or under way."""
     for _ in range(100):
-        worker._swept_at = float("-inf")
+        worker._upkeep.ran_at = float("-inf")
         started = worker.run_once(0.05 if worker._in_flight else 0)
         if not started and not worker._in_flight:
             return

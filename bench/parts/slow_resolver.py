@@ -11,7 +11,7 @@ from functools import partial
 
 import database
 from config import Config
-from delivery.queue.heartbeat import LOCK_NAME, beat
+from delivery.queue.heartbeat import beat, lock_path
 from delivery.working import work
 from locks import file_lock
 
@@ -32,7 +32,7 @@ def getaddrinfo(host: str, port: int | None, *_args, **_options) -> list[tuple]:
 def main() -> None:
     config = Config.from_env().with_keys()
     database.open_database(config.database)
-    with file_lock(config.data_dir / LOCK_NAME) as lock:
+    with file_lock(lock_path(config.data_dir)) as lock:
         work(config, threading.Event(), partial(beat, lock))
 
 

@@ -15,6 +15,8 @@ from conftest import PASSWORD, Live, free_port
 from markup import token_in
 from processes import family
 
+from config import default_senders
+
 __all__ = [
     "FORM",
     "PASSWORD",
@@ -62,6 +64,7 @@ def running(**environment):
 
     Tocsin is stopped and its folder deleted in any case.
     """
+    environment.setdefault("TOCSIN_SENDERS", str(default_senders()))
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         live = Live(Path(folder), **environment)
         try:

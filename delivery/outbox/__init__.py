@@ -47,5 +47,5 @@ from delivery.outbox.results import AttemptResult, release_claim, settle
 from delivery.outbox.retention import Pruned, prune
 from delivery.outbox.silences import apply_silences, end_silence
 from delivery.outbox.statements import NOT_DROPPED
-from delivery.outbox.takeover import has_crash_suspects, take_over
+from delivery.outbox.takeover import has_crash_suspects, senders_under_way, take_over
 from delivery.outbox.write_plan import count_unmatched

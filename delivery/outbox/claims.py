@@ -14,6 +14,7 @@ from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage
 from delivery.outbox.due import (
     MAX_PER_CHANNEL,
     Candidate,
+    Wanted,
     combine,
     count_messages,
     expire,
@@ -37,7 +38,8 @@ MAX_WAITING_ALONE = 20  # messages of a channel with a rate limit, before they a
 _SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', cause = :cause, settled_at = :now WHERE id = :id"""
 _CLAIM = """
-    UPDATE delivery SET state = 'sending', attempts = attempts + 1, message_id = :message_id,
+    UPDATE delivery SET state = 'sending', sender = :sender, attempts = attempts + 1,
+        message_id = :message_id,
         snapshot = iif(CAST(:body AS TEXT) IS NULL, :snapshot, snapshot),
         opening = iif(CAST(:body AS TEXT) IS NULL, :opening, opening)
     WHERE id = :id"""
@@ -65,13 +67,16 @@ def claim(
     others: int = MAX_PER_CHANNEL,
     with_suspect: bool = True,
     combines: Collection[int] = (),
+    sender: int = 0,
+    without_kinds: Collection[str] = (),
 ) -> list[ClaimedMessage]:
-    """Claim due deliveries, and count an attempt of each; return their messages.
+    """Claim due deliveries for a worker, and count an attempt of each; return their messages.
 
-    Of each channel, the most urgent ones come first; of the channels, those that waited longest. At
-    most `max_count` messages are claimed, of each channel as many as `room` has for it, and of each
-    channel that is not in `room` at most `others`. The due deliveries of a group are one message.
-    Of a channel in `combines`, all that are due become one message if they would be too many.
+    `sender` is the number of the worker. Of each channel, the most urgent ones come first; of the
+    channels, those that waited longest. The other parameters are those of `Wanted`.
+
+    The due deliveries of a group are one message. Of a channel in `combines`, all that are due
+    become one message if they would be too many.
 
     Of an alert and a channel, one delivery at a time is under way: a closing never overtakes its
     opening. Of the deliveries that may have crashed a worker, at most one is claimed (none unless
@@ -85,13 +90,14 @@ def claim(
             _combine_if_many(channel_id, now)
         messages = []
         ids = new_ids(now)
-        for deliveries in _due_messages(now, max_count, room, others, with_suspect):
+        wanted = Wanted(now, max_count, room, others, with_suspect, without_kinds)
+        for deliveries in _due_messages(wanted):
             if deliveries[0].group_key:
                 messages.append(message_of_group(deliveries, ids, now))
             else:
                 messages.append(ClaimedMessage.alone(deliveries[0]))
         store_group_messages(messages)
-        execute_many(_CLAIM, (row for message in messages for row in _claim_columns(message)))
+        execute_many(_CLAIM, (row for one in messages for row in _claim_columns(one, sender)))
     return messages
 
 
@@ -111,21 +117,20 @@ def _may_combine(channel_id: int) -> bool:
     return kind is not None and not kind.keeps_incidents
 
 
-def _due_messages(
-    now: int, max_count: int, room: Mapping[int, int], others: int, with_suspect: bool
-) -> list[list[ClaimedDelivery]]:
+def _due_messages(wanted: Wanted) -> list[list[ClaimedDelivery]]:
     """Return the deliveries of each message that may be sent."""
+    now = wanted.now
     while True:
-        due = find_due(now, max_count, room, others, with_suspect)
+        due = find_due(wanted)
         ids = {candidate: _ids_of(candidate, now) for candidate in due}
         deliveries = load(one for group in ids.values() for one in group)
         if all(delivery.expires_at > now for delivery in deliveries):
             break
         expire(now)
-    wanted = {delivery.id: delivery for delivery in _without_unwanted(deliveries, now)}
+    kept = {delivery.id: delivery for delivery in _without_unwanted(deliveries, now)}
     messages = []
     for group in ids.values():
-        messages.append(fitting([wanted[one] for one in group if one in wanted]))
+        messages.append(fitting([kept[one] for one in group if one in kept]))
     return list(filter(None, messages))
 
 
@@ -165,11 +170,11 @@ def _still_matches(delivery: ClaimedDelivery, labels: Mapping[str, str]) -> bool
     return matches(read_matchers(delivery.matchers), labels)
 
 
-def _claim_columns(message: ClaimedMessage) -> list[dict]:
+def _claim_columns(message: ClaimedMessage, sender: int) -> list[dict]:
     rows = []
     for delivery in message.deliveries:
         snapshot = snapshot_of(delivery.alert) if message.body is None else None
-        columns = {"snapshot": snapshot, "message_id": message.group_id}
+        columns = {"snapshot": snapshot, "message_id": message.group_id, "sender": sender}
         rows.append({**delivery._asdict(), "body": message.body, **columns})
     return rows
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import count
 from operator import attrgetter
 from typing import NamedTuple
@@ -33,13 +33,15 @@ def _complete(statement: str) -> str:
 
 _FIRST_DUE = """
     SELECT min((SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending'))
-    FROM channel c WHERE c.deleted_at IS NULL"""
+    FROM channel c WHERE c.deleted_at IS NULL
+        AND c.kind NOT IN (SELECT value FROM json_each(:without_kinds))"""
 # CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries.
 _CANDIDATES = _complete("""
     WITH due AS MATERIALIZED (
         SELECT id FROM channel c
         WHERE deleted_at IS NULL AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(:full))
             AND (:others > 0 OR id IN (SELECT CAST(value AS BIGINT) FROM json_each(:known)))
+            AND kind NOT IN (SELECT value FROM json_each(:without_kinds))
             AND (id IN (SELECT CAST(value AS BIGINT) FROM json_each(:prompt))) = :is_prompt
             AND EXISTS (
                 SELECT 1 FROM delivery
@@ -101,40 +103,62 @@ class Candidate(NamedTuple):
     is_suspect: bool
 
 
-def next_due(now: int) -> int | None:
-    """Return the milliseconds until a pending delivery is due; None without any."""
-    due_at = execute(_FIRST_DUE).fetchone()[0]
+class Wanted(NamedTuple):
+    """Which deliveries a worker takes now.
+
+    They are at most `max_count`, of each channel as many as it has `room` for, and `others` for one
+    that is not in it. `with_suspect` is True if one of them may have crashed a worker. Channels of
+    some kinds are left to another worker.
+    """
+
+    now: int
+    max_count: int
+    room: Mapping[int, int]
+    others: int = MAX_PER_CHANNEL
+    with_suspect: bool = True
+    without_kinds: Collection[str] = ()
+
+
+def next_due(now: int, without_kinds: Collection[str] = ()) -> int | None:
+    """Return the milliseconds until a pending delivery is due; None without any.
+
+    Channels of some kinds do not count.
+    """
+    due_at = _first_due(without_kinds)
     return None if due_at is None else max(0, due_at - now)
 
 
 def oldest_due_age(now: int) -> int:
     """Return for how many milliseconds the oldest pending delivery has been due; 0 if none is."""
-    due_at = execute(_FIRST_DUE).fetchone()[0]
+    due_at = _first_due()
     return 0 if due_at is None else max(0, now - due_at)
 
 
-def find_due(
-    now: int, max_count: int, room: Mapping[int, int], others: int, with_suspect: bool
-) -> list[Candidate]:
+def _first_due(without_kinds: Collection[str] = ()) -> int | None:
+    return execute(_FIRST_DUE, without_kinds=json.dumps(list(without_kinds))).fetchone()[0]
+
+
+def find_due(wanted: Wanted) -> list[Candidate]:
     """Return one delivery for each message that may be sent now, first the first of each channel.
 
-    They are at most `max_count`. Of each channel, they are the most urgent ones, as many as it has
-    `room` for (`others` for one that is not in it). Of the deliveries that may have crashed a
+    Of each channel, they are the most urgent ones. Of the deliveries that may have crashed a
     worker, it is at most one.
     """
+    room = wanted.room
     prompt = [channel_id for channel_id, free in room.items() if free > MAX_PER_CHANNEL]
     parameters = {
-        "now": now,
+        "now": wanted.now,
         "full": json.dumps([channel_id for channel_id, free in room.items() if free <= 0]),
         "known": json.dumps(list(room)),
-        "others": others,
+        "others": wanted.others,
+        "without_kinds": json.dumps(list(wanted.without_kinds)),
         "urgencies": json.dumps(list(range(len(Severity)))),
         "prompt": json.dumps(prompt),
-        "max_count": max_count,
+        "max_count": wanted.max_count,
     }
     limits = {False: MAX_PER_CHANNEL}
     if prompt:
-        limits[True] = max_count
+        limits[True] = wanted.max_count
     by_channel = defaultdict(list)
     for candidate in _candidates(limits, parameters, is_suspect=False):
         by_channel[candidate.channel_id].append(candidate)
@@ -142,13 +166,13 @@ def find_due(
     places: dict[Candidate, int] = {}
     for channel_id, candidates in by_channel.items():
         candidates.sort(key=attrgetter("urgency", "due_at", "id"))
-        first = _first_of_groups(candidates)[: room.get(channel_id, others)]
+        first = _first_of_groups(candidates)[: room.get(channel_id, wanted.others)]
         places.update(zip(first, count(), strict=False))
         due += first
-    if with_suspect:
+    if wanted.with_suspect:
         due += _first_suspect(_candidates(limits, parameters, is_suspect=True), due)
     # The first one of every channel, then the second one of every channel, and so on.
-    return sorted(due, key=lambda one: (places.get(one, 0), one.due_at, one.id))[:max_count]
+    return sorted(due, key=lambda one: (places.get(one, 0), one.due_at, one.id))[: wanted.max_count]
 
 
 def _candidates(

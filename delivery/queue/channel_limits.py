@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from delivery.kinds import kinds
 from delivery.outcome import Outcome, Reason
 from delivery.queue.channel_cache import CachedChannel, ChannelCache
 from delivery.queue.seats import Room, divide
@@ -17,6 +18,11 @@ MAX_UNREACHABLE = 2  # attempts in a row, until a channel gets one attempt at a 
 _UNREACHABLE = frozenset(
     {Reason.TIMEOUT_CONNECT, Reason.TIMEOUT_TOTAL, Reason.CONNECT_REFUSED, Reason.DNS_TIMEOUT}
 )
+
+
+def rate_limited_kinds() -> list[str]:
+    """Return the kinds whose vendors limit the rate: one worker alone sends them, and counts."""
+    return [name for name, kind in kinds().items() if kind.rate_limit]
 
 
 @dataclass(eq=False)

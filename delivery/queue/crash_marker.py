@@ -31,6 +31,10 @@ class CrashMarker:
             (count,) = _SENT.unpack_from(data, _BUILDING.size)
             self.sent = struct.unpack_from(f">{count}Q", data, _BUILDING.size + _SENT.size)
 
+    def close(self) -> None:
+        """Close the file, which stays for the next worker."""
+        os.close(self._file)
+
     def record(self, message_id: int) -> None:
         """Write the id of the message that is built, or 0 for none.
 

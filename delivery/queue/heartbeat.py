@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-LOCK_NAME = "worker.lock"
+from delivery.queue.slots import slot_file
+
 # A round takes a second, and up to 5 s more while another process holds the database.
 MAX_SILENCE = 15.0  # seconds until users are warned
 REPLACED_AFTER = 30.0  # seconds until its supervisor replaces it
@@ -14,13 +15,19 @@ def beat(lock: int) -> None:
     os.utime(lock)
 
 
+def lock_path(folder: Path, slot: int = 0) -> Path:
+    """Return the path of a worker's lock."""
+    return slot_file(folder, slot, "lock")
+
+
 def seconds_silent(folder: Path, now: float) -> float | None:
     """Return the seconds since the last sign of life; None if no worker has ever run.
 
-    `now` is the time in seconds since the epoch, by the clock of the file system.
+    It is that of the first worker, which wakes the others. `now` is the time in seconds since the
+    epoch, by the clock of the file system.
     """
     try:
-        beat_at = (folder / LOCK_NAME).stat().st_mtime
+        beat_at = lock_path(folder).stat().st_mtime
     except OSError:
         return None
     return max(0.0, now - beat_at)

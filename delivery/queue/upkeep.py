@@ -1,0 +1,108 @@
+"""What a worker does beside its deliveries, most of it once a second.
+
+Most of it concerns the whole outbox. One worker of an installation does that: the leader.
+"""
+
+import logging
+
+from config import Config
+from delivery import outbox
+from delivery.queue.channel_limits import rate_limited_kinds
+from delivery.queue.fallback_watch import FallbackWatch
+from delivery.queue.pruner import Pruner
+from delivery.queue.slots import vacant
+from delivery.sender import Clock
+from models import db
+
+INTERVAL = 1.0  # seconds
+MAX_CLOCK_JUMP = 30  # seconds
+# A supervisor starts its worker again within that time, which knows what was being sent.
+ABANDONED_AFTER = 3.0  # seconds
+
+log = logging.getLogger("tocsin.worker")
+
+
+class Upkeep:
+    """The upkeep by one worker, which has this `number`.
+
+    `has_crash_suspects` is True while a waiting delivery may have crashed a worker.
+    """
+
+    def __init__(
+        self, config: Config, number: int, public_url: str, clock: Clock, monotonic: Clock
+    ):
+        self._config = config
+        self._number = number
+        self._clock = clock
+        self._monotonic = monotonic
+        self._clock_offset = clock() - monotonic()
+        self._fallbacks = FallbackWatch(public_url, monotonic)
+        self._pruner = Pruner(config, monotonic)
+        self._newest_id = 0
+        self._ended_since: dict[int, float] = {}  # senders that left deliveries behind
+        self.ran_at = float("-inf")
+        self.is_leader = False
+        self.has_crash_suspects = True
+
+    @property
+    def wait(self) -> float:
+        """The seconds until the next slice of pruning; infinite if there is none."""
+        return self._pruner.wait
+
+    @property
+    def kinds_of_others(self) -> list[str]:
+        """The kinds of channels that another worker sends to: the leader keeps their rates."""
+        return [] if self.is_leader else rate_limited_kinds()
+
+    def run(self, now: int) -> None:
+        """Do what is due; `now` is the time in milliseconds since the epoch."""
+        self._newest_id = outbox.newest_id()
+        if self._monotonic() - self.ran_at < INTERVAL:
+            return
+        self.ran_at = self._monotonic()
+        self.is_leader = self.is_leader or db.lead(self._number)
+        if self.is_leader:
+            outbox.close_overdue(now)
+            outbox.review(now)
+            self._fallbacks.run(now)
+            outbox.sweep(now)  # afterwards: no probe is of an alert that is overdue
+            self._take_over_abandoned(now)
+        self.has_crash_suspects = self.has_crash_suspects and outbox.has_crash_suspects()
+
+    def prune(self, now: int) -> None:
+        """Prune a slice of the database if it is time."""
+        if self.is_leader:
+            self._pruner.run_slice(now)
+
+    def note_round(self) -> None:
+        """Note that this worker has sent what was due."""
+        self._fallbacks.begin()
+
+    def follow_clock(self, now: int) -> int:
+        """Move all times with a clock that has jumped, before they are compared with it.
+
+        Return the jump in milliseconds, 0 without one. The clock shows `now`.
+        """
+        jump = self._clock() - self._monotonic() - self._clock_offset
+        if abs(jump) <= MAX_CLOCK_JUMP:
+            return 0
+        log.warning("the clock has jumped by %d seconds: all deliveries move with it", jump)
+        if self.is_leader:
+            outbox.move_with_clock(int(jump * 1000), now, self._newest_id)
+        self._clock_offset += jump
+        return int(jump * 1000)
+
+    def _take_over_abandoned(self, now: int) -> None:
+        """Take over the deliveries of workers that have ended and were not started again."""
+        ended_since = {}
+        for number in outbox.senders_under_way() - {self._number}:
+            with vacant(self._config, number) as is_vacant:
+                if not is_vacant:
+                    continue
+                since = self._ended_since.get(number, self._monotonic())
+                if self._monotonic() - since < ABANDONED_AFTER:
+                    ended_since[number] = since
+                    continue
+                outbox.take_over(now, sender=number, sent=None)
+                self.has_crash_suspects = True
+        self._ended_since = ended_since
