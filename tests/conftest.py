@@ -15,7 +15,7 @@ import pytest
 import requests
 from argon2 import PasswordHasher
 from channels import form_of
-from databases import ON_POSTGRESQL, Cluster
+from databases import ON_POSTGRESQL, database_at, running_cluster
 from jinja2 import FileSystemBytecodeCache
 from markup import check_markup, token_in
 from programs import Programs
@@ -23,6 +23,7 @@ from receiver import Receiver
 from workers import channel, clocks, make  # noqa: F401 (fixtures of all tests)
 
 import database
+import startup
 from app import configure, create_app
 from clock import now_ms
 from config import Config
@@ -37,6 +38,7 @@ ROOT = Path(__file__).parent.parent
 # The headless shell renders the same pages in two thirds of the time.
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 PASSWORD = "three small bells"
+DATABASE_FIXTURES = {"cluster", "own_cluster", "migrated", "live", "own_live"}
 # A real hash takes 0.1 s, and the tests compute thousands.
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
@@ -48,18 +50,33 @@ def pytest_configure():
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    """Run the browser tests first: they take longest, and other processes run the rest."""
+def pytest_collection_modifyitems(config, items):
+    """Run the browser tests first: they take longest, and other processes run the rest.
+
+    On PostgreSQL, run only the tests with a database: the others have run on SQLite.
+    """
     items.sort(key=lambda item: "browser" not in item.keywords)
+    if ON_POSTGRESQL:
+        config.hook.pytest_deselected(items=[item for item in items if not has_database(item)])
+        items[:] = filter(has_database, items)
+
+
+def has_database(item):
+    """Return True if a test uses a fixture with a database, or its module starts servers."""
+    uses_fixture = not DATABASE_FIXTURES.isdisjoint(item.fixturenames)
+    return uses_fixture or hasattr(item.module, "Live")
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    """Yield a server of PostgreSQL."""
-    cluster = Cluster(tempfile.mkdtemp(prefix="pg"))
-    yield cluster
-    cluster.stop()
-    shutil.rmtree(cluster.folder)
+def cluster():
+    """Yield the server of PostgreSQL for all tests."""
+    yield from running_cluster()
+
+
+@pytest.fixture
+def own_cluster():
+    """Yield a server of PostgreSQL that a test may stop."""
+    yield from running_cluster()
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +104,9 @@ def new_database(request, migrated):
         if not ON_POSTGRESQL:
             shutil.copy(migrated, path)
             return f"sqlite:///{path}"
-        outbox.ingest._waiting_counts.clear()  # all tests have the same database
+        # All tests have the same URL, but not the same database.
+        outbox.ingest._waiting_counts.clear()
+        startup._prepared.clear()
         return request.getfixturevalue("cluster").create("tocsin", "migrated")
 
     return new_database
@@ -101,7 +120,7 @@ def compiled(tmp_path_factory):
 
 @pytest.fixture
 def config(tmp_path, new_database, monkeypatch):
-    """Return a configuration in a temporary folder that allows the loopback network."""
+    """Yield a configuration in a temporary folder that allows the loopback network."""
     environment = {
         "TOCSIN_DATA_DIR": str(tmp_path / "data"),
         "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
@@ -115,7 +134,9 @@ def config(tmp_path, new_database, monkeypatch):
         monkeypatch.setattr("database.postgresql.ServerDatabase.listen", lambda *_: None)
     config = Config.from_env(environment).with_keys()
     heartbeat.lock_path(config.data_dir).touch()  # as if a worker were running
-    return config
+    yield config
+    if db.obj:
+        db.close()
 
 
 @pytest.fixture(scope="session")
@@ -232,6 +253,10 @@ class Live:
         if self.cluster:
             name = f"live_{digest(settings['TOCSIN_DATA_DIR'])[:16]}"
             settings.setdefault("TOCSIN_DATABASE_URL", self.cluster.ensure(name))
+        names = settings.keys() & {"TOCSIN_DATA_DIR", "TOCSIN_DATABASE_URL"}
+        self.database = database_at(
+            Config.from_env({name: settings[name] for name in names}).database
+        )
         settings.setdefault("TOCSIN_ALLOW_NETWORKS", "127.0.0.0/8")
         settings.setdefault("TOCSIN_ADMIN_PASSWORD", PASSWORD)
         command = [part.format(port=self.port) for part in (*self.program, *self.command)]
@@ -239,7 +264,7 @@ class Live:
             command, env={**others, **settings}, cwd=ROOT, stdout=self.log, stderr=self.log
         )
 
-    def ready(self, seconds=10.0):
+    def ready(self, seconds=20.0):
         """Wait until Tocsin responds; return the seconds.
 
         Raises:
@@ -298,6 +323,12 @@ class Live:
     def _ingest(self):
         return self.create_token("alerts of the test")
 
+    def query(self, statement, **parameters):
+        """Run a statement beside the server, and return its rows."""
+        with self.database.connection_context(), self.database.atomic():
+            cursor = self.database.execute_sql(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
     def output(self):
         """Return the output so far."""
         self.log.flush()
@@ -324,9 +355,9 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session", autouse=ON_POSTGRESQL)
-def live_databases(cluster):
+def live_databases(request):
     """Have every server of the tests use PostgreSQL."""
-    Live.cluster = cluster
+    Live.cluster = request.getfixturevalue("cluster")
 
 
 @pytest.fixture(scope="session")
@@ -344,9 +375,11 @@ def own_live(tmp_path_factory):
 def running(folder):
     """Yield a Tocsin with its data in a folder, and stop it afterwards."""
     server = Live(folder)
-    server.ready()
-    yield server
-    server.stop()
+    try:
+        server.ready()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

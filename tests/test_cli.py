@@ -12,7 +12,7 @@ import pytest
 import requests
 from argon2.exceptions import VerifyMismatchError
 from conftest import PASSWORD, QUICK, ROOT
-from databases import ON_POSTGRESQL, only_sqlite
+from databases import ON_POSTGRESQL, contents_of, only_sqlite
 from peewee import OperationalError
 
 import cli
@@ -427,22 +427,33 @@ def test_the_docs_page_lists_every_subcommand_and_every_scope():
     ] == []
 
 
-@only_sqlite
 def test_an_unusable_installation_is_reported_in_one_line(tocsin, config, monkeypatch):
     monkeypatch.setenv("TOCSIN_BIND", "nonsense")
     assert is_refusal(tocsin("user", "list"), 2, "TOCSIN_BIND: 'nonsense'")
     monkeypatch.delenv("TOCSIN_BIND")
-    config.database.write_bytes(b"this is no database, whatever its name says" * 200)
-    assert is_refusal(tocsin("user", "list"), 2, "is damaged")
-    monkeypatch.setenv("TOCSIN_DATA_DIR", str(config.database))
+    monkeypatch.setenv("TOCSIN_DATA_DIR", str(config.keys_file))
     assert is_refusal(tocsin("user", "list"), 2, "TOCSIN_DATA_DIR: the folder")
 
 
 @only_sqlite
+def test_a_damaged_database_is_reported_in_one_line(tocsin, config):
+    config.database.write_bytes(b"this is no database, whatever its name says" * 200)
+    assert is_refusal(tocsin("user", "list"), 2, "is damaged")
+
+
+def test_a_server_that_cannot_be_reached_is_reported_in_one_line(tocsin, monkeypatch):
+    monkeypatch.setenv("TOCSIN_DATABASE_URL", "postgresql://u:s3cret@127.0.0.1:1/tocsin")
+    ran = tocsin("user", "list")
+    assert is_refusal(ran, 2, "The database tocsin at 127.0.0.1:1 cannot be reached")
+    assert "s3cret" not in ran.err
+
+
 @pytest.mark.parametrize(
     ("failure", "message"),
     [
-        (OperationalError("database is locked"), "The database is busy"),
+        pytest.param(
+            OperationalError("database is locked"), "The database is busy", marks=only_sqlite
+        ),
         (OSError(13, "Permission denied", "password-1.lock"), "Permission denied"),
     ],
 )
@@ -466,12 +477,12 @@ def test_ctrl_c_prints_nothing(tocsin, monkeypatch):
 # --- processes ------------------------------------------------------------------------------------
 
 
-@only_sqlite
 def test_no_file_in_the_data_folder_holds_a_password_a_token_or_a_link(tocsin, config):
     tocsin("user", "add", "mia", "--password-stdin", typed=b"four small bells\n")
     link = tocsin("user", "password", "vera").out.strip().rpartition("/setup/")[2]
     token = tocsin("token", "add", "pager", "--scope", "ingest").out.strip()
     stored = b"".join(path.read_bytes() for path in config.data_dir.iterdir())
+    stored += b"".join(part for _, part in contents_of(config.database))
     assert b"pager" in stored
     for secret in ("four small bells", link, token, token.removeprefix(api_tokens.PREFIX)):
         assert secret
@@ -490,6 +501,8 @@ def test_the_command_works_as_a_process(tocsin, config):
 
 def test_a_running_server_sees_added_and_removed_users_at_once(tocsin, live, monkeypatch):
     monkeypatch.setenv("TOCSIN_DATA_DIR", str(live.folder / "data"))
+    if ON_POSTGRESQL:
+        monkeypatch.setenv("TOCSIN_DATABASE_URL", live.database.server.url)
     monkeypatch.setenv("TOCSIN_BIND", live.url.removeprefix("http://"))
     link = tocsin("user", "add", "mia").out.strip()
     assert requests.get(link, timeout=5).status_code == 200

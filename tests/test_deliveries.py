@@ -7,8 +7,8 @@ import pytest
 from browsing import open_page, violations
 from channels import create, row_marks, stored_form
 from conftest import ROOT
+from databases import only_sqlite
 from markupsafe import Markup, escape
-from peewee import SqliteDatabase
 
 from clock import HOUR, now_ms
 from delivery.alerts.plans import DELIVERY_LIFETIME
@@ -261,6 +261,7 @@ def test_waiting_and_parked_deliveries_are_counted_up_to_a_limit(client, monkeyp
     assert "more than 2 waiting · 1 parked" in visible_text(client.get("/deliveries").text)
 
 
+@only_sqlite
 @pytest.mark.parametrize(
     ("filters", "index"),
     [
@@ -655,8 +656,7 @@ def test_channel_list_explains_failing_and_links_to_deliveries(client, viewer):
 
 @pytest.mark.browser
 def test_pages_are_accessible_and_fit_a_phone_in_dark_mode(chromium, live):
-    database = SqliteDatabase(live.folder / "data" / "tocsin.db", pragmas={"foreign_keys": 1})
-    with database.bind_ctx([Channel, Alert, Delivery, Attempt]):
+    with live.database.bind_ctx([Channel, Alert, Delivery, Attempt]):
         to = create_channel("A channel with a name " + "that-never-ends" * 5, ChannelState.PAUSED)
         of = create_alert(
             "DiskFull" * 20,
@@ -687,4 +687,4 @@ def test_pages_are_accessible_and_fit_a_phone_in_dark_mode(chromium, live):
             page.context.close()
             Alert.delete().execute()
             to.delete_instance()
-    database.close()
+    live.database.close()

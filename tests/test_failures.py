@@ -4,11 +4,9 @@ import logging
 
 import pytest
 from channels import create, fields_in, form_of, stored_form
+from databases import another_writer, make_read_only, set_patience
 
-# peewee's own sqlite3: two SQLite libraries in one process do not see each other's locks.
-from peewee import sqlite3
-
-from models import Channel, db
+from models import Channel
 from web.channels import views
 
 
@@ -158,24 +156,20 @@ def test_an_internal_error_shows_a_reference_that_the_log_has_too(client, monkey
 def test_a_locked_database_gets_a_message_and_keeps_the_form(client, config):
     channel_id = create(client, name="Ops")
     form = {**stored_form(client, channel_id), "payload": "[42]"}
-    db.execute_sql("PRAGMA busy_timeout=10")
-    other = sqlite3.connect(config.database, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
+    set_patience(10)
+    with another_writer(config.database):
         response = client.post(f"/channels/{channel_id}", form)
         assert response.status_code == 503
         assert "The database is busy" in response.text
         assert fields_in(response.text)["payload"] == "[42]"
         assert client.post(f"/channels/{channel_id}/pause").status_code == 503
         assert client.get("/channels").status_code == 200
-    finally:
-        other.close()
     assert client.post(f"/channels/{channel_id}", form).status_code == 303
 
 
 def test_a_read_only_database_gets_a_message_and_still_serves_pages(client):
     channel_id = create(client, name="Ops")
-    db.execute_sql("PRAGMA query_only=1")
+    make_read_only()
     response = client.post(f"/channels/{channel_id}", stored_form(client, channel_id))
     assert response.status_code == 503
     assert "read-only" in response.text
@@ -185,7 +179,7 @@ def test_a_read_only_database_gets_a_message_and_still_serves_pages(client):
 def test_a_test_result_is_shown_even_if_it_cannot_be_stored(client, receiver):
     channel_id = create(client, receiver.url)
     form = stored_form(client, channel_id)
-    db.execute_sql("PRAGMA query_only=1")
+    make_read_only()
     response = client.post(f"/channels/{channel_id}/test", form, htmx=True)
     assert response.status_code == 200
     assert 'data-verdict="delivered"' in response.text

@@ -6,6 +6,7 @@ import threading
 import pytest
 from channels import form_of, stored_form
 from cpu_time import cpu_time
+from databases import only_sqlite
 from receiver import after, one_after_another, reply
 from workers import post, states, until
 
@@ -507,6 +508,7 @@ def statements_of(client, monkeypatch, path):
     return seen
 
 
+@only_sqlite
 def test_no_page_of_a_delivery_or_a_group_message_reads_the_whole_log(
     make, channel, clocks, receiver, client, monkeypatch
 ):

@@ -7,16 +7,12 @@ import logging
 import threading
 import time
 
+import psycopg
 import pytest
 from attempts import answered, claim_deliveries, result_of
-from databases import only_sqlite
-from peewee import (
-    DatabaseError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    SqliteDatabase,
-)
+from databases import ON_POSTGRESQL, another_writer, database_at, set_patience
+from peewee import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from psycopg import errors
 
 from clock import now_ms
 from delivery import batch_writer, outbox
@@ -457,7 +453,6 @@ def test_a_revoked_token_is_refused_at_once(sender):
     assert sender.post("/api/v1/alerts", {"name": "m"}).status_code == 401
 
 
-@only_sqlite
 def test_a_busy_database_does_not_refuse_a_valid_token(app, config, sender):
     with_lock(
         config, lambda: sender.client.get("/api/v2/status", headers=sender.headers), status=200
@@ -465,18 +460,16 @@ def test_a_busy_database_does_not_refuse_a_valid_token(app, config, sender):
     assert Token.get().used_at is None
     sender.client.get("/api/v2/status", headers=sender.headers)
     assert Token.get().used_at is not None
-    assert db.execute_sql("PRAGMA busy_timeout").fetchone() == (5000,)
+    statement = "SHOW lock_timeout" if ON_POSTGRESQL else "PRAGMA busy_timeout"
+    assert db.execute_sql(statement).fetchone()[0] in (5000, "5s")
 
 
 def with_lock(config, request, status):
     """Send a request while another process writes, and check that it does not wait."""
-    other = SqliteDatabase(str(config.database))
-    other.execute_sql("BEGIN IMMEDIATE")
-    began = time.monotonic()
-    answer = request()
-    took = time.monotonic() - began
-    other.execute_sql("ROLLBACK")
-    other.close()
+    with another_writer(config.database):
+        began = time.monotonic()
+        answer = request()
+        took = time.monotonic() - began
     assert (answer.status_code, took < 1) == (status, True)
     return answer
 
@@ -657,10 +650,9 @@ def run_threads(work, count):
 # --- commits ---
 
 
-@only_sqlite
 @pytest.mark.parametrize("path", POSTS)
 def test_the_response_follows_the_commit(app, config, sender, path, monkeypatch):
-    other = SqliteDatabase(str(config.database))
+    other = database_at(config.database)
     seen = []
     true = app.wsgi_app
 
@@ -688,7 +680,14 @@ def failing(error):
     return fail
 
 
-FAILURES = [
+def of_server(cause):
+    """Return an error as peewee raises it for an error of PostgreSQL."""
+    error = OperationalError(str(cause))
+    error.__context__ = cause
+    return error
+
+
+SQLITE_FAILURES = [
     (OperationalError("database is locked"), "The database is busy"),
     (
         OperationalError("attempt to write a readonly database"),
@@ -696,13 +695,21 @@ FAILURES = [
     ),
     (OperationalError("database or disk is full"), "The disk that holds tocsin.db is full"),
     (DatabaseError("database disk image is malformed"), "The database tocsin.db is damaged"),
-    (outbox.OutboxFull(), "Too many deliveries are waiting."),
 ]
+POSTGRESQL_FAILURES = [
+    (of_server(errors.LockNotAvailable()), "The database is busy"),
+    (of_server(errors.ReadOnlySqlTransaction()), "The database tocsin cannot be written"),
+    (of_server(errors.DiskFull()), "The disk of the server that holds tocsin is full"),
+    (of_server(errors.AdminShutdown()), "The database tocsin cannot be reached"),
+    (of_server(psycopg.OperationalError("/run is gone")), "The database tocsin cannot be reached"),
+    (of_server(errors.DataCorrupted()), "The database tocsin cannot be used"),
+]
+FAILURES = POSTGRESQL_FAILURES if ON_POSTGRESQL else SQLITE_FAILURES
+FULL = (outbox.OutboxFull(), "Too many deliveries are waiting.")
 
 
-@only_sqlite
 @pytest.mark.parametrize("path", POSTS)
-@pytest.mark.parametrize(("error", "words"), FAILURES)
+@pytest.mark.parametrize(("error", "words"), [*FAILURES, FULL])
 def test_a_failed_commit_asks_the_sender_to_try_again(
     sender, config, monkeypatch, path, error, words
 ):
@@ -714,15 +721,14 @@ def test_a_failed_commit_asks_the_sender_to_try_again(
         True,
         True,
     )
-    assert str(config.data_dir) not in answer.text
+    assert str(config.database) not in answer.text
     monkeypatch.undo()
     assert sender.post(path, POSTS[path]).status_code in (200, 202)
 
 
-@only_sqlite
 def test_a_locked_database_is_reported_and_nothing_is_lost(sender, config):
     sender.post("/api/v1/alerts", {"name": "first"})
-    db.execute_sql("PRAGMA busy_timeout = 0")
+    set_patience(1)
     answer = with_lock(
         config, lambda: sender.post("/api/v1/alerts", {"name": "second"}), status=503
     )

@@ -17,6 +17,7 @@ import pytest
 import trustme
 from channels import create, form_of, marks, stored_form
 from conftest import PASSWORD
+from databases import contents_of, make_read_only
 from receiver import raw, reply, silence
 
 from config import Config
@@ -27,7 +28,7 @@ from delivery.guard import sockets
 from delivery.guard.exchange import Policy
 from delivery.message import build
 from delivery.settings import Header, Settings
-from models import Attempt, Channel, Login, db
+from models import Attempt, Channel, Login
 from web.channels import live, views
 
 POLICY = Policy(Config.from_env({"TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}).allow)
@@ -169,8 +170,7 @@ class Watch:
         places += [
             (f"attempt {attempt.id}", repr(attempt.__data__)) for attempt in Attempt.select()
         ]
-        files = self.config.database.parent.glob(f"{self.config.database.name}*")
-        places += [(file.name, file.read_bytes()) for file in files]
+        places += contents_of(self.config.database)
         return {
             f"{number} {place}": names
             for number, (place, text) in enumerate(places)
@@ -347,7 +347,7 @@ def test_a_read_only_database_is_reported_without_secrets(watch, receiver):
     receiver.script = echo_in_body()
     channel_id = create(watch, **form)
     stored = stored_form(watch, channel_id)
-    db.execute_sql("PRAGMA query_only=1")
+    make_read_only()
     assert watch.post(f"/channels/{channel_id}", {**stored, **form}).status_code == 503
     assert watch.post(f"/channels/{channel_id}/duplicate").status_code == 503
     assert watch.post(f"/channels/{channel_id}/test", stored, htmx=True).status_code == 200
@@ -907,10 +907,9 @@ def test_no_password_link_session_or_token_is_stored_or_logged_or_shown_twice(wa
         "".join(watch.capfd.readouterr())
     ]
     places += [
-        file.read_bytes().decode("latin-1")
-        for file in config.database.parent.iterdir()
-        if file.is_file()
+        file.read_bytes().decode("latin-1") for file in config.data_dir.iterdir() if file.is_file()
     ]
+    places += [part.decode("latin-1") for _, part in contents_of(config.database)]
     assert len(places) > 20
     assert [
         (secret, place[:200]) for secret in secrets for place in places if secret in place

@@ -1,14 +1,13 @@
 """Until when Tocsin could receive alerts: reports, gaps, and the alerts that close."""
 
-import contextlib
 import logging
 import threading
 import time
 import warnings
 
 import pytest
-from databases import only_sqlite
-from peewee import DatabaseError, OperationalError, sqlite3
+from databases import ON_POSTGRESQL, another_writer, only_sqlite, set_patience
+from peewee import DatabaseError, OperationalError
 
 from clock import HOUR, MINUTE, SECOND
 from delivery import listening, outbox
@@ -258,21 +257,19 @@ def test_a_database_failure_is_survived_and_counts_as_a_gap(monkeypatch):
     assert ends() == {"k": END + 3 * SECOND}
 
 
-@only_sqlite
 def test_while_another_process_locks_the_database_nothing_is_reported(config, caplog):
     process = Process()
     process.report()
     post()
-    db.execute_sql("PRAGMA busy_timeout=1")
-    with contextlib.closing(sqlite3.connect(config.database)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    set_patience(1)
+    with another_writer(config.database):
         process.report(after=SECOND)
         process.report(after=SECOND)
     assert listening_until() == NOW
     assert len(caplog.records) == 1
     process.report(after=SECOND)
     assert ends() == {"k": END + 3 * SECOND}
-    assert db.execute_sql("PRAGMA synchronous").fetchone()[0] == 2
+    assert commits_are_durable()
 
 
 def fail_with(error):
@@ -421,7 +418,13 @@ def test_reports_beside_writers_lock_nobody_out(fast, monkeypatch, caplog):
     assert not caplog.records
 
 
-@only_sqlite
 def test_a_report_leaves_no_weaker_durability_behind():
     ListeningReporter().report()
-    assert db.execute_sql("PRAGMA synchronous").fetchone()[0] == 2
+    assert commits_are_durable()
+
+
+def commits_are_durable():
+    """Return True if a transaction of this thread waits for the disk."""
+    with db.atomic():
+        statement = "SHOW synchronous_commit" if ON_POSTGRESQL else "PRAGMA synchronous"
+        return db.execute_sql(statement).fetchone()[0] in ("on", 2)

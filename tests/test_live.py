@@ -9,7 +9,7 @@ from conftest import Client
 from faults import FAULTS
 from receiver import after, raw, reply
 
-from models import Attempt, Channel
+from models import Attempt, Channel, db
 
 
 @pytest.mark.parametrize(
@@ -174,6 +174,7 @@ def test_a_test_without_a_free_slot_is_busy_at_once_and_slots_become_free_again(
 
     def send():
         answers.append(Client(app).post("/channels/new/test", form).status_code)
+        db.close()
 
     threads = [threading.Thread(target=send) for _ in range(config.test_slots)]
     for thread in threads:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from channels import create
+from databases import only_sqlite
 from programs import run
 from prometheus_client.parser import text_string_to_metric_families
 from receiver import reply
@@ -166,6 +167,7 @@ def test_failures_of_the_last_hour_are_counted(scrape, row):
     assert samples(scrape(), "tocsin_recent_failures") == {("failed",): 2, ("parked",): 1}
 
 
+@only_sqlite
 def test_the_failures_of_a_year_are_not_read_to_count_the_recent_ones(scrape, row):
     plans = []
     with db.connection_context():

@@ -7,7 +7,7 @@ from argon2 import PasswordHasher
 from conftest import PASSWORD, QUICK, Client
 
 from clock import MINUTE
-from models import Guess, User
+from models import Guess, User, db
 from web.accounts.passwords import (
     PasswordChecker,
     TooManyAttempts,
@@ -97,7 +97,7 @@ def test_concurrent_guesses_are_all_counted(app, checker):
     gate = threading.Barrier(8)
 
     def try_them(address):
-        with app.app_context():
+        with app.app_context(), db.connection_context():
             gate.wait()
             for _ in range(5):
                 try:

@@ -6,7 +6,6 @@ import pytest
 from browsing import open_page, violations
 from channels import create, form_of, row_marks
 from databases import only_sqlite
-from peewee import SqliteDatabase
 from test_deliveries import create_alert, create_channel, create_delivery, visible_text
 from test_outbox import NOW, alert, channel, claim_due, deliveries, result
 
@@ -532,8 +531,7 @@ def test_the_page_of_a_dropped_delivery_says_when_another_one_follows(client):
 @pytest.mark.browser
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_the_questions_are_accessible_and_work_in_a_browser(chromium, live, scheme, width):
-    database = SqliteDatabase(live.folder / "data" / "tocsin.db", pragmas={"foreign_keys": 1})
-    with database.bind_ctx([Channel, Alert, Delivery]):
+    with live.database.bind_ctx([Channel, Alert, Delivery]):
         to = create_channel("A channel with a name " + "that-never-ends" * 5)
         page = open_page(chromium, live, scheme=scheme, width=width)
 
@@ -563,4 +561,4 @@ def test_the_questions_are_accessible_and_work_in_a_browser(chromium, live, sche
             held = Delivery.select(Delivery.alert).where(Delivery.channel == to)
             Alert.delete().where(Alert.id << [row.alert_id for row in held]).execute()
             to.delete_instance()
-    database.close()
+    live.database.close()

@@ -212,6 +212,7 @@ def test_7_nobody_is_told_of_a_resolution_without_the_opening(client, config, re
         client.post(f"/channels/{channel_id}/pause")
     receiver.script = reply(400)
     worker = Worker(config)
+    worker.begin()
     for status in ("open", "closed"):
         alert = Alert.from_json({"name": "Disk full", "status": status})
         store([ReceivedAlert("k", alert)], now_ms())

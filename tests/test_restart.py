@@ -11,13 +11,12 @@ import requests
 from channels import form_of
 from conftest import Live
 from markup import token_in
-from peewee import sqlite3
 from receiver import drip
 
 NAMES = ("disk", "memory", "network")
 STOPPED_MS = 60_000
 _FILL = """
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+    WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
     INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
         attempts, claims, cause, created_at, config_hash, retries, not_found)
     SELECT i, 1, 1, 'open', 0, 'pending', :due_at, :due_at * 2, 0, 0, '', 1, '', 0, 0 FROM n"""
@@ -50,31 +49,18 @@ def start(tmp_path):
         server.stop()
 
 
-@pytest.fixture
-def data(tmp_path):
-    """Return the path of the database of the servers."""
-    return tmp_path / "data" / "tocsin.db"
-
-
-def query(path, statement, **parameters):
-    """Run a statement beside the server, and return its rows."""
-    with contextlib.closing(sqlite3.connect(path, timeout=5)) as connection, connection:
-        return connection.execute(statement, parameters).fetchall()
-
-
-def listening_until(path):
-    rows = query(path, "SELECT CAST(value AS INTEGER) FROM fact WHERE name = 'listening until'")
+def listening_until(server):
+    rows = server.query("SELECT CAST(value AS BIGINT) FROM fact WHERE name = 'listening until'")
     return rows[0][0] if rows else 0
 
 
-def set_times_back(path):
+def set_times_back(server):
     """Make the database look as it would if the server had been stopped for a minute."""
-    query(
-        path, "UPDATE alert SET closes_at = closes_at - :ms, seen_at = seen_at - :ms", ms=STOPPED_MS
+    server.query(
+        "UPDATE alert SET closes_at = closes_at - :ms, seen_at = seen_at - :ms", ms=STOPPED_MS
     )
-    query(
-        path,
-        "UPDATE fact SET value = CAST(CAST(value AS INTEGER) - :ms AS TEXT)"
+    server.query(
+        "UPDATE fact SET value = CAST(CAST(value AS BIGINT) - :ms AS TEXT)"
         " WHERE name = 'listening until'",
         ms=STOPPED_MS,
     )
@@ -99,7 +85,7 @@ def messages(receiver):
     return sorted(found)
 
 
-def wait_for_rounds_of_the_worker(server, headers, receiver, data):
+def wait_for_rounds_of_the_worker(server, headers, receiver):
     """Wait until the worker has closed what is overdue, at least once since the last report.
 
     It looks for that once a second, and delivers the alert `marker` at some time after its start.
@@ -107,8 +93,8 @@ def wait_for_rounds_of_the_worker(server, headers, receiver, data):
     count = len(receiver.requests)
     assert post(server, headers, 60, ["marker"]) == 200
     assert len(receiver.wait_for(count + 1)) == count + 1
-    reported = listening_until(data)
-    while listening_until(data) < reported + 1500:
+    reported = listening_until(server)
+    while listening_until(server) < reported + 1500:
         time.sleep(0.05)
 
 
@@ -123,16 +109,16 @@ def end_all(server, headers, receiver):
     return messages(receiver)
 
 
-def test_a_restart_sends_no_false_resolution(start, receiver, data):
+def test_a_restart_sends_no_false_resolution(start, receiver):
     server = start(TOCSIN_WORKERS="2")
     server.create_channel(receiver.url)
     headers = server.create_token()
     assert post(server, headers, 20) == 200
     assert len(receiver.wait_for(3)) == 3
     server.stop()
-    set_times_back(data)
+    set_times_back(server)
     server = start()
-    wait_for_rounds_of_the_worker(server, headers, receiver, data)
+    wait_for_rounds_of_the_worker(server, headers, receiver)
     assert post(server, headers, 20) == 200
     assert messages(receiver) == ONCE
     assert end_all(server, headers, receiver) == AND_CLOSED
@@ -140,7 +126,7 @@ def test_a_restart_sends_no_false_resolution(start, receiver, data):
     assert "cannot report" not in server.output()
 
 
-def test_a_worker_alone_closes_nothing_while_the_web_server_is_stopped(start, receiver, data):
+def test_a_worker_alone_closes_nothing_while_the_web_server_is_stopped(start, receiver):
     server = start(WebOnly)
     worker = start(WorkerOnly)
     server.create_channel(receiver.url)
@@ -148,45 +134,48 @@ def test_a_worker_alone_closes_nothing_while_the_web_server_is_stopped(start, re
     assert post(server, headers, 20) == 200
     assert len(receiver.wait_for(3)) == 3
     server.stop()
-    set_times_back(data)
+    set_times_back(server)
     time.sleep(1.2)  # the worker looks for overdue alerts once a second
-    assert query(data, "SELECT count(*) FROM alert WHERE status = 'open'") == [(3,)]
+    assert server.query("SELECT count(*) FROM alert WHERE status = 'open'") == [(3,)]
     server = start(WebOnly)
-    wait_for_rounds_of_the_worker(server, headers, receiver, data)
+    wait_for_rounds_of_the_worker(server, headers, receiver)
     assert post(server, headers, 20) == 200
     assert messages(receiver) == ONCE
     assert end_all(server, headers, receiver) == AND_CLOSED
     assert worker.process.poll() is None
 
 
-def test_a_full_outbox_sends_no_false_resolution(start, receiver, data):
+def test_a_full_outbox_sends_no_false_resolution(start, receiver):
     server = start(TOCSIN_WORKERS="1")
     server.create_channel(receiver.url)
     headers = server.create_token()
+    later = int(time.time() + 3600) * 1000
+    assert post(server, headers, 60, ["first"]) == 200
+    assert len(receiver.wait_for(1)) == 1
+    server.query(_FILL, first=1, last=199_900, due_at=later)
+    receiver.requests.clear()
     ends = time.time() + 2.5
     assert post(server, headers, ends - time.time()) == 200
     assert len(receiver.wait_for(3)) == 3
-    query(data, _FILL, due_at=int(time.time() + 3600) * 1000)
+    server.query(_FILL, first=199_901, last=200_100, due_at=later)
     while post(server, headers, 60, ["disk"]) != 503:
         assert time.time() < ends
         time.sleep(0.05)
-    query(data, "UPDATE alert SET closes_at = :ends", ends=int(ends * 1000))
+    server.query("UPDATE alert SET closes_at = :ends", ends=int(ends * 1000))
     time.sleep(0.1)  # a report may be under way
-    reported = listening_until(data)
+    reported = listening_until(server)
     time.sleep(max(0.0, ends + 0.2 - time.time()))
-    assert listening_until(data) == reported
+    assert listening_until(server) == reported
     assert post(server, headers, 60, ["disk"]) == 503
-    query(data, "DELETE FROM delivery WHERE id <= 200000")
+    server.query("DELETE FROM delivery WHERE id BETWEEN 199901 AND 200100")
     while post(server, headers, 60) == 503:  # it counts once a second
         time.sleep(0.05)
-    wait_for_rounds_of_the_worker(server, headers, receiver, data)
+    wait_for_rounds_of_the_worker(server, headers, receiver)
     assert messages(receiver) == ONCE
     assert end_all(server, headers, receiver) == AND_CLOSED
 
 
-def test_a_server_that_stops_reports_no_more_though_a_request_is_still_running(
-    start, receiver, data
-):
+def test_a_server_that_stops_reports_no_more_though_a_request_is_still_running(start, receiver):
     receiver.script = drip()
     server = start(WebOnly)
     token = token_in(server.person.get(f"{server.url}/channels/new", timeout=5).text)
@@ -202,11 +191,11 @@ def test_a_server_that_stops_reports_no_more_though_a_request_is_still_running(
     receiver.wait_for(1)
     server.process.terminate()
     time.sleep(0.6)
-    reported = listening_until(data)
+    reported = listening_until(server)
     assert reported
     time.sleep(1.2)
     assert server.process.poll() is None
-    assert listening_until(data) == reported
+    assert listening_until(server) == reported
     receiver.close()
     server.stop()
     thread.join()

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 from attempts import claim_deliveries
 from channels import create
-from databases import only_sqlite
+from databases import ON_POSTGRESQL, only_sqlite
 from peewee import OperationalError
 
 import cli
@@ -194,7 +194,8 @@ def test_a_body_goes_a_day_after_the_delivery_ended_unless_it_may_be_sent_again(
     delivery(channel, alert("open", at), state, NOW - HOUR, body="b")
     bodies = 1 if state in ("delivered", "accepted", "superseded", "dropped") else 0
     assert prune().get("bodies", 0) == bodies
-    assert [row.body for row in Delivery.select()] == [None if bodies else "b", "b"]
+    stored = [row.body for row in Delivery.select().order_by(Delivery.id)]
+    assert stored == [None if bodies else "b", "b"]
 
 
 # --- by number, and in slices ---
@@ -304,17 +305,18 @@ def fill(channel, number):
             delivery(channel, alert(at=at), at=at, body="x" * 4000)
 
 
-def test_the_command_prunes_and_shrinks_the_file(config, channel, monkeypatch, capsys):
+def test_the_command_prunes_what_is_old_and_shrinks_the_file(config, channel, monkeypatch, capsys):
     fill(channel, 300)
-    db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    before = config.database.stat().st_size
+    db.finish_shrinking()
+    before = db.size
     code, text = run_prune(config, monkeypatch, capsys)
     assert (code, "Deleted: nothing." in text) == (0, False)  # the bodies, which arrived
     code, text = run_prune(config, monkeypatch, capsys, "--days", "3")
     assert code == 0
     assert "300 deliveries" in text
     assert "300 alerts" in text
-    assert config.database.stat().st_size < before / 4
+    if not ON_POSTGRESQL:  # its server keeps the space for new rows
+        assert db.size < before / 4
     assert Delivery.select().count() == 0
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from channels import create, fields_in, form_of, message_at, stored_form
-from databases import ON_POSTGRESQL, only_sqlite
+from databases import ON_POSTGRESQL, only_sqlite, refuse_updates
 from peewee import DatabaseError
 from receiver import reply
 from werkzeug.datastructures import MultiDict
@@ -545,13 +545,9 @@ def test_a_full_disk_is_a_one_line_error_and_loses_nothing(opened, monkeypatch, 
     assert problems(*keys_in(opened)) == [""] * 3
 
 
-@only_sqlite
 def test_a_database_failure_in_the_middle_loses_nothing(opened):
     stored(Keyring(opened.encryption_keys))
-    db.execute_sql(
-        "CREATE TRIGGER no BEFORE UPDATE ON channel WHEN NEW.id = 2 "
-        "BEGIN SELECT RAISE(ABORT, 'no'); END"
-    )
+    refuse_updates("channel", "NEW.id = 2")
     with pytest.raises(DatabaseError):
         rotate(opened)
     assert problems(*opened.encryption_keys) == [""] * 3

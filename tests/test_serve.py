@@ -9,6 +9,7 @@ import pytest
 import requests
 from channels import form_of
 from conftest import Live
+from databases import ON_POSTGRESQL, only_sqlite
 from markup import token_in
 from processes import children_of, wait_until
 from receiver import drip
@@ -32,9 +33,10 @@ def test_the_first_start_creates_keys_and_database_and_prints_the_address(starte
     server = started()
     server.ready()
     wait_until(lambda: f"Tocsin is at {server.url}/" in server.output())
-    assert {"tocsin.db", "secret.key", "encryption.keys"} <= {
-        path.name for path in (tmp_path / "data").iterdir()
-    }
+    created = {path.name for path in (tmp_path / "data").iterdir()}
+    assert {"secret.key", "encryption.keys"} <= created
+    assert ("tocsin.db" in created) != ON_POSTGRESQL
+    assert server.query('SELECT name FROM "user"') == [("admin",)]
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     assert server.stop() == 0
 
@@ -49,7 +51,7 @@ def test_the_first_start_creates_keys_and_database_and_prints_the_address(starte
 )
 def test_an_invalid_variable_is_refused_by_name_in_one_line(started, environment, message):
     server = started(**environment)
-    assert server.process.wait(10) == 2
+    assert server.process.wait(20) == 2
     assert message in server.output()
     assert server.output().count("\n") == 1
 
@@ -66,7 +68,7 @@ def test_an_address_that_cannot_be_listened_on_is_refused_at_once(started, bind,
     with socket.create_server(("127.0.0.1", 0)) as other:
         bind = bind.format(taken=other.getsockname()[1])
         server = started(TOCSIN_BIND=bind)
-        assert server.process.wait(5) == 2
+        assert server.process.wait(20) == 2
     expected = f"tocsin: TOCSIN_BIND: cannot listen on {bind}: {problem}"
     assert server.output().startswith(expected)
     assert server.output().count("\n") == 1
@@ -74,7 +76,7 @@ def test_an_address_that_cannot_be_listened_on_is_refused_at_once(started, bind,
 
 def test_a_web_process_that_cannot_start_ends_the_server_with_another_code_than_zero(started):
     server = started(TOCSIN_THREADS="8", GUNICORN_CMD_ARGS="--worker-connections 0 --threads x")
-    assert server.process.wait(10) != 0
+    assert server.process.wait(20) != 0
 
 
 def test_sighup_replaces_the_web_processes_and_sigusr1_does_nothing(started, receiver):
@@ -96,13 +98,14 @@ def test_sighup_replaces_the_web_processes_and_sigusr1_does_nothing(started, rec
     assert server.output().count("Tocsin is at") == 1
 
 
+@only_sqlite
 def test_a_damaged_database_prevents_the_start_with_restore_instructions(started, tmp_path):
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "data" / "tocsin.db").write_bytes(
         b"this is no database, whatever its name says" * 200
     )
     server = started()
-    assert server.process.wait(10) == 2
+    assert server.process.wait(20) == 2
     assert "is damaged" in server.output()
     assert "put your latest copy" in server.output()
     assert "Traceback" not in server.output()

@@ -24,7 +24,7 @@ _LAST_DELIVERIES = """
 _ROUTES = """
     SELECT kind, matchers, repeat_minutes, group_by, group_wait, drops, id, state, config_hash,
         retries, fallback_id
-    FROM channel WHERE deleted_at IS NULL"""
+    FROM channel WHERE deleted_at IS NULL ORDER BY id"""
 
 
 def read_last_deliveries(keys_json: str) -> dict[tuple[int, int], LastDelivery]:
