@@ -127,11 +127,11 @@ def poster(app) -> Callable[[int, int], None]:
     return post
 
 
-def create_channel(config: Config, number: int, team: int) -> None:
+def create_channel(config: Config, number: int, team: int, url: str = URL) -> None:
     """Create a channel that gets the alerts of one team."""
     columns = {"kind": "webhook", "created_at": 1, "updated_at": 1, "matchers": f"team=team-{team}"}
     channel = Channel.create(name=f"Channel {number}", **columns)
-    write_settings(channel, Settings(url=URL), Keyring(config.encryption_keys), config.secret_key)
+    write_settings(channel, Settings(url=url), Keyring(config.encryption_keys), config.secret_key)
     channel.save()
 
 

@@ -84,6 +84,13 @@ def test_a_saturated_sender_delivers_as_fast_as_its_cpu_allows():
     assert counts.waiting / 10 == pytest.approx(4000, rel=0.1)
 
 
+def test_alerts_that_come_at_once_are_delivered_one_after_another():
+    costs = Costs(0, 0, (0, 0), (0, 0), 1000, 0, 0)
+    model = Model(setup(seconds=0.05), costs, 4)
+    assert model.drain(1000) == pytest.approx(4.05, rel=0.01)
+    assert (model.counts.arrived, model.counts.delivered) == (4000, 4000)
+
+
 def test_a_slow_receiver_is_limited_by_the_seats_of_the_senders():
     counts = Model(setup(senders=2, seconds=1.0), FREE, 1).run(5000, 20)
     assert counts.delivered / 20 == pytest.approx(2 * MAX_SEATS, rel=0.1)

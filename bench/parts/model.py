@@ -5,6 +5,7 @@ runs in the process that has it; with PostgreSQL, that process waits for the ser
 cores of its own.
 """
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -16,10 +17,12 @@ MAX_SEATS = 128  # attempts at a time of a sender: delivery/queue/seats.py
 CLAIM_LARGE = 256  # messages of a claim while most seats are free
 CLAIM_SMALL = 8
 MAX_PER_CHANNEL = 4  # seats
+MAX_RUN = 64  # messages of one channel that a thread sends: delivery/queue/runs.py
 MAX_BATCH = 500  # alerts of a transaction: delivery/batch_writer.py
 MAX_WAITING = 200_000  # deliveries, then alerts are refused: delivery/outbox/ingest.py
 RETRY_SECONDS = 5.0  # until a source sends a refused alert again
 PER_POST = 50  # alerts
+DRAIN_STEP = 0.1  # seconds
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,14 @@ class Model:
 
         begin_interval()
         return self.continue_for(seconds)
+
+    def drain(self, alerts: int) -> float:
+        """Let alerts arrive at once; return the seconds until all deliveries have arrived."""
+        for _ in range(alerts // PER_POST):
+            self._arrive()
+        while self.counts.waiting:
+            self.continue_for(DRAIN_STEP)
+        return max(self.counts.delays)
 
     def continue_for(self, seconds: float) -> Counts:
         """Let the same alerts arrive for some seconds more; return the counts at their end."""
@@ -216,10 +227,10 @@ class Sender:
         self._is_busy = False  # its thread that uses the database
 
     def wake(self) -> None:
-        """Begin a round unless one is under way."""
+        """Begin a round unless one is under way, when the threads before this one had a turn."""
         if not self._is_busy:
             self._is_busy = True
-            self._settle()
+            self._process.compute(0, self._settle)
 
     def _settle(self) -> None:
         count = self._unsettled
@@ -234,6 +245,8 @@ class Sender:
     def _claim(self) -> None:
         free = MAX_SEATS - self._under_way
         size = CLAIM_LARGE if free > MAX_SEATS // 2 else min(free, CLAIM_SMALL)
+        room = MAX_PER_CHANNEL * self._model.setup.channels - self._under_way
+        size = min(size, room * MAX_RUN)
         if size <= 0 or not self._model.outbox:
             self._end_round()
             return
@@ -244,7 +257,8 @@ class Sender:
     def _start(self, size: int) -> None:
         """Divide claimed deliveries into runs, each of which one thread sends."""
         taken = self._model.take_pending(size)
-        runs = min(len(taken), MAX_PER_CHANNEL * self._model.setup.channels)
+        each = min(MAX_RUN, math.ceil(len(taken) / self._model.setup.channels))
+        runs = math.ceil(len(taken) / each) if taken else 0
         for number in range(runs):
             run = taken[number::runs]
             self._under_way += 1
@@ -254,7 +268,8 @@ class Sender:
     def _end_round(self) -> None:
         self._is_busy = False
         free = MAX_SEATS - self._under_way
-        if self._unsettled or (free > 0 and self._model.outbox):
+        room = MAX_PER_CHANNEL * self._model.setup.channels - self._under_way
+        if self._unsettled or (min(free, room) > 0 and self._model.outbox):
             self.wake()
 
     def _send(self, run: list[float], size: int) -> None:
