@@ -40,6 +40,7 @@ PER_REQUEST = 50  # alerts
 DELIVERIES = 4000  # of a case
 CLAIM_SIZES = (256, 8)  # as delivery/queue/seats.py has them
 TRANSACTIONS = 10  # of each size
+LOOKS = 50
 COMMITS = 200
 
 Clock = Callable[[], float]
@@ -105,6 +106,7 @@ def measure(environment: dict[str, str], channels: int, matched: int, clock: Clo
         figure(f"{name}, ingest: CPU an alert", cpu / alerts * 1e6, "µs", places=0)
         writing = statistics.median(store) / PER_REQUEST
         figure(f"{name}, ingest: writing time an alert", writing * 1e6, "µs", places=0)
+        measure_look(name)
         measure_outbox(name, channels, clock)
 
 
@@ -171,6 +173,15 @@ def measure_outbox(name: str, channels: int, clock: Clock) -> None:
         for step, durations in (("claim", claims), ("results", results)):
             each = statistics.median(durations) * 1e6
             figure(f"{name}, {step} of {size}: a transaction", each, "µs", places=0)
+
+
+def measure_look(name: str) -> None:
+    """Print the CPU of a look for what is due."""
+    start = time.process_time()
+    for _ in range(LOOKS):
+        outbox.next_due(now_ms())
+    each = (time.process_time() - start) / LOOKS * 1e6
+    figure(f"{name}, a look for what is due: CPU", each, "µs", places=0)
 
 
 def claim(size: int, room: dict[int, int], clock: Clock, durations: list[float]) -> list:

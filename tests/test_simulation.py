@@ -8,7 +8,7 @@ import pytest
 from bench.parts.events import Events, Process, Servers
 from bench.parts.model import MAX_SEATS, Costs, Model, SetUp, interpolate
 
-FREE = Costs(0, 0, (0, 0), (0, 0), 0, 0, 0)
+FREE = Costs(0, 0, (0, 0), (0, 0), 0, 0, 0, 0)
 
 
 def setup(machines=1, cores=4, senders=1, is_shared=False, seconds=0.01):
@@ -60,7 +60,7 @@ def test_a_process_uses_one_core_and_processes_share_them():
 @pytest.mark.parametrize("is_shared", [False, True])
 @pytest.mark.parametrize("per_alert", [1, 10])
 def test_what_arrived_is_delivered_or_waits(rate, is_shared, per_alert):
-    costs = Costs(100, 200, (2000, 30_000), (1000, 20_000), 700, 800, 100)
+    costs = Costs(100, 200, (2000, 30_000), (1000, 20_000), 700, 0, 800, 100)
     model = Model(setup(2, 2, 2, is_shared), costs, per_alert)
     for _ in range(5):
         counts = model.run(rate, 1.0) if not model.counts.arrived else model.continue_for(1.0)
@@ -78,14 +78,14 @@ def test_without_costs_a_delivery_takes_as_long_as_its_receiver():
 
 
 def test_a_saturated_sender_delivers_as_fast_as_its_cpu_allows():
-    costs = Costs(0, 0, (0, 0), (0, 0), 1000, 0, 0)
+    costs = Costs(0, 0, (0, 0), (0, 0), 1000, 0, 0, 0)
     counts = Model(setup(), costs, 1).run(5000, 10)
     assert counts.delivered / 10 == pytest.approx(1000, rel=0.02)
     assert counts.waiting / 10 == pytest.approx(4000, rel=0.1)
 
 
 def test_alerts_that_come_at_once_are_delivered_one_after_another():
-    costs = Costs(0, 0, (0, 0), (0, 0), 1000, 0, 0)
+    costs = Costs(0, 0, (0, 0), (0, 0), 1000, 0, 0, 0)
     model = Model(setup(seconds=0.05), costs, 4)
     assert model.drain(1000) == pytest.approx(4.05, rel=0.01)
     assert (model.counts.arrived, model.counts.delivered) == (4000, 4000)
@@ -97,7 +97,7 @@ def test_a_slow_receiver_is_limited_by_the_seats_of_the_senders():
 
 
 def test_one_transaction_at_a_time_limits_any_number_of_machines():
-    costs = Costs(0, 1000, (0, 0), (0, 0), 0, 0, 0)
+    costs = Costs(0, 1000, (0, 0), (0, 0), 0, 0, 0, 0)
     for machines in (1, 8):
         counts = Model(setup(machines, is_shared=True), costs, 1).run(5000, 10)
         stored = counts.arrived - counts.at_sources
@@ -105,7 +105,7 @@ def test_one_transaction_at_a_time_limits_any_number_of_machines():
 
 
 def test_two_runs_with_one_seed_are_the_same():
-    costs = Costs(100, 200, (2000, 30_000), (1000, 20_000), 700, 800, 100)
+    costs = Costs(100, 200, (2000, 30_000), (1000, 20_000), 700, 0, 800, 100)
     first, second = (Model(setup(), costs, 3).run(300, 5) for _ in range(2))
     assert first == second
 

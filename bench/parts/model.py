@@ -9,7 +9,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .events import Action, Events, Process, Servers
 
@@ -34,6 +34,7 @@ class Costs:
     claim: tuple[float, float]
     results: tuple[float, float]
     send: float  # CPU of a delivery in a sender, outside transactions
+    look: float  # CPU of a sender that looks for what is due, once a round
     durable_commit: float  # one that waits for the disk
     relaxed_commit: float
 
@@ -41,9 +42,15 @@ class Costs:
         """Return the costs on a machine whose cores are faster by a factor."""
         claim = (self.claim[0] / factor, self.claim[1] / factor)
         results = (self.results[0] / factor, self.results[1] / factor)
-        rest = (self.parse, self.store, self.send)
-        parse, store, send = (value / factor for value in rest)
-        return Costs(parse, store, claim, results, send, self.durable_commit, self.relaxed_commit)
+        return replace(
+            self,
+            parse=self.parse / factor,
+            store=self.store / factor,
+            claim=claim,
+            results=results,
+            send=self.send / factor,
+            look=self.look / factor,
+        )
 
 
 @dataclass(frozen=True)
@@ -230,7 +237,7 @@ class Sender:
         """Begin a round unless one is under way, when the threads before this one had a turn."""
         if not self._is_busy:
             self._is_busy = True
-            self._process.compute(0, self._settle)
+            self._process.compute(self._model.costs.look / 1e6, self._settle)
 
     def _settle(self) -> None:
         count = self._unsettled
