@@ -7,6 +7,7 @@ once. The ratio is that of the p95 of each page, at ten requests a second.
 import contextlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from parts.driver import Driver
 from parts.figures import figure, percentile, run_at_intervals, summary
@@ -16,8 +17,8 @@ from parts.tocsin import Browser, running
 
 CHANNELS = 3
 INTERVAL = 1 / 10
-REQUESTS = 100
-WARM_UP = 20
+REQUESTS = 80
+WARM_UP = 10
 BATCH = 500  # alerts
 MAX_WAITING = 6000  # deliveries
 POLL_SECONDS = 0.1
@@ -37,6 +38,7 @@ def main() -> None:
             driver.prepare(0, BATCH)  # the list of deliveries is as long idle as under load
             driver.go()
             sink.wait_for(BATCH * CHANNELS, 60)
+            browser.close()  # the server ends an idle connection
             idle = {page: measure(browser, page) for page in pages}
             with loaded(driver, sink):
                 before = sink.count()
@@ -74,14 +76,14 @@ def loaded(driver: Driver, sink: Sink) -> Iterator[None]:
             else:
                 stop.wait(POLL_SECONDS)
 
-    thread = threading.Thread(target=post)
-    thread.start()
-    try:
-        sink.wait_for(before + 1, 30)
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    with ThreadPoolExecutor() as executor:
+        posts = executor.submit(post)
+        try:
+            sink.wait_for(before + 1, 30)
+            yield
+        finally:
+            stop.set()
+    posts.result()  # raises what made it fail: the load was missing
 
 
 if __name__ == "__main__":

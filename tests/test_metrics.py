@@ -1,5 +1,6 @@
 """Tests of the metrics: every known series exists, with counts from the database."""
 
+import math
 import re
 
 import pytest
@@ -15,7 +16,8 @@ from delivery import outbox
 from delivery.alerts.alert import Alert as Seen
 from delivery.alerts.received import ReceivedAlert
 from delivery.health import MAX_FAILURES, Health
-from models import Alert, Attempt, Channel, Delivery, db
+from delivery.outbox.delays import _DELAYS
+from models import Alert, Attempt, Channel, Delivery, GroupMessage, db
 from web.accounts.api_tokens import create_token
 
 
@@ -55,6 +57,7 @@ def test_metrics_have_the_format_of_prometheus(scrape):
         "tocsin_deliveries": "gauge",
         "tocsin_max_pending_deliveries": "gauge",
         "tocsin_recent_failures": "gauge",
+        "tocsin_recent_delay_seconds": "gauge",
         "tocsin_attempts": "counter",
         "tocsin_alerts_without_channel": "counter",
         "tocsin_worker_silent_seconds": "gauge",
@@ -165,6 +168,82 @@ def test_failures_of_the_last_hour_are_counted(scrape, row):
             number += 1
             Delivery.create(id=number, state=state, settled_at=settled_at, **row)
     assert samples(scrape(), "tocsin_recent_failures") == {("failed",): 2, ("parked",): 1}
+
+
+@pytest.fixture
+def attempt(row):
+    """Return a function that stores a delivery with its attempt; times are ms before now."""
+    now = now_ms()
+
+    def attempt(created, at, verdict="delivered", purpose="delivery", message=None, took=0):
+        columns = {**row, "created_at": now - created}
+        number = (now - created) * 1_000_000 + Delivery.select().count()
+        delivery = Delivery.create(id=number, state=verdict, message=message, **columns)
+        if at is not None:
+            exchange = {"message": message} if message else {"delivery": delivery}
+            texts = dict.fromkeys(("config_hash", "reason", "actor", "receiver"), "")
+            Attempt.create(
+                channel=row["channel"],
+                purpose=purpose,
+                at=now - at,
+                verdict=verdict,
+                milliseconds=took,
+                **exchange,
+                **texts,
+            )
+
+    return attempt
+
+
+def test_without_recent_deliveries_there_is_no_delay(scrape, attempt):
+    name = "tocsin_recent_delay_seconds"
+    attempt(90 * MINUTE, 61 * MINUTE)
+    attempt(2000, 1000, verdict="failed")
+    attempt(2000, 1000, purpose="test")
+    delays = samples(scrape(), name)
+    assert sorted(delays) == [("50",), ("95",), ("99",)]
+    assert all(map(math.isnan, delays.values()))
+
+
+def test_a_delay_lasts_from_the_alert_to_the_success(scrape, attempt):
+    for seconds in range(1, 101):
+        attempt(created=200_000, at=200_000 - seconds * 1000, took=500)
+    assert samples(scrape(), "tocsin_recent_delay_seconds") == {
+        ("50",): 50.5,
+        ("95",): 95.5,
+        ("99",): 99.5,
+    }
+
+
+def test_a_retry_counts_from_the_alert_and_not_from_the_attempt(scrape, attempt):
+    attempt(created=30 * MINUTE, at=MINUTE, verdict="accepted")
+    assert set(samples(scrape(), "tocsin_recent_delay_seconds").values()) == {29 * 60}
+
+
+def test_a_group_has_the_delay_of_its_first_alert(scrape, attempt, row):
+    message = GroupMessage.create(id=1, channel=row["channel"], content="", created_at=1)
+    attempt(created=9000, at=None, message=message)
+    attempt(created=30_000, at=None, message=message)
+    attempt(created=7000, at=5000, message=message)
+    assert set(samples(scrape(), "tocsin_recent_delay_seconds").values()) == {25}
+
+
+def test_only_the_latest_attempts_are_read_for_the_delays(scrape, attempt, monkeypatch):
+    monkeypatch.setattr("delivery.outbox.delays.MAX_ATTEMPTS", 2)
+    for seconds in (50, 2, 1):
+        attempt(created=60_000, at=60_000 - seconds * 1000)
+    assert samples(scrape(), "tocsin_recent_delay_seconds")["99",] == 2
+
+
+@only_sqlite
+def test_the_delays_are_found_by_keys(app):
+    with db.connection_context():
+        statement = f"EXPLAIN QUERY PLAN {_DELAYS}"
+        plan = str(db.execute_sql(statement, {"max_attempts": 9, "since": 0}).fetchall())
+    assert "SCAN attempt'" in plan  # the last rows: their order is that of the key
+    assert "SEARCH d USING INTEGER PRIMARY KEY" in plan
+    assert "delivery_message" in plan
+    assert "TEMP B-TREE" not in plan
 
 
 @only_sqlite

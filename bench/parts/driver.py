@@ -82,18 +82,19 @@ class Driver:
     def _ask(self, command: str) -> str:
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
-        return self._process.stdout.readline().strip()
+        answer = self._process.stdout.readline().strip()
+        assert answer, "the driver has failed: see its traceback"
+        return answer
 
 
 def posting(port: str, path: str, token: str) -> Callable[..., list[list[Step]]]:
     """Return how alerts are posted, with several connections at the same time."""
-    connections = [socket.create_connection(("127.0.0.1", int(port))) for _ in range(CONNECTIONS)]
-    for connection in connections:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connections: list[socket.socket] = []
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
     head += f"Authorization: Bearer {token}\r\n" if token else ""
 
     def prepare(first: int, count: int, rate: float) -> list[list[Step]]:
+        connect(connections, int(port))
         threads: list[list[Step]] = [[] for _ in connections]
         size = 1 if rate else BATCH
         for place, start in enumerate(range(0, count, size)):
@@ -108,21 +109,42 @@ def posting(port: str, path: str, token: str) -> Callable[..., list[list[Step]]]
     return prepare
 
 
+def connect(connections: list[socket.socket], port: int) -> None:
+    """Replace connections with new ones, because a server ends those that were idle."""
+    while connections:
+        connections.pop().close()
+    for _ in range(CONNECTIONS):
+        connection = socket.create_connection(("127.0.0.1", port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connections.append(connection)
+
+
 def post(connection: socket.socket, request: bytes) -> None:
     """Send a request, and read its response.
 
     Raises:
-        AssertionError: It is no success.
+        AssertionError: It is no success, or not whole.
     """
     connection.sendall(request)
-    data = connection.recv(65536)
+    data = receive(connection)
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
+        data += receive(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     assert head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 202")), data[:400]
     length = re.search(rb"(?i)content-length: (\d+)", head)
     while length and len(body) < int(length[1]):
-        body += connection.recv(65536)
+        body += receive(connection)
+
+
+def receive(connection: socket.socket) -> bytes:
+    """Return the next bytes of a response.
+
+    Raises:
+        AssertionError: The server has ended the connection.
+    """
+    data = connection.recv(65536)
+    assert data, "the connection ended before the response"
+    return data
 
 
 def looping(*urls: str) -> Callable[..., list[list[Step]]]:
@@ -165,8 +187,15 @@ def run(steps: list[Step], begin: float) -> None:
         step()
 
 
+def end_process(failure: threading.ExceptHookArgs) -> None:
+    """End the process when a thread fails: what it would report is wrong."""
+    sys.__excepthook__(failure.exc_type, failure.exc_value, failure.exc_traceback)
+    os._exit(1)
+
+
 def main(how: str, *arguments: str) -> None:
     signal.alarm(MAX_LIFETIME)
+    threading.excepthook = end_process
     prepare = {"post": posting, "loop": looping, "enqueue": enqueuing}[how](*arguments)
     for line in sys.stdin:
         first, count, rate = line.split()

@@ -20,6 +20,7 @@ from delivery.outbox.bodies import reencrypt_bodies
 from delivery.outbox.catch_up import separate
 from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage, KnownAlert
 from delivery.outbox.claims import NewBody, claim, store_bodies
+from delivery.outbox.delays import recent_delays
 from delivery.outbox.deletion import delete_channel
 from delivery.outbox.due import MAX_IN_GROUP, MAX_PER_CHANNEL, next_due, oldest_due_age
 from delivery.outbox.fallback import notify_fallbacks

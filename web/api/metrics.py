@@ -38,6 +38,7 @@ from web.auth.access import require_scope
 from web.worker_status import worker_status
 
 bp = Blueprint("metrics", __name__)
+PERCENTILES = (50, 95, 99)
 FAILED_STATES = (DeliveryState.FAILED, DeliveryState.PARKED)
 disable_created_metrics()  # the counter lives in the database, not as long as the process
 
@@ -100,6 +101,7 @@ def _set_deliveries(registry: CollectorRegistry, now: int) -> None:
     )
     gauge.set(outbox.MAX_WAITING)
     _set_failures(registry, now)
+    _set_delays(registry, now)
     attempts = MetricCounter(
         "tocsin_attempts", "Attempts of deliveries and tests.", registry=registry
     )
@@ -119,6 +121,21 @@ def _set_failures(registry: CollectorRegistry, now: int) -> None:
         Delivery.state << FAILED_STATES, is_new, Delivery.settled_at > now - HOUR
     )
     _set(gauge, product(FAILED_STATES), _count(failed, Delivery.state))
+
+
+def _set_delays(registry: CollectorRegistry, now: int) -> None:
+    gauge = Gauge(
+        "tocsin_recent_delay_seconds",
+        "Time from an alert to the receiver's success, of the last hour, at most the latest 1,000 "
+        "attempts; NaN without any.",
+        ["percentile"],
+        registry=registry,
+    )
+    delays = outbox.recent_delays(now)
+    for percentile in PERCENTILES:
+        rank = math.ceil(len(delays) * percentile / 100)
+        seconds = delays[rank - 1] / SECOND if delays else math.nan
+        gauge.labels(str(percentile)).set(seconds)
 
 
 def _set_worker(registry: CollectorRegistry) -> None:
