@@ -69,27 +69,28 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> G
     Raises: InvalidUrl if the URL is ambiguous; MessageError if the message cannot be signed.
     """
     timestamp = int(now)
-    headers = RequestHeaders()
-    headers["Host"] = message.target.authority
-    headers["User-Agent"] = USER_AGENT
-    headers["Accept-Encoding"] = "gzip, deflate"
-    headers["webhook-id"] = message.id
-    headers["webhook-timestamp"] = str(timestamp)
-    headers["X-Delivery-Attempt"] = str(attempt)
+    headers = [
+        ("Host", message.target.authority),
+        ("User-Agent", USER_AGENT),
+        ("Accept-Encoding", "gzip, deflate"),
+        ("webhook-id", message.id),
+        ("webhook-timestamp", str(timestamp)),
+        ("X-Delivery-Attempt", str(attempt)),
+    ]
     if message.body:
-        headers["Content-Type"] = "application/json"
+        headers.append(("Content-Type", "application/json"))
     if message.body or message.method != "GET":
-        headers["Content-Length"] = str(len(message.body))
+        headers.append(("Content-Length", str(len(message.body))))
     try:
         signature = sign(settings, message.id, timestamp, message.body)
     except ValueError:
         raise MessageError("The signing secret is not valid.") from None
-    for name, value in (*message.headers, *_own_headers(settings), *signature):
-        headers[name] = value
     request = GuardedRequest()
     request.method = message.method
     request.url = unambiguous_url(message.target)
-    request.headers = headers
+    request.headers = RequestHeaders(
+        (*headers, *message.headers, *_own_headers(settings), *signature)
+    )
     request.body = message.body or None
     return request
 

@@ -1,6 +1,7 @@
 """The transport adapter of requests: every request of Tocsin leaves through it."""
 
 import http.client
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -17,12 +18,13 @@ from delivery.outcome import Stage
 class RequestHeaders(CaseInsensitiveDict):
     """The headers of a request, of which a later one replaces an earlier one of the same name."""
 
-    _store: dict[str, tuple[str, str]]
+    def __init__(self, headers: Iterable[tuple[str, str]] = ()):
+        self._store = {name.lower(): (name, value) for name, value in headers}
 
     def items(self) -> Any:
         """Return each name as it was written, with its value.
 
-        The mapping of requests looks every name up again for this.
+        The mapping of requests looks every name up again for this, and fills itself slowly.
         """
         return self._store.values()
 

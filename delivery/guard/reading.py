@@ -154,7 +154,8 @@ class StrictResponse(http.client.HTTPResponse):
         self.release = None
 
     def _tokens(self, header: str) -> list[str]:
-        return [token.strip() for token in self.getheader(header, "").lower().split(",")]
+        values = self.headers.get_all(header, ())
+        return [token.strip() for value in values for token in value.lower().split(",")]
 
     def _read_status(self):
         """Skip every interim response (RFC 9110 §15.2); http.client skips 100 alone."""
