@@ -1,18 +1,22 @@
 """Classify how an exchange ended: build its `Outcome`, with every text masked."""
 
 from dataclasses import replace
+from functools import lru_cache
 from http import HTTPStatus
 from itertools import pairwise
+from typing import Any
 
 from delivery.guard.exchange import Exchange
 from delivery.guard.url import InvalidUrl, parse_url
 from delivery.message import Message
 from delivery.outcome import (
+    GOOD_VERDICTS,
     PROXY_TEXT,
     REASONS,
     Actor,
     Outcome,
     Reason,
+    ReasonText,
     Stage,
     StageResult,
     SuggestedFix,
@@ -28,6 +32,7 @@ MAX_HEADERS = 30
 MAX_HEADER_NAME = 100
 MAX_EXCERPT = 4000
 MAX_DETAIL = 300
+_MAX_SHORT = 100  # characters of a text that is masked once
 # Without TLS, the request is sent next; with TLS, a failed handshake has a stage of its own.
 _NEXT_STAGE: dict[Stage, Stage] = dict(pairwise(stage for stage in Stage if stage != Stage.TLS))
 _NEXT_STAGE[Stage.TLS] = Stage.SENT
@@ -39,12 +44,12 @@ def classify_response(exchange: Exchange, response: Response, message: Message) 
     Broken framing and redirects are judged here, every other response by the kind.
     """
     judgement = _judge(response, message)
-    outcome = _outcome(exchange, judgement, response.status)
+    verdict = _end(exchange, judgement)
     hint = ""
-    if not outcome.good and outcome.actor == Actor.RECEIVER:
+    if verdict not in GOOD_VERDICTS and _actor_of(judgement) == Actor.RECEIVER:
         hint = message.hint_for(response.status, judgement.detail)
     wait = None
-    if outcome.verdict == Verdict.RETRY:
+    if verdict == Verdict.RETRY:
         wait = retry_after(
             response.values("Retry-After"), exchange.started_at, judgement.retry_after
         )
@@ -55,9 +60,12 @@ def classify_response(exchange: Exchange, response: Response, message: Message) 
     mask = mask_for(exchange.settings)
     mask_text = mask.mask_truncated if response.incomplete else mask
     text = mask_text(response.text)
-    return replace(
-        outcome,
-        hint=hint or outcome.hint,
+    return _outcome(
+        exchange,
+        judgement,
+        verdict,
+        response.status,
+        hint,
         headers=tuple(
             (_masked(name, mask)[:MAX_HEADER_NAME], _masked(value, mask))
             for name, value in response.headers[:MAX_HEADERS]
@@ -75,7 +83,8 @@ def classify_failure(exchange: Exchange, reason: Reason, detail: str) -> Outcome
         last = exchange.stages[-1]
         if last.ok and last.name in _NEXT_STAGE:
             exchange.record_stage(_NEXT_STAGE[last.name], "not reached", ok=False)
-    return _outcome(exchange, Judgement(reason, detail))
+    judgement = Judgement(reason, detail)
+    return _outcome(exchange, judgement, _end(exchange, judgement))
 
 
 def _judge(response: Response, message: Message) -> Judgement:
@@ -86,42 +95,69 @@ def _judge(response: Response, message: Message) -> Judgement:
     return message.judge(response)
 
 
-def _outcome(exchange: Exchange, judgement: Judgement, status: int | None = None) -> Outcome:
-    """End the last stage, and return the outcome with its sentences."""
-    reason_text = REASONS[judgement.reason]
-    verdict = judgement.verdict or reason_text.verdict
-    exchange.record_stage(Stage.VERDICT, verdict, verdict in (Verdict.DELIVERED, Verdict.ACCEPTED))
-    if judgement.actor == Actor.PROXY:
-        reason_text = PROXY_TEXT
+def _end(exchange: Exchange, judgement: Judgement) -> Verdict:
+    """End the last stage with the verdict, and return it."""
+    verdict = judgement.verdict or REASONS[judgement.reason].verdict
+    exchange.record_stage(Stage.VERDICT, verdict, verdict in GOOD_VERDICTS)
+    return verdict
+
+
+def _actor_of(judgement: Judgement) -> Actor:
+    return judgement.actor or REASONS[judgement.reason].actor
+
+
+def _outcome(
+    exchange: Exchange,
+    judgement: Judgement,
+    verdict: Verdict,
+    status: int | None = None,
+    kind_hint: str = "",
+    **received: Any,
+) -> Outcome:
+    """Return the outcome with its sentences, and with what was `received`.
+
+    The hint of the kind replaces that of the reason.
+    """
     mask = mask_for(exchange.settings)
-    detail = _masked(judgement.detail, mask)
+    receiver = exchange.target.authority
+    says, hint = _sentences(
+        PROXY_TEXT if judgement.actor == Actor.PROXY else REASONS[judgement.reason],
+        judgement.reason,
+        verdict,
+        status,
+        receiver=receiver,
+        detail=_masked(judgement.detail, mask),
+        seconds=exchange.settings.timeout,
+    )
+    return Outcome(
+        verdict=verdict,
+        reason=judgement.reason,
+        actor=_actor_of(judgement),
+        says=says,
+        hint=kind_hint or hint,
+        receiver=receiver,
+        milliseconds=sum(stage.milliseconds for stage in exchange.stages),
+        status=status,
+        stages=tuple(_masked_stage(stage, mask) for stage in exchange.stages),
+        **received,
+    )
+
+
+def _sentences(
+    text: ReasonText, reason: Reason, verdict: Verdict, status: int | None, **context: Any
+) -> tuple[str, str]:
+    """Return what an outcome says, and its hint."""
     answer = ""
-    hint = reason_text.hint
+    hint = text.hint
     if verdict == Verdict.GONE:
         hint = status_hint(HTTPStatus.GONE)
     if status:
         answer = status_line(status)
-        if judgement.reason == Reason.HTTP_STATUS:
+        if reason == Reason.HTTP_STATUS:
             hint = hint or status_hint(status)
-            if detail:
-                answer += f" ({detail})"
-    context = {
-        "receiver": exchange.target.authority,
-        "answer": answer,
-        "detail": detail,
-        "seconds": exchange.settings.timeout,
-    }
-    return Outcome(
-        verdict=verdict,
-        reason=judgement.reason,
-        actor=judgement.actor or reason_text.actor,
-        says=reason_text.says.format(**context),
-        hint=hint.format(**context),
-        receiver=exchange.target.authority,
-        milliseconds=sum(stage.milliseconds for stage in exchange.stages),
-        status=status,
-        stages=tuple(_masked_stage(stage, mask) for stage in exchange.stages),
-    )
+            if context["detail"]:
+                answer += f" ({context['detail']})"
+    return text.says.format(answer=answer, **context), hint.format(answer=answer, **context)
 
 
 def _masked_stage(stage: StageResult, mask: Mask) -> StageResult:
@@ -133,6 +169,14 @@ def _masked_stage(stage: StageResult, mask: Mask) -> StageResult:
 
 def _masked(text: str, mask: Mask) -> str:
     """Return a text, which may be the receiver's own, masked and truncated."""
+    if len(text) <= _MAX_SHORT:
+        return _masked_short(text, mask)
+    return escape_invisible(mask(text))[:MAX_DETAIL]
+
+
+# Most responses have their stages, and the headers of their server, in common.
+@lru_cache(maxsize=4096)
+def _masked_short(text: str, mask: Mask) -> str:
     return escape_invisible(mask(text))[:MAX_DETAIL]
 
 

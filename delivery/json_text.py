@@ -106,9 +106,9 @@ def parse_or_none(text: str) -> Any:
         return None
 
 
-def dumps(value: object, **options: Any) -> str:
+def dumps(value: object) -> str:
     """Return the value as compact JSON that keeps non-ASCII letters."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), **options)
+    return _encode(value)
 
 
 def whole_characters(text: str) -> int:
@@ -186,6 +186,9 @@ def _explain(text: str, error: json.JSONDecodeError) -> str:
     return f"{line_and_column(text, position)}: {explanation}."
 
 
+# Building an encoder takes longer than encoding a short value: callers build theirs once.
+compact_encoder = partial(json.JSONEncoder, ensure_ascii=False, separators=(",", ":"))
+_encode = compact_encoder().encode
 _decoder = partial(json.JSONDecoder, parse_constant=_refuse_constant)
 _STRICT = _decoder(object_pairs_hook=_unique_members, parse_int=_parse_integer)
 _LENIENT = _decoder(parse_int=_parse_integer)

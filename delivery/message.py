@@ -75,7 +75,9 @@ def build_message(text: AlertText, at: int | None = None, fixed: str | None = No
     kind = _kind_of(settings)
     method = settings.method if "method" in kind.uses else "POST"
     body = "" if method == "GET" else fixed
-    attempt = text if at is None else replace(text, event=replace(text.event, at=at))
+    attempt = text
+    if at is not None and (kind.signs_body or kind.signs_url):
+        attempt = replace(text, event=replace(text.event, at=at))
     if kind.signs_body:
         body = write_body(attempt)
     elif body is None:

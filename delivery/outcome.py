@@ -3,7 +3,6 @@
 The sentences are in `outcomes.toml` beside this file, one row a reason, ready to be translated.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +22,10 @@ class Verdict(StrEnum):
     FAILED = "failed"
     GONE = "gone"
     BLOCKED = "blocked"
+
+
+# The receiver says that it has the message.
+GOOD_VERDICTS = (Verdict.DELIVERED, Verdict.ACCEPTED)
 
 
 class Actor(StrEnum):
@@ -158,7 +161,7 @@ class Outcome:
     @property
     def good(self) -> bool:
         """Return True if the receiver says that it has the message."""
-        return self.verdict in (Verdict.DELIVERED, Verdict.ACCEPTED)
+        return self.verdict in GOOD_VERDICTS
 
     @property
     def sent(self) -> bool:
@@ -186,7 +189,7 @@ class Outcome:
             "excerpt": self.excerpt,
             "says": self.says,
             "milliseconds": round(self.milliseconds),
-            "stages": json.dumps([vars(stage) for stage in self.stages]),
+            "stages": msgspec.json.encode(self.stages).decode(),
         }
 
 

@@ -45,7 +45,8 @@ class Response:
 
     def values(self, name: str) -> list[str]:
         """Return every value of a header."""
-        return [value for header, value in self.headers if header.lower() == name.lower()]
+        name = name.lower()
+        return [value for header, value in self.headers if header.lower() == name]
 
     def value(self, name: str) -> str:
         """Return the first value of a header, empty when the header is missing."""

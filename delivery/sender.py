@@ -2,7 +2,6 @@
 
 import http.client
 import logging
-import re
 import ssl
 import time
 from collections.abc import Callable
@@ -18,12 +17,11 @@ from requests.exceptions import (
     RequestException,
     Timeout,
 )
-from requests.structures import CaseInsensitiveDict
 
 from config import VERSION
 from delivery.classify import classify_failure, classify_response
 from delivery.guard import tls
-from delivery.guard.adapter import GuardAdapter, GuardedRequest
+from delivery.guard.adapter import GuardAdapter, GuardedRequest, RequestHeaders
 from delivery.guard.exchange import Exchange, ExchangeError, Policy
 from delivery.guard.pool import ConnectionPool
 from delivery.guard.url import InvalidUrl, ParsedUrl, parse_url
@@ -36,7 +34,6 @@ from delivery.signing import sign
 
 USER_AGENT = f"Tocsin/{VERSION}"
 MAX_BODY_BYTES = 16 * 1024
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]*")
 # The reasons with which a body counts for nothing, whatever the status of the response was.
 _INVALID = (Reason.CONNECTION_CLOSED, Reason.PROTOCOL_ERROR, Reason.INTERNAL_ERROR)
 _UNKNOWN_TARGET = parse_url("http://nowhere.invalid/")
@@ -72,18 +69,18 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> G
     Raises: InvalidUrl if the URL is ambiguous; MessageError if the message cannot be signed.
     """
     timestamp = int(now)
-    headers = {
-        "Host": message.target.authority,
-        "User-Agent": USER_AGENT,
-        "Accept-Encoding": "gzip, deflate",
-        "webhook-id": message.id,
-        "webhook-timestamp": str(timestamp),
-        "X-Delivery-Attempt": str(attempt),
-    }
+    headers = [
+        ("Host", message.target.authority),
+        ("User-Agent", USER_AGENT),
+        ("Accept-Encoding", "gzip, deflate"),
+        ("webhook-id", message.id),
+        ("webhook-timestamp", str(timestamp)),
+        ("X-Delivery-Attempt", str(attempt)),
+    ]
     if message.body:
-        headers["Content-Type"] = "application/json"
+        headers.append(("Content-Type", "application/json"))
     if message.body or message.method != "GET":
-        headers["Content-Length"] = str(len(message.body))
+        headers.append(("Content-Length", str(len(message.body))))
     try:
         signature = sign(settings, message.id, timestamp, message.body)
     except ValueError:
@@ -91,9 +88,9 @@ def prepare(message: Message, settings: Settings, attempt: int, now: float) -> G
     request = GuardedRequest()
     request.method = message.method
     request.url = unambiguous_url(message.target)
-    request.headers = CaseInsensitiveDict(headers)
-    for name, value in (*message.headers, *_own_headers(settings), *signature):
-        request.headers[name] = value
+    request.headers = RequestHeaders(
+        (*headers, *message.headers, *_own_headers(settings), *signature)
+    )
     request.body = message.body or None
     return request
 
@@ -172,11 +169,7 @@ def _credentials(settings: Settings) -> list[tuple[str, str]]:
 
 def _read(http_response: requests.Response, exchange: Exchange) -> Response:
     """Return the response with its body, as far as it could be read."""
-    # A folded value is one line (RFC 9112 §5.2).
-    headers = [
-        (name, _FOLD.sub(" ", value).strip(" \t"))
-        for name, value in http_response.raw.headers.items()
-    ]
+    headers = [(name, value.strip(" \t")) for name, value in http_response.raw.headers.items()]
     body = bytearray()
     incomplete = None
     invalid = False

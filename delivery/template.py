@@ -14,7 +14,14 @@ from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
-from delivery.json_text import JsonError, check_json, dumps, line_and_column, whole_characters
+from delivery.json_text import (
+    JsonError,
+    check_json,
+    compact_encoder,
+    dumps,
+    line_and_column,
+    whole_characters,
+)
 from delivery.placeholder_mistakes import explain_unknown
 from delivery.placeholders import is_known
 from delivery.text import MARK, utf8_length
@@ -31,6 +38,7 @@ _DEFAULT = re.compile(
     r""""[^"]*"|'[^']*'|true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"""
 )
 _EMPTY = ("null", '""', "{}", "[]")
+_encode = compact_encoder(allow_nan=False, default=lambda _other: None).encode
 
 
 class TemplateError(ValueError):
@@ -161,7 +169,7 @@ class _Parser:
 def _to_json(value: object) -> str:
     """Return the value as JSON; null for a value that JSON cannot hold, such as NaN."""
     try:
-        text = dumps(value, allow_nan=False, default=lambda _other: None)
+        text = _encode(value)
     except (ValueError, TypeError, RecursionError):
         return "null"
     return text.encode("utf-8", "replace").decode()

@@ -1,9 +1,10 @@
 """Texts for messages: white space, control characters, lengths and truncation."""
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
+
+from delivery.json_text import dumps
 
 MARK = "…"
 _PROPORTIONAL_STEPS = 8
@@ -30,7 +31,7 @@ def utf8_length(text: str) -> int:
 
 def json_length(text: str) -> int:
     """Return the length in bytes inside a JSON string."""
-    return utf8_length(json.dumps(text, ensure_ascii=False)) - 2
+    return utf8_length(dumps(text)) - 2
 
 
 def truncate(

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from kind_support import (
     VENDOR_KINDS,
     assert_within_limits,
     body_of,
+    channel_of,
     message_of,
     outcome_of,
     response_of,
@@ -28,7 +30,7 @@ from delivery.content.alert_text import AlertText
 from delivery.event import Event
 from delivery.guard.url import parse_url
 from delivery.kinds import kinds
-from delivery.message import write_body
+from delivery.message import build, write_body
 from delivery.settings import Header, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +47,17 @@ def test_every_kind_is_a_short_file_with_a_label_and_help():
         assert kind.help.endswith(".")
         assert kind.url_help.endswith(".")
         assert kind.docs.startswith("https://")
+
+
+def test_the_time_of_an_attempt_is_in_the_url_of_the_kinds_that_sign_it():
+    for kind in kinds().values():
+        secrets = {option.name: "secret" for option in kind.options if option.secret}
+        settings = channel_of(kind.name, **secrets)
+        event = Event(Alert(), 1, AT)
+        at_once, later = (build(settings, event, at=at).target for at in (AT, AT + 1000))
+        assert (at_once != later) == kind.signs_url, kind.name
+        text = AlertText(replace(event, at=AT + 1000), settings)
+        assert kind.request_url(parse_url(settings.url), text) == later, kind.name
 
 
 def test_the_kinds_have_exactly_these_options():

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from delivery.guard.url import encode_unsafe
 
@@ -30,6 +31,8 @@ STATUS_NAMES = {
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_YEAR_1 = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_YEAR_10000 = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND + 1
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def to_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
     return to_json(value)
 
 
@@ -137,11 +140,13 @@ def milliseconds(value: object) -> int | None:
         return None
     if isinstance(value, str):
         value = _from_rfc3339(value)
-    if isinstance(value, int | float) and rfc3339(value):
+    if isinstance(value, int | float) and _YEAR_1 <= value < _YEAR_10000:
         return int(value)
     return None
 
 
+# A message states a time several times, and the messages of a burst have many times in common.
+@lru_cache(maxsize=1024)
 def rfc3339(time: float | None) -> str:
     """Return a time in milliseconds as `2026-03-02T09:15:00.120Z`.
 

@@ -17,6 +17,7 @@ STALE_WINDOW = 15 * MINUTE
 NO_CHANNEL = "No channel matches this alert."
 _RARE_MEMBERS = ("links", "value")
 _encode = json.JSONEncoder(ensure_ascii=False).encode
+_encode_sorted = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 TOO_LATE = "This opening came after its resolution, so it changed nothing."
 
 
@@ -153,7 +154,7 @@ def alert_to_json(alert: Alert) -> str:
     return _encode(members)
 
 
-# The worker reads an alert at its claim, and again when its message is built.
+# A received alert is merged with the stored one, and compared with it.
 @lru_cache(maxsize=256)
 def alert_from_json(body: str) -> Alert:
     """Return the alert of a stored JSON; an empty alert if that is damaged."""
@@ -162,5 +163,4 @@ def alert_from_json(body: str) -> Alert:
 
 def snapshot_of(alert: Alert) -> str:
     """Return the JSON of an alert's name and labels, which identify it for some receivers."""
-    identity = {"name": alert.name, "labels": dict(alert.labels)}
-    return json.dumps(identity, ensure_ascii=False, sort_keys=True)
+    return _encode_sorted({"name": alert.name, "labels": dict(alert.labels)})

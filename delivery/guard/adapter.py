@@ -1,11 +1,13 @@
 """The transport adapter of requests: every request of Tocsin leaves through it."""
 
 import http.client
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 
 from delivery.guard.connection import Connection, connection_for
 from delivery.guard.exchange import Exchange
@@ -13,11 +15,36 @@ from delivery.guard.pool import ConnectionPool
 from delivery.outcome import Stage
 
 
+class RequestHeaders(CaseInsensitiveDict):
+    """The headers of a request, of which a later one replaces an earlier one of the same name."""
+
+    def __init__(self, headers: Iterable[tuple[str, str]] = ()):
+        self._store = {name.lower(): (name, value) for name, value in headers}
+
+    def items(self) -> Any:
+        """Return each name as it was written, with its value.
+
+        The mapping of requests looks every name up again for this, and fills itself slowly.
+        """
+        return self._store.values()
+
+
 class GuardedRequest(PreparedRequest):
     """A prepared request with its exchange, and the pool that may hold a connection for it."""
 
     exchange: Exchange
     pool: ConnectionPool | None = None
+
+
+class _BareResponse(Response):
+    """A response without the cookies and headers of its class, which nobody reads."""
+
+    _content: Any
+
+    def __init__(self) -> None:
+        self._content = False  # the body is not read yet
+        self._content_consumed = False
+        self.history = []
 
 
 class GuardAdapter(HTTPAdapter):
@@ -61,7 +88,7 @@ class GuardAdapter(HTTPAdapter):
 
         Cookies, the encoding and the history count for nothing.
         """
-        response = Response()
+        response = _BareResponse()
         response.status_code = resp.status
         response.raw = resp
         response.request = req

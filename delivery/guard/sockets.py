@@ -118,6 +118,10 @@ class DeadlineSocket(socket.socket):
         self.exchange.count_received(count)
         return count
 
+    def makefile(self, *_args, **_kwargs):
+        """Return the file that http.client reads; `StrictResponse` has a buffer of its own."""
+        return super().makefile("rb", buffering=0)
+
     def send(self, *args):
         """Send as a socket does; TLS sends its pieces through this method."""
         return self._within_deadline(super().send, *args)

@@ -94,6 +94,7 @@ KIND = Kind(
     rate_limit=((20, 60),),
     body=body,
     complete_url=complete_url,
+    signs_url=True,
     hints={
         "310000.*(keyword|关键词)": KEYWORD_HINT,
         "310000.*(sign|签名)": SIGNATURE_HINT,

@@ -117,7 +117,7 @@ class Kind:
     Attributes:
         help, url_help: Sentences for the form.
         body: Returns the message as a JSON value, or as text that is sent unchanged.
-        signs_body: Whether the body holds a signature that expires.
+        signs_body, signs_url: Whether the body, or the URL, holds a signature that expires.
         base: The vendor's own server, for a channel without a URL.
         path, query: Appended to the channel's URL, and set in its query.
         complete_url: Returns the URL to request, from the URL with path and query.
@@ -150,6 +150,7 @@ class Kind:
     rate_limit: tuple[tuple[int, float], ...] = ()
     repeat_minutes: int = 0
     signs_body: bool = False
+    signs_url: bool = False
     uses: tuple[str, ...] = ()
     starters: Mapping[str, SuggestedFix] = field(default_factory=dict)
     complete_url: Callable[[ParsedUrl, AlertText], ParsedUrl] = lambda url, _alert: url

@@ -18,7 +18,7 @@ def body(text: AlertText) -> str:
     parts = [
         _members(id=str(event.number), eventName=text.event_name),
         f'"payload":{_payload(text.settings.payload)}',
-        _members(createdAt=rfc3339(event.at)),
+        f'"createdAt":"{rfc3339(event.at)}"',
         f'"alert":{_alert(event)}',
     ]
     if isinstance(text, GroupedText):
@@ -34,6 +34,7 @@ def _alert(event: Event) -> str:
     a time and for an optional time read them best.
     """
     alert = event.alert
+    started_at = rfc3339(event.started_at)
     ends_at = event.at if alert.ends_at is None else alert.ends_at
     members = _members(
         id=alert.id or str(event.number),
@@ -41,10 +42,10 @@ def _alert(event: Event) -> str:
         name=alert.name,
         type=alert.type,
         status=alert.status,
-        createdAt=rfc3339(event.started_at),
+        createdAt=started_at,
         labels=without_internal(alert.labels),
         annotations=without_internal(alert.annotations),
-        startsAt=rfc3339(event.started_at),
+        startsAt=started_at,
         endsAt=rfc3339(ends_at) if alert.closed else None,
         updatedAt=rfc3339(event.at),
     )

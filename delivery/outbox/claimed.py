@@ -1,10 +1,12 @@
 """What the worker sends now: claimed deliveries, and the messages that they make."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
-from delivery.alerts.alert import Alert, AlertStatus, to_status
+from delivery.alerts.alert import Alert, AlertStatus
 from delivery.alerts.received import alert_from_json
+from delivery.json_text import parse_or_none
 
 
 class ClaimedDelivery(NamedTuple):
@@ -43,13 +45,21 @@ class ClaimedDelivery(NamedTuple):
     @property
     def alert(self) -> Alert:
         """The alert, with the status of the delivery's event."""
-        alert = alert_from_json(self.alert_body)
-        return replace(alert, id=str(self.alert_id), status=to_status(self.event))
+        return _read_alert(self.alert_body, self.alert_id, self.event)
 
     @property
     def notified_alert(self) -> Alert | None:
         """The name and the labels that the channel knows the alert by; None before an opening."""
         return None if self.notified is None else alert_from_json(self.notified)
+
+
+# The alerts of one claim, each of which is read at the claim and again when its message is built.
+@lru_cache(maxsize=256)
+def _read_alert(body: str, alert_id: int, status: str) -> Alert:
+    """Return the alert of a stored JSON, with its id and this status."""
+    stored = parse_or_none(body)
+    members = stored if isinstance(stored, dict) else {}
+    return Alert.from_json({**members, "id": str(alert_id), "status": status})
 
 
 class KnownAlert(NamedTuple):
@@ -66,8 +76,7 @@ class KnownAlert(NamedTuple):
     @property
     def alert(self) -> Alert:
         """The alert."""
-        alert = alert_from_json(self.alert_body)
-        return replace(alert, id=str(self.alert_id), status=AlertStatus.OPEN)
+        return _read_alert(self.alert_body, self.alert_id, AlertStatus.OPEN)
 
     @property
     def notified_alert(self) -> Alert | None:

@@ -42,8 +42,9 @@ def settle_message(
     halves = _halves(message, attempt.outcome)
     results = []
     for number, delivery in enumerate(message.deliveries):
-        result = settle_attempt(delivery, attempt, now, random_number)
-        result = replace(result, message_id=message.group_id, message_attempt=message.attempt)
+        result = settle_attempt(
+            delivery, attempt, now, random_number, message.group_id, message.attempt
+        )
         if halves:
             half = halves[2 * number >= len(message.deliveries)]
             cause = f"{result.cause} Its alerts are sent again in two messages."
@@ -63,12 +64,17 @@ def _halves(message: ClaimedMessage, outcome: Outcome) -> list[str]:
 
 
 def settle_attempt(
-    delivery: ClaimedDelivery, attempt: FinishedAttempt, now: int, random_number: float
+    delivery: ClaimedDelivery,
+    attempt: FinishedAttempt,
+    now: int,
+    random_number: float,
+    message_id: int | None = None,
+    message_attempt: int = 1,
 ) -> AttemptResult:
     """Return the next state of a delivery, when it is due again, and why.
 
-    A delivery that discovers that the hook is gone is held, and so is a probe without a response.
-    A probe takes no step of the schedule. `random_number` (0 to 1) spreads the retries.
+    A probe takes no step of the schedule. `random_number` (0 to 1) spreads the retries. A group
+    message has a `message_id`; `message_attempt` counts the attempts of the message.
     """
     outcome = attempt.outcome
     is_probe = attempt.channel.state == ChannelState.FAILING
@@ -80,25 +86,43 @@ def settle_attempt(
         config_hash=attempt.channel.config_hash,
         started_at=attempt.started_at,
         outcome=outcome,
-        state=DeliveryState.FAILED,
+        state=_final_state(outcome, is_probe),
         due_at=now,
         cause=outcome.says,
         retries=delivery.retries,
         not_found=delivery.not_found,
         is_probe=is_probe,
+        message_id=message_id,
+        message_attempt=message_attempt,
     )
+    if result.state != DeliveryState.FAILED:
+        return result
+    return _retry_or_fail(result, delivery, attempt.channel.steps, random_number)
+
+
+def _final_state(outcome: Outcome, is_probe: bool) -> DeliveryState:
+    """Return the state of a delivery that is not tried again.
+
+    A delivery that discovers that the hook is gone is held, and so is a probe without a response.
+    """
     if outcome.good:
-        return replace(result, state=DeliveryState(outcome.verdict))  # delivered or accepted
+        return DeliveryState(outcome.verdict)  # delivered or accepted
     if outcome.verdict == Verdict.GONE or (is_probe and not outcome.answered):
-        return replace(result, state=DeliveryState.HELD)
+        return DeliveryState.HELD
+    return DeliveryState.FAILED
+
+
+def _retry_or_fail(
+    result: AttemptResult, delivery: ClaimedDelivery, steps: tuple[int, ...], random_number: float
+) -> AttemptResult:
+    """Return the result of a failed attempt, with the next attempt if there is one."""
+    outcome = result.outcome
     if outcome.verdict == Verdict.RETRY:
-        wait = retry.wait(
-            delivery.retries + 1, attempt.channel.steps, outcome.retry_after, random_number
-        )
-        retried = replace(result, retries=delivery.retries + (not is_probe))
+        wait = retry.wait(delivery.retries + 1, steps, outcome.retry_after, random_number)
+        retried = replace(result, retries=delivery.retries + (not result.is_probe))
         return _retry(retried, delivery, wait)
     if outcome.verdict == Verdict.FAILED and outcome.status == HTTPStatus.NOT_FOUND:
-        wait = retry.wait_not_found(delivery.not_found, attempt.channel.steps, random_number)
+        wait = retry.wait_not_found(delivery.not_found, steps, random_number)
         return _retry(replace(result, not_found=delivery.not_found + 1), delivery, wait)
     return result
 
