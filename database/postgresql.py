@@ -45,7 +45,8 @@ _WRITE_LOCK = 0x544F4301
 _MIGRATION_LOCK = 0x544F4302
 _LEADER_LOCK = 0x544F4303
 _NUMBER_LOCK = 0x544F4304  # and the number of a worker
-_SET_UP = "SET lock_timeout = 5000"
+# Compiling a statement takes longer than running it: each reads only a few rows.
+_SET_UP = "SET lock_timeout = 5000; SET jit = off"
 
 
 class _TextDumper(StrDumper):
@@ -181,6 +182,10 @@ class ServerDatabase(PostgresqlDatabase):
 
     def finish_shrinking(self) -> None:
         """Do nothing: the server does that."""
+
+    def analyze(self) -> None:
+        """Have the server count the rows that its choice of indexes depends on."""
+        self.execute_sql("ANALYZE (SKIP_LOCKED) delivery, notification, alert, attempt")
 
     def lead(self, _number: int) -> bool:
         """Let the worker of this connection be the leader; return False if another one is.

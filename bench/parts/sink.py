@@ -1,7 +1,8 @@
 """Cheap receiver in a separate process that counts deliveries, and when each arrived.
 
 One thread serves all connections with epoll. A delivery is known by the path of its request and
-by the first `bench-alert-<number>` in its body. `Sink` is the benchmark's side.
+by the first `bench-alert-<number>` in its body. It responds at once, or after a number of seconds.
+`Sink` is the benchmark's side.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.request import urlopen
@@ -55,6 +57,10 @@ class Sink:
         """Return the time of each delivery by `path number`, in nanoseconds."""
         return self._get("/arrivals")
 
+    def most_arrivals(self) -> int:
+        """Return how often the delivery arrived that was repeated most often."""
+        return self._get("/most")
+
     def wait_for(self, distinct: int, seconds: float) -> Count:
         """Wait until so many deliveries have arrived.
 
@@ -75,9 +81,10 @@ class Sink:
 
 
 @contextlib.contextmanager
-def receiving() -> Iterator[Sink]:
-    """Start a sink, yield it, and stop it afterwards."""
-    process = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
+def receiving(delay: float = 0.0) -> Iterator[Sink]:
+    """Start a sink that responds after `delay` seconds, yield it, and stop it afterwards."""
+    command = [sys.executable, __file__, str(delay)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield Sink(int(process.stdout.readline()), process.pid)
     finally:
@@ -86,7 +93,9 @@ def receiving() -> Iterator[Sink]:
 
 
 class _Server:
-    def __init__(self) -> None:
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
+        self._delayed: deque[tuple[float, socket.socket]] = deque()  # when to respond, and to whom
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._connections: dict[int, socket.socket] = {}
         self._unread: dict[int, bytes] = {}  # the beginnings of requests
@@ -97,11 +106,24 @@ class _Server:
         listener = self.listener.fileno()
         self._epoll.register(listener, select.EPOLLIN)
         while True:
-            for number, _ in self._epoll.poll():
+            for number, _ in self._epoll.poll(self._wait()):
                 if number == listener:
                     self._accept()
                 else:
                     self._read(number)
+
+    def _wait(self) -> float | None:
+        """Send the responses that are due; return the seconds until the next one, if any."""
+        while self._delayed:
+            wait = self._delayed[0][0] - time.monotonic()
+            if wait > 0:
+                return wait
+            self._respond(self._delayed.popleft()[1])
+        return None
+
+    def _respond(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the client may have been killed
+            connection.send(RESPONSE)
 
     def _accept(self) -> None:
         connection, _ = self.listener.accept()
@@ -142,8 +164,10 @@ class _Server:
             self._answer(connection, data[4 : data.index(b" ", 4)])
         else:
             self._count(data, end_of_head, end)
-            with contextlib.suppress(OSError):  # the client may have been killed
-                connection.send(RESPONSE)
+            if self._delay:
+                self._delayed.append((time.monotonic() + self._delay, connection))
+            else:
+                self._respond(connection)
         return data[end:]
 
     def _count(self, data: bytes, start: int, end: int) -> None:
@@ -151,14 +175,19 @@ class _Server:
         found = _NUMBER.search(data, start, end)
         key = data[data.index(b"/") : data.index(b" ", 6)] + b" " + (found[1] if found else b"")
         self.last_ns = time.monotonic_ns()
-        self.arrived.setdefault(key, self.last_ns)
+        if key in self.arrived:
+            self.repeats[key] += 1
+        else:
+            self.arrived[key] = self.last_ns
 
     def _answer(self, connection: socket.socket, path: bytes) -> None:
         if path == b"/reset":
             self._reset()
-        values = [self.requests, len(self.arrived), self.last_ns]
+        values: object = [self.requests, len(self.arrived), self.last_ns]
         if path == b"/arrivals":
             values = {key.decode("latin-1"): at for key, at in self.arrived.items()}
+        if path == b"/most":
+            values = 1 + max(self.repeats.values(), default=0)
         body = json.dumps(values).encode()
         head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.setblocking(True)
@@ -168,14 +197,15 @@ class _Server:
         self.requests = 0
         self.last_ns = 0
         self.arrived: dict[bytes, int] = {}
+        self.repeats: Counter[bytes] = Counter()
 
 
-def main() -> None:
+def main(delay: str) -> None:
     signal.alarm(MAX_LIFETIME)
-    server = _Server()
+    server = _Server(float(delay))
     print(server.listener.getsockname()[1], flush=True)
     server.serve()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -35,25 +35,27 @@ _FIRST_DUE = """
     SELECT min((SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending'))
     FROM channel c WHERE c.deleted_at IS NULL
         AND c.kind NOT IN (SELECT value FROM json_each(:without_kinds))"""
-# CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries.
+# First the channel that has waited longest.
+_WAITING_CHANNELS = """
+    SELECT id FROM (
+        SELECT id, (
+            SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending') AS since
+        FROM channel c
+        WHERE deleted_at IS NULL AND kind NOT IN (SELECT value FROM json_each(:without_kinds))
+        ) AS waiting
+    WHERE since <= :now ORDER BY since, id"""
+# CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries of
+# each urgency. PostgreSQL does not use the index for one urgency, but for the order.
 _CANDIDATES = _complete("""
-    WITH due AS MATERIALIZED (
-        SELECT id FROM channel c
-        WHERE deleted_at IS NULL AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(:full))
-            AND (:others > 0 OR id IN (SELECT CAST(value AS BIGINT) FROM json_each(:known)))
-            AND kind NOT IN (SELECT value FROM json_each(:without_kinds))
-            AND (id IN (SELECT CAST(value AS BIGINT) FROM json_each(:prompt))) = :is_prompt
-            AND EXISTS (
-                SELECT 1 FROM delivery
-                WHERE channel_id = c.id AND state = 'pending' AND due_at <= :now))
     SELECT d.id, d.channel_id, d.urgency, d.due_at, d.group_key, d.claims > 0
-    FROM due CROSS JOIN json_each(:urgencies) u
-    CROSS JOIN /*sqlite*/ delivery d ON d.id IN /*end*/ /*postgresql LATERAL */ (
+    FROM json_each(:channels) c
+    /*sqlite*/ CROSS JOIN json_each(:urgencies) u CROSS JOIN delivery d ON d.id IN /*end*/
+    /*postgresql CROSS JOIN LATERAL */ (
         SELECT id FROM delivery p
-        WHERE p.channel_id = due.id AND p.urgency = CAST(u.value AS BIGINT) AND p.state = 'pending'
-            AND p.due_at <= :now AND (p.claims > 0) = :is_suspect AND $unblocked
-        ORDER BY p.due_at, p.id
-        LIMIT min(:max_per_channel, 1 + :max_count / (SELECT count(*) FROM due)))
+        WHERE p.channel_id = CAST(c.value AS BIGINT) /*sqlite*/ AND p.urgency = u.value /*end*/
+            AND p.state = 'pending' AND p.due_at <= :now AND (p.claims > 0) = :is_suspect
+            AND $unblocked
+        ORDER BY /*postgresql p.urgency, */ p.due_at, p.id LIMIT :max_per_channel)
     /*postgresql picked JOIN delivery d ON d.id = picked.id */""")
 # Openings first: an incident is not resolved while one of its alerts waits.
 _IN_GROUP = _complete("""
@@ -118,6 +120,10 @@ class Wanted(NamedTuple):
     with_suspect: bool = True
     without_kinds: Collection[str] = ()
 
+    def room_of(self, channel_id: int) -> int:
+        """Return how many deliveries of a channel may be taken."""
+        return self.room.get(channel_id, self.others)
+
 
 def next_due(now: int, without_kinds: Collection[str] = ()) -> int | None:
     """Return the milliseconds until a pending delivery is due; None without any.
@@ -144,47 +150,55 @@ def find_due(wanted: Wanted) -> list[Candidate]:
     Of each channel, they are the most urgent ones. Of the deliveries that may have crashed a
     worker, it is at most one.
     """
-    room = wanted.room
-    prompt = [channel_id for channel_id, free in room.items() if free > MAX_PER_CHANNEL]
-    parameters = {
-        "now": wanted.now,
-        "full": json.dumps([channel_id for channel_id, free in room.items() if free <= 0]),
-        "known": json.dumps(list(room)),
-        "others": wanted.others,
-        "without_kinds": json.dumps(list(wanted.without_kinds)),
-        "urgencies": json.dumps(list(range(len(Severity)))),
-        "prompt": json.dumps(prompt),
-        "max_count": wanted.max_count,
-    }
-    limits = {False: MAX_PER_CHANNEL}
-    if prompt:
-        limits[True] = wanted.max_count
-    by_channel = defaultdict(list)
-    for candidate in _candidates(limits, parameters, is_suspect=False):
-        by_channel[candidate.channel_id].append(candidate)
-    due = []
+    kinds = json.dumps(list(wanted.without_kinds))
+    waiting = execute(_WAITING_CHANNELS, now=wanted.now, without_kinds=kinds)
+    channels = [channel_id for (channel_id,) in waiting if wanted.room_of(channel_id) > 0]
     places: dict[Candidate, int] = {}
-    for channel_id, candidates in by_channel.items():
-        candidates.sort(key=attrgetter("urgency", "due_at", "id"))
-        first = _first_of_groups(candidates)[: room.get(channel_id, wanted.others)]
-        places.update(zip(first, count(), strict=False))
-        due += first
+    # Where deliveries of the first channels may not be sent yet, those of the next ones may.
+    for start in range(0, len(channels), wanted.max_count):
+        places.update(_first_of(channels[start : start + wanted.max_count], wanted))
+        if len(places) >= wanted.max_count:
+            break
     if wanted.with_suspect:
-        due += _first_suspect(_candidates(limits, parameters, is_suspect=True), due)
+        suspects = _candidates(channels, MAX_PER_CHANNEL, wanted.now, is_suspect=True)
+        places.update((one, 0) for one in _first_suspect(suspects, list(places)))
     # The first one of every channel, then the second one of every channel, and so on.
-    return sorted(due, key=lambda one: (places.get(one, 0), one.due_at, one.id))[: wanted.max_count]
+    due = sorted(places, key=lambda one: (places[one], one.due_at, one.id))
+    return due[: wanted.max_count]
+
+
+def _first_of(channels: list[int], wanted: Wanted) -> Iterator[tuple[Candidate, int]]:
+    """Yield the first deliveries of channels that may be sent, each with its place in its channel.
+
+    They are many of a channel with much room, and few of the others.
+    """
+    spacious = {one for one in channels if wanted.room_of(one) > MAX_PER_CHANNEL}
+    candidates = _candidates(
+        spacious, 1 + wanted.max_count // len(channels), wanted.now
+    ) + _candidates(set(channels) - spacious, MAX_PER_CHANNEL, wanted.now)
+    by_channel = defaultdict(list)
+    for candidate in candidates:
+        by_channel[candidate.channel_id].append(candidate)
+    for channel_id, found in by_channel.items():
+        found.sort(key=attrgetter("urgency", "due_at", "id"))
+        yield from zip(_first_of_groups(found)[: wanted.room_of(channel_id)], count(), strict=False)
 
 
 def _candidates(
-    limits: Mapping[bool, int], parameters: dict, *, is_suspect: bool
-) -> Iterator[Candidate]:
-    """Yield the first deliveries of each channel: many of a prompt one, few of the others.
-
-    `limits` has how many, by whether a channel is prompt.
-    """
-    for is_prompt, limit in limits.items():
-        columns = {"is_suspect": is_suspect, "is_prompt": is_prompt, "max_per_channel": limit}
-        yield from map(Candidate._make, execute(_CANDIDATES, **parameters, **columns))
+    channels: Collection[int], max_per_channel: int, now: int, *, is_suspect: bool = False
+) -> list[Candidate]:
+    """Return the first due deliveries of each severity and channel."""
+    if not channels:
+        return []
+    rows = execute(
+        _CANDIDATES,
+        channels=json.dumps(list(channels)),
+        urgencies=json.dumps(list(range(len(Severity)))),
+        max_per_channel=max_per_channel,
+        now=now,
+        is_suspect=is_suspect,
+    )
+    return list(map(Candidate._make, rows))
 
 
 def _first_of_groups(candidates: Iterable[Candidate]) -> list[Candidate]:

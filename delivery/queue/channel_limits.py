@@ -13,7 +13,9 @@ from delivery.sender import Clock
 
 MAX_QUICK_SECONDS = 1.0  # an attempt that takes longer makes its channel slow
 MAX_RUN_SECONDS = 0.02  # a channel whose last attempt was quicker gets a seat for many messages
-MAX_RUN = 64  # messages
+MAX_RUN = 256  # messages
+# A quicker channel has one seat: more threads send no more, but wait for each other.
+MAX_INSTANT_SECONDS = 0.002
 MAX_UNREACHABLE = 2  # attempts in a row, until a channel gets one attempt at a time
 _UNREACHABLE = frozenset(
     {Reason.TIMEOUT_CONNECT, Reason.TIMEOUT_TOTAL, Reason.CONNECT_REFUSED, Reason.DNS_TIMEOUT}
@@ -43,17 +45,17 @@ class ChannelLimits:
     _unreachable: Counter[int] = field(default_factory=Counter)  # attempts in a row
     _quick: set[int] = field(default_factory=set)  # by the last attempt
     _slow: set[int] = field(default_factory=set)
-    _prompt: set[int] = field(default_factory=set)  # accepted the last message at once
+    _prompt: dict[int, float] = field(default_factory=dict)  # accepted the last one so quickly
 
     def record(self, channel_id: int, outcome: Outcome) -> None:
         """Note how long an attempt took, and count those in a row that reached no receiver."""
         self._quick.discard(channel_id)
         self._slow.discard(channel_id)
-        self._prompt.discard(channel_id)
-        if outcome.good and outcome.milliseconds < MAX_RUN_SECONDS * 1000:
-            self._prompt.add(channel_id)
-        is_slow = outcome.milliseconds > MAX_QUICK_SECONDS * 1000
-        (self._slow if is_slow else self._quick).add(channel_id)
+        self._prompt.pop(channel_id, None)
+        seconds = outcome.milliseconds / 1000
+        if outcome.good and seconds < MAX_RUN_SECONDS:
+            self._prompt[channel_id] = seconds
+        (self._slow if seconds > MAX_QUICK_SECONDS else self._quick).add(channel_id)
         if outcome.reason in _UNREACHABLE:
             self._unreachable[channel_id] += 1
         else:
@@ -117,7 +119,7 @@ class ChannelLimits:
 
     def _limits(self) -> dict[int, int]:
         """Return the seats of the channels that may hold at most one."""
-        limits = {}
+        limits = {one: 1 for one, seconds in self._prompt.items() if seconds < MAX_INSTANT_SECONDS}
         for channel_id, count in self._unreachable.items():
             if count >= MAX_UNREACHABLE:
                 limits[channel_id] = 1

@@ -17,7 +17,7 @@ from delivery.queue.settlement import FinishedAttempt
 from delivery.redaction import format_traceback_without_message
 from delivery.sender import Clock
 
-RUN_SECONDS = 0.02  # after that, other channels get the thread
+RUN_SECONDS = 0.1  # after that, its results are stored, and the rest is sent behind the others
 STUCK_SECONDS = 0.1  # until the rest of a run does not wait for one message any longer
 
 log = logging.getLogger("tocsin.worker")

@@ -16,10 +16,31 @@ from models import db
 
 INTERVAL = 1.0  # seconds
 MAX_CLOCK_JUMP = 30  # seconds
+FIRST_ANALYSIS = 2.0  # seconds
 # A supervisor starts its worker again within that time, which knows what was being sent.
 ABANDONED_AFTER = 3.0  # seconds
 
 log = logging.getLogger("tocsin.worker")
+
+
+class Analysis:
+    """Has a server count its rows soon after the start, and less and less often.
+
+    Without these counts it may read a whole backlog for each delivery. After the first minutes, it
+    counts often enough without being asked.
+    """
+
+    def __init__(self, monotonic: Clock):
+        self._monotonic = monotonic
+        self._wait = FIRST_ANALYSIS
+        self._next_at = monotonic() + self._wait
+
+    def run(self) -> None:
+        """Count the rows if it is time."""
+        if self._monotonic() >= self._next_at:
+            db.analyze()
+            self._wait *= 2
+            self._next_at = self._monotonic() + self._wait
 
 
 class Upkeep:
@@ -40,6 +61,7 @@ class Upkeep:
         self._pruner = Pruner(config, monotonic)
         self._newest_id = 0
         self._ended_since: dict[int, float] = {}  # senders that left deliveries behind
+        self._analysis = Analysis(monotonic)
         self.ran_at = float("-inf")
         self.is_leader = False
         self.has_crash_suspects = True
@@ -67,6 +89,7 @@ class Upkeep:
             self._fallbacks.run(now)
             outbox.sweep(now)  # afterwards: no probe is of an alert that is overdue
             self._take_over_abandoned(now)
+            self._analysis.run()
         self.has_crash_suspects = self.has_crash_suspects and outbox.has_crash_suspects()
 
     def prune(self, now: int) -> None:
