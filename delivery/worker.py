@@ -8,7 +8,6 @@ monotonic clock, times in rows the wall clock, and a jump between the two moves 
 
 import contextlib
 import logging
-import queue
 import random
 import threading
 import time
@@ -28,6 +27,7 @@ from delivery.outcome import Outcome
 from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.channel_limits import ChannelLimits
 from delivery.queue.crash_marker import CrashMarker
+from delivery.queue.inbox import Inbox
 from delivery.queue.message_builder import MessageBuilder, PreparedMessage
 from delivery.queue.runs import Run, Runs
 from delivery.queue.seats import MAX_SEATS, batch_size
@@ -75,7 +75,7 @@ class Worker:
         self._monotonic = monotonic
         self._rng = rng
         self._policy = Policy(config.allow, config.ca_file, lab.address(config))
-        self._inbox: queue.SimpleQueue[Run | FinishedAttempt | None] = queue.SimpleQueue()
+        self._inbox = Inbox(monotonic)
         self._connections = ConnectionPool()
         self._crash_marker = CrashMarker(slot_file(config.data_dir, number, "making"))
         keyring = Keyring(config.encryption_keys, config.keys_file)
@@ -91,6 +91,7 @@ class Worker:
         self._unsent: dict[int, ClaimedMessage] = {}  # in flight, and in no run
         self._unsettled: list[FinishedAttempt] = []
         self._started = 0  # in the last round
+        self._round_seconds = 0.0  # that it took
         self._is_blocked = False  # what is due waits for another worker
         self._database_error = ""
         self._connection = None
@@ -114,7 +115,7 @@ class Worker:
 
     def wake(self) -> None:
         """End the wait of a round; any thread may call this."""
-        self._inbox.put(None)
+        self._inbox.wake()
 
     def begin(self, crashed: bool = False) -> None:
         """Take over the deliveries of an earlier worker of this number, which may have crashed."""
@@ -134,6 +135,7 @@ class Worker:
         """
         try:
             self._receive(self._wait_seconds(timeout))
+            began = self._monotonic()
             connect()  # nothing may be sent from a database that was deleted
             if db.is_shared and db.connection() is not self._connection:
                 raise NumberLost
@@ -147,6 +149,7 @@ class Worker:
                 self._upkeep.prune(self._now())
                 self._started = self._start(self._claim())
             self._upkeep.note_round()
+            self._round_seconds = self._monotonic() - began
             self._database_error = ""
         except DatabaseError as error:
             message = describe_error(error, self._config.database)
@@ -177,8 +180,7 @@ class Worker:
         return max(MIN_WAIT, min([timeout, *waits]))
 
     def _follow_clock(self) -> None:
-        jump = self._upkeep.follow_clock(self._now())
-        if jump:
+        if jump := self._upkeep.follow_clock(self._now()):
             for message_id, message in self._in_flight.items():
                 self._in_flight[message_id] = message.moved(jump)
 
@@ -264,17 +266,15 @@ class Worker:
     def _receive(self, timeout: float) -> None:
         """Take finished attempts; wait at most `timeout` seconds for one, or a wake-up.
 
-        They are kept until they are stored, also while the database fails.
+        More are taken for as long as the last round took. They are kept until they are stored, also
+        while the database fails.
         """
-        with contextlib.suppress(queue.Empty):
-            item = self._inbox.get(timeout > 0, timeout)
-            while True:
-                if isinstance(item, Run):
-                    list(map(self._note, item.finished))
-                    self._keep_unsent(self._runs.end(item))
-                elif item:
-                    self._note(item)
-                item = self._inbox.get_nowait()
+        for item in self._inbox.take(timeout, self._round_seconds, self._runs.are_under_way):
+            if isinstance(item, Run):
+                list(map(self._note, item.finished))
+                self._keep_unsent(self._runs.end(item))
+            else:
+                self._note(item)
 
     def _note(self, attempt: FinishedAttempt) -> None:
         if message := self._in_flight.get(attempt.message_id):

@@ -122,6 +122,8 @@ def _due_messages(wanted: Wanted) -> list[list[ClaimedDelivery]]:
     now = wanted.now
     while True:
         due = find_due(wanted)
+        if not due:
+            return []
         ids = {candidate: _ids_of(candidate, now) for candidate in due}
         deliveries = load(one for group in ids.values() for one in group)
         if all(delivery.expires_at > now for delivery in deliveries):

@@ -45,7 +45,8 @@ _WAITING_CHANNELS = """
         ) AS waiting
     WHERE since <= :now ORDER BY since, id"""
 # CROSS JOIN keeps SQLite from another order than channels first, with their own due deliveries of
-# each urgency. PostgreSQL does not use the index for one urgency, but for the order.
+# each urgency. PostgreSQL does not use the index for one urgency, but for the order; it would sort
+# by id all that are due at the same time.
 _CANDIDATES = _complete("""
     SELECT d.id, d.channel_id, d.urgency, d.due_at, d.group_key, d.claims > 0
     FROM json_each(:channels) c
@@ -55,7 +56,8 @@ _CANDIDATES = _complete("""
         WHERE p.channel_id = CAST(c.value AS BIGINT) /*sqlite*/ AND p.urgency = u.value /*end*/
             AND p.state = 'pending' AND p.due_at <= :now AND (p.claims > 0) = :is_suspect
             AND $unblocked
-        ORDER BY /*postgresql p.urgency, */ p.due_at, p.id LIMIT :max_per_channel)
+        ORDER BY /*postgresql p.urgency, */ p.due_at /*sqlite*/ , p.id /*end*/
+        LIMIT :max_per_channel)
     /*postgresql picked JOIN delivery d ON d.id = picked.id */""")
 # Openings first: an incident is not resolved while one of its alerts waits.
 _IN_GROUP = _complete("""

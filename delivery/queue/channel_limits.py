@@ -12,7 +12,10 @@ from delivery.rate_limit import RateLimiter
 from delivery.sender import Clock
 
 MAX_QUICK_SECONDS = 1.0  # an attempt that takes longer makes its channel slow
-MAX_RUN_SECONDS = 0.02  # a channel whose last attempt was quicker gets a seat for many messages
+MAX_RUN_SECONDS = 0.05  # a channel whose last attempt was quicker gets a seat for many messages
+RUN_AHEAD = (
+    0.25  # seconds: as many as it accepts in that time, so that an urgent one waits no longer
+)
 MAX_RUN = 256  # messages
 # A quicker channel has one seat: more threads send no more, but wait for each other.
 MAX_INSTANT_SECONDS = 0.002
@@ -114,7 +117,7 @@ class ChannelLimits:
         """
         channel = self.channels.get(channel_id)
         if channel_id in self._prompt and channel and not channel.rate_limit:
-            return MAX_RUN
+            return min(MAX_RUN, 1 + int(RUN_AHEAD / max(self._prompt[channel_id], 0.001)))
         return 1
 
     def _limits(self) -> dict[int, int]:

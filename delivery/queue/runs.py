@@ -17,7 +17,7 @@ from delivery.queue.settlement import FinishedAttempt
 from delivery.redaction import format_traceback_without_message
 from delivery.sender import Clock
 
-RUN_SECONDS = 0.1  # after that, its results are stored, and the rest is sent behind the others
+REPORT_SECONDS = 0.1  # after that, a run hands over the attempts that have finished
 STUCK_SECONDS = 0.1  # until the rest of a run does not wait for one message any longer
 
 log = logging.getLogger("tocsin.worker")
@@ -25,7 +25,7 @@ log = logging.getLogger("tocsin.worker")
 
 @dataclass(eq=False)
 class Run(Seat):
-    """The messages of a run that are still to be sent, and the attempts that have finished."""
+    """The messages of a run that are still to be sent, and the attempts that were not reported."""
 
     messages: deque[PreparedMessage] = field(default_factory=deque)
     finished: list[FinishedAttempt] = field(default_factory=list)
@@ -44,19 +44,23 @@ class Runs:
     """The runs under way, and the threads that send them.
 
     `max_run` returns how many messages of a channel one run may have. `send` sends one message,
-    unless `is_current` returns False: its channel has changed. `on_end` is called with every run
-    that has ended.
+    unless `is_current` returns False: its channel has changed. `report` is called with attempts
+    that have finished, and with every run that has ended.
     """
 
     max_run: Callable[[int], int]
     send: Callable[[PreparedMessage], FinishedAttempt]
     is_current: Callable[[PreparedMessage], bool]
-    on_end: Callable[[Run], None]
+    report: Callable[[Run | FinishedAttempt], None]
     monotonic: Clock
     under_way: set[Run] = field(default_factory=set)
     pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(MAX_SEATS, thread_name_prefix="send")
     )
+
+    def are_under_way(self) -> bool:
+        """Return True if a run has not ended."""
+        return bool(self.under_way)
 
     def start(self, prepared: Iterable[PreparedMessage]) -> list[PreparedMessage]:
         """Send messages; return those for which there is no thread."""
@@ -73,16 +77,12 @@ class Runs:
         return unsent
 
     def end(self, run: Run) -> list[PreparedMessage]:
-        """Send the rest of a run behind the others; return what is not sent now.
+        """Note the end of a run; return what it has not sent.
 
         That is the rest behind a message that was not accepted, and of a channel that has changed.
         """
         self.under_way.discard(run)
-        rest = run.take_back()
-        is_good = all(attempt.outcome.good for attempt in run.finished)
-        if is_good and all(map(self.is_current, rest[:1])):
-            return self.start(rest)
-        return rest
+        return run.take_back()
 
     def take_back(self) -> list[PreparedMessage]:
         """Return all messages that no thread has begun to send."""
@@ -108,13 +108,17 @@ class Runs:
         return True
 
     def _send_run(self, run: Run) -> None:
-        """Send until the time of a run is over, or a message was not accepted."""
-        ends_at = self.monotonic() + RUN_SECONDS
+        """Send until a message was not accepted."""
+        report_at = self.monotonic() + REPORT_SECONDS
         with contextlib.suppress(IndexError):  # none is left, or the rest was taken back
             while self.is_current(run.messages[0]):
                 run.since = self.monotonic()
                 attempt = self.send(run.messages.popleft())
                 run.finished.append(attempt)
-                if not attempt.outcome.good or self.monotonic() >= ends_at:
+                if not attempt.outcome.good:
                     break
-        self.on_end(run)
+                if run.since >= report_at:
+                    list(map(self.report, run.finished))
+                    run.finished.clear()
+                    report_at = run.since + REPORT_SECONDS
+        self.report(run)

@@ -18,7 +18,7 @@ INTERVAL = 1.0  # seconds
 MAX_CLOCK_JUMP = 30  # seconds
 FIRST_ANALYSIS = 2.0  # seconds
 # A supervisor starts its worker again within that time, which knows what was being sent.
-ABANDONED_AFTER = 3.0  # seconds
+ABANDONED_AFTER = 2.0  # seconds
 
 log = logging.getLogger("tocsin.worker")
 
@@ -78,7 +78,8 @@ class Upkeep:
 
     def run(self, now: int) -> None:
         """Do what is due; `now` is the time in milliseconds since the epoch."""
-        self._newest_id = outbox.newest_id()
+        if self.is_leader:
+            self._newest_id = outbox.newest_id()
         if self._monotonic() - self.ran_at < INTERVAL:
             return
         self.ran_at = self._monotonic()
