@@ -1,9 +1,9 @@
 """Deliveries lost or sent twice when processes are killed at random points under load.
 
-Each kill is a `kill -9` of the worker, of a web process or of everything. Alerts are posted to
-eight channels all the time: four receivers work, two fail at random, two hang. At the end all of
-them work, and every acknowledged delivery must have arrived. A delivery may arrive again only if it
-was in flight at a kill, and then under the same id.
+Each kill is a `kill -9` of one or both workers, of a web process or of everything. Alerts are
+posted to eight channels all the time: four receivers work, two fail at random, two hang. At the end
+all of them work, and every acknowledged delivery must have arrived. A delivery may arrive again
+only if it was in flight at a kill, and then under the same id.
 """
 
 import contextlib
@@ -27,6 +27,7 @@ from parts.tocsin import Browser, Live, family, rows
 from receiver import Receiver, raw
 
 KILLS = int(os.environ.get("KILLS", "100"))
+SENDERS = "2"  # workers
 TIMEOUT = 240.0  # seconds
 RETRIES = "1s, 1s, 2s, 2s, 4s, 4s, 8s, 8s, 15s, 15s, 30s, 30s"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -85,7 +86,7 @@ class Target:
 
     def __init__(self, folder: Path, receivers: list[Receiver]):
         self.folder = folder
-        self.server = Live(folder)
+        self.server = Live(folder, TOCSIN_SENDERS=SENDERS)
         self.port = self.server.port
         self.server.ready()
         browser = Browser(self.port)
@@ -119,7 +120,8 @@ class Target:
         web = [pid for pid in commands if pid not in (*workers, pids[0])]
         one_web = rng.sample(web, min(1, len(web)))
         choice = rng.choice(["worker", "worker", "web", "everything"])
-        chosen = {"worker": workers, "web": one_web, "everything": pids}
+        some_workers = rng.sample(workers, rng.randint(min(1, len(workers)), len(workers)))
+        chosen = {"worker": some_workers, "web": one_web, "everything": pids}
         for pid in chosen[choice]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -129,7 +131,9 @@ class Target:
         """Start Tocsin on the same port; return the seconds until it is ready."""
         self.server.process.wait()
         self.server.log.close()
-        self.server = Live(self.folder, TOCSIN_BIND=f"127.0.0.1:{self.port}")
+        self.server = Live(
+            self.folder, TOCSIN_BIND=f"127.0.0.1:{self.port}", TOCSIN_SENDERS=SENDERS
+        )
         self.server.url = f"http://127.0.0.1:{self.port}"
         return self.server.ready(20)
 

@@ -116,7 +116,7 @@ def main() -> None:
     dripping.script = drip(every=1.0)
     arriving = Receiver()
     try:
-        with running() as live:
+        with running(TOCSIN_SENDERS="1") as live:
             browser = Browser(live.port)
             slow = browser.create_channel(
                 dripping.url, name="Slow", timeout=str(TEST_TIMEOUT), matchers='none="of these"'
