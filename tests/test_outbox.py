@@ -907,6 +907,17 @@ def test_an_attempt_is_stored_together_with_the_new_state():
     ]
 
 
+def test_deliveries_that_must_wait_do_not_hold_up_those_of_other_channels():
+    waiting = [channel(matchers='team="a"') for _ in range(5)]
+    free = channel(matchers='team="b"')
+    store([alert("a", labels={"team": "a"})], NOW)
+    assert len(claim_due()) == len(waiting)
+    store([alert("a", "closed", labels={"team": "a"})], NOW)
+    store([alert("b", labels={"team": "b"})], NOW + 1)
+    [claimed] = claim_due(NOW + 1, max_count=1)
+    assert claimed.channel_id == free
+
+
 def test_a_late_result_changes_nothing():
     channel()
     store([alert()], NOW)

@@ -21,7 +21,7 @@ from config import Config
 from database.dialect import is_write, translate
 from delivery import outbox
 from delivery.queue.slots import take_number
-from delivery.queue.upkeep import ABANDONED_AFTER
+from delivery.queue.upkeep import ABANDONED_AFTER, FIRST_ANALYSIS
 from delivery.worker import NumberLost
 from models import Alert, Fact, db
 
@@ -137,6 +137,18 @@ def test_a_worker_has_the_lowest_free_number_until_its_connection_ends(app, conf
     # The server notices the end of a connection a little later.
     wait_until(lambda: take_number(0) == 0)
     wait_until(lambda: db.lead(0))
+
+
+def test_a_leader_has_the_rows_counted_soon_after_its_start(make, channel, clocks):
+    channel()
+    post(clocks)
+    worker = make()
+    worker.run_once(0)
+    statement = "SELECT reltuples FROM pg_class WHERE relname = 'delivery'"
+    assert db.execute_sql(statement).fetchone()[0] < 1
+    clocks.move(FIRST_ANALYSIS)
+    worker.run_once(0)
+    assert db.execute_sql(statement).fetchone()[0] == 1
 
 
 def test_another_worker_delivers_what_a_dead_one_had_under_way(
