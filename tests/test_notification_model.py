@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from peewee import fn
+from workers import numbers_taken
 
 from clock import DAY, HOUR, MINUTE, SECOND
 from delivery import outbox
@@ -737,11 +738,12 @@ class Histories(RuleBasedStateMachine):
 
 @pytest.fixture
 def histories(app, config, monkeypatch):
-    """Return the state machine, on the database of this test."""
+    """Yield the state machine, on the database of this test."""
     monkeypatch.setattr(worker_module, "send", None)  # each history replaces it
     monkeypatch.setattr(Histories, "config", config)
     db.connect(reuse_if_open=True)
-    return Histories
+    with numbers_taken(config, WORKERS):
+        yield Histories
 
 
 def test_every_history_notifies_whom_the_model_says(histories):

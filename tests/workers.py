@@ -1,9 +1,11 @@
 """Workers on the database of a test, with clocks that only the test moves."""
 
+import contextlib
 from dataclasses import replace
 
 import pytest
 
+import database
 from delivery.alerts.alert import Alert
 from delivery.alerts.received import ReceivedAlert
 from delivery.outbox import store
@@ -58,6 +60,18 @@ def make(app, config, clocks):
     yield make
     for worker in made:
         worker._runs.pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def numbers_taken(config, numbers):
+    """Hold the numbers of workers, as their own connections to a server do."""
+    if not db.is_shared:
+        yield
+        return
+    other = database.postgresql.database_of(config.database)
+    with other.connection_context():
+        assert all(map(other.take_number, numbers))
+        yield
 
 
 @pytest.fixture
