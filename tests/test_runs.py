@@ -48,6 +48,31 @@ def test_the_messages_of_a_prompt_receiver_take_one_seat(worker, gate):
     until(worker, delivered(1 + WAITING))
 
 
+def test_an_instant_receiver_gets_no_other_seat_beside_a_run(worker, clocks, monkeypatch):
+    post(clocks, "another")
+    monkeypatch.setattr(channel_limits, "MAX_INSTANT_SECONDS", 5.0)
+    worker.run_once(0)
+    assert len(worker._in_flight) == WAITING
+    monkeypatch.setattr(channel_limits, "MAX_INSTANT_SECONDS", 0.0)
+    worker.run_once(0)
+    assert len(worker._in_flight) == WAITING + 1
+
+
+def test_one_message_under_way_to_an_instant_receiver_does_not_delay_the_next_one(
+    make, channel, clocks, receiver, gate, monkeypatch
+):
+    monkeypatch.setattr(channel_limits, "MAX_INSTANT_SECONDS", 5.0)
+    channel()
+    post(clocks, "first")
+    worker = make()
+    until(worker, delivered(1))
+    receiver.script = after(gate, reply(200))
+    for number in (1, 2):
+        post(clocks, str(number))
+        worker.run_once(0)
+        assert len(worker._in_flight) == number
+
+
 def test_the_first_messages_of_a_channel_take_a_seat_each(make, channel, clocks, receiver, gate):
     channel()
     receiver.script = after(gate, reply(200))

@@ -13,11 +13,11 @@ from delivery.sender import Clock
 
 MAX_QUICK_SECONDS = 1.0  # an attempt that takes longer makes its channel slow
 MAX_RUN_SECONDS = 0.05  # a channel whose last attempt was quicker gets a seat for many messages
-RUN_AHEAD = (
-    0.25  # seconds: as many as it accepts in that time, so that an urgent one waits no longer
-)
+# As many as it accepts in that time: an urgent message waits no longer for them.
+RUN_AHEAD = 0.25  # seconds
 MAX_RUN = 256  # messages
-# A quicker channel has one seat: more threads send no more, but wait for each other.
+# A quicker channel has one seat for many messages: more threads would send no more, but wait for
+# each other.
 MAX_INSTANT_SECONDS = 0.002
 MAX_UNREACHABLE = 2  # attempts in a row, until a channel gets one attempt at a time
 _UNREACHABLE = frozenset(
@@ -32,10 +32,14 @@ def rate_limited_kinds() -> list[str]:
 
 @dataclass(eq=False)
 class Seat:
-    """A seat that a channel holds, and the start of its attempt (monotonic)."""
+    """A seat that a channel holds, and the start of its attempt (monotonic).
+
+    It `is_long` if more messages follow.
+    """
 
     channel_id: int
     since: float
+    is_long: bool = False
 
 
 @dataclass
@@ -90,14 +94,17 @@ class ChannelLimits:
         A channel is slow as well while one of its attempts takes long.
         """
         held: Counter[int] = Counter()
+        limits = self._limits()
         slow = set(self._slow)
         long_ago = self.monotonic() - MAX_QUICK_SECONDS
         for seat in seats:
             held[seat.channel_id] += 1
             if seat.since < long_ago:
                 slow.add(seat.channel_id)
+            if seat.is_long and self._is_instant(seat.channel_id):
+                limits[seat.channel_id] = 1
         room = divide(held, self._quick - slow, slow, self.channels)
-        for channel_id, limit in self._limits().items():
+        for channel_id, limit in limits.items():
             left = limit - held[channel_id]
             room.by_channel[channel_id] = min(left, room.by_channel.get(channel_id, room.others))
         return room
@@ -107,6 +114,8 @@ class ChannelLimits:
         by_channel = dict(room.by_channel)
         for channel_id in self._prompt:
             seats = by_channel.get(channel_id, room.others)
+            if self._is_instant(channel_id):
+                seats = min(seats, 1)
             by_channel[channel_id] = self.max_run(channel_id) * seats
         return Room(by_channel, room.others)
 
@@ -120,9 +129,12 @@ class ChannelLimits:
             return min(MAX_RUN, 1 + int(RUN_AHEAD / max(self._prompt[channel_id], 0.001)))
         return 1
 
+    def _is_instant(self, channel_id: int) -> bool:
+        return self._prompt.get(channel_id, MAX_INSTANT_SECONDS) < MAX_INSTANT_SECONDS
+
     def _limits(self) -> dict[int, int]:
         """Return the seats of the channels that may hold at most one."""
-        limits = {one: 1 for one, seconds in self._prompt.items() if seconds < MAX_INSTANT_SECONDS}
+        limits = {}
         for channel_id, count in self._unreachable.items():
             if count >= MAX_UNREACHABLE:
                 limits[channel_id] = 1

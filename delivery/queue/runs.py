@@ -72,7 +72,8 @@ class Runs:
             length = self.max_run(channel_id)
             for first in range(0, len(messages), length):
                 part = messages[first : first + length]
-                if not self._submit(Run(channel_id, self.monotonic(), deque(part))):
+                run = Run(channel_id, self.monotonic(), len(part) > 1, deque(part))
+                if not self._submit(run):
                     unsent += part
         return unsent
 
