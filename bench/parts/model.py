@@ -9,7 +9,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from .events import Action, Events, Process, Servers
 
@@ -17,7 +17,7 @@ MAX_SEATS = 128  # attempts at a time of a sender: delivery/queue/seats.py
 CLAIM_LARGE = 256  # messages of a claim while most seats are free
 CLAIM_SMALL = 8
 MAX_PER_CHANNEL = 4  # seats
-MAX_RUN = 64  # messages of one channel that a thread sends: delivery/queue/runs.py
+MAX_RUN = 256  # messages of one channel for a thread: delivery/queue/channel_limits.py
 MAX_BATCH = 500  # alerts of a transaction: delivery/batch_writer.py
 MAX_WAITING = 200_000  # deliveries, then alerts are refused: delivery/outbox/ingest.py
 RETRY_SECONDS = 5.0  # until a source sends a refused alert again
@@ -37,20 +37,6 @@ class Costs:
     look: float  # CPU of a sender that looks for what is due, once a round
     durable_commit: float  # one that waits for the disk
     relaxed_commit: float
-
-    def divided(self, factor: float) -> "Costs":
-        """Return the costs on a machine whose cores are faster by a factor."""
-        claim = (self.claim[0] / factor, self.claim[1] / factor)
-        results = (self.results[0] / factor, self.results[1] / factor)
-        return replace(
-            self,
-            parse=self.parse / factor,
-            store=self.store / factor,
-            claim=claim,
-            results=results,
-            send=self.send / factor,
-            look=self.look / factor,
-        )
 
 
 @dataclass(frozen=True)
