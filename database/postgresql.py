@@ -195,6 +195,14 @@ class ServerDatabase(PostgresqlDatabase):
         statement = f"SELECT pg_try_advisory_lock({_LEADER_LOCK})"
         return self.execute_sql(statement).fetchone()[0]
 
+    def has_leader(self) -> bool:
+        """Return True if a worker on any machine is the leader."""
+        statement = """
+            SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+            WHERE locktype = 'advisory' AND datname = current_database() AND classid = 0
+                AND objid = CAST(:lock AS BIGINT)"""
+        return self.execute_sql(statement, {"lock": _LEADER_LOCK}).fetchone() is not None
+
     def take_number(self, number: int) -> bool:
         """Take the number of a worker until this connection ends; return False if it is taken."""
         statement = f"SELECT pg_try_advisory_lock({_NUMBER_LOCK}, {number})"

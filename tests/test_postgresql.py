@@ -20,6 +20,7 @@ import database
 from config import Config
 from database.dialect import is_write, translate
 from delivery import outbox
+from delivery.queue import heartbeat
 from delivery.queue.slots import take_number
 from delivery.queue.upkeep import ABANDONED_AFTER, FIRST_ANALYSIS
 from delivery.worker import NumberLost
@@ -137,6 +138,17 @@ def test_a_worker_has_the_lowest_free_number_until_its_connection_ends(app, conf
     # The server notices the end of a connection a little later.
     wait_until(lambda: take_number(0) == 0)
     wait_until(lambda: db.lead(0))
+
+
+def test_a_server_without_a_worker_is_ready_while_a_worker_on_another_machine_leads(client, config):
+    heartbeat.lock_path(config.data_dir).unlink()
+    there = database.postgresql.database_of(config.database)
+    with there.connection_context():
+        there.lead(0)
+        response = client.get("/readyz")
+        assert (response.status_code, response.json["worker_silent_seconds"]) == (200, 0)
+    assert client.get("/readyz").status_code == 503
+    assert "The worker has not started yet." in client.get("/channels").text
 
 
 def test_a_leader_has_the_rows_counted_soon_after_its_start(make, channel, clocks):

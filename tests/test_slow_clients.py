@@ -79,7 +79,7 @@ def test_clients_that_never_read_do_not_delay_others(server):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             connection.connect(("127.0.0.1", server.port))
             connection.sendall(b"GET /static/site.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 1000)
-        # Requests are answered in turn: meanwhile the responses above fill every buffer.
+        # Requests are answered in turn: the responses above fill every buffer.
         for _ in range(300):
             assert requests.get(f"{server.url}/healthz", timeout=3).status_code == 200
 
