@@ -30,7 +30,8 @@ _IN_TROUBLE = """
                 a.status = 'open', a.seen_at BETWEEN :seen AND :now OR EXISTS (
                     SELECT 1 FROM notification n WHERE n.alert_id = a.id
                         AND n.channel_id = c.fallback_id AND n.notified_id IS NOT NULL),
-                a.changed_at >= c.trouble_since))"""
+                a.changed_at >= c.trouble_since))
+    ORDER BY c.id"""
 # The keys of Tocsin's alerts are a range of an index.
 _WORKING_AGAIN = """
     SELECT a.key, a.body FROM alert a
