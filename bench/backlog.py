@@ -34,6 +34,7 @@ def main(backlog: int = BACKLOG) -> None:
         post_alerts(live, backlog // CHANNELS)
         figure("backlog", waiting(live), "deliveries", backlog, places=0, at_least=True)
         figure("memory with the backlog (PSS)", pss_megabytes(live.process.pid), "MB", TARGET_MB)
+        browser = browser.another()  # Tocsin has ended the idle connection
         began = time.monotonic()
         for channel in channels:
             browser.post(f"/channels/{channel}/resume", expect=303)  # and send all
