@@ -20,7 +20,7 @@ from jinja2 import FileSystemBytecodeCache
 from markup import check_markup, token_in
 from programs import Programs
 from receiver import Receiver
-from workers import channel, clocks, make  # noqa: F401 (fixtures of all tests)
+from workers import channel, clocks, gate, make  # noqa: F401 (fixtures of all tests)
 
 import database
 import startup

@@ -1,7 +1,5 @@
 """Runs: a receiver that accepts messages at once gets many in one seat."""
 
-import threading
-
 import pytest
 from receiver import after, reply
 from workers import post, until
@@ -16,11 +14,13 @@ def delivered(count):
     return lambda: Delivery.select().where(Delivery.state == "delivered").count() == count
 
 
-@pytest.fixture
-def gate():
-    gate = threading.Event()
-    yield gate
-    gate.set()
+def after_one_delivery(make, channel, clocks):
+    """Return a worker that knows how quick the receiver of a channel is."""
+    channel()
+    post(clocks, "first")
+    worker = make()
+    until(worker, delivered(1))
+    return worker
 
 
 @pytest.fixture
@@ -29,10 +29,7 @@ def worker(make, channel, clocks, receiver, gate, monkeypatch):
     # On a busy machine too:
     monkeypatch.setattr(channel_limits, "MAX_RUN_SECONDS", 5.0)
     monkeypatch.setattr(channel_limits, "RUN_AHEAD", 100.0)
-    channel()
-    post(clocks, "first")
-    worker = make()
-    until(worker, delivered(1))
+    worker = after_one_delivery(make, channel, clocks)
     receiver.script = after(gate, reply(200))
     for number in range(WAITING):
         post(clocks, str(number))
@@ -62,10 +59,7 @@ def test_one_message_under_way_to_an_instant_receiver_does_not_delay_the_next_on
     make, channel, clocks, receiver, gate, monkeypatch
 ):
     monkeypatch.setattr(channel_limits, "MAX_INSTANT_SECONDS", 5.0)
-    channel()
-    post(clocks, "first")
-    worker = make()
-    until(worker, delivered(1))
+    worker = after_one_delivery(make, channel, clocks)
     receiver.script = after(gate, reply(200))
     for number in (1, 2):
         post(clocks, str(number))

@@ -24,13 +24,6 @@ from models import Attempt, Channel, Delivery
 LATER = WORKERS  # the number of a worker that was started with a larger TOCSIN_SENDERS
 
 
-@pytest.fixture
-def gate():
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
 def post_many(clocks, count):
     alert = Alert.from_json({"name": "Disk full", "status": "open"})
     outbox.store([ReceivedAlert(f"k{number}", alert) for number in range(count)], clocks.now)

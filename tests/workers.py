@@ -1,6 +1,7 @@
 """Workers on the database of a test, with clocks that only the test moves."""
 
 import contextlib
+import threading
 from dataclasses import replace
 
 import pytest
@@ -36,6 +37,14 @@ class Clocks:
 @pytest.fixture
 def clocks():
     return Clocks()
+
+
+@pytest.fixture
+def gate():
+    """Yield an event that receivers may wait for; it is set at the end."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
 
 
 @pytest.fixture
