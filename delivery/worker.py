@@ -32,7 +32,7 @@ from delivery.queue.message_builder import MessageBuilder, PreparedMessage
 from delivery.queue.runs import Run, Runs
 from delivery.queue.seats import MAX_SEATS, batch_size
 from delivery.queue.settlement import FinishedAttempt, settle_message
-from delivery.queue.slots import slot_file
+from delivery.queue.slots import NumberLost, slot_file
 from delivery.queue.upkeep import Upkeep
 from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock, send
@@ -45,10 +45,6 @@ STOP_SECONDS = 5
 CROWD = 32  # claimed messages, from which on other workers help
 
 log = logging.getLogger("tocsin.worker")
-
-
-class NumberLost(Exception):
-    """The connection that held the number of a worker has ended: another worker may have it."""
 
 
 class Worker:
@@ -111,6 +107,9 @@ class Worker:
             self._receive(0.2)
             self._settle()
             self._release_unsent()
+
+    def close(self) -> None:
+        """Close the files of the worker, which has ended."""
         self._crash_marker.close()
 
     def wake(self) -> None:
@@ -121,10 +120,9 @@ class Worker:
         """Take over the deliveries of an earlier worker of this number, which may have crashed."""
         self._connection = db.connection()
         marker = self._crash_marker
-        # The worker before this one may have run on another machine.
-        sent = None if db.is_shared else marker.sent
+        sent = None if db.is_shared else marker.sent  # by a worker of this machine
         outbox.take_over(self._now(), marker.crashed_on, crashed, sent, self._number)
-        self._crash_marker.record(0)
+        marker.record(0)
 
     def run_once(self, timeout: float) -> int:
         """Store results and send due deliveries; return how many were started.

@@ -1,5 +1,6 @@
 """Runs a worker of this process, whatever the database does."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -29,8 +30,9 @@ class _Slot:
         connect()
         number = take_number(self._number)
         self._worker = Worker(self._config, number, on_crowd=self._wake_others)
-        self._worker.begin(crashed)
-        self._worker.run(stop, beat)
+        with contextlib.closing(self._worker):
+            self._worker.begin(crashed)
+            self._worker.run(stop, beat)
 
     def wake(self) -> None:
         """End the wait of the worker."""

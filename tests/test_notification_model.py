@@ -269,7 +269,7 @@ class Histories(RuleBasedStateMachine):
         worker.begin()
 
     def end_worker(self, number):
-        self.workers[number]._crash_marker.close()
+        self.workers[number].close()
 
     def configure(self, channel, kind):
         """Save a channel as the editor does, with a new version in its URL and its secret."""

@@ -21,9 +21,8 @@ from config import Config
 from database.dialect import is_write, translate
 from delivery import outbox
 from delivery.queue import heartbeat
-from delivery.queue.slots import take_number
+from delivery.queue.slots import NumberLost, take_number
 from delivery.queue.upkeep import ABANDONED_AFTER, FIRST_ANALYSIS
-from delivery.worker import NumberLost
 from models import Alert, Fact, db
 
 pytestmark = only_postgresql

@@ -1,10 +1,12 @@
 """Several workers at one outbox: each delivery is sent by one of them, and none is forgotten."""
 
+import contextlib
 import os
 import threading
 
 import pytest
 from databases import only_sqlite
+from peewee import OperationalError
 from receiver import after, reply
 from workers import WORKERS, post, states, until
 
@@ -14,8 +16,10 @@ from delivery.alerts.alert import Alert
 from delivery.alerts.received import ReceivedAlert
 from delivery.queue import heartbeat
 from delivery.queue.channel_limits import rate_limited_kinds
+from delivery.queue.slots import slot_file
 from delivery.queue.upkeep import ABANDONED_AFTER
 from delivery.worker import BLOCKED_WAIT, CROWD
+from delivery.working import work
 from locks import file_lock
 from models import Attempt, Channel, Delivery
 
@@ -170,10 +174,28 @@ def test_a_worker_calls_the_others_when_much_is_due(make, channel, clocks, count
     assert bool(called) == calls
 
 
-def test_the_crash_marker_of_a_worker_that_has_ended_is_closed(make):
-    worker = make(1)
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_worker_that_has_ended_leaves_no_file_open(app, config, monkeypatch, begins):
     stop = threading.Event()
-    stop.set()
-    worker.run(stop, lambda: None)
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(worker._crash_marker._file)
+    beats = []
+
+    def beat():
+        beats.append(1)
+        if len(beats) > 1:
+            stop.set()
+
+    def fail(*_):
+        raise OperationalError("database is locked")
+
+    if not begins:
+        monkeypatch.setattr(outbox, "take_over", fail)
+        monkeypatch.setattr(stop, "wait", lambda _: None)
+    work(config, stop, beat)
+    assert len(beats) == 2
+    assert str(slot_file(config.data_dir, 0, "making")) not in open_files()
+
+
+def open_files():
+    for file in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(f"/proc/self/fd/{file}")

@@ -69,6 +69,7 @@ def make(app, config, clocks):
     yield make
     for worker in made:
         worker._runs.pool.shutdown(wait=False, cancel_futures=True)
+        worker.close()
 
 
 @contextlib.contextmanager

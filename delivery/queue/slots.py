@@ -14,6 +14,10 @@ from locks import file_lock
 from models import db
 
 
+class NumberLost(Exception):
+    """The connection that held the number of a worker has ended: another worker may have it."""
+
+
 def slot_file(folder: Path, number: int, suffix: str) -> Path:
     """Return the path of a file of a worker: `worker.lock`, `worker-1.lock` and so on."""
     name = f"worker-{number}" if number else "worker"
