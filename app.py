@@ -1,6 +1,6 @@
 """Application assembly: configuration, database, blueprints, error handlers, headers."""
 
-from flask import Flask, redirect, request, url_for
+from flask import Flask, request
 from flask_wtf import CSRFProtect
 
 import database
@@ -15,14 +15,31 @@ from web.auth.proxy import BehindProxy
 from web.channels import health as channel_health
 from web.channels import hints, live, pausing
 from web.channels import views as channels
+from web.dashboard import views as dashboard
+from web.deliveries import alert_views as alert_pages
 from web.deliveries import views as deliveries
+from web.deliveries.alert_facts import severity_of_row, subject_of_row
 from web.row_ids import RowId
 from web.services import Services
 from web.worker_status import waiting_notice, worker_status
 
 MAX_BODY_BYTES = 1024 * 1024
 _MACHINE_ENDPOINTS = (channels_api, alerts, metrics)
-_PAGES = (channels, pausing, live, deliveries, errors, health, lab, users, login, silences, tokens)
+_PAGES = (
+    dashboard,
+    channels,
+    pausing,
+    live,
+    deliveries,
+    alert_pages,
+    silences,
+    tokens,
+    users,
+    login,
+    lab,
+    health,
+    errors,
+)
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -44,16 +61,7 @@ def create_app(config: Config | None = None) -> Flask:
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
     configure(app, config)
-    app.jinja_env.globals.update(
-        ago=filters.ago,
-        health_banner=channel_health.health_banner,
-        hints_for=hints.hints_for,
-        until=filters.until,
-        waiting_notice=waiting_notice,
-        worker_status=worker_status,
-    )
-    for function in (filters.moment, filters.second, filters.duration, filters.waterfall):
-        app.add_template_filter(function)
+    _set_up_templates(app)
     app.context_processor(access.user_context)
     app.before_request(_connect)
     app.before_request(access.check_request)
@@ -63,6 +71,28 @@ def create_app(config: Config | None = None) -> Flask:
     direct = DirectIngest(app, config)
     app.wsgi_app = BehindProxy(direct, config.trusted_proxies)  # type: ignore[method-assign]
     return app
+
+
+def _set_up_templates(app: Flask) -> None:
+    app.jinja_env.globals.update(
+        ago=filters.ago,
+        health_banner=channel_health.health_banner,
+        hints_for=hints.hints_for,
+        severity_of_row=severity_of_row,
+        subject_of=subject_of_row,
+        until=filters.until,
+        waiting_notice=waiting_notice,
+        worker_status=worker_status,
+    )
+    for function in (
+        filters.about,
+        filters.duration,
+        filters.iso,
+        filters.moment,
+        filters.second,
+        filters.waterfall,
+    ):
+        app.add_template_filter(function)
 
 
 def configure(app: Flask, config: Config) -> None:
@@ -79,7 +109,6 @@ def _register_blueprints(app: Flask, csrf: CSRFProtect) -> None:
     for module in _MACHINE_ENDPOINTS:
         csrf.exempt(module.bp)
     csrf.exempt(lab.receive)
-    app.add_url_rule("/", "home", lambda: redirect(url_for("channels.index")))
 
 
 def _connect() -> None:

@@ -1,6 +1,7 @@
 """The tables, their states and their named queries."""
 
 from models.accounts import Fact, Guess, Invitation, Login, Token, User
+from models.activity import Activity, DelayCount
 from models.channels import Channel
 from models.deliveries import (
     IS_TEST,

@@ -23,7 +23,8 @@ class Alert(Table):
 
     `key` is a hash of its identity, `body` its JSON as in `POST /api/v1/alerts`. An open alert
     with a `closes_at` closes at that time unless its source sends it again. `resolved_start` is the
-    start of the latest alert of this identity that its source resolved.
+    start of the latest alert of this identity that its source resolved. `urgency` is the rank of
+    its severity, 0 for the most severe.
     """
 
     id = AutoIncrementField()
@@ -35,6 +36,7 @@ class Alert(Table):
     changed_at = BigIntegerField()
     seen_at = BigIntegerField()
     resolved_start = BigIntegerField(null=True)
+    urgency = IntegerField(default=0)
 
     class Meta:
         indexes = ((("status", "changed_at"), False),)
@@ -43,6 +45,9 @@ class Alert(Table):
     def latest(cls, limit: int) -> "ModelSelect[Alert]":
         """Return the newest alerts, newest first."""
         return cls.select().order_by(cls.id.desc()).limit(limit)
+
+
+add_partial_index("alert_open", Alert, ("urgency", "changed_at"), "status = 'open'")
 
 
 class GroupMessage(Table):

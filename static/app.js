@@ -29,11 +29,42 @@ const showNotice = (text) => {
 };
 document.addEventListener("htmx:error", (event) => {
   const slow = event.detail && event.detail.error && /time/i.test(String(event.detail.error.name));
-  showNotice(slow ? "Tocsin did not respond in time. Your changes are still here."
-                  : "This browser cannot reach Tocsin. Your changes are still here; try again in a moment.");
+  const kept = document.getElementById("channel-form") ? " Your changes are still here." : "";
+  showNotice(slow ? `Tocsin did not respond in time.${kept}`
+                  : `This browser cannot reach Tocsin.${kept} Try again in a moment.`);
 });
 
+// The server writes times in UTC: show them in the zone of the viewer, with UTC in the title. What is sent, and what
+// a receiver answered, stays as it is.
+const utc = /\b(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?) UTC\b/;
+const asIs = "pre, code, textarea, option, svg, time, .drawing, [data-utc]";
+const inZone = (time, hasSeconds) => {
+  const parts = { dateStyle: "short", timeStyle: hasSeconds ? "medium" : "short" };
+  return time.toLocaleString("sv", parts);  // as 2026-03-02 09:15:07
+};
+const localize = (root) => {
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (utc.test(node.data) && !node.parentElement.closest(asIs)) found.push(node);
+  }
+  for (let node of found) {
+    for (let match = utc.exec(node.data); match; match = utc.exec(node.data)) {
+      const rest = node.splitText(match.index);
+      node = rest.splitText(match[0].length);
+      const time = document.createElement("time");
+      time.dateTime = `${match[1]}T${match[2]}Z`;
+      time.title = match[0];
+      time.textContent = inZone(new Date(time.dateTime), match[2].length > 5);
+      rest.replaceWith(time);
+    }
+  }
+};
+localize(document.getElementById("main"));
+
 document.addEventListener("htmx:after:swap", (event) => {
+  localize(document.getElementById("main"));
   const target = event.detail && event.detail.ctx && event.detail.ctx.target;  // a selector if the response named it
   if (target && (target.id === "test-result" || target.id === "preview")) {
     const section = document.getElementById(target.id);

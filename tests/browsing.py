@@ -20,7 +20,15 @@ def fresh_name() -> str:
 
 
 def open_page(
-    chromium, live, *, person=True, cdn=True, javascript=True, width=1280, scheme="light"
+    chromium,
+    live,
+    *,
+    person=True,
+    cdn=True,
+    javascript=True,
+    width=1280,
+    scheme="light",
+    zone="UTC",
 ):
     """Return a page in a new context, signed in unless `person` is false.
 
@@ -28,7 +36,10 @@ def open_page(
     """
     viewport = {"width": width, "height": 900}
     context = chromium.new_context(
-        viewport=viewport, color_scheme=scheme, java_script_enabled=javascript
+        viewport=viewport,
+        color_scheme=scheme,
+        java_script_enabled=javascript,
+        timezone_id=zone,
     )
     if person:
         for cookie in live.person.cookies:

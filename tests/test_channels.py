@@ -7,11 +7,6 @@ from receiver import reply
 from models import Channel
 
 
-def test_the_front_page_redirects_to_the_channels(client):
-    response = client.get("/")
-    assert (response.status_code, response.headers["Location"]) == (302, "/channels")
-
-
 def test_an_empty_list_offers_to_create_the_first_channel(client):
     assert "Create the first channel" in client.get("/channels").text
 

@@ -14,9 +14,10 @@ from clock import HOUR, now_ms
 from delivery.alerts.plans import DELIVERY_LIFETIME
 from delivery.queue import wakeup
 from models import Alert, Attempt, Channel, ChannelState, Delivery, db
-from web.deliveries import queries
+from web.deliveries import log, queries
+from web.deliveries.log_filter import PROBLEMS, STATE_FILTERS, WAITING, LogFilter
 
-STATES = [state for state in queries.STATE_FILTERS if state != queries.WAITING]
+STATES = [state for state in STATE_FILTERS if state not in (WAITING, PROBLEMS)]
 NOW = 1_790_000_000_000
 HOSTILE = "<script>alert(1)</script>\"' & {{ 7*7 }} \u202egnp"
 STAGES = json.dumps(
@@ -252,29 +253,33 @@ def test_invalid_addresses_are_not_found(client, path):
     assert client.get(f"/deliveries{path}").status_code == (405 if path.endswith("now") else 404)
 
 
-def test_waiting_and_parked_deliveries_are_counted_up_to_a_limit(client, monkeypatch):
+def test_waiting_deliveries_and_problems_are_counted_up_to_a_limit(client, monkeypatch):
     to, of = create_channel(), create_alert()
     for number, state in enumerate(["pending", "held", "sending", "parked", "failed"], 1):
         create_delivery(state, to, of, number)
-    assert "3 waiting · 1 parked" in visible_text(client.get("/deliveries").text)
-    monkeypatch.setattr("web.deliveries.queries.MAX_COUNT", 2)
-    assert "more than 2 waiting · 1 parked" in visible_text(client.get("/deliveries").text)
+    assert "3 waiting 2 problems" in visible_text(client.get("/deliveries").text)
+    monkeypatch.setattr("web.deliveries.log.MAX_COUNT", 2)
+    assert "more than 2 waiting 2 problems" in visible_text(client.get("/deliveries").text)
 
 
 @only_sqlite
 @pytest.mark.parametrize(
     ("filters", "index"),
     [
-        (((), 0, 0), "delivery USING INTEGER PRIMARY KEY (rowid<?)"),
-        ((("parked",), 0, 0), "delivery_channel_id_state (channel_id=? AND state=? AND rowid<?)"),
-        (((), 5, 0), "delivery_channel_id_state (channel_id=? AND state=? AND rowid<?)"),
-        (((), 0, 5), "delivery_alert_id_channel_id_state (alert_id=? AND channel_id=? AND state=?"),
-        ((("parked",), 5, 5), "_channel_id_state (alert_id=? AND channel_id=? AND state=? AND r"),
+        ({}, "delivery USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ({"states": ("parked",)}, "delivery_state (state=? AND rowid>? AND rowid<?)"),
+        ({"channel": 5}, "delivery_channel_id_state (channel_id=? AND state=? AND rowid>? AND row"),
+        ({"alert": 5}, "_channel_id_state (alert_id=? AND channel_id=? AND state=? AND rowid>"),
+        (
+            {"states": ("parked",), "channel": 5, "alert": 5},
+            "_channel_id_state (alert_id=? AND channel_id=? AND state=? AND rowid>? AND rowid<?)",
+        ),
     ],
 )
 def test_every_filter_finds_the_newest_deliveries_by_an_index(app, filters, index):
-    statement = queries.choose_statement(*filters)
-    values = {"states": "[]", "channel": 0, "alert": 0, "before": 9, "limit": 51}
+    log_filter = LogFilter(**filters)
+    statement = log.choose_statement(log_filter)
+    values = {**log.parameters_of(log_filter), "limit": 51}
     with db.connection_context():
         plan = [row[3] for row in db.execute_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
     assert any(index in step for step in plan), plan
@@ -389,7 +394,9 @@ def test_hostile_text_is_escaped_on_every_page(client):
     "body", ["", "{", "[1]", '{"labels": 3, "starts_at": 1e300}', '{"starts_at": -1}']
 )
 def test_damaged_rows_break_no_page(client, body):
-    of = Alert.create(key="k", name=" ", status="?", body=body, changed_at=-(2**62), seen_at=2**62)
+    of = Alert.create(
+        key="k", name=" ", status="open", body=body, changed_at=-(2**62), seen_at=2**62
+    )
     delivery = create_delivery(
         "?", of=of, due_at=-(2**62), settled_at=2**62, created_at=2**62, event="?"
     )

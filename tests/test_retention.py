@@ -402,8 +402,9 @@ def test_a_deleted_channel_is_no_route_and_makes_no_delivery_due(channel, monkey
 
 # --- plans ---
 
-OUTBOX = ("actions", "catch_up", "claims", "deletion", "due", "fallback", "group_messages")
+OUTBOX = ("actions", "activity", "catch_up", "claims", "deletion", "due", "fallback")
 OUTBOX += (
+    "group_messages",
     "ingest",
     "maintenance",
     "pausing",

@@ -52,6 +52,11 @@ def second(time: int) -> str:
     return f"{rfc3339(time)[:19].replace('T', ' ')} UTC"
 
 
+def iso(time: int) -> str:
+    """Return `2026-03-02T09:15:07.120Z`, as the attribute `datetime` has it."""
+    return rfc3339(time)
+
+
 def duration(milliseconds: float) -> str:
     """Return `0.4 ms`, `12 ms` or `2.0 s`."""
     if milliseconds >= 1000:
@@ -59,6 +64,15 @@ def duration(milliseconds: float) -> str:
     if milliseconds >= 10:
         return f"{milliseconds:.0f} ms"
     return f"{milliseconds:.1f} ms"
+
+
+def about(milliseconds: float) -> str:
+    """Return `12 ms`, `1.4 s`, `3 min` or `5 h` for a time that is only known roughly."""
+    if milliseconds < MINUTE:
+        return duration(milliseconds)
+    if milliseconds < HOUR:
+        return f"{milliseconds / MINUTE:.0f} min"
+    return f"{milliseconds / HOUR:.0f} h"
 
 
 def waterfall(stages: Sequence[StageResult]) -> list[Bar]:

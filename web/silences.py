@@ -136,5 +136,5 @@ def end(silence_id: int):
         message = "The silence had already ended."
     alert_id = request.form.get("alert", "")
     if re.fullmatch("[0-9]{1,19}", alert_id, re.ASCII):
-        return redirect_with(message, "deliveries.alert", alert_id=int(alert_id))
+        return redirect_with(message, "alerts.detail", alert_id=int(alert_id))
     return redirect_with(message, "silences.index")

@@ -16,6 +16,8 @@ from delivery.outbox.actions import (
     send_now,
     snooze,
 )
+from delivery.outbox.activity import delay_percentiles, hour_of
+from delivery.outbox.attempt_result import AttemptResult
 from delivery.outbox.bodies import reencrypt_bodies
 from delivery.outbox.catch_up import separate
 from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage, KnownAlert
@@ -44,7 +46,7 @@ from delivery.outbox.pausing import (
     pause,
     resume,
 )
-from delivery.outbox.results import AttemptResult, release_claim, settle
+from delivery.outbox.results import release_claim, settle
 from delivery.outbox.retention import Pruned, prune
 from delivery.outbox.silences import apply_silences, end_silence
 from delivery.outbox.statements import NOT_DROPPED

@@ -10,12 +10,14 @@ from delivery.outbox.statements import execute, execute_many, insert_rows
 from models import DeliveryState
 
 _STORE_ALERTS = """
-    INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at, resolved_start)
+    INSERT INTO alert (id, key, name, status, body, closes_at, changed_at, seen_at, resolved_start,
+        urgency)
     VALUES {rows}
     ON CONFLICT (id) DO UPDATE SET name = excluded.name, status = excluded.status,
         body = excluded.body, closes_at = excluded.closes_at, changed_at = excluded.changed_at,
-        seen_at = excluded.seen_at, resolved_start = excluded.resolved_start"""
-_ALERT_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        seen_at = excluded.seen_at, resolved_start = excluded.resolved_start,
+        urgency = excluded.urgency"""
+_ALERT_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _STORE_DELIVERIES = """
     INSERT INTO delivery (id, channel_id, alert_id, event, repeated, state, due_at, expires_at,
         cause, created_at, settled_at, urgency, group_key, flapping, attempts, claims, config_hash,

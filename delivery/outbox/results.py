@@ -2,17 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from clock import MINUTE
-from delivery.alerts.alert import AlertStatus
 from delivery.alerts.plans import WAITING_STATES
 from delivery.outbox.actions import hold, release
+from delivery.outbox.activity import count_activity
+from delivery.outbox.attempt_result import AttemptResult
 from delivery.outbox.catch_up import catch_up, withdraw_closings
 from delivery.outbox.claimed import ClaimedMessage
 from delivery.outbox.group_messages import release_group_messages
 from delivery.outbox.statements import execute, execute_many
-from delivery.outcome import Outcome, Verdict
+from delivery.outcome import Verdict
 from models import DeliveryState, db
 
 PROBE_INTERVAL = 10 * MINUTE
@@ -72,49 +72,6 @@ _NOTE_FAILURE = """
     WHERE id = :channel_id AND config_hash = :config_hash"""
 
 
-@dataclass(frozen=True)
-class AttemptResult:
-    """The outcome of an attempt, and the next state of a delivery in its message.
-
-    `number` counts the attempts of the delivery, `message_attempt` those of the message. A group
-    message has a `message_id`, and results of several deliveries. `retries` and `not_found` are
-    the delivery's new counts. An `is_probe` was sent to a failing channel. A `group_key` replaces
-    that of the delivery.
-    """
-
-    delivery_id: int
-    channel_id: int
-    event: str
-    number: int
-    config_hash: str
-    started_at: int
-    outcome: Outcome
-    state: DeliveryState
-    due_at: int
-    cause: str
-    retries: int
-    not_found: int
-    is_probe: bool
-    message_id: int | None = None
-    message_attempt: int = 1
-    group_key: str | None = None
-
-    @property
-    def exchange(self) -> int:
-        """The id of the message, which is the same for all results of one exchange."""
-        return self.message_id or self.delivery_id
-
-    @property
-    def notifies(self) -> bool:
-        """Return True if the channel may know by this attempt that the alert is open."""
-        return self.event == AlertStatus.OPEN and self.outcome.may_have_arrived
-
-    @property
-    def ends(self) -> bool:
-        """Return True if the channel knows by this attempt that the alert is closed."""
-        return self.event == AlertStatus.CLOSED and self.outcome.good
-
-
 def settle(results: Sequence[AttemptResult], now: int) -> None:
     """Store the results of attempts, and their effect on notifications and channels."""
     rows = _rows_of(results, now)
@@ -126,6 +83,7 @@ def settle(results: Sequence[AttemptResult], now: int) -> None:
         execute_many(_NOTE_CLOSING, (row for row in rows if row["ends"]))
         execute_many(_STORE_STATE, rows)
         _update_channels(results, now)
+        count_activity(results, now)
         catch_up(waiting, now)
         withdraw_closings(unnotified, now)
 

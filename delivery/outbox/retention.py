@@ -50,6 +50,12 @@ _DELETE_RECEIPTS = """
 _DELETE_ATTEMPTS = """
     DELETE FROM attempt WHERE at < :cutoff AND id IN (
         SELECT id FROM attempt ORDER BY id LIMIT :slice)"""
+_DELETE_ACTIVITY = """
+    DELETE FROM activity WHERE (hour, channel_id) IN (
+        SELECT hour, channel_id FROM activity WHERE hour < :two_days_ago LIMIT :slice)"""
+_DELETE_DELAYS = """
+    DELETE FROM delay_count WHERE (hour, bucket) IN (
+        SELECT hour, bucket FROM delay_count WHERE hour < :two_days_ago LIMIT :slice)"""
 # The deliveries of a group message are older than it: of the others, none is left.
 _DELETE_GROUP_MESSAGES = """
     DELETE FROM group_message WHERE id IN (
@@ -108,6 +114,8 @@ def prune(now: int, keep_days: int, keep_deliveries: int) -> Iterator[Pruned]:
     yield from _named("group messages", execute_sliced(_DELETE_GROUP_MESSAGES, **times))
     yield from _named("alerts", execute_sliced(_DELETE_ALERTS_WITHOUT_DELIVERY, **times))
     yield from _named("silences", execute_sliced(_DELETE_SILENCES, **times))
+    for statement in (_DELETE_ACTIVITY, _DELETE_DELAYS):
+        yield from _named("hours", execute_sliced(statement, **times))
     for statement in (_DROP_BODIES, _DROP_GROUP_BODIES):
         yield from _named("bodies", execute_sliced(statement, **times))
 

@@ -99,6 +99,13 @@ class WritePlan:
         alert = merge_alert(received.alert, known.body, now)
         updated = self._update(known, alert, received.resolves)
         self._known[received.key] = updated
+        change = self._change(
+            known,
+            received.key,
+            alert,
+            received=True,
+            earlier_body="" if known.body == updated.body else known.body,
+        )
         self._rows.alerts[known.id] = (
             known.id,
             received.key,
@@ -109,13 +116,7 @@ class WritePlan:
             updated.changed_at,
             now,
             updated.resolved_start,
-        )
-        change = self._change(
-            known,
-            received.key,
-            alert,
-            received=True,
-            earlier_body="" if known.body == updated.body else known.body,
+            change.urgency,
         )
         deliveries = self._plan(change, received.key)
         if alert.closed or change.matched:

@@ -33,7 +33,7 @@ EDIT_FIELD = "typed"
 @bp.route("/login", methods=["GET", "POST"])
 def login():
     """Show the form, or sign in and restore the edit that an ended session interrupted."""
-    next_url = _next_path() or url_for("home")
+    next_url = _next_path() or url_for("dashboard.index")
     if request.method == "GET":
         return redirect(next_url) if g.person else sign_in_page(200)
     try:
@@ -155,7 +155,7 @@ def setup(secret: str):
     except users.AccountError as error:
         return render_template("signin/setup.html", user=user, message=str(error)), 422
     start_session(user)
-    return redirect_with(f"Welcome, {user.name}.", "home")
+    return redirect_with(f"Welcome, {user.name}.", "dashboard.index")
 
 
 def hash_new_password() -> str:

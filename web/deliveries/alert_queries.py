@@ -12,8 +12,8 @@ from delivery.alerts.own_alerts import channel_of_key
 from delivery.alerts.received import alert_from_json
 from delivery.outbox.silences import read_matchers
 from models import Alert, Channel, Delivery, Notification, Silence
+from web.deliveries.log import DELIVERY_COLUMNS
 from web.deliveries.notifications import ChannelNotification
-from web.deliveries.queries import DELIVERY_COLUMNS
 
 _ONLY_FALLBACK = "This alert is about a channel, and goes only to the fallback of that channel."
 

@@ -1,20 +1,15 @@
-"""Queries of the delivery pages.
+"""Queries of the page of a delivery, or of a group message."""
 
-Every list is found by an index, however many deliveries there are.
-"""
-
-import json
 from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
-from peewee import SQL, ModelSelect, Select, fn
+from peewee import ModelSelect, fn
 
 from delivery import outbox
 from delivery.kinds import kinds
 from delivery.outcome import REASONS, Actor, Reason, StageResult, Verdict, status_hint
 from models import (
-    MAX_ID,
     Alert,
     Attempt,
     Channel,
@@ -22,20 +17,11 @@ from models import (
     Delivery,
     DeliveryState,
     GroupMessage,
-    Notification,
-    db,
 )
+from web.deliveries.log import LISTED_COLUMNS, select_deliveries
 from web.filters import until
 
-PAGE_SIZE = 50
-MAX_COUNT = 1000
 MAX_ATTEMPTS = 100
-MAX_OF_ALERT = 100
-WAITING = "waiting"
-STATE_FILTERS = {
-    WAITING: (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.HELD),
-    **{state.value: (state,) for state in DeliveryState},
-}
 PARKED_HINT = (
     "This is a bug in Tocsin: please report it with the worker's log of that time. "
     "Change the channel's message and select Retry now, or cancel the delivery."
@@ -45,67 +31,12 @@ ENDED_HINT = (
     "When the receiver works again, select Retry now."
 )
 _NO_HINT = (DeliveryState.DELIVERED, DeliveryState.ACCEPTED, DeliveryState.SUPERSEDED)
-_IDS = """
-    SELECT id FROM delivery WHERE id < :before
-        AND channel_id NOT IN (SELECT id FROM channel WHERE deleted_at IS NOT NULL)
-    ORDER BY id DESC LIMIT :limit"""
-# For each channel and state, the newest ids are the end of a range of an index.
-_IDS_IN_STATES = """
-    SELECT d.id FROM channel c CROSS JOIN json_each(:states) s
-    CROSS JOIN /*sqlite*/ delivery d ON d.id IN /*end*/ /*postgresql LATERAL */ (
-        SELECT id FROM delivery WHERE channel_id = c.id AND state = s.value AND id < :before
-        ORDER BY id DESC LIMIT :limit) /*postgresql d */
-    WHERE c.deleted_at IS NULL AND :channel IN (0, c.id) ORDER BY d.id DESC LIMIT :limit"""
-_IDS_OF_ALERT = """
-    SELECT d.id FROM channel c CROSS JOIN json_each(:states) s
-    CROSS JOIN /*sqlite*/ delivery d ON d.id IN /*end*/ /*postgresql LATERAL */ (
-        SELECT id FROM delivery WHERE alert_id = :alert AND channel_id = c.id AND state = s.value
-            AND id < :before
-        ORDER BY id DESC LIMIT :limit) /*postgresql d */
-    WHERE c.deleted_at IS NULL AND :channel IN (0, c.id) ORDER BY d.id DESC LIMIT :limit"""
-# A body may be encrypted, and large.
-DELIVERY_COLUMNS = [field for field in Delivery._meta.sorted_fields if field is not Delivery.body]
-
-
-def page_of_deliveries(
-    states: tuple[DeliveryState, ...], channel: int, alert: int, before: int
-) -> list[Delivery]:
-    """Return a page of deliveries, newest first; 0 or () selects every delivery.
-
-    One delivery beyond `PAGE_SIZE` shows that there is another page.
-    """
-    parameters = {
-        "states": json.dumps(states or list(DeliveryState)),
-        "channel": channel,
-        "alert": alert,
-        "before": before or MAX_ID,
-        "limit": PAGE_SIZE + 1,
-    }
-    rows = db.execute_sql(choose_statement(states, channel, alert), parameters)
-    page = _select(Alert.id, Alert.name, Alert.body, Channel.id, Channel.name)
-    page = page.where(Delivery.id << [delivery_id for (delivery_id,) in rows])
-    return list(page.order_by(Delivery.id.desc()))
-
-
-def choose_statement(states: tuple[DeliveryState, ...], channel: int, alert: int) -> str:
-    """Return the statement that selects the ids of a page with these filters."""
-    if alert:
-        return _IDS_OF_ALERT
-    return _IDS_IN_STATES if states or channel else _IDS
 
 
 def find_delivery(number: int) -> Delivery | None:
     """Return a delivery with its alert and the name and state of its channel, or None."""
-    rows = _select(Alert, Channel.id, Channel.name, Channel.kind, Channel.state)
+    rows = select_deliveries(Alert, Channel.id, Channel.name, Channel.kind, Channel.state)
     return rows.where(Delivery.id == number, Channel.deleted_at.is_null()).first()
-
-
-def _select(*columns: Any) -> "ModelSelect[Delivery]":
-    """Return a query of deliveries with these columns and the last attempt's message."""
-    attempts = Attempt.select(Attempt.says).where(Attempt.delivery == Delivery.id)
-    last_message = attempts.order_by(Attempt.id.desc()).limit(1).alias("last_message")
-    rows = Delivery.select(*DELIVERY_COLUMNS, last_message, *columns)
-    return rows.join_from(Delivery, Alert).join_from(Delivery, Channel)
 
 
 def latest_attempts(delivery: Delivery) -> list[Attempt]:
@@ -139,7 +70,7 @@ def find_group_message(number: int) -> GroupMessage | None:
 
 def deliveries_of_group(message_id: int, limit: int) -> list[Delivery]:
     """Return the first deliveries of a group message, the most severe first."""
-    page = _select(Alert.id, Alert.name, Alert.body, Channel.id, Channel.name)
+    page = select_deliveries(*LISTED_COLUMNS)
     page = page.where(Delivery.message == message_id)
     return list(page.order_by(Delivery.urgency, Delivery.id).limit(limit))
 
@@ -155,24 +86,6 @@ def count_states_of_group(message_id: int | None) -> dict[str, int]:
     rows = Delivery.select(Delivery.state, number).where(Delivery.message == message_id)
     counts: Any = rows.group_by(Delivery.state).order_by(number.desc(), Delivery.state).tuples()
     return dict(counts)
-
-
-def latest_alerts(limit: int) -> list[Alert]:
-    """Return the latest alerts, newest first, each with `delivery_count` and `has_channel`.
-
-    The count is at most one more than `MAX_OF_ALERT`.
-    """
-    some = Delivery.select(Delivery.id).where(Delivery.alert == Alert.id).limit(MAX_OF_ALERT + 1)
-    count = Select([some], [fn.COUNT(SQL("*"))])
-    pairs = Notification.select().where(Notification.alert == Alert.id)
-    columns = (count.alias("delivery_count"), fn.EXISTS(pairs).alias("has_channel"))
-    return list(Alert.latest(limit).select_extend(*columns))
-
-
-def count_deliveries(state: str) -> int:
-    """Return the number of deliveries in a state, at most one more than `MAX_COUNT`."""
-    rows = Delivery.select(Delivery.id).where(Delivery.state << STATE_FILTERS[state])
-    return rows.limit(MAX_COUNT + 1).count()
 
 
 def explain(delivery: Delivery, now: int) -> str:

@@ -1,32 +1,29 @@
-"""Pages of deliveries and alerts. `delivery.outbox` carries out every action."""
+"""Pages of deliveries. `delivery.outbox` carries out every action."""
 
 import re
+from typing import Any
 
 from flask import Blueprint, abort, g, render_template, request
 from werkzeug.wrappers import Response
 
 from clock import now_ms
 from delivery import outbox
-from delivery.alerts.alert import AlertStatus, without_internal
-from delivery.alerts.received import alert_from_json
-from delivery.content.facts import subject_of
-from delivery.content.links import links_of
-from delivery.message import ANONYMOUS
+from delivery.content.severity import Severity
+from delivery.outcome import Reason
 from delivery.queue import wakeup
-from delivery.text import one_line
-from models import MAX_ID, Alert, Channel, Delivery, DeliveryState, GroupMessage
-from web import truncation
-from web.deliveries import alert_queries, alert_silences, queries
+from models import Channel, Delivery, DeliveryState, GroupMessage
+from web.deliveries import log, queries
+from web.deliveries.alert_facts import alert_facts
+from web.deliveries.log import Page
+from web.deliveries.log_filter import STATE_FILTERS, LogFilter, read_filter, read_number
 from web.redirects import redirect_with
 from web.services import services
-from web.silences import start_silence
 
 bp = Blueprint("deliveries", __name__)
 
-MAX_ALERTS = 100
+MAX_CHANNELS = 200  # to choose from
 MAX_IN_GROUP = 200
 MAX_SNOOZE_MINUTES = 720
-_COUNTED_STATES = (queries.WAITING, DeliveryState.PARKED)
 _ACTION_STATES = {
     "retry_now": outbox.RETRIABLE_STATES,
     "snooze": (DeliveryState.PENDING,),
@@ -36,38 +33,70 @@ _ACTION_STATES = {
 
 @bp.get("/deliveries")
 def index():
-    """Show the deliveries, newest first, one page at a time."""
-    names = ("state", "channel", "alert", "before")
-    query = {name: request.args[name] for name in names if request.args.get(name)}
-    states = queries.STATE_FILTERS.get(query.get("state", ""), ())
-    if "state" in query and not states:
-        abort(404, "There is no such delivery state.")
-    numbers = [_number(query, name) for name in names[1:]]
-    deliveries = queries.page_of_deliveries(states, *numbers)
-    older = None
-    if len(deliveries) > queries.PAGE_SIZE:
-        deliveries.pop()
-        older = {**query, "before": deliveries[-1].webhook_id}
-    return render_template(
-        "deliveries/index.html",
-        query=query,
-        deliveries=deliveries,
-        subject_of=_subject_of,
+    """Show the deliveries that the filters of the address accept, newest first, page by page.
+
+    With `found`, the number of rows that a search has found so far, the answer to htmx is what
+    another part of the log adds to the list.
+    """
+    now = now_ms()
+    log_filter = read_filter(request.args, now)
+    before = read_number(request.args, "before")
+    found = read_number(request.args, "found")
+    page = Page([], None)
+    if not log_filter.errors:
+        page = log.page_of(log_filter, before, log.PAGE_SIZE)
+    counts = _counts(log_filter)
+    is_part = "found" in request.args and "HX-Request" in request.headers
+    html = render_template(
+        "deliveries/_part.html" if is_part else "deliveries/index.html",
+        filter=log_filter,
+        page=page,
+        before=before,
+        found=found + len(page.deliveries),
+        page_size=log.PAGE_SIZE,
+        counts=counts,
+        total=_total(log_filter, counts),
+        max_count=log.MAX_COUNT,
+        channels=_channels(log_filter.channel),
+        state_filters=map(_state_choice, STATE_FILTERS.items()),
+        severities=zip(Severity, Severity, strict=True),
+        reasons=[(reason, reason.replace("_", " ")) for reason in Reason],
         explain=queries.explain,
-        older=older,
-        channels=list(Channel.listed()),
-        state_filters=queries.STATE_FILTERS,
-        counts={name: queries.count_deliveries(name) for name in _COUNTED_STATES},
-        max_count=queries.MAX_COUNT,
     )
+    return html, 422 if log_filter.errors else 200
 
 
-def _number(query: dict[str, str], name: str) -> int:
-    """Return the number in `7` or `msg_7`; 0 if the query has no such member."""
-    match = re.fullmatch("(?:msg_)?([0-9]{1,19})", query.get(name, "0"), re.ASCII) or abort(
-        404, f"The value of “{name}” in the address is not a number."
-    )
-    return min(int(match[1]), MAX_ID)
+def _state_choice(state_filter: tuple[str, tuple[DeliveryState, ...]]) -> tuple[str, str]:
+    """Return the value and the text of a choice; of several states, the text names them."""
+    name, states = state_filter
+    text = name.replace("_", " ")
+    if len(states) > 1:
+        text = f"{text}: {', '.join(states)}"
+    return name, text
+
+
+def _counts(log_filter: LogFilter) -> dict[str, int]:
+    """Return the numbers of deliveries by state filter; none where each row has to be read."""
+    if log_filter.reads_rows or log_filter.alert or log_filter.errors:
+        return {}
+    counts = log.count_by_state(log_filter)
+    return {name: sum(counts[state] for state in states) for name, states in STATE_FILTERS.items()}
+
+
+def _total(log_filter: LogFilter, counts: dict[str, int]) -> int | None:
+    """Return how many deliveries a filter accepts, or None if they are not counted."""
+    if not counts:
+        return None
+    return sum(counts[state] for state in log_filter.states or DeliveryState)
+
+
+def _channels(selected: int) -> list[tuple[int, str]]:
+    """Return the channels to choose from; of very many only the selected one."""
+    columns: Any = Channel.listed().select(Channel.id, Channel.name).limit(MAX_CHANNELS + 1)
+    channels = list(columns.tuples())
+    if len(channels) <= MAX_CHANNELS:
+        return channels
+    return list(columns.where(Channel.id == selected).tuples())
 
 
 @bp.get("/deliveries/msg_<int:number>")
@@ -90,7 +119,7 @@ def detail(number: int):
         attempts=attempts,
         max_attempts=queries.MAX_ATTEMPTS,
         parse_stages=queries.parse_stages,
-        **_alert_facts(delivery.alert),
+        **alert_facts(delivery.alert),
     )
 
 
@@ -103,27 +132,11 @@ def _group_page(group: GroupMessage) -> str:
         states=states,
         size=sum(states.values()),
         deliveries=queries.deliveries_of_group(group.id, MAX_IN_GROUP),
-        subject_of=_subject_of,
         explain=queries.explain,
         attempts=queries.attempts_of_group(group.id),
         max_attempts=queries.MAX_ATTEMPTS,
         parse_stages=queries.parse_stages,
     )
-
-
-def _alert_facts(row: Alert) -> dict:
-    """Return the variables of the templates that show an alert."""
-    alert = alert_from_json(row.body)
-    # Any other scheme could run a script.
-    is_link = re.match(r"https?://\S", alert.url, re.IGNORECASE)
-    labels = {name: one_line(text) for name, text in without_internal(alert.labels).items()}
-    texts = {"Labels": labels, "Annotations": without_internal(alert.annotations)}
-    links = links_of(alert, ANONYMOUS, is_test=False)
-    return {"row": row, "alert": alert, "is_link": is_link, "links": links, "texts": texts}
-
-
-def _subject_of(row: Alert) -> str:
-    return subject_of(alert_from_json(row.body).labels)
 
 
 def _load(number: int) -> Delivery:
@@ -183,82 +196,3 @@ def _report(number: int, done: bool, message: str) -> Response:
 def _redirect_unchanged(number: int, reason: str) -> Response:
     message = f"Nothing was changed: {reason}"
     return redirect_with(message, "deliveries.detail", "bad", number=number)
-
-
-@bp.get("/alerts")
-def alerts():
-    """Show the latest alerts and the number of deliveries of each."""
-    return render_template(
-        "alerts/index.html",
-        alerts=queries.latest_alerts(MAX_ALERTS),
-        truncations=truncation.recent(now_ms()),
-        max_of_alert=queries.MAX_OF_ALERT,
-    )
-
-
-@bp.get("/alerts/<int:alert_id>")
-def alert(alert_id: int):
-    """Show an alert, and for each channel whether it was notified."""
-    row = _load_alert(alert_id)
-    concerned = []
-    others = []
-    for notification in alert_queries.channel_notifications(row, now_ms()):
-        if notification.is_concerned:
-            concerned.append(notification)
-        else:
-            others.append(notification)
-    facts = _alert_facts(row)
-    return render_template(
-        "alerts/detail.html",
-        concerned=concerned,
-        others=others,
-        silences=alert_silences.silences_of(facts["alert"], now_ms()),
-        offer=alert_silences.offer_for(facts["alert"]),
-        durations=alert_silences.DURATIONS,
-        comment=alert_silences.comment_for(facts["alert"]),
-        **facts,
-    )
-
-
-def _load_alert(alert_id: int) -> Alert:
-    return alert_queries.find_alert(alert_id) or abort(
-        404, "There is no such alert. A closed alert is deleted with its last delivery."
-    )
-
-
-@bp.post("/alerts/<int:alert_id>/silence")
-def silence_alert(alert_id: int) -> Response:
-    """Silence exactly this alert for one of the offered durations."""
-    row = _load_alert(alert_id)
-    alert = alert_from_json(row.body)
-    hours = request.form.get("hours", "")
-    duration = alert_silences.duration_of(hours)
-    matchers = alert_silences.offer_for(alert).matchers
-    problem = ""
-    if row.status != AlertStatus.OPEN:
-        problem = "the alert is closed."
-    elif not duration:
-        problem = "choose one of the durations."
-    elif not matchers:
-        problem = "its labels are too long for a silence."
-    if problem:
-        message = f"Nothing was changed: {problem}"
-        return redirect_with(message, "deliveries.alert", "bad", alert_id=row.id)
-    start_silence(matchers, alert_silences.comment_for(alert), duration)
-    message = (
-        f"The alert is silenced for {alert_silences.DURATIONS[hours]}: no notification is sent "
-        "for it until then."
-    )
-    return redirect_with(message, "deliveries.alert", alert_id=row.id)
-
-
-@bp.post("/alerts/<int:alert_id>/close")
-def close_alert(alert_id: int) -> Response:
-    """Close an alert that its source will never close."""
-    row = _load_alert(alert_id)
-    if not outbox.close_alert(row.id, now_ms()):
-        message = "Nothing was changed: the alert is closed already."
-        return redirect_with(message, "deliveries.alert", "bad", alert_id=row.id)
-    wakeup.notify(services().config.data_dir)
-    message = "The alert is closed. Channels that were notified get the resolution."
-    return redirect_with(message, "deliveries.alert", alert_id=row.id)

@@ -1,0 +1,1 @@
+"""The dashboard: whether notifications arrive, and if not, where to look."""

@@ -1,0 +1,155 @@
+"""The filters of the lists of deliveries and alerts, as the address of a page has them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NoReturn, TypeVar
+
+from flask import abort
+
+from clock import DAY, HOUR, MINUTE
+from delivery.alerts.alert import Alert
+from delivery.alerts.matchers import Matcher, MatcherError, labels_of, matches, parse_matchers
+from delivery.content.severity import Severity, severity_rank
+from delivery.outcome import Reason
+from models import MAX_ID, DeliveryState
+
+WAITING = "waiting"
+PROBLEMS = "problems"
+STATE_FILTERS = {
+    WAITING: (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.HELD),
+    PROBLEMS: (DeliveryState.FAILED, DeliveryState.PARKED),
+    **{state.value: (state,) for state in DeliveryState},
+}
+MAX_TEXT_LENGTH = 200
+Value = TypeVar("Value")
+_UNITS = {"m": MINUTE, "h": HOUR, "d": DAY}
+_TIME_HELP = "Enter a time such as 2h, 7d or 2026-11-27 14:00 (UTC)."
+_NAMES = (
+    "state",
+    "channel",
+    "alert",
+    "severity",
+    "reason",
+    "matchers",
+    "q",
+    "since",
+    "until",
+)
+
+
+@dataclass(frozen=True)
+class LogFilter:
+    """What the listed deliveries or alerts have in common.
+
+    `query` are the filters as they are in the address, `errors` the messages about those that
+    cannot be used, by name. `since` and `until` are milliseconds, or None.
+    """
+
+    query: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    states: tuple[DeliveryState, ...] = ()
+    channel: int = 0
+    alert: int = 0
+    severity: Severity | None = None
+    reason: str = ""
+    matchers: tuple[Matcher, ...] = ()
+    text: str = ""
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether no index finds the rows: each one has to be read."""
+        return bool(self.severity or self.reason or self.reads_alerts)
+
+    @property
+    def reads_alerts(self) -> bool:
+        """Whether the labels and texts of alerts decide."""
+        return bool(self.matchers or self.text)
+
+    @property
+    def urgency(self) -> int:
+        """The rank of the severity; -1 for any."""
+        if self.severity is None:
+            return -1
+        return severity_rank(self.severity)
+
+    def accepts(self, alert: Alert, *texts: str) -> bool:
+        """Return True if the matchers match an alert, and it or one of `texts` has the text."""
+        if self.matchers and not matches(self.matchers, labels_of(alert)):
+            return False
+        if not self.text:
+            return True
+        parts = (alert.name, *alert.labels.values(), *alert.annotations.values(), *texts)
+        return any(self.text in part.casefold() for part in parts)
+
+
+def read_filter(arguments: Mapping[str, str], now: int) -> LogFilter:
+    """Return the filter of an address.
+
+    A text that cannot be used has a message in `errors`; a state, a severity or a number that no
+    form of Tocsin sends ends the request with 404.
+    """
+    query = {}
+    for name in _NAMES:
+        if value := arguments.get(name, "").strip():
+            query[name] = value
+    errors: dict[str, str] = {}
+    matchers: tuple[Matcher, ...] = ()
+    try:
+        matchers = parse_matchers(query.get("matchers", ""))
+    except MatcherError as error:
+        errors["matchers"] = str(error)
+    text = query.get("q", "").casefold()
+    if len(text) > MAX_TEXT_LENGTH:
+        errors["q"] = f"Enter at most {MAX_TEXT_LENGTH} characters."
+    return LogFilter(
+        query,
+        errors,
+        states=_choice(query, "state", STATE_FILTERS) or (),
+        channel=read_number(query, "channel"),
+        alert=read_number(query, "alert"),
+        severity=_choice(query, "severity", {severity.value: severity for severity in Severity}),
+        reason=_choice(query, "reason", {reason.value: reason for reason in Reason}) or "",
+        matchers=matchers,
+        text=text,
+        since=_read_time(query, "since", errors, now),
+        until=_read_time(query, "until", errors, now),
+    )
+
+
+def _choice(query: dict[str, str], name: str, values: Mapping[str, Value]) -> Value | None:
+    if name not in query:
+        return None
+    return values.get(query[name]) or _not_found(f"There is no such {name}.")
+
+
+def read_number(query: Mapping[str, str], name: str) -> int:
+    """Return the number in `7` or `msg_7`; 0 if the query has no such member."""
+    match = re.fullmatch("(?:msg_)?([0-9]{1,19})", query.get(name) or "0", re.ASCII)
+    if match is None:
+        _not_found(f"The value of “{name}” in the address is not a number.")
+    return min(int(match[1]), MAX_ID)
+
+
+def _not_found(message: str) -> NoReturn:
+    abort(404, message)
+
+
+def _read_time(query: dict[str, str], name: str, errors: dict[str, str], now: int) -> int | None:
+    """Return a time in milliseconds: `2h` before now, or a date with or without a time of day."""
+    text = query.get(name, "")
+    if not text:
+        return None
+    if ago := re.fullmatch(r"([0-9]{1,5})\s*([mhd])", text, re.ASCII):
+        return now - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        moment = datetime.fromisoformat(text.upper().removesuffix("UTC").strip())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        errors[name] = _TIME_HELP
+        return None
