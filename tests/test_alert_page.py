@@ -427,12 +427,12 @@ def test_page_reads_no_more_when_an_alert_has_more_deliveries(client, monkeypatc
         return execute(self, sql, params, *rest)
 
     monkeypatch.setattr(type(db.obj), "execute_sql", record)
+    monkeypatch.setattr("web.deliveries.alert_views.MAX_IN_TIMELINE", 2)
     client.get(f"/alerts/{alert.id}")
     monkeypatch.undo()
     read = [(sql, params) for sql, params in statements if '"delivery"' in sql]
-    assert len(read) == 1
-    if not ON_POSTGRESQL:
-        [(sql, params)] = read
+    assert [len(params) for _, params in read] == [2, 3]  # of the notification, of the timeline
+    for sql, params in [] if ON_POSTGRESQL else read:
         with db.connection_context():
             plan = [row[3] for row in db.execute_sql(f"EXPLAIN QUERY PLAN {sql}", params)]
         assert "SEARCH t1 USING INTEGER PRIMARY KEY (rowid=?)" in plan

@@ -11,15 +11,18 @@ from delivery.content.severity import Severity
 from delivery.queue import wakeup
 from models import Alert
 from web import truncation
-from web.deliveries import alert_list, alert_queries, alert_silences
+from web.deliveries import alert_list, alert_queries, alert_silences, log
 from web.deliveries.alert_facts import alert_facts
 from web.deliveries.alert_list import AlertPage
-from web.deliveries.log_filter import read_filter, read_number
+from web.deliveries.log_filter import LogFilter, read_filter, read_number
+from web.deliveries.timeline import timeline
 from web.redirects import redirect_with
 from web.services import services
 from web.silences import start_silence
 
 bp = Blueprint("alerts", __name__, url_prefix="/alerts")
+
+MAX_IN_TIMELINE = 100  # deliveries
 
 
 @bp.get("")
@@ -72,8 +75,12 @@ def detail(alert_id: int):
         else:
             others.append(notification)
     facts = alert_facts(row)
+    latest = log.page_of(LogFilter(alert=row.id), 0, MAX_IN_TIMELINE)
     return render_template(
         "alerts/detail.html",
+        timeline=timeline(row, facts["alert"], latest.deliveries),
+        is_cut=latest.older is not None,
+        max_of_alert=MAX_IN_TIMELINE,
         concerned=concerned,
         others=others,
         silences=alert_silences.silences_of(facts["alert"], now_ms()),

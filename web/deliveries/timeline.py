@@ -1,0 +1,86 @@
+"""What happened to an alert, from its deliveries: opened, sent to whom, silenced, closed. Pure."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from delivery.alerts.alert import Alert, AlertStatus
+from models import Alert as AlertRow
+from models import Delivery, DeliveryState
+
+_ENDINGS = {
+    DeliveryState.DELIVERED: "delivered to",
+    DeliveryState.ACCEPTED: "queued by the receiver of",
+    DeliveryState.FAILED: "failed for",
+    DeliveryState.PARKED: "set aside for",
+    DeliveryState.GIVEN_UP: "canceled for",
+    DeliveryState.DROPPED: "not sent to",
+    DeliveryState.SUPERSEDED: "no longer sent to",
+}
+_WITH_CAUSE = (
+    DeliveryState.FAILED,
+    DeliveryState.PARKED,
+    DeliveryState.GIVEN_UP,
+    DeliveryState.DROPPED,
+    DeliveryState.SUPERSEDED,
+)
+
+
+class Entry(NamedTuple):
+    """Something that happened at a time: to the alert, or to one of its deliveries.
+
+    `mark` is the state or the status by which the entry looks.
+    """
+
+    at: int
+    mark: str
+    text: str
+    delivery: Delivery | None = None
+    cause: str = ""
+
+
+def timeline(row: AlertRow, alert: Alert, deliveries: Sequence[Delivery]) -> list[Entry]:
+    """Return what happened to an alert, the latest first; `deliveries` are the latest ones."""
+    entries = [*_changes(deliveries), *_endings(deliveries)]
+    if row.status == AlertStatus.CLOSED and not _has_change(entries, row.changed_at):
+        entries.append(Entry(row.changed_at, row.status, "Closed; no channel was notified"))
+    elif row.status == AlertStatus.OPEN and not _has_change(entries, row.changed_at):
+        entries.append(Entry(row.changed_at, row.status, "Opened"))
+    if alert.starts_at is not None and alert.starts_at < row.changed_at:
+        entries.append(Entry(alert.starts_at, "", "Started, as its source says"))
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+
+
+def _has_change(entries: Iterable[Entry], at: int) -> bool:
+    return any(entry.delivery is None and entry.at == at for entry in entries)
+
+
+def _changes(deliveries: Iterable[Delivery]) -> Iterable[Entry]:
+    """Yield when the alert opened, closed or was repeated: its deliveries have that time."""
+
+    def change_of(delivery: Delivery) -> tuple[int, str, int, int]:
+        return delivery.created_at, delivery.event, delivery.repeated, delivery.flapping
+
+    for change, group in groupby(sorted(deliveries, key=change_of), key=change_of):
+        at, event, repeated, flapping = change
+        number = len(list(group))
+        channels = "1 channel" if number == 1 else f"{number} channels"
+        yield Entry(at, event, f"{_word_for(event, repeated, flapping)}, for {channels}")
+
+
+def _word_for(event: str, repeated: int, flapping: int) -> str:
+    if flapping:
+        return "Flapping"
+    if repeated:
+        return "Still open: repeated"
+    return "Opened" if event == AlertStatus.OPEN else "Closed"
+
+
+def _endings(deliveries: Iterable[Delivery]) -> Iterable[Entry]:
+    for delivery in deliveries:
+        ending = _ENDINGS.get(delivery.state)
+        if ending is None or delivery.settled_at is None:
+            continue
+        subject = "Resolution" if delivery.event == AlertStatus.CLOSED else "Message"
+        cause = delivery.cause if delivery.state in _WITH_CAUSE else ""
+        yield Entry(delivery.settled_at, delivery.state, f"{subject} {ending}", delivery, cause)
