@@ -234,6 +234,7 @@ def test_damaged_rows_break_no_dashboard(client):
 # --- in a browser ---
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_dashboard_has_no_violation_and_fits(chromium, live, width, scheme):

@@ -9,6 +9,7 @@ from channels import create, row_marks, stored_form
 from conftest import ROOT
 from databases import only_sqlite
 from markupsafe import Markup, escape
+from receiver import reply
 
 from clock import HOUR, now_ms
 from delivery.alerts.plans import DELIVERY_LIFETIME
@@ -695,3 +696,48 @@ def test_pages_are_accessible_and_fit_a_phone_in_dark_mode(chromium, live):
             Alert.delete().execute()
             to.delete_instance()
     live.database.close()
+
+
+# --- polls ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "wait", "interval"),
+    [("pending", 60_000, 3), ("sending", 0, 3), ("pending", HOUR, 60), ("failed", 0, None)],
+)
+def test_the_page_of_a_delivery_polls_until_it_has_ended(client, state, wait, interval):
+    create_delivery(state, due_at=now_ms() + wait, attempts=1)
+    page = client.get("/deliveries/msg_7").text
+    poll = re.search(r'hx-get="([^"]+)" hx-trigger="every (\d+)s"', page)
+    assert (poll and int(poll[2])) == interval
+    if poll:
+        assert client.get(poll[1]).status_code == 204
+        Delivery.update(state="delivered", attempts=2).execute()
+        assert 'id="delivery-page">' in client.get(poll[1]).text
+
+
+@pytest.mark.browser
+def test_the_dashboard_and_a_delivery_follow_what_happens_without_a_reload(
+    chromium, live, receiver
+):
+    expect = pytest.importorskip("playwright.sync_api").expect
+    receiver.script = reply(503)
+    channel_id = live.create_channel(receiver.url, name="Followed")
+    live.post_alert(name="Followed", labels={"severity": "critical"})
+    [[number]] = live.query(
+        "SELECT max(id) FROM delivery WHERE channel_id = :channel_id", channel_id=channel_id
+    )
+    dashboard = open_page(chromium, live)
+    dashboard.goto(f"{live.url}/")
+    strip = dashboard.locator(f"#health-{channel_id}")
+    page = open_page(chromium, live)
+    page.goto(f"{live.url}/deliveries/msg_{number}")
+    expect(page.locator("#delivery-page")).to_contain_text("Attempt 1")
+    expect(strip).to_have_attribute("data-health", "retrying", timeout=8000)
+    receiver.script = reply(200)
+    page.get_by_role("button", name="Retry now").click()
+    expect(page.locator(f"#delivery-msg_{number}")).to_have_attribute("data-state", "delivered")
+    expect(page.locator("#delivery-page")).to_contain_text("Attempt 2")
+    assert page.locator("#delivery-page").get_attribute("hx-get") is None
+    expect(strip).to_have_attribute("data-health", "ok", timeout=8000)
+    assert page.complaints == dashboard.complaints == []

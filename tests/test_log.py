@@ -281,6 +281,7 @@ def test_the_severity_of_an_alert_is_stored_when_it_is_received(app):
 # --- in a browser ---------------------------------------------------------------------------------
 
 
+@pytest.mark.browser
 def test_times_are_in_the_zone_of_the_viewer_with_utc_in_the_title(chromium, live):
     page = open_page(chromium, live, zone="Asia/Kolkata")
     page.goto(f"{live.url}/lab")

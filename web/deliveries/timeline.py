@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from delivery.alerts.alert import Alert, AlertStatus
 from models import Alert as AlertRow
@@ -78,7 +78,7 @@ def _word_for(event: str, repeated: int, flapping: int) -> str:
 
 def _endings(deliveries: Iterable[Delivery]) -> Iterable[Entry]:
     for delivery in deliveries:
-        ending = _ENDINGS.get(delivery.state)
+        ending = _ENDINGS.get(cast(DeliveryState, delivery.state))
         if ending is None or delivery.settled_at is None:
             continue
         subject = "Resolution" if delivery.event == AlertStatus.CLOSED else "Message"

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, abort, g, render_template, request
 from werkzeug.wrappers import Response
 
-from clock import now_ms
+from clock import MINUTE, now_ms
 from delivery import outbox
 from delivery.content.severity import Severity
 from delivery.outcome import Reason
@@ -24,6 +24,7 @@ bp = Blueprint("deliveries", __name__)
 MAX_CHANNELS = 200  # to choose from
 MAX_IN_GROUP = 200
 MAX_SNOOZE_MINUTES = 720
+SOON = 3 * MINUTE
 _ACTION_STATES = {
     "retry_now": outbox.RETRIABLE_STATES,
     "snooze": (DeliveryState.PENDING,),
@@ -101,16 +102,24 @@ def _channels(selected: int) -> list[tuple[int, str]]:
 
 @bp.get("/deliveries/msg_<int:number>")
 def detail(number: int):
-    """Show a delivery: its state, its attempts and its alert; or a group message."""
+    """Show a delivery: its state, its attempts and its alert; or a group message.
+
+    The answer is 204 for a poll of a page that has `seen` the latest state.
+    """
     group = queries.find_group_message(number)
     if group:
         return _group_page(group)
     delivery = _load(number)
+    seen = f"{delivery.state}-{delivery.attempts}"
+    if request.args.get("seen") == seen:
+        return "", 204
     attempts = queries.latest_attempts(delivery)
     refusal = queries.why_not_retried(delivery)
     return render_template(
         "deliveries/detail.html",
         delivery=delivery,
+        seen=seen,
+        poll_seconds=_poll_seconds(delivery, now_ms()),
         explanation=queries.explain(delivery, now_ms()),
         hint=queries.hint_for(delivery, attempts[-1] if attempts else None),
         actions=_allowed_actions(delivery, refusal),
@@ -121,6 +130,13 @@ def detail(number: int):
         parse_stages=queries.parse_stages,
         **alert_facts(delivery.alert),
     )
+
+
+def _poll_seconds(delivery: Delivery, now: int) -> int:
+    """Return after how many seconds a page asks for changes: seldom long before an attempt."""
+    if delivery.state not in (DeliveryState.PENDING, DeliveryState.SENDING):
+        return 0
+    return 3 if delivery.due_at - now < SOON else 60
 
 
 def _group_page(group: GroupMessage) -> str:
