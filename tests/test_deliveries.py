@@ -13,10 +13,11 @@ from receiver import reply
 
 from clock import HOUR, now_ms
 from delivery.alerts.plans import DELIVERY_LIFETIME
+from delivery.log import search
+from delivery.log.log_filter import PROBLEMS, STATE_FILTERS, WAITING, LogFilter
 from delivery.queue import wakeup
 from models import Alert, Attempt, Channel, ChannelState, Delivery, db
-from web.deliveries import log, queries
-from web.deliveries.log_filter import PROBLEMS, STATE_FILTERS, WAITING, LogFilter
+from web.deliveries import queries
 
 STATES = [state for state in STATE_FILTERS if state not in (WAITING, PROBLEMS)]
 NOW = 1_790_000_000_000
@@ -259,7 +260,7 @@ def test_waiting_deliveries_and_problems_are_counted_up_to_a_limit(client, monke
     for number, state in enumerate(["pending", "held", "sending", "parked", "failed"], 1):
         create_delivery(state, to, of, number)
     assert "3 waiting 2 problems" in visible_text(client.get("/deliveries").text)
-    monkeypatch.setattr("web.deliveries.log.MAX_COUNT", 2)
+    monkeypatch.setattr("delivery.log.search.MAX_COUNT", 2)
     assert "more than 2 waiting 2 problems" in visible_text(client.get("/deliveries").text)
 
 
@@ -279,8 +280,8 @@ def test_waiting_deliveries_and_problems_are_counted_up_to_a_limit(client, monke
 )
 def test_every_filter_finds_the_newest_deliveries_by_an_index(app, filters, index):
     log_filter = LogFilter(**filters)
-    statement = log.choose_statement(log_filter)
-    values = {**log.parameters_of(log_filter), "limit": 51}
+    statement = search.choose_statement(log_filter)
+    values = {**search.parameters_of(log_filter), "limit": 51}
     with db.connection_context():
         plan = [row[3] for row in db.execute_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
     assert any(index in step for step in plan), plan

@@ -18,6 +18,7 @@ from delivery import outbox
 from delivery.alerts import alert as received
 from delivery.alerts.received import ReceivedAlert
 from delivery.content.severity import urgency_of
+from delivery.log import search
 from models import Alert, Channel
 from web.deliveries import alert_list, log
 
@@ -27,7 +28,7 @@ def deliver(number, name="Disk full", ago=0, labels=None, annotations=None, **co
     alert = create_alert(name, labels=labels or {}, annotations=annotations or {})
     Alert.update(urgency=urgency_of(labels or {})).where(Alert.id == alert.id).execute()
     to = columns.pop("to", None) or Channel.get_or_none() or create_channel()
-    identifier = (now_ms() - ago) * log.ID_PER_MS + number
+    identifier = (now_ms() - ago) * search.ID_PER_MS + number
     return create_delivery(columns.pop("state", "delivered"), to, alert, identifier, **columns)
 
 
@@ -37,7 +38,7 @@ def listed(client, query=""):
     assert response.status_code == 200
     ids = [int(mark.removeprefix("msg_")) for mark, _ in rows_in(response.text)]
     assert ids == sorted(ids, reverse=True)
-    return {number % log.ID_PER_MS for number in ids}
+    return {number % search.ID_PER_MS for number in ids}
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def test_pages_are_stable_while_new_deliveries_come(client, monkeypatch):
     older = re.search(r'rel="next" href="([^"]+)"', first)[1]
     second = client.get(older).text
     numbers = [
-        [int(mark[4:]) % log.ID_PER_MS for mark, _ in rows_in(page)] for page in (first, second)
+        [int(mark[4:]) % search.ID_PER_MS for mark, _ in rows_in(page)] for page in (first, second)
     ]
     assert numbers == [[7, 6, 5], [4, 3, 2]]
     last = client.get(re.search(r'rel="next" href="([^"]+)"', second)[1]).text
@@ -159,22 +160,22 @@ def test_the_number_of_deliveries_is_counted_up_to_a_limit(client, deliveries, m
     assert "1 delivery, the newest" in visible_text(client.get("/deliveries?since=1h").text)
     page = visible_text(client.get("/deliveries?since=1d").text)
     assert "none waiting 1 problems" in page
-    monkeypatch.setattr(log, "MAX_COUNT", 3)
+    monkeypatch.setattr(search, "MAX_COUNT", 3)
     assert "more than 3 deliveries" in visible_text(client.get("/deliveries").text)
 
 
 def test_a_search_says_how_far_it_has_come_and_goes_on_from_there(client, monkeypatch):
-    monkeypatch.setattr(log, "MAX_READ", 2)
+    monkeypatch.setattr(search, "MAX_READ", 2)
     for number, name in enumerate(["Needle", "Hay", "Hay", "Hay", "Needle"], 1):
         deliver(number, name, ago=(10 - number) * MINUTE)
     page = client.get("/deliveries?q=needle").text
-    assert [int(mark[4:]) % log.ID_PER_MS for mark, _ in rows_in(page)] == [5]
+    assert [int(mark[4:]) % search.ID_PER_MS for mark, _ in rows_in(page)] == [5]
     assert "Searching back to 20" in visible_text(page)
     part = client.get(search_address(page), headers={"HX-Request": "true"}).text
     assert "<html" not in part
     assert rows_in(part) == []
     last = client.get(search_address(part), headers={"HX-Request": "true"}).text
-    assert [int(mark[4:]) % log.ID_PER_MS for mark, _ in rows_in(last)] == [1]
+    assert [int(mark[4:]) % search.ID_PER_MS for mark, _ in rows_in(last)] == [1]
     assert "Search older" not in last
 
 
@@ -183,7 +184,7 @@ def search_address(page):
 
 
 def test_a_search_stops_when_the_page_is_full(client, monkeypatch):
-    monkeypatch.setattr(log, "MAX_READ", 2)
+    monkeypatch.setattr(search, "MAX_READ", 2)
     monkeypatch.setattr(log, "PAGE_SIZE", 2)
     for number in range(1, 6):
         deliver(number, "Needle" if number > 3 else "Hay", ago=(10 - number) * MINUTE)

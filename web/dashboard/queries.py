@@ -9,11 +9,12 @@ from clock import DAY, HOUR
 from delivery import outbox
 from delivery.content.severity import Severity
 from delivery.health import Health, health_of
+from delivery.log import search
+from delivery.log.log_filter import PROBLEMS, STATE_FILTERS, WAITING, LogFilter
 from models import Attempt, Channel, Delivery, Token, db
 from web.channels.health import ChannelHealth, describe_health
 from web.dashboard.charts import HOURS, Bar, HourlyCount, Strip, bars, fill_hours, strip
 from web.deliveries import alert_list, log
-from web.deliveries.log_filter import PROBLEMS, STATE_FILTERS, WAITING, LogFilter
 
 MAX_CHANNELS = 12
 MAX_PROBLEMS = 5
@@ -89,7 +90,7 @@ class Pulse(NamedTuple):
 
 def read_pulse() -> Pulse:
     """Return the pulse, with one statement."""
-    limit = {"limit": log.MAX_COUNT + 1}
+    limit = {"limit": search.MAX_COUNT + 1}
     return Pulse(*db.execute_sql(_PULSE, limit).fetchone())
 
 
@@ -133,8 +134,8 @@ def read_day(now: int) -> Day:
 
 
 def read_waiting(now: int) -> Waiting:
-    """Return what waits; numbers are at most `log.MAX_COUNT` + 1 for each state."""
-    counts = log.count_by_state(LogFilter())
+    """Return what waits; numbers are at most `search.MAX_COUNT` + 1 for each state."""
+    counts = search.count_by_state(LogFilter())
     total = sum(counts[state] for state in STATE_FILTERS[WAITING])
     return Waiting(total, counts["held"], outbox.oldest_due_age(now))
 
@@ -142,7 +143,7 @@ def read_waiting(now: int) -> Waiting:
 def recent_problems(now: int) -> tuple[int, list[Delivery]]:
     """Return how many deliveries of the last 24 hours did not arrive, and the latest ones."""
     of_day = LogFilter(states=STATE_FILTERS[PROBLEMS], since=now - DAY)
-    counts = log.count_by_state(of_day)
+    counts = search.count_by_state(of_day)
     number = sum(counts[state] for state in of_day.states)
     if not number:
         return 0, []

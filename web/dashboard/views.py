@@ -4,8 +4,8 @@ from flask import Blueprint, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from clock import now_ms
+from delivery.log import search
 from web.dashboard import queries
-from web.deliveries import log
 from web.deliveries.queries import explain
 
 bp = Blueprint("dashboard", __name__)
@@ -43,6 +43,6 @@ def _render(template: str) -> str:
         failures=failures,
         problems=problems,
         steps=queries.first_steps(),
-        max_count=log.MAX_COUNT,
+        max_count=search.MAX_COUNT,
         explain=explain,
     )

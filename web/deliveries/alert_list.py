@@ -11,8 +11,8 @@ from peewee import SQL, Select, fn
 from delivery.alerts.alert import AlertStatus
 from delivery.alerts.received import alert_from_json
 from delivery.content.severity import Severity, severity_rank
+from delivery.log.log_filter import LogFilter
 from models import MAX_ID, Alert, Delivery, Notification, db
-from web.deliveries.log_filter import LogFilter
 
 PAGE_SIZE = 50
 MAX_READ = 2000  # alerts that one page reads to decide
@@ -77,9 +77,13 @@ def page_of(log_filter: LogFilter, statuses: Sequence[str], before: Cursor, size
     """Return the alerts that a filter accepts and that have one of these statuses."""
     by_index = _IDS_OF_OPEN if _finds_severity(log_filter, statuses) else _IDS_OF_STATUSES
     reads = log_filter.reads_alerts or (log_filter.severity and by_index != _IDS_OF_OPEN)
-    limit = MAX_READ if reads else size + 1
+    limit = size + 1
+    if reads:
+        limit = MAX_READ
     found = _cursors(by_index, log_filter, statuses, before, limit)
-    accepted = _accepted(log_filter, found) if reads else found
+    accepted = found
+    if reads:
+        accepted = _accepted(log_filter, found)
     if len(accepted) > size:
         return AlertPage(_rows(accepted[:size]), accepted[size - 1])
     if len(found) < limit:

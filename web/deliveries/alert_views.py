@@ -8,13 +8,15 @@ from delivery import outbox
 from delivery.alerts.alert import AlertStatus
 from delivery.alerts.received import alert_from_json
 from delivery.content.severity import Severity
+from delivery.log.log_filter import LogFilter
 from delivery.queue import wakeup
 from models import Alert
 from web import truncation
 from web.deliveries import alert_list, alert_queries, alert_silences, log
 from web.deliveries.alert_facts import alert_facts
 from web.deliveries.alert_list import AlertPage
-from web.deliveries.log_filter import LogFilter, read_filter, read_number
+from web.deliveries.list_page import render_list
+from web.deliveries.log_filter import read_filter, read_number
 from web.deliveries.timeline import timeline
 from web.redirects import redirect_with
 from web.services import services
@@ -32,22 +34,25 @@ def index():
     `found` is as in the list of deliveries.
     """
     now = now_ms()
-    log_filter = read_filter(request.args, now)
+    query = read_filter(request.args, now)
     status = request.args.get("status", "")
     if status and status not in list(AlertStatus):
         abort(404, "There is no such status.")
-    statuses = [status] if status else list(AlertStatus)
+    texts = dict(query.texts)
+    statuses: list[str] = list(AlertStatus)
+    if status:
+        statuses = [status]
+        texts["status"] = status
     before = request.args.get("before", "")
     found = read_number(request.args, "found")
     page = AlertPage([], None)
-    if not log_filter.errors:
+    if not query.errors:
         cursor = alert_list.read_cursor(before)
-        page = alert_list.page_of(log_filter, statuses, cursor, alert_list.PAGE_SIZE)
-    is_part = "found" in request.args and "HX-Request" in request.headers
-    html = render_template(
-        "alerts/_part.html" if is_part else "alerts/index.html",
-        filter=log_filter,
-        query={"status": status, **log_filter.query} if status else log_filter.query,
+        page = alert_list.page_of(query.filter, statuses, cursor, alert_list.PAGE_SIZE)
+    return render_list(
+        "alerts",
+        query,
+        texts=texts,
         status=status,
         statuses=zip(AlertStatus, AlertStatus, strict=True),
         severities=zip(Severity, Severity, strict=True),
@@ -60,7 +65,6 @@ def index():
         truncations=truncation.recent(now),
         max_of_alert=alert_list.MAX_OF_ALERT,
     )
-    return html, 422 if log_filter.errors else 200
 
 
 @bp.get("/<int:alert_id>")

@@ -1,69 +1,16 @@
-"""The list of deliveries: pages and counts of those that a filter accepts.
+"""The rows of the list of deliveries."""
 
-An index finds the rows by state, channel, alert and time. What no index knows is decided row by
-row, a bounded number at a time; the page says how far back it has searched.
-"""
-
-import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from peewee import ModelSelect
 
-from delivery.alerts.received import alert_from_json
-from models import MAX_ID, Alert, Attempt, Channel, Delivery, DeliveryState, db
-from web.deliveries.log_filter import LogFilter
+from delivery.log.log_filter import LogFilter
+from delivery.log.search import ID_PER_MS, find
+from models import Alert, Attempt, Channel, Delivery
 
 PAGE_SIZE = 50
-MAX_COUNT = 1000
-MAX_READ = 2000  # deliveries that one page reads to decide
-ID_PER_MS = 1_000_000  # the id of a delivery begins with its time
 
-_IDS = """
-    SELECT id FROM delivery WHERE id < :before AND id >= :after
-        AND channel_id NOT IN (SELECT id FROM channel WHERE deleted_at IS NOT NULL)
-    ORDER BY id DESC LIMIT :limit"""
-# For each row of a source, the newest ids are the end of a range of an index.
-_NEWEST_OF_EACH = """
-    SELECT d.id FROM {source} CROSS JOIN /*sqlite*/ delivery d ON d.id IN /*end*/
-        /*postgresql LATERAL */ (
-        SELECT id FROM delivery
-        WHERE {condition} AND state = s.value AND id < :before AND id >= :after
-        ORDER BY id DESC LIMIT :limit) /*postgresql d */
-    ORDER BY d.id DESC LIMIT :limit"""
-_CHANNELS_AND_STATES = """(
-    SELECT id FROM channel WHERE deleted_at IS NULL AND :channel IN (0, id)) AS c
-    CROSS JOIN json_each(:states) s"""
-
-
-def _newest_of_each(source: str, condition: str) -> str:
-    return _NEWEST_OF_EACH.replace("{source}", source).replace("{condition}", condition)
-
-
-_IDS_IN_STATES = _newest_of_each(
-    "json_each(:states) s",
-    "channel_id NOT IN (SELECT id FROM channel WHERE deleted_at IS NOT NULL)",
-)
-_IDS_OF_CHANNEL = _newest_of_each(_CHANNELS_AND_STATES, "channel_id = c.id")
-_IDS_OF_ALERT = _newest_of_each(_CHANNELS_AND_STATES, "alert_id = :alert AND channel_id = c.id")
-# The reason is that of the last attempt, of the delivery or of its group message.
-_READ = """
-    SELECT d.id, d.cause, a.body FROM delivery d JOIN alert a ON a.id = d.alert_id
-    WHERE d.id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids))
-        AND :urgency IN (-1, a.urgency)
-        AND (:reason = '' OR :reason = coalesce(
-            (SELECT reason FROM attempt WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1),
-            (SELECT reason FROM attempt WHERE message_id = d.message_id AND message_id IS NOT NULL
-                ORDER BY id DESC LIMIT 1)))
-    ORDER BY d.id DESC"""
-_COUNT_ALL = """
-    SELECT s.value, (
-        SELECT count(*) FROM (
-            SELECT 1 FROM delivery WHERE state = s.value AND id < :before AND id >= :after
-            LIMIT :limit) AS part)
-    FROM json_each(:states) s"""
-_COUNT_OF_CHANNEL = _COUNT_ALL.replace("WHERE", "WHERE channel_id = :channel AND")
 # A body may be encrypted, and large.
 DELIVERY_COLUMNS = [field for field in Delivery._meta.sorted_fields if field is not Delivery.body]
 
@@ -84,61 +31,11 @@ class Page(NamedTuple):
 
 def page_of(log_filter: LogFilter, before: int, size: int) -> Page:
     """Return the newest deliveries that a filter accepts, with ids below `before` (0: all)."""
-    if not log_filter.reads_rows:
-        ids = _ids(log_filter, before, size + 1)
-        if len(ids) > size:
-            return Page(_rows(ids[:size]), ids[size - 1])
-        return Page(_rows(ids), None)
-    read = _ids(log_filter, before, MAX_READ)
-    ids = _accepted(log_filter, read)
-    if len(ids) > size:
-        return Page(_rows(ids[:size]), ids[size - 1])
-    if len(read) < MAX_READ:
-        return Page(_rows(ids), None)
-    return Page(_rows(ids), read[-1], read[-1] // ID_PER_MS)
-
-
-def _ids(log_filter: LogFilter, before: int, limit: int) -> list[int]:
-    """Return the newest ids that the index finds."""
-    parameters = {**parameters_of(log_filter, before), "limit": limit}
-    return [number for (number,) in db.execute_sql(choose_statement(log_filter), parameters)]
-
-
-def parameters_of(log_filter: LogFilter, before: int = 0) -> dict[str, Any]:
-    """Return the parameters that all statements of the log have, for ids below `before`."""
-    end = before or MAX_ID
-    if log_filter.until is not None:
-        end = min(end, max(0, log_filter.until) * ID_PER_MS)
-    return {
-        "states": json.dumps(log_filter.states or list(DeliveryState)),
-        "channel": log_filter.channel,
-        "alert": log_filter.alert,
-        "before": min(end, MAX_ID),
-        "after": min(max(0, log_filter.since or 0) * ID_PER_MS, MAX_ID),
-    }
-
-
-def choose_statement(log_filter: LogFilter) -> str:
-    """Return the statement that selects the newest ids."""
-    if log_filter.alert:
-        return _IDS_OF_ALERT
-    if log_filter.channel:
-        return _IDS_OF_CHANNEL
-    return _IDS_IN_STATES if log_filter.states else _IDS
-
-
-def _accepted(log_filter: LogFilter, ids: Sequence[int]) -> list[int]:
-    """Return the ids of the deliveries that a filter accepts, in their order."""
-    parameters = {
-        "ids": json.dumps(ids),
-        "urgency": log_filter.urgency,
-        "reason": log_filter.reason,
-    }
-    accepted = []
-    for number, cause, body in db.execute_sql(_READ, parameters):
-        if not log_filter.reads_alerts or log_filter.accepts(alert_from_json(body), cause):
-            accepted.append(number)
-    return accepted
+    found = find(log_filter, before, size)
+    searched_to = None
+    if found.older is not None and not found.is_complete:
+        searched_to = found.older // ID_PER_MS
+    return Page(_rows(found.ids), found.older, searched_to)
 
 
 def _rows(ids: Sequence[int]) -> list[Delivery]:
@@ -152,13 +49,3 @@ def select_deliveries(*columns: Any) -> "ModelSelect[Delivery]":
     last_message = attempts.order_by(Attempt.id.desc()).limit(1).alias("last_message")
     rows = Delivery.select(*DELIVERY_COLUMNS, last_message, *columns)
     return rows.join_from(Delivery, Alert).join_from(Delivery, Channel)
-
-
-def count_by_state(log_filter: LogFilter) -> dict[str, int]:
-    """Return the number of deliveries in each state, at most `MAX_COUNT` + 1 of each.
-
-    Only the channel and the times of the filter count.
-    """
-    statement = _COUNT_OF_CHANNEL if log_filter.channel else _COUNT_ALL
-    parameters = {**parameters_of(replace(log_filter, states=())), "limit": MAX_COUNT + 1}
-    return dict(db.execute_sql(statement, parameters))

@@ -2,26 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn, TypeVar
 
 from flask import abort
 
 from clock import DAY, HOUR, MINUTE
-from delivery.alerts.alert import Alert
-from delivery.alerts.matchers import Matcher, MatcherError, labels_of, matches, parse_matchers
-from delivery.content.severity import Severity, severity_rank
+from delivery.alerts.matchers import Matcher, MatcherError, parse_matchers
+from delivery.content.severity import Severity
+from delivery.log.log_filter import STATE_FILTERS, LogFilter
 from delivery.outcome import Reason
-from models import MAX_ID, DeliveryState
+from models import MAX_ID
 
-WAITING = "waiting"
-PROBLEMS = "problems"
-STATE_FILTERS = {
-    WAITING: (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.HELD),
-    PROBLEMS: (DeliveryState.FAILED, DeliveryState.PARKED),
-    **{state.value: (state,) for state in DeliveryState},
-}
 MAX_TEXT_LENGTH = 200
 Value = TypeVar("Value")
 _UNITS = {"m": MINUTE, "h": HOUR, "d": DAY}
@@ -40,54 +33,20 @@ _NAMES = (
 
 
 @dataclass(frozen=True)
-class LogFilter:
-    """What the listed deliveries or alerts have in common.
+class FilterQuery:
+    """The filters of an address.
 
-    `query` are the filters as they are in the address, `errors` the messages about those that
-    cannot be used, by name. `since` and `until` are milliseconds, or None.
+    `texts` are the filters as they are there, and `errors` the messages about those that cannot be
+    used, by name.
     """
 
-    query: dict[str, str] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    states: tuple[DeliveryState, ...] = ()
-    channel: int = 0
-    alert: int = 0
-    severity: Severity | None = None
-    reason: str = ""
-    matchers: tuple[Matcher, ...] = ()
-    text: str = ""
-    since: int | None = None
-    until: int | None = None
-
-    @property
-    def reads_rows(self) -> bool:
-        """Whether no index finds the rows: each one has to be read."""
-        return bool(self.severity or self.reason or self.reads_alerts)
-
-    @property
-    def reads_alerts(self) -> bool:
-        """Whether the labels and texts of alerts decide."""
-        return bool(self.matchers or self.text)
-
-    @property
-    def urgency(self) -> int:
-        """The rank of the severity; -1 for any."""
-        if self.severity is None:
-            return -1
-        return severity_rank(self.severity)
-
-    def accepts(self, alert: Alert, *texts: str) -> bool:
-        """Return True if the matchers match an alert, and it or one of `texts` has the text."""
-        if self.matchers and not matches(self.matchers, labels_of(alert)):
-            return False
-        if not self.text:
-            return True
-        parts = (alert.name, *alert.labels.values(), *alert.annotations.values(), *texts)
-        return any(self.text in part.casefold() for part in parts)
+    texts: dict[str, str]
+    errors: dict[str, str]
+    filter: LogFilter
 
 
-def read_filter(arguments: Mapping[str, str], now: int) -> LogFilter:
-    """Return the filter of an address.
+def read_filter(arguments: Mapping[str, str], now: int) -> FilterQuery:
+    """Return the filters of an address.
 
     A text that cannot be used has a message in `errors`; a state, a severity or a number that no
     form of Tocsin sends ends the request with 404.
@@ -105,9 +64,7 @@ def read_filter(arguments: Mapping[str, str], now: int) -> LogFilter:
     text = query.get("q", "").casefold()
     if len(text) > MAX_TEXT_LENGTH:
         errors["q"] = f"Enter at most {MAX_TEXT_LENGTH} characters."
-    return LogFilter(
-        query,
-        errors,
+    log_filter = LogFilter(
         states=_choice(query, "state", STATE_FILTERS) or (),
         channel=read_number(query, "channel"),
         alert=read_number(query, "alert"),
@@ -118,6 +75,7 @@ def read_filter(arguments: Mapping[str, str], now: int) -> LogFilter:
         since=_read_time(query, "since", errors, now),
         until=_read_time(query, "until", errors, now),
     )
+    return FilterQuery(query, errors, log_filter)
 
 
 def _choice(query: dict[str, str], name: str, values: Mapping[str, Value]) -> Value | None:

@@ -9,13 +9,16 @@ from werkzeug.wrappers import Response
 from clock import MINUTE, now_ms
 from delivery import outbox
 from delivery.content.severity import Severity
+from delivery.log import search
+from delivery.log.log_filter import STATE_FILTERS, LogFilter
 from delivery.outcome import Reason
 from delivery.queue import wakeup
 from models import Channel, Delivery, DeliveryState, GroupMessage
 from web.deliveries import log, queries
 from web.deliveries.alert_facts import alert_facts
+from web.deliveries.list_page import render_list
 from web.deliveries.log import Page
-from web.deliveries.log_filter import STATE_FILTERS, LogFilter, read_filter, read_number
+from web.deliveries.log_filter import FilterQuery, read_filter, read_number
 from web.redirects import redirect_with
 from web.services import services
 
@@ -40,31 +43,29 @@ def index():
     another part of the log adds to the list.
     """
     now = now_ms()
-    log_filter = read_filter(request.args, now)
+    query = read_filter(request.args, now)
     before = read_number(request.args, "before")
     found = read_number(request.args, "found")
     page = Page([], None)
-    if not log_filter.errors:
-        page = log.page_of(log_filter, before, log.PAGE_SIZE)
-    counts = _counts(log_filter)
-    is_part = "found" in request.args and "HX-Request" in request.headers
-    html = render_template(
-        "deliveries/_part.html" if is_part else "deliveries/index.html",
-        filter=log_filter,
+    if not query.errors:
+        page = log.page_of(query.filter, before, log.PAGE_SIZE)
+    counts = _counts(query)
+    return render_list(
+        "deliveries",
+        query,
         page=page,
         before=before,
         found=found + len(page.deliveries),
         page_size=log.PAGE_SIZE,
         counts=counts,
-        total=_total(log_filter, counts),
-        max_count=log.MAX_COUNT,
-        channels=_channels(log_filter.channel),
+        total=_total(query.filter, counts),
+        max_count=search.MAX_COUNT,
+        channels=_channels(query.filter.channel),
         state_filters=map(_state_choice, STATE_FILTERS.items()),
         severities=zip(Severity, Severity, strict=True),
         reasons=[(reason, reason.replace("_", " ")) for reason in Reason],
         explain=queries.explain,
     )
-    return html, 422 if log_filter.errors else 200
 
 
 def _state_choice(state_filter: tuple[str, tuple[DeliveryState, ...]]) -> tuple[str, str]:
@@ -76,11 +77,11 @@ def _state_choice(state_filter: tuple[str, tuple[DeliveryState, ...]]) -> tuple[
     return name, text
 
 
-def _counts(log_filter: LogFilter) -> dict[str, int]:
+def _counts(query: FilterQuery) -> dict[str, int]:
     """Return the numbers of deliveries by state filter; none where each row has to be read."""
-    if log_filter.reads_rows or log_filter.alert or log_filter.errors:
+    if query.filter.reads_rows or query.filter.alert or query.errors:
         return {}
-    counts = log.count_by_state(log_filter)
+    counts = search.count_by_state(query.filter)
     return {name: sum(counts[state] for state in states) for name, states in STATE_FILTERS.items()}
 
 

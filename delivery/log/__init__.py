@@ -1,0 +1,1 @@
+"""Reading the log: which deliveries have what in common."""
