@@ -144,7 +144,7 @@ class Worker:
                 self._release_unsent()
             self._upkeep.run(self._now())
             with relaxed_durability():
-                self._upkeep.prune(self._now())
+                self._upkeep.run_slices(self._now())
                 self._started = self._start(self._claim())
             self._upkeep.note_round()
             self._round_seconds = self._monotonic() - began

@@ -13,6 +13,7 @@ from models.deliveries import (
     SettledCount,
     Silence,
 )
+from models.replays import Replay
 from models.requests import LabRequest, Receipt
-from models.states import ChannelState, DeliveryState, Proof, Role
+from models.states import ChannelState, DeliveryState, Proof, ReplayState, Role
 from models.table import MAX_ID, Table, db

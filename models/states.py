@@ -37,6 +37,14 @@ class DeliveryState(StrEnum):
     PARKED = "parked"
 
 
+class ReplayState(StrEnum):
+    """State of a replay; a stopped one can be continued."""
+
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+
+
 class Role(StrEnum):
     """Role of a user: a viewer changes nothing and sees no secret."""
 

@@ -23,7 +23,7 @@ from delivery import outbox
 from delivery import worker as worker_module
 from delivery.alerts.alert import Alert
 from delivery.alerts.received import ReceivedAlert
-from delivery.outbox import HeldChoice
+from delivery.outbox import HeldChoice, ReplayChoice
 from delivery.outcome import Outcome, Reason, Verdict
 from delivery.secrets.encryption import Keyring
 from delivery.sender import SendResult
@@ -128,6 +128,7 @@ class Message:
     incident: str
     notices: list[Notice]
     first_created_at: int
+    is_replayed: bool = False
 
     @property
     def is_digest(self) -> bool:
@@ -156,6 +157,7 @@ class ModelChannel:
     incidents: dict[str, str] = field(default_factory=dict)  # key: the incident that may be open
     resolved: dict[str, str] = field(default_factory=dict)  # incident: id of its resolution
     changes: dict[str, list[int]] = field(default_factory=dict)  # key: times of the last ones
+    asked_again: set[str] = field(default_factory=set)  # keys of a replay, which may be silenced
     may_flap: set[str] = field(default_factory=set)  # keys that have changed too often
     failed_at: int | None = None  # the first attempt that failed
 
@@ -230,6 +232,7 @@ class Histories(RuleBasedStateMachine):
         self.numbers: dict[str, str] = {}  # the alert's number in messages: its key
         self.silences: dict[int, tuple[str, int]] = {}  # id: key or "", end
         self.in_flight: dict[str, Message] = {}
+        self.replayed: dict[int, int] = {}  # the time at which a delivery was sent again
         self.messages: dict[str, Message] = {}  # the last one with each id
         self.lost_answers: set[str] = set()  # ids of messages that a kill made uncertain
         self.channels: dict[int, ModelChannel] = {}
@@ -398,6 +401,20 @@ class Histories(RuleBasedStateMachine):
                 outbox.end_silence(number, self.now)
                 self.silences[number] = (key, self.now)
 
+    @rule(choice=st.sampled_from(ReplayChoice))
+    def replay(self, choice):
+        """Send everything again that has ended, as a user may after a loss at the receivers."""
+        with db.atomic():
+            ids = [row.id for row in Delivery.select(Delivery.id)]
+            ended = [row.id for row in Delivery.select().where(Delivery.settled_at.is_null(False))]
+            digest = f"digest-{self.now}" if choice == ReplayChoice.DIGEST else ""
+            outbox.redeliver(ids, choice, "ana", self.now, digest)
+        again = Delivery.select().where(Delivery.id << ended, Delivery.settled_at.is_null())
+        for row in again:
+            self.replayed[row.id] = self.now
+            key = self.numbers.get(str(row.alert_id), TROUBLE)
+            self.channels[row.channel_id].asked_again.add(key)
+
     @rule(seconds=st.sampled_from([1, 11, 31, 121, 601, 3601, 7201, 36_001, 90_000]))
     def wait(self, seconds):
         """Let time pass while Tocsin listens."""
@@ -514,7 +531,7 @@ class Histories(RuleBasedStateMachine):
         for notice in message.notices:
             key = notice.key
             if notice.event == "open" and certainty:
-                if key == TROUBLE and certainty == "surely":
+                if key == TROUBLE and certainty == "surely" and not message.is_replayed:
                     earlier = channel.arrived.setdefault((key, 0), message.id)
                     is_once = earlier in (message.id, *self.lost_answers)
                     assert is_once, "a trouble is notified twice"
@@ -565,8 +582,9 @@ class Histories(RuleBasedStateMachine):
             alert = self.alerts.get(key, TROUBLED)
             state = (alert.severity, alert.period, alert.change)
             notices.append(Notice(key, row.event, *state, bool(row.flapping)))
-        first_created_at = min(row.created_at for row in rows)
-        return Message(channel, message.id, incident, notices, first_created_at)
+        since = min(max(row.created_at, self.replayed.get(row.id, 0)) for row in rows)
+        is_replayed = any(row.id in self.replayed for row in rows)
+        return Message(channel, message.id, incident, notices, since, is_replayed)
 
     def check_notice(self, message, notice):
         """Check that a message may say this of an alert now."""
@@ -578,7 +596,8 @@ class Histories(RuleBasedStateMachine):
         alert = self.alerts[notice.key]
         if notice.event == "closed":
             is_shown = channel.wants(alert) and not is_silenced
-            assert notice.key in channel.told, "a closing leaves without an opening"
+            is_known = notice.key in channel.told or message.is_replayed
+            assert is_known, "a closing leaves without an opening"
             assert not is_shown, "a closing leaves while the alert is open"
         elif notice.is_flapping:
             assert notice.key in channel.may_flap, "a calm alert is reported as flapping"
@@ -602,7 +621,8 @@ class Histories(RuleBasedStateMachine):
         troubled, fallback = list(self.channels.values())[:2]
         assert channel is fallback, "an alert about a channel leaves to another than its fallback"
         if notice.event == "closed":
-            assert TROUBLE in channel.told, "the end of a trouble leaves without its beginning"
+            is_known = TROUBLE in channel.told or message.is_replayed
+            assert is_known, "the end of a trouble leaves without its beginning"
         else:
             assert not is_silenced, "an alert about a channel leaves under a silence"
             assert troubled.failed_at is not None, "a channel without a failure is in trouble"
@@ -631,6 +651,9 @@ class Histories(RuleBasedStateMachine):
     def check_told_once(self, message, notice):
         """Check that no other delivery has told the same change, except after the repeat."""
         channel = message.channel
+        if message.is_replayed or notice.key in channel.asked_again:
+            channel.asked_again.discard(notice.key)
+            return
         change = (notice.key, notice.change)
         earlier = channel.arrived.get(change, message.id)
         channel.arrived[change] = message.id

@@ -408,6 +408,8 @@ OUTBOX += (
     "ingest",
     "maintenance",
     "pausing",
+    "redelivery",
+    "replays",
     "results",
     "retention",
     "silences",
@@ -425,6 +427,7 @@ SCANNED = (
     "s",
     "CONSTANT",
     "part",
+    "replay",
 )
 
 

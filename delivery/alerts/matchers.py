@@ -74,7 +74,7 @@ class Matcher:
         return equal is not self.operator.startswith("!")
 
     def __str__(self) -> str:
-        return f'{self.name}{self.operator}"{self.value}"'
+        return f"{_written_name(self.name)}{self.operator}{_quote(self.value)}"
 
 
 @lru_cache(maxsize=1024)
@@ -110,9 +110,13 @@ def matches(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool:
 
 def write_matcher(name: str, value: str) -> str:
     """Return the text of a matcher that an alert has exactly this value."""
-    if not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_.-]*", name):
-        name = _quote(name)
-    return f"{name}={_quote(value)}"
+    return f"{_written_name(name)}={_quote(value)}"
+
+
+def _written_name(name: str) -> str:
+    if re.fullmatch("[a-zA-Z_][a-zA-Z0-9_.-]*", name):
+        return name
+    return _quote(name)
 
 
 def _quote(text: str) -> str:

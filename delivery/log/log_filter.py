@@ -1,9 +1,10 @@
 """What the deliveries, or the alerts, of a list have in common. Pure."""
 
+import json
 from dataclasses import dataclass
 
 from delivery.alerts.alert import Alert
-from delivery.alerts.matchers import Matcher, labels_of, matches
+from delivery.alerts.matchers import Matcher, labels_of, matches, parse_matchers
 from delivery.content.severity import Severity, severity_rank
 from models import DeliveryState
 
@@ -32,6 +33,21 @@ class LogFilter:
     text: str = ""
     since: int | None = None
     until: int | None = None
+
+    def to_json(self) -> str:
+        """Return the filter as JSON."""
+        members = {**vars(self), "matchers": ", ".join(map(str, self.matchers))}
+        return json.dumps(members)
+
+    @classmethod
+    def from_json(cls, text: str) -> "LogFilter":
+        """Return the filter that `to_json` wrote."""
+        members = json.loads(text)
+        members["states"] = tuple(map(DeliveryState, members["states"]))
+        members["matchers"] = parse_matchers(members["matchers"])
+        if members["severity"]:
+            members["severity"] = Severity(members["severity"])
+        return cls(**members)
 
     @property
     def reads_rows(self) -> bool:

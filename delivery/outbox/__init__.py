@@ -46,6 +46,13 @@ from delivery.outbox.pausing import (
     pause,
     resume,
 )
+from delivery.outbox.redelivery import Redelivery, ReplayChoice, look, redeliver
+from delivery.outbox.replays import (
+    continue_replay,
+    run_replay_slice,
+    start_replay,
+    stop_replay,
+)
 from delivery.outbox.results import release_claim, settle
 from delivery.outbox.retention import Pruned, prune
 from delivery.outbox.silences import apply_silences, end_silence

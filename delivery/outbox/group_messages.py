@@ -1,7 +1,7 @@
 """Group messages: what is in one, and which id it has.
 
 A message that is repeated unchanged keeps its id, so that receivers recognize it. One with other
-alerts has a new id: a receiver that has seen the earlier one would ignore the new alerts.
+alerts, or of another group, has a new id: a receiver that has seen the earlier one would ignore it.
 """
 
 import hashlib
@@ -59,7 +59,8 @@ def message_of_group(
     first = deliveries[0]
     group_key = first.group_key.partition("/")[0]  # a part of a group has a path behind its key
     number, known = _known_alerts(deliveries, group_key)
-    parts = [sorted(one.id for one in deliveries), sorted(one.alert_id for one in known)]
+    ids_in_message = sorted(one.id for one in deliveries)
+    parts = [group_key, ids_in_message, sorted(one.alert_id for one in known)]
     content = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     message_ids = {delivery.message_id for delivery in deliveries}
     earlier_id = first.message_id if len(message_ids) == 1 else None

@@ -67,6 +67,9 @@ _DELETE_GROUP_MESSAGES = """
         ORDER BY id LIMIT :slice)"""
 _DELETE_SILENCES = """
     DELETE FROM silence WHERE id IN (SELECT id FROM silence WHERE until < :cutoff LIMIT :slice)"""
+_DELETE_REPLAYS = """
+    DELETE FROM replay WHERE created_at < :cutoff AND id IN (
+        SELECT id FROM replay ORDER BY id LIMIT :slice)"""
 _DROP_BODIES = """
     UPDATE delivery SET body = NULL WHERE id IN (
         SELECT id FROM delivery INDEXED BY delivery_final_body WHERE body IS NOT NULL
@@ -114,6 +117,7 @@ def prune(now: int, keep_days: int, keep_deliveries: int) -> Iterator[Pruned]:
     yield from _named("group messages", execute_sliced(_DELETE_GROUP_MESSAGES, **times))
     yield from _named("alerts", execute_sliced(_DELETE_ALERTS_WITHOUT_DELIVERY, **times))
     yield from _named("silences", execute_sliced(_DELETE_SILENCES, **times))
+    yield from _named("replays", execute_sliced(_DELETE_REPLAYS, **times))
     for statement in (_DELETE_ACTIVITY, _DELETE_DELAYS):
         yield from _named("hours", execute_sliced(statement, **times))
     for statement in (_DROP_BODIES, _DROP_GROUP_BODIES):
