@@ -13,6 +13,7 @@ from models.deliveries import (
     SettledCount,
     Silence,
 )
+from models.history import AuditAction, AuditEntry, ChannelVersion
 from models.requests import LabRequest, Receipt
 from models.states import ChannelState, DeliveryState, Proof, Role
 from models.table import MAX_ID, Table, db

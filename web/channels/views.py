@@ -32,7 +32,8 @@ from web.services import services
 bp = Blueprint("channels", __name__, url_prefix="/channels")
 # Columns that a copy does not have from its source.
 _IDENTITY = ("id", "version", "created_at", "updated_at")
-_HEALTH = ("probe_at", "drops", "attempted_at", "trouble_since", "trouble", "failures")
+_TROUBLE = ("trouble_since", "trouble_version", "trouble", "failures")
+_HEALTH = ("probe_at", "drops", "attempted_at", *_TROUBLE)
 
 
 @bp.get("")
