@@ -213,9 +213,9 @@ class Silence(Table):
 
 
 _STORE_TEST = """
-    INSERT INTO attempt (channel_id, purpose, at, config_hash, verdict, reason, actor, status,
-        milliseconds, receiver, stages, excerpt, says)
-    VALUES (:channel_id, 'test', :at, :config_hash, :verdict, :reason, :actor, :status,
+    INSERT INTO attempt (channel_id, purpose, at, config_hash, version, verdict, reason, actor,
+        status, milliseconds, receiver, stages, excerpt, says)
+    VALUES (:channel_id, 'test', :at, :config_hash, :version, :verdict, :reason, :actor, :status,
         :milliseconds, :receiver, :stages, :excerpt, :says)"""
 _DELETE_OLD_TESTS = """
     DELETE FROM attempt WHERE channel_id IS NOT DISTINCT FROM :channel_id AND purpose = 'test'
