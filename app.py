@@ -6,14 +6,14 @@ from flask_wtf import CSRFProtect
 import database
 import startup
 from config import Config
-from web import errors, filters, lab, security_headers, silences
+from web import audit, errors, filters, lab, security_headers, silences
 from web.api import alerts, health, metrics
 from web.api import channels as channels_api
 from web.api.direct_ingest import DirectIngest
 from web.auth import access, login, tokens, users
 from web.auth.proxy import BehindProxy
 from web.channels import health as channel_health
-from web.channels import hints, live, pausing
+from web.channels import hints, history, live, pausing
 from web.channels import views as channels
 from web.dashboard import views as dashboard
 from web.deliveries import alert_views as alert_pages
@@ -29,6 +29,7 @@ _PAGES = (
     dashboard,
     channels,
     pausing,
+    history,
     live,
     deliveries,
     alert_pages,
@@ -36,6 +37,7 @@ _PAGES = (
     tokens,
     users,
     login,
+    audit,
     lab,
     health,
     errors,

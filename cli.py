@@ -15,7 +15,7 @@ from clock import DAY, now_ms
 from config import VERSION, Config, ConfigError
 from delivery.queue.pruner import prune_now
 from delivery.secrets import rotation
-from models import Role, Token, User, db
+from models import AuditAction, Role, Token, User, db
 from serving import worker_process
 from serving.server import serve as run_server
 from startup import open_installation, prepare
@@ -147,7 +147,8 @@ def list_users() -> None:
     """List the users: name, role, last visit, password."""
     for user in User.listed():
         password = "password" if user.password else "no password"
-        click.echo(f"{user.name:20}  {user.role:6}  last here {_ago(user.seen_at):14}  {password}")
+        seen = filters.ago(user.seen_at, now_ms())
+        click.echo(f"{user.name:20}  {user.role:6}  last here {seen:14}  {password}")
 
 
 @user_group.command("add")
@@ -157,7 +158,9 @@ def list_users() -> None:
 def add_user(name: str, role: str, password_stdin: bool) -> None:
     """Create a user and print a sign-up link, unless a password is given."""
     password_hash = _read_password(password_stdin)
-    _set_password_or_print_link(users.add(name, role, now_ms()), password_hash)
+    user = users.add(name, role, now_ms())
+    users.record_command(AuditAction.USER_ADDED, f"{user.name}, {role}", now_ms())
+    _set_password_or_print_link(user, password_hash)
 
 
 @user_group.command("password")
@@ -176,19 +179,22 @@ def set_password(name: str, password_stdin: bool) -> None:
 @click.argument("role", type=role_type)
 def set_role(name: str, role: str) -> None:
     """Change the role of a user; a viewer keeps no token that can change anything."""
-    _report_revoked(users.set_role(_find(User, name), role))
+    user = _find(User, name)
+    _report(AuditAction.ROLE_CHANGED, f"{user.name}: {role}", users.set_role(user, role))
 
 
 @user_group.command("remove")
 @click.argument("name")
 def remove_user(name: str) -> None:
     """Delete a user, end all sessions of the user, and revoke the user's tokens."""
-    _report_revoked(users.remove(_find(User, name)))
+    user = _find(User, name)
+    _report(AuditAction.USER_REMOVED, user.name, users.remove(user))
 
 
-def _report_revoked(tokens: list[str]) -> None:
-    if tokens:
-        click.echo(f"These tokens of the user are revoked: {', '.join(tokens)}.", err=True)
+def _report(action: AuditAction, detail: str, revoked: list[str]) -> None:
+    users.record_command(action, detail, now_ms(), revoked)
+    if revoked:
+        click.echo(f"These tokens of the user are revoked: {', '.join(revoked)}.", err=True)
 
 
 @click.pass_obj
@@ -212,7 +218,9 @@ def _read_password(config: Config, password_stdin: bool) -> str:
 def _set_password_or_print_link(config: Config, user: User, password_hash: str) -> None:
     if password_hash:
         users.set_password(user, password_hash)
+        users.record_command(AuditAction.PASSWORD_CHANGED, user.name, now_ms())
         return
+    users.record_command(AuditAction.USER_INVITED, user.name, now_ms())
     click.echo(f"{config.base_url}/setup/{users.create_invitation(user, now_ms())}")
     days = users.INVITATION_LIFETIME // DAY
     click.echo(f"Give this link to {user.name}. It works once, for {days} days.", err=True)
@@ -226,7 +234,7 @@ def list_tokens() -> None:
     """List the tokens: name, last use, expiry, scopes."""
     for token in Token.listed():
         expires = "never" if token.expires_at is None else filters.moment(token.expires_at)
-        uses = f"last used {_ago(token.used_at):14}  expires {expires:20}"
+        uses = f"last used {filters.ago(token.used_at, now_ms()):14}  expires {expires:20}"
         click.echo(f"{token.name:20}  {uses}  {token.scopes}")
 
 
@@ -238,7 +246,8 @@ def list_tokens() -> None:
 @click.option("--days", type=int, help="Days until the token expires; without it, never.")
 def add_token(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     """Create a token and print it; it cannot be shown again."""
-    _, secret = api_tokens.create_token(name, list(scopes), days, users.THE_COMMAND, now_ms())
+    token, secret = api_tokens.create_token(name, list(scopes), days, users.THE_COMMAND, now_ms())
+    users.record_command(AuditAction.TOKEN_CREATED, f"“{token.name}”: {token.scopes}", now_ms())
     click.echo(secret)
     click.echo("Store this token now. It cannot be shown again.", err=True)
 
@@ -247,7 +256,9 @@ def add_token(name: str, scopes: tuple[str, ...], days: int | None) -> None:
 @click.argument("name")
 def revoke_token(name: str) -> None:
     """Delete a token; requests with it are refused from then on."""
-    _find(Token, name).delete_instance()
+    token = _find(Token, name)
+    token.delete_instance()
+    users.record_command(AuditAction.TOKEN_REVOKED, f"“{token.name}”", now_ms())
 
 
 # --- keys -----------------------------------------------------------------------------------------
@@ -258,6 +269,7 @@ def revoke_token(name: str) -> None:
 def rotate_keys(config: Config) -> None:
     """Encrypt the URL and the secrets of every channel with a new key."""
     result = rotation.rotate(config)
+    users.record_command(AuditAction.KEYS_ROTATED, f"{result.reencrypted} channels", now_ms())
     source = config.keys_file or "TOCSIN_ENCRYPTION_KEYS"
     click.echo(f"Channels encrypted with the first key of {source}: {result.reencrypted}.")
     if result.undecryptable:
@@ -280,10 +292,6 @@ def _find(table: type[User] | type[Token], name: str) -> Any:
     if row is None:
         raise users.AccountError(f"There is no {table._meta.name} “{name.strip()}”.")
     return row
-
-
-def _ago(then: int | None) -> str:
-    return "never" if then is None else filters.ago(then, now_ms())
 
 
 if __name__ == "__main__":

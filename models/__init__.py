@@ -13,6 +13,7 @@ from models.deliveries import (
     SettledCount,
     Silence,
 )
+from models.history import AuditAction, AuditEntry, ChannelVersion
 from models.replays import Replay
 from models.requests import LabRequest, Receipt
 from models.states import ChannelState, DeliveryState, Proof, ReplayState, Role

@@ -27,8 +27,9 @@ class Channel(Table):
 
     `trouble_since` is the first of the attempts that failed since the last one that succeeded, and
     `trouble` the sentence of the last one; `failures` counts the deliveries that failed for good
-    since. `attempted_at` is an attempt of the last minutes. After ten minutes of trouble, the
-    channel `fallback_id` is notified.
+    since. `trouble_version` is the version that made the first of these attempts. `attempted_at` is
+    an attempt of the last minutes. After ten minutes of trouble, the channel `fallback_id` is
+    notified.
     """
 
     id = AutoIncrementField()
@@ -59,6 +60,7 @@ class Channel(Table):
     trouble_since = BigIntegerField(null=True)
     trouble = TextField(default="")
     failures = IntegerField(default=0)
+    trouble_version = IntegerField(null=True)
 
     @classmethod
     def find(cls, channel_id: int) -> "Channel | None":

@@ -213,9 +213,9 @@ class Silence(Table):
 
 
 _STORE_TEST = """
-    INSERT INTO attempt (channel_id, purpose, at, config_hash, verdict, reason, actor, status,
-        milliseconds, receiver, stages, excerpt, says)
-    VALUES (:channel_id, 'test', :at, :config_hash, :verdict, :reason, :actor, :status,
+    INSERT INTO attempt (channel_id, purpose, at, config_hash, version, verdict, reason, actor,
+        status, milliseconds, receiver, stages, excerpt, says)
+    VALUES (:channel_id, 'test', :at, :config_hash, :version, :verdict, :reason, :actor, :status,
         :milliseconds, :receiver, :stages, :excerpt, :says)"""
 _DELETE_OLD_TESTS = """
     DELETE FROM attempt WHERE channel_id IS NOT DISTINCT FROM :channel_id AND purpose = 'test'
@@ -236,7 +236,8 @@ class Attempt(Table):
     """One HTTP exchange and its outcome, with every secret masked.
 
     A test has neither `delivery` nor `number`, and no `channel` before that is saved. `number`
-    counts the attempts of the delivery, or of the group message that was sent instead.
+    counts the attempts of the delivery, or of the group message that was sent instead. `version` is
+    that of the channel (NULL: a test of an edit that was not saved, or an earlier Tocsin).
     """
 
     id = AutoIncrementField()
@@ -258,6 +259,7 @@ class Attempt(Table):
     message = ForeignKeyField(
         GroupMessage, backref="tried", null=True, on_delete="CASCADE", index=False
     )
+    version = IntegerField(null=True)
 
     class Meta:
         indexes = ((("config_hash", "verdict"), False),)

@@ -33,6 +33,7 @@ def result_of(delivery, outcome: Outcome, at: int, **columns) -> AttemptResult:
     """Return the result of an attempt at a claimed delivery; it arrived unless `state` differs."""
     values = {
         "config_hash": delivery.config_hash,
+        "version": 1,
         "state": DeliveryState.DELIVERED,
         "due_at": at,
         "cause": "",

@@ -109,7 +109,8 @@ def test_a_conflict_does_not_show_a_typed_credential(client):
     page = client.post(f"/channels/{channel_id}", stale)
     assert page.status_code == 409
     assert VALUE not in page.text
-    assert "Authorization: (secret)" in page.text
+    assert '<tr data-field="Header Authorization">' in page.text
+    assert "(secret)" in page.text
 
 
 def test_a_script_gets_no_credential_back(app):

@@ -388,7 +388,7 @@ def test_an_exception_while_a_test_is_prepared_is_an_outcome(client, receiver, m
 @pytest.mark.parametrize(
     ("module", "name", "path"),
     [
-        (views, "_save", "/channels"),
+        (views, "save_or_explain", "/channels"),
         (views, "save", "/channels"),
         (live, "sample_bodies", "/channels/new/preview"),
         (live, "sample_request", "/channels/new/preview"),

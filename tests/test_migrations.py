@@ -332,7 +332,8 @@ def test_rows_of_other_tables_stay_as_they_were(path):
     tables = ("silence", "receipt", "attempt")
     before = rows_of(*tables)
     upgrade(path)
-    before["attempt"] = [(*row, None) for row in before["attempt"]]  # of no group message
+    # Of no group message, and of no version.
+    before["attempt"] = [(*row, None, None) for row in before["attempt"]]
     assert rows_of(*tables) == before
     facts = dict(db.execute_sql("SELECT name, value FROM fact"))
     assert facts.keys() == {"keys", "installation"}

@@ -30,7 +30,7 @@ from delivery.secrets.encryption import DecryptionError, Keyring, body_purpose, 
 from delivery.secrets.rotation import Rotation, WrongKeys, check_keys, rotate
 from delivery.settings import Header, Settings, read_settings, write_settings
 from delivery.worker import Worker
-from models import Alert, Attempt, Channel, Delivery, DeliveryState, Fact, db
+from models import Alert, Attempt, Channel, ChannelVersion, Delivery, DeliveryState, Fact, db
 from web.channels.editor import open_edit, save
 from web.channels.forms import ChannelForm
 from web.channels.secret_fields import Context
@@ -217,6 +217,22 @@ def test_a_damaged_row_is_named_and_the_old_keys_are_kept_for_it(opened):
     Channel.delete().where(Channel.name == "Team 01").execute()
     assert rotate(opened) == Rotation(2, (), old_keys_removed=True)
     assert len(keys_in(opened)) == 1
+
+
+def test_the_versions_of_a_channel_are_encrypted_again_and_a_damaged_one_stays(opened):
+    stored(Keyring(opened.encryption_keys), 2)
+    for channel in Channel.listed():
+        for number in (1, 2):
+            Channel.update(version=number).where(Channel.id == channel.id).execute()
+            ChannelVersion.store(channel.id, "saved", "ada", 1)
+    ChannelVersion.update(sealed="damaged").where(ChannelVersion.id == 1).execute()
+    assert rotate(opened) == Rotation(2, (), old_keys_removed=True)
+    [key] = keys_in(opened)
+    versions = list(ChannelVersion.select().order_by(ChannelVersion.id))
+    read = [read_settings(version.as_channel(), Keyring((key,))) for version in versions]
+    assert [bool(one.problem) for one in read] == [True, False, False, False]
+    assert [one.settings.url for one in read[1:]] == [FULL.url] * 3
+    assert versions[0].sealed == "damaged"
 
 
 def test_a_token_of_another_channel_is_not_reencrypted(opened):
@@ -559,6 +575,7 @@ def test_the_new_key_is_on_disk_before_the_rows_and_the_rows_before_the_old_key_
     opened, monkeypatch
 ):
     stored(Keyring(opened.encryption_keys), 1)
+    ChannelVersion.store(1, "saved", "ada", 1)
     stored_body(Keyring(opened.encryption_keys), "pending")
     check_keys(Keyring(opened.encryption_keys))
     events = []
@@ -581,6 +598,9 @@ def test_the_new_key_is_on_disk_before_the_rows_and_the_rows_before_the_old_key_
         "UPDATE",  # the bodies that are deleted
         "UPDATE",  # the body that is encrypted again
         "INSERT",
+        "COMMIT",
+        "BEGIN",
+        "UPDATE",  # the version of the channel
         "COMMIT",
         *written,
     ]

@@ -43,7 +43,7 @@ def settle(
     status=None,
     **fields,
 ):
-    channel = CachedChannel(Settings(), "", "", steps, (), False, state, "hash", ())
+    channel = CachedChannel(Settings(), "", "", steps, (), False, state, "hash", (1, 7))
     outcome = Outcome(
         verdict,
         Reason.OK,
@@ -134,4 +134,5 @@ def test_a_result_names_the_attempt_and_its_configuration():
     result = settle(Verdict.DELIVERED)
     assert (result.delivery_id, result.channel_id, result.number) == (7, 3, 2)
     assert (result.config_hash, result.started_at) == ("hash", NOW - 50)
+    assert result.version == 7
     assert (result.outcome.verdict, result.outcome.says) == ("delivered", "It said so.")

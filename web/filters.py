@@ -21,8 +21,10 @@ class Bar(NamedTuple):
     width: float
 
 
-def ago(then: int, now: int) -> str:
-    """Return `3 minutes ago` for two times in milliseconds."""
+def ago(then: int | None, now: int) -> str:
+    """Return `3 minutes ago` for two times in milliseconds, `never` for none."""
+    if then is None:
+        return "never"
     for length, unit in _UNITS:
         count = (now - then) // length
         if count == 1:

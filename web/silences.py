@@ -11,7 +11,8 @@ from wtforms.validators import ValidationError
 from clock import HOUR, now_ms
 from delivery import outbox
 from delivery.alerts.matchers import parse_matchers
-from models import Delivery, DeliveryState, Silence, db
+from models import AuditAction, Delivery, DeliveryState, Silence, db
+from web import audit
 from web.redirects import redirect_with
 from web.validation import as_validation_error, has_visible_character
 
@@ -119,6 +120,7 @@ def start_silence(matchers: str, reason: str, duration: int) -> None:
         until=now + duration,
     )
     outbox.apply_silences(now)
+    audit.record(AuditAction.SILENCE_CREATED, f"{matchers}: {reason}")
 
 
 @bp.post("/<int:silence_id>/end")
@@ -130,6 +132,8 @@ def end(silence_id: int):
     with db.atomic():
         has_ended = Silence.update(until=now).where(silence, Silence.until > now).execute()
         outbox.end_silence(silence_id, now)
+        if has_ended:
+            audit.record(AuditAction.SILENCE_ENDED, f"silence {silence_id}")
     if not has_ended:
         if not Silence.select().where(silence).exists():
             abort(404, "There is no such silence.")

@@ -11,10 +11,10 @@ from models import DeliveryState
 class AttemptResult:
     """The outcome of an attempt, and the next state of a delivery in its message.
 
-    `number` counts the attempts of the delivery, `message_attempt` those of the message. A group
-    message has a `message_id`, and results of several deliveries. `retries` and `not_found` are
-    the delivery's new counts. An `is_probe` was sent to a failing channel. A `group_key` replaces
-    that of the delivery.
+    `version` is that of the channel. `number` counts the attempts of the delivery,
+    `message_attempt` those of the message. A group message has a `message_id`, and results of
+    several deliveries. `retries` and `not_found` are the delivery's new counts. An `is_probe` was
+    sent to a failing channel. A `group_key` replaces that of the delivery.
     """
 
     delivery_id: int
@@ -22,6 +22,7 @@ class AttemptResult:
     event: str
     number: int
     config_hash: str
+    version: int
     started_at: int
     outcome: Outcome
     state: DeliveryState

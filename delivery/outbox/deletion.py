@@ -37,6 +37,7 @@ _END_OF_RANGE = """
         ORDER BY alert_id LIMIT :scanned) AS part"""
 _DELETE_NOTIFICATIONS = """
     DELETE FROM notification WHERE alert_id > :after AND alert_id <= :end AND channel_id = :id"""
+_DELETE_VERSIONS = "DELETE FROM channel_version WHERE channel_id = :id"
 _DELETE_CHANNEL = "DELETE FROM channel WHERE id = :id"
 
 
@@ -45,6 +46,7 @@ def delete_channel(channel_id: int, now: int) -> None:
     with db.atomic():
         execute(_MARK, id=channel_id, now=now, line_end="\n")
         execute(_FORGET_FALLBACK, id=channel_id)
+        execute(_DELETE_VERSIONS, id=channel_id)  # they have its secrets, too
     for _ in islice(delete_rest_of_channels(), MAX_SLICES_AT_ONCE):
         pass
 

@@ -22,11 +22,11 @@ ATTEMPT_INTERVAL = 10 * MINUTE
 # The attempts of a claim that a later worker has taken over change nothing.
 _STORE_ATTEMPT = """
     INSERT INTO attempt (channel_id, delivery_id, message_id, number, purpose, at, config_hash,
-        verdict, reason, actor, status, milliseconds, receiver, stages, excerpt, says)
+        version, verdict, reason, actor, status, milliseconds, receiver, stages, excerpt, says)
     SELECT :channel_id, iif(CAST(:message_id AS BIGINT) IS NULL, :delivery_id, NULL),
         (SELECT id FROM group_message WHERE id = :message_id), :message_attempt, 'delivery',
-        :started_at, :config_hash, :verdict, :reason, :actor, :status, :milliseconds, :receiver,
-        :stages, :excerpt, :says
+        :started_at, :config_hash, :version, :verdict, :reason, :actor, :status, :milliseconds,
+        :receiver, :stages, :excerpt, :says
     WHERE EXISTS (SELECT 1 FROM delivery
         WHERE id = :delivery_id AND state = 'sending' AND attempts = :number)"""
 _STORE_STATE = """
@@ -68,6 +68,7 @@ _NOTE_SUCCESS = """
             OR attempted_at NOT BETWEEN :now - :interval AND :now)"""
 _NOTE_FAILURE = """
     UPDATE channel SET trouble_since = coalesce(trouble_since, :started_at), trouble = :says,
+        trouble_version = iif(trouble_since IS NULL, :version, trouble_version),
         failures = failures + :failed, attempted_at = :now
     WHERE id = :channel_id AND config_hash = :config_hash"""
 

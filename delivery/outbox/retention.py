@@ -16,6 +16,8 @@ from delivery.outbox.statements import execute, execute_sliced
 from models import db
 
 SLICE = 100  # rows
+HISTORY_DAYS = 365  # of versions and of the audit log, unless `keep_days` are more
+MAX_AUDIT_ENTRIES = 100_000
 
 # Every settled delivery counts from the newest on; those beyond `max_deliveries` go, if they may.
 _BEYOND = "SELECT CAST(coalesce(sum(number), 0) AS BIGINT) - :max_deliveries FROM settled_count"
@@ -70,6 +72,21 @@ _DELETE_SILENCES = """
 _DELETE_REPLAYS = """
     DELETE FROM replay WHERE created_at < :cutoff AND id IN (
         SELECT id FROM replay ORDER BY id LIMIT :slice)"""
+# The version that a channel is at stays, and any that was replaced less than a year ago.
+_DELETE_VERSIONS = """
+    DELETE FROM channel_version WHERE id IN (
+        SELECT old.id FROM channel_version old WHERE old.at < :history_cutoff AND EXISTS (
+            SELECT 1 FROM channel_version newer WHERE newer.channel_id = old.channel_id
+                AND newer.version > old.version AND newer.at < :history_cutoff)
+        LIMIT :slice)"""
+_DELETE_AUDIT_ENTRIES = """
+    DELETE FROM audit_entry WHERE at < :history_cutoff AND id IN (
+        SELECT id FROM audit_entry ORDER BY id LIMIT :slice)"""
+_DELETE_MOST_AUDIT_ENTRIES = """
+    DELETE FROM audit_entry WHERE id IN (
+        SELECT id FROM audit_entry
+        WHERE id <= (SELECT max(id) FROM audit_entry) - :max_audit_entries
+        ORDER BY id LIMIT :slice)"""
 _DROP_BODIES = """
     UPDATE delivery SET body = NULL WHERE id IN (
         SELECT id FROM delivery INDEXED BY delivery_final_body WHERE body IS NOT NULL
@@ -108,6 +125,8 @@ def prune(now: int, keep_days: int, keep_deliveries: int) -> Iterator[Pruned]:
         "day_ago": now - DAY,
         "two_days_ago": now - 2 * DAY,
         "in_a_day": now + DAY,
+        "history_cutoff": now - max(keep_days, HISTORY_DAYS) * DAY,
+        "max_audit_entries": MAX_AUDIT_ENTRIES,
         "slice": SLICE,
     }
     yield from _named("channels", delete_rest_of_channels())
@@ -120,6 +139,9 @@ def prune(now: int, keep_days: int, keep_deliveries: int) -> Iterator[Pruned]:
     yield from _named("replays", execute_sliced(_DELETE_REPLAYS, **times))
     for statement in (_DELETE_ACTIVITY, _DELETE_DELAYS):
         yield from _named("hours", execute_sliced(statement, **times))
+    yield from _named("versions", execute_sliced(_DELETE_VERSIONS, **times))
+    for statement in (_DELETE_AUDIT_ENTRIES, _DELETE_MOST_AUDIT_ENTRIES):
+        yield from _named("audit entries", execute_sliced(statement, **times))
     for statement in (_DROP_BODIES, _DROP_GROUP_BODIES):
         yield from _named("bodies", execute_sliced(statement, **times))
 

@@ -34,6 +34,11 @@ class CachedChannel(NamedTuple):
     revision: tuple
 
     @property
+    def version(self) -> int:
+        """The version of the channel."""
+        return self.revision[1]
+
+    @property
     def rate_limit_key(self) -> tuple:
         """The receiver that the rate limit counts for."""
         return self.settings.kind, self.settings.url, self.settings.options

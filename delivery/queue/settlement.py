@@ -84,6 +84,7 @@ def settle_attempt(
         event=delivery.event,
         number=delivery.attempt,
         config_hash=attempt.channel.config_hash,
+        version=attempt.channel.version,
         started_at=attempt.started_at,
         outcome=outcome,
         state=_final_state(outcome, is_probe),

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from cryptography.fernet import Fernet
 
+from clock import now_ms
 from config import Config, ConfigError, read_keys
 from delivery.outbox import reencrypt_bodies
 from delivery.secrets.encryption import DecryptionError, Keyring, body_purpose, channel_purpose
 from locks import file_lock
-from models import Channel, Fact, db
+from models import AuditAction, AuditEntry, Channel, ChannelVersion, Fact, db
 
 # The fact that holds a token of the current keys. Only the right keys decrypt it.
 KEY_CHECK = "keys"
@@ -53,6 +54,8 @@ def check_keys(keyring: Keyring) -> None:
         if fact is None:
             _refuse_wrong_keys(keyring)
             _store_key_check(keyring)
+            detail = "The first start with these encryption keys."
+            AuditEntry.record(AuditAction.KEYS_CREATED, "Tocsin", detail, now_ms())
         elif not _decrypts(keyring, KEY_CHECK, fact.value):
             raise WrongKeys
 
@@ -135,7 +138,22 @@ def _reencrypt(keyring: Keyring) -> Rotation:
             Channel.update(sealed=token).where(Channel.id == channel.id).execute()
         reencrypt_bodies(partial(_reencrypt_body, keyring))
         _store_key_check(keyring)
+    for channel in channels:
+        _reencrypt_versions(keyring, channel)
     return Rotation(len(channels) - len(undecryptable), tuple(undecryptable))
+
+
+def _reencrypt_versions(keyring: Keyring, channel: Channel) -> None:
+    """Encrypt the versions of a channel again, in one transaction; a damaged one stays.
+
+    One that a server stores after the transaction of the channels has the new key already.
+    """
+    purpose = channel_purpose(channel.id)
+    with db.atomic():
+        for version in ChannelVersion.of(channel):
+            with contextlib.suppress(DecryptionError):
+                token = keyring.encrypt(purpose, keyring.decrypt(purpose, version.sealed))
+                ChannelVersion.set_by_id(version.id, {"sealed": token})
 
 
 def _reencrypt_body(keyring: Keyring, delivery_id: int, token: str) -> str | None:

@@ -18,7 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from clock import MINUTE
 from config_values import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from locks import file_lock
-from models import Guess, Role, User, db
+from models import AuditAction, AuditEntry, Guess, Role, User, db
 from web.accounts.users import AccountError, digest
 
 WINDOW = 15 * MINUTE
@@ -163,3 +163,4 @@ def create_admin(checker: PasswordChecker, password: str, now: int) -> None:
         User.insert(
             name="admin", role=Role.EDITOR, password=checker.hash(password), created_at=now
         ).on_conflict_ignore().execute()
+        AuditEntry.record(AuditAction.USER_ADDED, "Tocsin", f"admin, {Role.EDITOR}", now)

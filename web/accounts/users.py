@@ -6,12 +6,13 @@ stored as SHA-256 digests only. Times are milliseconds since the epoch, given by
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 
 from peewee import IntegrityError
 
 from clock import DAY, MINUTE
 from database import relaxed_durability
-from models import Invitation, Login, Role, Token, User, db
+from models import AuditAction, AuditEntry, Invitation, Login, Role, Token, User, db
 
 MAX_IDLE = 14 * DAY
 MAX_SESSION_AGE = 90 * DAY
@@ -31,6 +32,15 @@ class AccountError(ValueError):
 def digest(secret: str) -> str:
     """Return the digest under which a random secret is stored."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def record_command(
+    action: AuditAction, detail: str, now: int, revoked_tokens: Iterable[str] = ()
+) -> None:
+    """Add an action of the command line to the audit log, and the tokens that it revoked."""
+    AuditEntry.record(action, THE_COMMAND, detail, now)
+    for token in revoked_tokens:
+        AuditEntry.record(AuditAction.TOKEN_REVOKED, THE_COMMAND, f"“{token}”", now)
 
 
 # --- sessions -------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from delivery.kinds import kinds
 from delivery.message import MessageError
 from delivery.outcome import Outcome
 from delivery.settings import SECRET_FIELDS, Settings
-from models import Channel
+from models import AuditAction, Channel
+from web import audit
 from web.api.channel_schema import (
     CHANNEL_MEMBERS,
     ChannelBody,
@@ -73,7 +74,9 @@ def replace(channel_id: int):
 @require_scope("channels:write")
 def delete(channel_id: int):
     """Delete a channel, its deliveries and its attempts."""
-    outbox.delete_channel(get_channel_or_404(channel_id).id, now_ms())
+    channel = get_channel_or_404(channel_id)
+    outbox.delete_channel(channel.id, now_ms())
+    audit.record(AuditAction.CHANNEL_DELETED, audit.named(channel))
     return "", 204
 
 

@@ -11,7 +11,8 @@ from flask import Flask, abort, current_app, g, request, session
 from werkzeug.exceptions import SecurityError
 
 from clock import now_ms
-from models import Role, User
+from models import AuditAction, Role, User
+from web import audit
 from web.accounts import users
 from web.accounts.passwords import network
 from web.auth.tokens import require_token
@@ -31,7 +32,7 @@ PUBLIC = ("signin.login", "signin.setup", *OPEN)
 # Unsafe requests that a viewer may send.
 PERSONAL = ("signin.logout", "people.account")
 # Pages that only an editor may open.
-EDITOR_PAGES = ("channels.new", "channels.confirm_delete", "pausing.choose")
+EDITOR_PAGES = ("audit.index", "channels.new", "channels.confirm_delete", "pausing.choose")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 MAX_ORIGIN_LENGTH = 200
 # 300 requests a second for a user or an address, in one web process: more than a person sends.
@@ -129,7 +130,11 @@ def _check_user(endpoint: str) -> None:
 def _check_role(person: User, endpoint: str) -> None:
     unsafe = request.method not in SAFE_METHODS and endpoint not in PERSONAL
     if person.role != Role.EDITOR and (unsafe or endpoint in EDITOR_PAGES):
-        abort(403, "Your role is viewer: you can see everything but secrets, and change nothing.")
+        abort(
+            403,
+            "Your role is viewer: you can see everything but secrets and the audit log, and change "
+            "nothing.",
+        )
 
 
 def _check_origin() -> None:
@@ -159,7 +164,11 @@ def _current_user() -> User | None:
         secret = session.get("login", "")
         return users.session_user(secret, now_ms()) if secret else None
     try:
-        return User.named(name) or users.add(name, Role.VIEWER, now_ms())
+        user = User.named(name)
+        if user is None:
+            user = users.add(name, Role.VIEWER, now_ms())
+            audit.record(AuditAction.USER_ADDED, f"{user.name}, {user.role}", "the proxy")
+        return user
     except users.AccountError as error:
         message = f"The proxy in front of Tocsin sent an invalid user name. {error}"
         # Another request of the same new user may have added it in the meantime.

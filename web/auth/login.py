@@ -19,7 +19,8 @@ from werkzeug.wrappers import Response
 
 from clock import now_ms
 from delivery.secrets.encryption import DecryptionError
-from models import Role, User
+from models import AuditAction, Role, User
+from web import audit
 from web.accounts import passwords, users
 from web.channels.editor import redraw_edit
 from web.redirects import redirect_with
@@ -39,12 +40,15 @@ def login():
     try:
         user = authenticate(request.form.get("username", ""), request.form.get("password", ""))
     except passwords.TooManyAttempts as error:
+        audit.record_refusal(request.form.get("username", ""))
         response = sign_in_page(429, str(error))
         response.headers["Retry-After"] = str(round(error.seconds) + 1)
         return response
     if user is None:
+        audit.record_refusal(request.form.get("username", ""))
         return sign_in_page(401, "Name or password is wrong.")
     start_session(user)
+    audit.record(AuditAction.SIGNED_IN, user.name, user.name)
     return _restored_edit(user) or redirect(next_url, 303)
 
 
@@ -136,6 +140,8 @@ def _end_session(known: int | None) -> None:
 @bp.post("/logout")
 def logout():
     """End the session; the browser stays known to the account."""
+    if g.person:
+        audit.record(AuditAction.SIGNED_OUT, g.person.name)
     _end_session(session.get("known"))
     return redirect_with("You are signed out.", "signin.login")
 
@@ -155,6 +161,10 @@ def setup(secret: str):
     except users.AccountError as error:
         return render_template("signin/setup.html", user=user, message=str(error)), 422
     start_session(user)
+    if invitation.user is None:
+        audit.record(AuditAction.USER_ADDED, f"{user.name}, {user.role}", user.name)
+    audit.record(AuditAction.PASSWORD_CHANGED, f"{user.name}, with a link", user.name)
+    audit.record(AuditAction.SIGNED_IN, user.name, user.name)
     return redirect_with(f"Welcome, {user.name}.", "dashboard.index")
 
 

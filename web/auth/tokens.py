@@ -8,7 +8,8 @@ from peewee import OperationalError
 
 from clock import MINUTE, now_ms
 from database import relaxed_durability, without_waiting
-from models import Token, User, db
+from models import AuditAction, Token, User, db
+from web import audit
 from web.accounts.api_tokens import SCOPES, create_token
 from web.accounts.users import THE_COMMAND, AccountError, digest
 from web.problems import ApiError
@@ -89,6 +90,7 @@ def add():
         g.person.name,
         now_ms(),
     )
+    audit.record(AuditAction.TOKEN_CREATED, f"“{token.name}”: {token.scopes}")
     return _page(token=token, secret=secret)
 
 
@@ -99,6 +101,7 @@ def revoke(token_id: int):
         404, "There is no such token. It may have been revoked."
     )
     token.delete_instance()
+    audit.record(AuditAction.TOKEN_REVOKED, f"“{token.name}”")
     return redirect_with(f"The token “{token.name}” is revoked.", "tokens.index")
 
 

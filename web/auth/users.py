@@ -5,7 +5,8 @@ from collections import defaultdict
 from flask import Blueprint, abort, g, render_template, request, url_for
 
 from clock import now_ms
-from models import Role, Token, User
+from models import AuditAction, Role, Token, User
+from web import audit
 from web.accounts import users
 from web.auth.login import authenticate, hash_new_password, start_session
 from web.redirects import redirect_with
@@ -24,7 +25,9 @@ def index():
 def add():
     """Create a user and show the sign-up link once."""
     form = request.form
-    return _page_with_link(users.add(form.get("name", ""), form.get("role", Role.VIEWER), now_ms()))
+    user = users.add(form.get("name", ""), form.get("role", Role.VIEWER), now_ms())
+    audit.record(AuditAction.USER_ADDED, f"{user.name}, {user.role}")
+    return _page_with_link(user)
 
 
 @bp.post("/people/<int:user_id>/link")
@@ -39,6 +42,7 @@ def role(user_id: int):
     user = _get_user(user_id)
     new_role = request.form.get("role", "")
     revoked = users.set_role(user, new_role)
+    audit.record(AuditAction.ROLE_CHANGED, f"{user.name}: {new_role}")
     return _redirect(f"The role of {user.name} is now {new_role}.", revoked)
 
 
@@ -47,10 +51,13 @@ def remove(user_id: int):
     """Delete a user with their sessions and tokens."""
     user = _get_user(user_id)
     revoked = users.remove(user)
+    audit.record(AuditAction.USER_REMOVED, user.name)
     return _redirect(f"{user.name} is removed.", revoked)
 
 
 def _redirect(message: str, revoked: list[str]):
+    for token in revoked:
+        audit.record(AuditAction.TOKEN_REVOKED, f"“{token}”")
     if revoked:
         message += f" These tokens of the user are revoked: {', '.join(revoked)}."
     return redirect_with(message, "people.index")
@@ -69,6 +76,7 @@ def _get_user(user_id: int) -> User:
 
 def _page_with_link(user: User):
     path = url_for("signin.setup", secret=users.create_invitation(user, now_ms()))
+    audit.record(AuditAction.USER_INVITED, user.name)
     return _page(link=services().config.base_url + path, user=user)
 
 
@@ -91,6 +99,7 @@ def account():
         users.set_password(g.person, hash_new_password())
     except users.AccountError as error:
         return render_template("people/account.html", message=str(error)), 422
+    audit.record(AuditAction.PASSWORD_CHANGED, g.person.name)
     start_session(g.person)
     return redirect_with(
         "Your password is changed. All other browsers are signed out.", "people.account"

@@ -10,7 +10,8 @@ from delivery import outbox
 from delivery.kinds import kinds
 from delivery.placeholders import NAMES
 from delivery.settings import Settings, read_settings, write_settings
-from models import Attempt, Channel, ChannelState, Proof, db
+from models import Attempt, AuditAction, Channel, ChannelState, ChannelVersion, Proof, db
+from web import audit
 from web.channels.forms import ChannelForm, values_of
 from web.channels.health import describe_health
 from web.channels.secret_fields import Context
@@ -117,8 +118,10 @@ def redraw_edit(channel_id: int | None, posted: MultiDict, status: int, notice: 
     return edit_page(open_edit(channel_id, posted), status, notice=notice)
 
 
-def save(edit: Edit) -> Channel:
-    """Store a valid form.
+def save(edit: Edit, restored: int | None = None) -> Channel:
+    """Store a valid form as the next version of its channel.
+
+    `restored` is the number of the version that the form was filled with, if so.
 
     Raises: VersionConflict; peewee.IntegrityError if the name was taken since the validation.
     """
@@ -126,13 +129,21 @@ def save(edit: Edit) -> Channel:
     old_hash = channel.config_hash
     now = now_ms()
     with db.atomic():
+        action = AuditAction.CHANNEL_SAVED
+        event = "saved"
+        if restored:
+            action = AuditAction.CHANNEL_RESTORED
+            event = f"restored from version {restored}"
         if not channel.id:
+            action = AuditAction.CHANNEL_CREATED
+            event = "created"
             name = edit.form.name.text
             channel = Channel.create(name=name, kind="", version=0, created_at=now, updated_at=now)
         write_settings(
             channel, edit.form.settings(), services().keyring, services().config.secret_key
         )
         _update(channel, edit.form, now)
+        store_version(channel.id, action, event, now)
         # A failing channel delivers again, because the save may have repaired it.
         failing = (Channel.id == channel.id) & (Channel.state == ChannelState.FAILING)
         if Channel.update(state=ChannelState.DELIVERING).where(failing).execute():
@@ -174,6 +185,16 @@ def _update(channel: Channel, form: ChannelForm, now: int) -> None:
     unchanged = (Channel.id == channel.id) & (Channel.version == channel.version)
     if not Channel.update(**values).where(unchanged).execute():
         raise VersionConflict
+
+
+def store_version(channel_id: int, action: AuditAction, event: str, now: int) -> None:
+    """Store a saved row as a version of its channel, and in the audit log.
+
+    Call this in the transaction that saves the row.
+    """
+    ChannelVersion.store(channel_id, event, audit.actor(), now)
+    channel = Channel.get_by_id(channel_id)
+    audit.record(action, f"{audit.named(channel)}, version {channel.version}")
 
 
 def name_copy(name: str) -> str:

@@ -18,6 +18,21 @@ _NEXT_ATTEMPTS = """
         (SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending'),
         EXISTS (SELECT 1 FROM delivery WHERE channel_id = c.id AND state = 'sending')
     FROM (SELECT CAST(value AS BIGINT) AS id FROM json_each(:channels)) AS c"""
+# Of a configuration that never got through, the version that it began with. The one that the first
+# of the failed attempts was made with may only have renamed the channel.
+_SUSPECTS = """
+    SELECT c.id, began.version, began.event, began.made_by, began.at
+    FROM channel c
+    JOIN channel_version failed ON failed.channel_id = c.id AND failed.version = c.trouble_version
+    JOIN channel_version began ON began.channel_id = c.id AND began.version = (
+        SELECT min(version) FROM channel_version WHERE channel_id = c.id AND version > coalesce((
+            SELECT max(version) FROM channel_version WHERE channel_id = c.id
+                AND version < failed.version AND config_hash <> failed.config_hash), 0))
+    WHERE c.id IN (SELECT CAST(value AS BIGINT) FROM json_each(:channels))
+        AND began.made_by <> '' AND c.proof_hash <> failed.config_hash
+        AND NOT EXISTS (
+            SELECT 1 FROM attempt WHERE config_hash = failed.config_hash
+                AND verdict IN ('delivered', 'accepted'))"""
 # Exactly the channels whose health is in `IN_TROUBLE`.
 _IN_TROUBLE = """
     SELECT id, name, state, trouble_since, failures FROM channel
@@ -44,26 +59,42 @@ class Banner(NamedTuple):
 
 
 def describe_health(channels: Sequence[Channel], now: int) -> dict[int, ChannelHealth]:
-    """Return the health of channels by their ids, with one query for all of them."""
+    """Return the health of channels by their ids, with two queries for all of them."""
     troubled = [channel.id for channel in channels if channel.trouble_since is not None]
     texts = {}
+    suspects = {}
     if troubled:
-        rows = db.execute_sql(_NEXT_ATTEMPTS, {"channels": json.dumps(troubled)})
+        parameters = {"channels": json.dumps(troubled)}
+        rows = db.execute_sql(_NEXT_ATTEMPTS, parameters)
         texts = {row[0]: _describe_next(row[1], bool(row[2]), now) for row in rows}
+        rows = db.execute_sql(_SUSPECTS, parameters)
+        suspects = {row[0]: _describe_version(*row[1:]) for row in rows}
     described = {}
     for channel in channels:
         health = health_of(channel, now)
         described[channel.id] = ChannelHealth(health, "")
         if health in IN_TROUBLE and channel.trouble_since is not None:
-            text = _describe_trouble(channel, health, texts[channel.id], now)
+            suspect = suspects.get(channel.id, "")
+            text = _describe_trouble(channel, health, suspect, texts[channel.id], now)
             described[channel.id] = ChannelHealth(health, text)
     return described
 
 
-def _describe_trouble(channel: Channel, health: Health, next_attempt: str, now: int) -> str:
-    """Return since when a channel is in trouble, why, and the sentence of its next attempt."""
+def _describe_version(version: int, event: str, made_by: str, at: int) -> str:
+    return f"version {version}, {event} by {made_by}, {moment(at)}"
+
+
+def _describe_trouble(
+    channel: Channel, health: Health, suspect: str, next_attempt: str, now: int
+) -> str:
+    """Return since when a channel is in trouble, why, and the sentence of its next attempt.
+
+    The `suspect` is the version since which nothing got through; empty if an earlier one did.
+    """
     began = channel.trouble_since or now
     since = f"since {moment(began)} ({ago(began, now)})"
+    if suspect:
+        since = f"since {suspect}; the first attempt failed {moment(began)} ({ago(began, now)})"
     reason = channel.trouble
     if len(reason) > MAX_TROUBLE_LENGTH:
         reason = f"{reason[:MAX_TROUBLE_LENGTH]}…"

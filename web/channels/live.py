@@ -24,7 +24,8 @@ from delivery.guard.url import InvalidUrl
 from delivery.message import MessageError
 from delivery.secrets.encryption import DecryptionError
 from delivery.settings import Settings
-from models import Attempt
+from models import Attempt, AuditAction
+from web import audit
 from web.channels.editor import Edit, edit_page, open_edit
 from web.channels.forms import ChannelForm
 from web.channels.header_rows import HeaderValue
@@ -94,16 +95,21 @@ def test(edit: Edit):
 
 def store_result(edit: Edit, result: TestResult, settings: Settings) -> str:
     """Store the attempt of a test; return why it could not be stored, or an empty text."""
+    config_hash = settings.fingerprint(services().config.secret_key)
+    is_saved = edit.channel.id and config_hash == edit.channel.config_hash
     attempt = {
         "channel_id": edit.channel.id,
         "at": now_ms(),
-        "config_hash": settings.fingerprint(services().config.secret_key),
+        "config_hash": config_hash,
+        "version": edit.channel.version if is_saved else None,
         **result.outcome.columns(),
     }
     try:
         connect()  # the database may be gone since the test began
         with relaxed_durability():
             Attempt.store_test(attempt)
+            tested = audit.named(edit.channel) if edit.channel.id else "a new channel"
+            audit.record(AuditAction.TEST_SENT, f"{tested}: {result.outcome.verdict}")
     except DatabaseError as error:
         log.error("a test could not be stored: %s", error)
         return describe_error(error, services().config.database)

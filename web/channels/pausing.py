@@ -11,7 +11,8 @@ from delivery import outbox
 from delivery.kinds import keeps_incidents, kinds
 from delivery.outbox import HeldChoice, WaitingChoice
 from delivery.queue import wakeup
-from models import ChannelState
+from models import AuditAction, ChannelState
+from web import audit
 from web.channels.editor import get_channel_or_404
 from web.redirects import redirect_with
 from web.services import services
@@ -28,6 +29,7 @@ def pause(channel_id: int) -> Response:
         return _redirect_unchanged("choose whether the alerts are held or dropped.")
     drops = choice == WaitingChoice.DROP
     dropped = outbox.pause(channel.id, drops, now_ms())
+    audit.record(AuditAction.CHANNEL_PAUSED, f"{audit.named(channel)}: {choice}")
     wakeup.notify(services().config.data_dir)
     sentence = "Its alerts are held until you resume it."
     if drops:
@@ -66,6 +68,7 @@ def resume(channel_id: int) -> Response:
             "digest. Choose which of the held messages are sent."
         )
     discarded = outbox.resume(channel.id, HeldChoice(choice), g.person.name, now_ms())
+    audit.record(AuditAction.CHANNEL_RESUMED, f"{audit.named(channel)}: {choice}")
     wakeup.notify(services().config.data_dir)
     sentence = f"“{channel.name}” delivers again."
     if discarded:

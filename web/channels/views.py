@@ -13,8 +13,9 @@ from clock import now_ms
 from delivery import outbox
 from delivery.kinds import kinds
 from delivery.settings import Settings, read_settings, write_settings
-from models import Channel, ChannelState, Role, db
-from web.channels.conflict import differences
+from models import AuditAction, Channel, ChannelState, ChannelVersion, Role, db
+from web import audit
+from web.channels.conflict import conflicts_of
 from web.channels.editor import (
     Edit,
     VersionConflict,
@@ -24,6 +25,7 @@ from web.channels.editor import (
     open_edit,
     redraw_edit,
     save,
+    store_version,
 )
 from web.channels.health import ChannelHealth, describe_health
 from web.redirects import redirect_with
@@ -32,7 +34,8 @@ from web.services import services
 bp = Blueprint("channels", __name__, url_prefix="/channels")
 # Columns that a copy does not have from its source.
 _IDENTITY = ("id", "version", "created_at", "updated_at")
-_HEALTH = ("probe_at", "drops", "attempted_at", "trouble_since", "trouble", "failures")
+_TROUBLE = ("trouble_since", "trouble_version", "trouble", "failures")
+_HEALTH = ("probe_at", "drops", "attempted_at", *_TROUBLE)
 
 
 @bp.get("")
@@ -91,7 +94,7 @@ def edit(channel_id: int):
 @bp.post("")
 def create():
     """Save a new channel."""
-    return _save(open_edit(None, request.form))
+    return save_or_explain(open_edit(None, request.form))
 
 
 @bp.post("/<int:channel_id>")
@@ -100,30 +103,50 @@ def update(channel_id: int):
     if Channel.find(channel_id) is None:
         notice = "This channel was deleted in the meantime. Save to create it again."
         return redraw_edit(channel_id, request.form, 404, notice)
-    return _save(open_edit(channel_id, request.form))
+    return save_or_explain(open_edit(channel_id, request.form))
 
 
-def _save(edit: Edit) -> Response:
+def save_or_explain(edit: Edit, restored: int | None = None) -> Response:
+    """Save a posted edit, or return the editor with what keeps it from being saved.
+
+    `restored` is the number of the version that the edit restores, if so.
+    """
     if edit.channel.id and edit.form.version.data != str(edit.channel.version):
-        return _conflict(edit)
+        return _conflict(edit, restored)
     if not edit.form.validate():
-        return edit_page(edit, 422)
+        return _invalid(edit, restored)
     try:
-        channel = save(edit)
+        channel = save(edit, restored)
     except VersionConflict:
-        return _conflict(open_edit(edit.channel.id, request.form))
+        return _conflict(open_edit(edit.channel.id, edit.form.context.posted), restored)
     except IntegrityError:
         edit.form.name.errors = ["This name was just taken by another channel: choose another."]
-        return edit_page(edit, 422)
+        return _invalid(edit, restored)
+    if restored:
+        message = f"Version {restored} is restored."
+        return redirect_with(message, "history.index", channel_id=channel.id)
     return redirect_with("Saved.", "channels.edit", channel_id=channel.id)
 
 
-def _conflict(edit: Edit) -> Response:
+def _invalid(edit: Edit, restored: int | None) -> Response:
+    """Return 422: the form keeps what was typed, or has the values of the older version."""
+    notice = ""
+    if restored:
+        notice = f"Version {restored} cannot be restored as it was. The form has its values: "
+        notice += "correct the fields with a message and save, or cancel."
+    return edit_page(edit, 422, notice=notice)
+
+
+def _conflict(edit: Edit, restored: int | None) -> Response:
     """Return 409: the form keeps what was typed, and the next Save overwrites the stored one."""
+    notice = ""
+    if restored:
+        notice = f"Nothing was restored. The form has the values of version {restored}."
     edit.form.validate()
-    changed = differences(edit)
+    changed = conflicts_of(edit)
     edit.form.version.data = str(edit.channel.version)
-    return edit_page(edit, 409, differences=changed)
+    newer = ChannelVersion.find(edit.channel, edit.channel.version)
+    return edit_page(edit, 409, differences=changed, newer=newer, notice=notice)
 
 
 def _copied(source: Channel) -> dict[str, Any]:
@@ -149,6 +172,8 @@ def duplicate(channel_id: int):
         copy.save()
         write_settings(copy, settings, services().keyring, services().config.secret_key)
         copy.save()
+        event = f"duplicated from {audit.named(source)}"
+        store_version(copy.id, AuditAction.CHANNEL_DUPLICATED, event, now)
     message = "This is the copy. It is paused until you resume it."
     return redirect_with(message, "channels.edit", channel_id=copy.id)
 
@@ -164,4 +189,5 @@ def delete(channel_id: int):
     """Delete a channel, its deliveries and its attempts."""
     channel = get_channel_or_404(channel_id)
     outbox.delete_channel(channel.id, now_ms())
+    audit.record(AuditAction.CHANNEL_DELETED, audit.named(channel))
     return redirect_with(f"“{channel.name}” is deleted.", "channels.index")

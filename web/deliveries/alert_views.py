@@ -10,8 +10,8 @@ from delivery.alerts.received import alert_from_json
 from delivery.content.severity import Severity
 from delivery.log.log_filter import LogFilter
 from delivery.queue import wakeup
-from models import Alert
-from web import truncation
+from models import Alert, AuditAction
+from web import audit, truncation
 from web.deliveries import alert_list, alert_queries, alert_silences, log
 from web.deliveries.alert_facts import alert_facts
 from web.deliveries.alert_list import AlertPage
@@ -134,6 +134,7 @@ def close(alert_id: int) -> Response:
     if not outbox.close_alert(row.id, now_ms()):
         message = "Nothing was changed: the alert is closed already."
         return redirect_with(message, "alerts.detail", "bad", alert_id=row.id)
+    audit.record(AuditAction.ALERT_CLOSED, f"“{row.name}” (alert {row.id})")
     wakeup.notify(services().config.data_dir)
     message = "The alert is closed. Channels that were notified get the resolution."
     return redirect_with(message, "alerts.detail", alert_id=row.id)

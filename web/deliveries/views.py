@@ -13,7 +13,8 @@ from delivery.log import search
 from delivery.log.log_filter import STATE_FILTERS, LogFilter
 from delivery.outcome import Reason
 from delivery.queue import wakeup
-from models import Channel, Delivery, DeliveryState, GroupMessage
+from models import AuditAction, Channel, Delivery, DeliveryState, GroupMessage
+from web import audit
 from web.deliveries import log, queries
 from web.deliveries.alert_facts import alert_facts
 from web.deliveries.list_page import render_list
@@ -176,6 +177,7 @@ def retry_now(number: int) -> Response:
     """Make a delivery due now."""
     done = outbox.retry_now(number, now_ms())
     if done:
+        audit.record(AuditAction.DELIVERY_RETRIED, f"msg_{number}")
         wakeup.notify(services().config.data_dir)
     return _report(number, done, "The delivery is due now. Reload this page to see the result.")
 
@@ -189,6 +191,8 @@ def snooze(number: int) -> Response:
         reason = f"enter whole minutes from 1 to {MAX_SNOOZE_MINUTES}."
         return _redirect_unchanged(number, reason)
     done = outbox.snooze(number, minutes, now_ms())
+    if done:
+        audit.record(AuditAction.DELIVERY_SNOOZED, f"msg_{number}, {minutes} minutes")
     return _report(number, done, f"The delivery is snoozed for {minutes} minutes.")
 
 
@@ -196,6 +200,8 @@ def snooze(number: int) -> Response:
 def cancel(number: int) -> Response:
     """Cancel a delivery."""
     done = outbox.cancel(number, g.person.name, now_ms())
+    if done:
+        audit.record(AuditAction.DELIVERY_CANCELED, f"msg_{number}")
     return _report(number, done, "The delivery is canceled and is not retried automatically.")
 
 
