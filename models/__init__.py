@@ -13,6 +13,6 @@ from models.deliveries import (
     SettledCount,
     Silence,
 )
-from models.requests import LabRequest, Receipt
+from models.requests import LabReceiver, LabRequest, Receipt
 from models.states import ChannelState, DeliveryState, Proof, Role
 from models.table import MAX_ID, Table, db
