@@ -15,6 +15,6 @@ from models.deliveries import (
 )
 from models.history import AuditAction, AuditEntry, ChannelVersion
 from models.replays import Replay
-from models.requests import LabRequest, Receipt
+from models.requests import LabReceiver, LabRequest, Receipt
 from models.states import ChannelState, DeliveryState, Proof, ReplayState, Role
 from models.table import MAX_ID, Table, db

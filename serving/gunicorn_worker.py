@@ -3,7 +3,8 @@
 gunicorn reads a request in one of its few threads, for as long as the client takes. Here the main
 loop collects the bytes of all clients, and a client that is too slow is refused. Responses are
 sent by the threads: a client that does not read one gets no other, and after some seconds it loses
-its connection. At the end of a connection, gunicorn's main loop would wait for the client.
+its connection. At the end of a connection, gunicorn's main loop would wait for the client. A view
+can leave a connection without its response (`held_connections`).
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from typing import Any
 from gunicorn.http import get_parser
 from gunicorn.workers.gthread import ThreadWorker
 
+from serving.held_connections import HOLD, Ending, HeldConnections
 from serving.request_buffer import RequestBuffer
 
 MAX_SECONDS = 10.0  # for the head of a request, and for a body without the time below
@@ -84,6 +86,8 @@ class BufferingWorker(ThreadWorker):
     """
 
     max_seconds = MAX_SECONDS
+    wsgi: Any
+    _held: HeldConnections
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -91,6 +95,26 @@ class BufferingWorker(ThreadWorker):
         self._buffered = 0  # bytes
         self._lingering: dict[Any, float] = {}  # when to close a connection, the oldest first
         self._checked_at = 0.0
+        self._endings: dict[Any, Ending] = {}  # by socket, of the requests that are being handled
+
+    def load_wsgi(self):
+        """Load the app, and let it hold connections."""
+        super().load_wsgi()
+        self._held = HeldConnections(self.poller, self._close, self._linger)
+        app = self.wsgi
+
+        def call(environ, start_response):
+            if self.cfg.is_ssl:
+                return app(environ, start_response)
+            sock = environ["gunicorn.socket"]
+            environ[HOLD] = lambda ending: self._endings.update({sock: ending})
+            response = app(environ, start_response)
+            if sock in self._endings:
+                response.close()
+                raise StopIteration  # gunicorn sends no response
+            return response
+
+        self.wsgi = call
 
     def enqueue_req(self, conn):
         """Collect the next request of a connection, and then submit it to a thread."""
@@ -116,6 +140,10 @@ class BufferingWorker(ThreadWorker):
 
     def finish_request(self, conn, fs):
         """Keep the connection for the next request, or end it without waiting for the client."""
+        ending = self._endings.pop(conn.sock, None)
+        if ending:
+            self._held.hold(conn, ending)
+            return
         is_kept = fs.cancelled() or fs.exception() or fs.result()
         if not is_kept and not self.cfg.is_ssl:
             self._linger(conn)
@@ -131,6 +159,7 @@ class BufferingWorker(ThreadWorker):
         if now - self._checked_at < CHECK_SECONDS:
             return
         self._checked_at = now
+        self._held.end_due(is_stopping=not self.alive)
         max_seconds = self.max_seconds if self.alive else STOP_SECONDS
         for arrival in list(self._arrivals.values()):
             if arrival.is_late(now, max_seconds):

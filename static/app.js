@@ -79,6 +79,15 @@ document.addEventListener("htmx:after:swap", (event) => {
   if (target && target.id === "header-rows") target.querySelector(".row:last-child input").focus();
 });
 
+// A page that nobody looks at asks for nothing new, nor one whose session has ended.
+document.addEventListener("htmx:before:request", (event) => {
+  if (document.hidden && event.target.matches && event.target.matches("[data-poll]")) event.preventDefault();
+});
+document.addEventListener("htmx:finally:request", (event) => {
+  const response = event.detail && event.detail.ctx && event.detail.ctx.response;
+  if (response && response.status >= 400 && event.target.matches && event.target.matches("[data-poll]")) event.target.remove();
+});
+
 // A button loses the focus while it is disabled: give it back for keyboard users.
 document.addEventListener("htmx:finally:request", (event) => {
   const button = event.target;

@@ -197,7 +197,7 @@ def test_the_policy_applies_to_every_new_connection(receiver, pool):
 def test_a_connection_to_the_lab_serves_no_other_path(receiver, pool):
     receiver.script = responding(OPEN, OPEN, OPEN)
     allows = Config.from_env({"TOCSIN_ALLOW_NETWORKS": f"127.0.0.1:{receiver.port}"}).allow
-    lab = LabEndpoint("", frozenset({"127.0.0.1"}), receiver.port, "/lab/in/r", allows)
+    lab = LabEndpoint("", frozenset({"127.0.0.1"}), receiver.port, {"/lab/in/r"}, allows)
     policy = Policy((), None, lab)
     origin = f"http://127.0.0.1:{receiver.port}"
     assert deliver(f"{origin}/admin", pool, policy).verdict == "blocked"

@@ -26,11 +26,27 @@ from delivery.kinds import kinds
 from delivery.outbox import store
 from delivery.secrets import encryption as keyring_module
 from delivery.secrets import rotation
-from delivery.secrets.encryption import DecryptionError, Keyring, body_purpose, is_token
+from delivery.secrets.encryption import (
+    DecryptionError,
+    Keyring,
+    body_purpose,
+    is_token,
+    lab_purpose,
+)
 from delivery.secrets.rotation import Rotation, WrongKeys, check_keys, rotate
 from delivery.settings import Header, Settings, read_settings, write_settings
 from delivery.worker import Worker
-from models import Alert, Attempt, Channel, ChannelVersion, Delivery, DeliveryState, Fact, db
+from models import (
+    Alert,
+    Attempt,
+    Channel,
+    ChannelVersion,
+    Delivery,
+    DeliveryState,
+    Fact,
+    LabReceiver,
+    db,
+)
 from web.channels.editor import open_edit, save
 from web.channels.forms import ChannelForm
 from web.channels.secret_fields import Context
@@ -179,6 +195,23 @@ def test_a_rotation_encrypts_everything_with_a_new_key_and_removes_the_old_one(o
         FULL
     ] * count
     check_keys(Keyring((key,)))
+
+
+def test_a_rotation_encrypts_the_secrets_of_the_lab_and_leaves_damaged_ones(opened):
+    old_key = opened.encryption_keys
+    values = {"signing_secret": "s3cret of the lab"}
+    times = {"responses": "200", "created_at": 1}
+    for receiver_id in (7, 8):
+        token = Keyring(old_key).encrypt(lab_purpose(receiver_id), values)
+        row = {"name": str(receiver_id), "path": str(receiver_id), "sealed": token, **times}
+        LabReceiver.create(id=receiver_id, **row)
+    LabReceiver.update(sealed="damaged").where(LabReceiver.id == 8).execute()
+    assert rotate(opened) == Rotation(0, (), old_keys_removed=True)
+    sealed = {row.id: row.sealed for row in LabReceiver.select()}
+    assert Keyring(keys_in(opened)).decrypt(lab_purpose(7), sealed[7]) == values
+    with pytest.raises(DecryptionError):
+        Keyring(old_key).decrypt(lab_purpose(7), sealed[7])
+    assert sealed[8] == "damaged"
 
 
 def test_a_rotation_changes_only_the_encrypted_column(opened):

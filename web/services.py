@@ -1,7 +1,6 @@
 """The shared objects that views need, created once by `create_app`."""
 
 from functools import cached_property
-from threading import BoundedSemaphore
 
 from flask import current_app
 
@@ -21,8 +20,7 @@ class Services:
     """The shared objects of an app.
 
     Those that read the database are created at their first use, so that a web process can also
-    start while the database is missing. `rate_limiter` limits the requests of a user;
-    `slow_response_slots` limits the threads that wait for the lab's slow response.
+    start while the database is missing. `rate_limiter` limits the requests of a user.
     """
 
     def __init__(self, config: Config):
@@ -30,7 +28,6 @@ class Services:
         self.keyring = Keyring(config.encryption_keys, config.keys_file)
         self.passwords = PasswordChecker(config.data_dir, max_waiting=max(1, config.threads // 2))
         self.rate_limiter = RateLimiter()
-        self.slow_response_slots = BoundedSemaphore(min(2, config.threads - 1))
         self.batch_writer = BatchWriter(config.data_dir, lambda: wakeup.notify(config.data_dir))
 
     @cached_property

@@ -4,8 +4,8 @@ The form and every connect apply the same rules. This module does no I/O.
 """
 
 import ipaddress
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
 
 from config_values import AllowedTarget
 from delivery.guard.url import Address, ParsedUrl
@@ -31,22 +31,27 @@ _LOOPBACKS = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 
 @dataclass(frozen=True)
 class LabEndpoint:
-    """The address at which the lab receives: the only private target that needs no permission.
+    """The addresses at which the lab receives: the only private targets that need no permission.
 
-    `url` is the address to copy, `hosts` are its possible spellings, and `allows` are the
-    addresses that a connection may then go to. Without hosts, it matches no target.
+    `origin` and `paths` make their URLs, `hosts` are the possible spellings of the host, and
+    `allows` are the addresses that a connection may then go to. Without hosts, it matches no
+    target.
     """
 
-    url: str = field(default="", repr=False)
+    origin: str = ""
     hosts: frozenset[str] = frozenset()
     port: int = 0
-    path: str = field(default="", repr=False)
+    paths: Container[str] = ()
     allows: tuple[AllowedTarget, ...] = ()
 
     def permissions(self, target: ParsedUrl) -> tuple[AllowedTarget, ...]:
         """Return the addresses this target may reach if it is the lab, with any query."""
-        same = (target.scheme, target.port, target.path) == ("http", self.port, self.path)
-        return self.allows if same and target.host in self.hosts else ()
+        same = (target.scheme, target.port) == ("http", self.port) and target.host in self.hosts
+        return self.allows if same and target.path in self.paths else ()
+
+    def has_url(self, url: str) -> bool:
+        """Return True for the URL of a receiver of the lab, exactly as its page shows it."""
+        return url.startswith(self.origin) and url.removeprefix(self.origin) in self.paths
 
 
 NO_LAB = LabEndpoint()

@@ -28,7 +28,7 @@ class ExchangeError(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """The networks, certificate authorities and lab address that this installation allows."""
+    """The networks, certificate authorities and lab addresses that this installation allows."""
 
     allow: tuple[AllowedTarget, ...] = ()
     ca_file: Path | None = None

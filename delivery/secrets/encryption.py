@@ -59,11 +59,11 @@ class Keyring:
 
     # Why a rotation (delivery/secrets/rotation.py) may run beside a server: every row is encrypted
     # inside the write transaction that stores it (web/channels/editor.py, web/channels/views.py,
-    # delivery/worker.py; BEGIN IMMEDIATE admits one at a time), and the file has the new key before
-    # the transaction of the rotation begins. What was encrypted with the old key was therefore
-    # stored before that transaction, which encrypts it again; everything after it reads the file
-    # first and finds the new key. Keys that have left the file still decrypt here: rows that were
-    # read just before, and the tokens in open pages.
+    # web/lab/views.py, delivery/worker.py; BEGIN IMMEDIATE admits one at a time), and the file has
+    # the new key before the transaction of the rotation begins. What was encrypted with the old key
+    # was therefore stored before that transaction, which encrypts it again; everything after it
+    # reads the file first and finds the new key. Keys that have left the file still decrypt here:
+    # rows that were read just before, and the tokens in open pages.
     def _fernet(self) -> MultiFernet:
         """Return the current keys; a file that is missing, empty or broken changes nothing."""
         if self._file:
@@ -85,6 +85,11 @@ def channel_purpose(channel_id: int) -> str:
 def body_purpose(delivery_id: int) -> str:
     """Return the purpose of the token in a delivery's row."""
     return f"body {delivery_id}"
+
+
+def lab_purpose(receiver_id: int) -> str:
+    """Return the purpose of the token in the row of a receiver of the lab."""
+    return f"lab {receiver_id}"
 
 
 def is_token(text: str) -> bool:

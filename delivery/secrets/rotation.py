@@ -12,9 +12,15 @@ from cryptography.fernet import Fernet
 from clock import now_ms
 from config import Config, ConfigError, read_keys
 from delivery.outbox import reencrypt_bodies
-from delivery.secrets.encryption import DecryptionError, Keyring, body_purpose, channel_purpose
+from delivery.secrets.encryption import (
+    DecryptionError,
+    Keyring,
+    body_purpose,
+    channel_purpose,
+    lab_purpose,
+)
 from locks import file_lock
-from models import AuditAction, AuditEntry, Channel, ChannelVersion, Fact, db
+from models import AuditAction, AuditEntry, Channel, ChannelVersion, Fact, LabReceiver, db
 
 # The fact that holds a token of the current keys. Only the right keys decrypt it.
 KEY_CHECK = "keys"
@@ -61,7 +67,7 @@ def check_keys(keyring: Keyring) -> None:
 
 
 def rotate(config: Config) -> Rotation:
-    """Encrypt all channels and stored messages with a new key; the database must be open.
+    """Encrypt every stored secret and message with a new key; the database must be open.
 
     The new key is the first one of the variable. Without the variable, a new key is added to the
     file, and the old keys are removed unless a row that cannot be decrypted may need them. A
@@ -137,6 +143,7 @@ def _reencrypt(keyring: Keyring) -> Rotation:
             token = keyring.encrypt(purpose, values)
             Channel.update(sealed=token).where(Channel.id == channel.id).execute()
         reencrypt_bodies(partial(_reencrypt_body, keyring))
+        _reencrypt_lab(keyring)
         _store_key_check(keyring)
     for channel in channels:
         _reencrypt_versions(keyring, channel)
@@ -154,6 +161,15 @@ def _reencrypt_versions(keyring: Keyring, channel: Channel) -> None:
             with contextlib.suppress(DecryptionError):
                 token = keyring.encrypt(purpose, keyring.decrypt(purpose, version.sealed))
                 ChannelVersion.set_by_id(version.id, {"sealed": token})
+
+
+def _reencrypt_lab(keyring: Keyring) -> None:
+    """Encrypt the secrets of the lab's receivers again; one that no key decrypts stays."""
+    for receiver in LabReceiver.select().where(LabReceiver.sealed != ""):
+        purpose = lab_purpose(receiver.id)
+        with contextlib.suppress(DecryptionError):
+            token = keyring.encrypt(purpose, keyring.decrypt(purpose, receiver.sealed))
+            LabReceiver.update(sealed=token).where(LabReceiver.id == receiver.id).execute()
 
 
 def _reencrypt_body(keyring: Keyring, delivery_id: int, token: str) -> str | None:

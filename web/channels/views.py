@@ -74,12 +74,20 @@ def read_channel(channel: Channel) -> tuple[Settings, str]:
 
 @bp.get("/new")
 def new():
-    """Show an empty form for the kind in `?kind=`; `?url=` may only be the lab's URL."""
+    """Show an empty form for the kind in `?kind=`.
+
+    `?url=` may only be that of a receiver in the lab, which also fills in a name and matchers.
+    """
     kind = kinds().get(request.args.get("kind", ""), kinds()["webhook"])
+    values = {"kind": kind.name, "url": kind.base}
     url = request.args.get("url", "")
-    if url != services().policy.lab.url:
-        url = ""
-    return edit_page(open_edit(None, values={"kind": kind.name, "url": url or kind.base}))
+    if services().policy.lab.has_url(url):
+        name = request.args.get("name", "")
+        if Channel.name_taken(name, None):
+            name = name_copy(name)
+        matchers = request.args.get("matchers", "")
+        values |= {"url": url, "name": name, "matchers": matchers}
+    return edit_page(open_edit(None, values=values))
 
 
 @bp.get("/<int:channel_id>/edit")

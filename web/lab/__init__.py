@@ -1,0 +1,1 @@
+"""The lab: built-in receivers for trying out channels, with selectable responses."""
