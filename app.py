@@ -12,8 +12,8 @@ from web.api import channels as channels_api
 from web.api.direct_ingest import DirectIngest
 from web.auth import access, login, tokens, users
 from web.auth.proxy import BehindProxy
+from web.channels import bulk, hints, live, pausing
 from web.channels import health as channel_health
-from web.channels import hints, live, pausing
 from web.channels import views as channels
 from web.dashboard import views as dashboard
 from web.deliveries import alert_views as alert_pages
@@ -29,6 +29,7 @@ _PAGES = (
     dashboard,
     channels,
     pausing,
+    bulk,
     live,
     deliveries,
     alert_pages,
