@@ -12,8 +12,8 @@ from web.api import channels as channels_api
 from web.api.direct_ingest import DirectIngest
 from web.auth import access, login, tokens, users
 from web.auth.proxy import BehindProxy
+from web.channels import bulk, hints, history, live, pausing
 from web.channels import health as channel_health
-from web.channels import hints, history, live, pausing
 from web.channels import views as channels
 from web.dashboard import views as dashboard
 from web.deliveries import alert_views as alert_pages
@@ -32,6 +32,7 @@ _PAGES = (
     channels,
     pausing,
     history,
+    bulk,
     live,
     deliveries,
     alert_pages,

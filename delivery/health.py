@@ -28,15 +28,23 @@ IN_TROUBLE = (Health.RETRYING, Health.FAILING)
 
 
 def health_of(channel: Channel, now: int) -> Health:
-    """Return the health of a channel; one in an unknown state sends nothing, like a paused one."""
-    if channel.state == ChannelState.FAILING:
+    """Return the health of a channel."""
+    return judge_health(
+        channel.state, channel.attempted_at, channel.trouble_since, channel.failures, now
+    )
+
+
+def judge_health(
+    state: str, attempted_at: int | None, trouble_since: int | None, failures: int, now: int
+) -> Health:
+    """Return the health by these columns; a channel in an unknown state is like a paused one."""
+    if state == ChannelState.FAILING:
         return Health.FAILING
-    if channel.state != ChannelState.DELIVERING:
+    if state != ChannelState.DELIVERING:
         return Health.PAUSED
-    since = channel.trouble_since
-    if since is None:
-        return Health.UNUSED if channel.attempted_at is None else Health.OK
-    if channel.failures >= MAX_FAILURES and now - since >= FAILING_AFTER:
+    if trouble_since is None:
+        return Health.UNUSED if attempted_at is None else Health.OK
+    if failures >= MAX_FAILURES and now - trouble_since >= FAILING_AFTER:
         return Health.FAILING
     return Health.RETRYING
 

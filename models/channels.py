@@ -12,6 +12,8 @@ from playhouse.sqlite_ext import AutoIncrementField
 from models.states import ChannelState, Proof
 from models.table import Table, db
 
+_PROOFS = {proof.value: proof for proof in Proof}
+
 
 class Channel(Table):
     """A configured destination.
@@ -81,10 +83,14 @@ class Channel(Table):
         return db.execute_sql(statement, parameters).fetchone() is not None
 
     @property
-    def proven(self) -> str:
-        """The proof of the current configuration, a value of `Proof`."""
-        is_current = self.config_hash and self.proof_hash == self.config_hash
-        is_known = self.proof in set(Proof) and self.proven_at is not None
-        if is_current and is_known:
-            return self.proof
-        return Proof.UNPROVEN
+    def proven(self) -> Proof:
+        """The proof of the current configuration."""
+        return current_proof(self.proof, self.proof_hash, self.config_hash, self.proven_at)
+
+
+def current_proof(proof: str, proof_hash: str, config_hash: str, proven_at: int | None) -> Proof:
+    """Return the proof of the current configuration by these columns."""
+    is_current = config_hash and proof_hash == config_hash
+    if is_current and proven_at is not None:
+        return _PROOFS.get(proof, Proof.UNPROVEN)
+    return Proof.UNPROVEN

@@ -95,6 +95,16 @@ document.addEventListener("htmx:finally:request", (event) => {
   queueMicrotask(() => { if (document.activeElement === document.body) button.focus({ preventScroll: true }); });
 });
 
+// The boxes of the list follow the one that selects all. The server does not need this: it reads both.
+document.addEventListener("change", ({ target }) => {
+  const isAll = target.name === "all";
+  if (!isAll && (target.name !== "channel" || target.checked)) return;
+  for (const box of document.querySelectorAll("#channels :is([name=channel], [name=all])")) {
+    if (isAll && box.name === "channel") box.checked = target.checked;
+    else if (box !== target && box.name === "all") box.checked = false;
+  }
+});
+
 // A value that is shown only once is selected, and copied where the browser allows it.
 for (const copy of document.querySelectorAll("button[data-copy]")) {
   const input = document.getElementById(copy.dataset.copy);

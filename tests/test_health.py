@@ -402,7 +402,7 @@ def test_every_page_says_how_many_channels_are_not_getting_through(
         assert (banner and shown(banner[0]).strip()) == words
         if banner:
             assert 'role="status"' in banner[0]
-            target = "/channels/1/edit" if "C0" in words else "/channels"
+            target = "/channels/1/edit" if "C0" in words else "/channels?health=trouble"
             assert f'href="{target}"' in banner[0]
     assert "channel-health" not in anonymous.get("/login").text
 

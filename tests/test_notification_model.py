@@ -591,7 +591,7 @@ class Histories(RuleBasedStateMachine):
         channel = message.channel
         is_silenced = self.is_silenced(notice.key)
         if notice.key == TROUBLE:
-            self.check_trouble(channel, notice, is_silenced)
+            self.check_trouble(message, notice, is_silenced)
             return
         alert = self.alerts[notice.key]
         if notice.event == "closed":
@@ -616,8 +616,9 @@ class Histories(RuleBasedStateMachine):
         if notice.event == "open" and not channel.group_by and is_reopened:
             raise AssertionError("a resolved incident is opened again")
 
-    def check_trouble(self, channel, notice, is_silenced):
+    def check_trouble(self, message, notice, is_silenced):
         """Check an alert about the channel `all`, which only its fallback gets."""
+        channel = message.channel
         troubled, fallback = list(self.channels.values())[:2]
         assert channel is fallback, "an alert about a channel leaves to another than its fallback"
         if notice.event == "closed":

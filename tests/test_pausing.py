@@ -208,8 +208,8 @@ def test_held_deliveries_are_counted_by_the_index():
     assert (held.total, held.openings, held.closings) == (3, 2, 1)
     assert outbox.channels_holding() == {here}
     for statement in (outbox.pausing._COUNT_HELD, outbox.pausing._HOLDING_CHANNELS):
-        plan = db.execute_sql(f"EXPLAIN QUERY PLAN {statement}", {"channel_id": here}).fetchall()
-        steps = " ".join(step for *_, step in plan)
+        plan = db.execute_sql(f"EXPLAIN QUERY PLAN {statement}", {"channels": f"[{here}]"})
+        steps = " ".join(step for *_, step in plan.fetchall())
         assert "(channel_id=? AND state=?)" in steps
 
 

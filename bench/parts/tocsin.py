@@ -141,7 +141,7 @@ class Browser:
     def encoded(self, form: dict) -> bytes:
         """Return a form encoded with its CSRF token."""
         self.token = self.token or token_in(self.get("/account"))
-        return urlencode({**form, "csrf_token": self.token}).encode()
+        return urlencode({**form, "csrf_token": self.token}, doseq=True).encode()
 
     def create_channel(self, url: str, **fields: str) -> int:
         """Create a channel with typical settings; return its id."""

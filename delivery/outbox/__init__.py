@@ -23,7 +23,7 @@ from delivery.outbox.catch_up import separate
 from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage, KnownAlert
 from delivery.outbox.claims import NewBody, claim, store_bodies
 from delivery.outbox.delays import recent_delays
-from delivery.outbox.deletion import delete_channel
+from delivery.outbox.deletion import delete_channel, delete_part_of_rest, mark_deleted
 from delivery.outbox.due import MAX_IN_GROUP, MAX_PER_CHANNEL, next_due, oldest_due_age
 from delivery.outbox.fallback import notify_fallbacks
 from delivery.outbox.ingest import (
@@ -43,6 +43,7 @@ from delivery.outbox.pausing import (
     WaitingChoice,
     channels_holding,
     count_held,
+    count_held_of_each,
     pause,
     resume,
 )

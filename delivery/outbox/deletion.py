@@ -43,10 +43,24 @@ _DELETE_CHANNEL = "DELETE FROM channel WHERE id = :id"
 
 def delete_channel(channel_id: int, now: int) -> None:
     """Delete a channel; of a large log, the worker deletes the rest."""
+    mark_deleted(channel_id, now)
+    delete_part_of_rest()
+
+
+def mark_deleted(channel_id: int, now: int) -> bool:
+    """Have a channel count as deleted; return False if it does already, or does not exist.
+
+    Its rows are deleted later: by `delete_part_of_rest`, or by the worker.
+    """
     with db.atomic():
-        execute(_MARK, id=channel_id, now=now, line_end="\n")
+        is_marked = execute(_MARK, id=channel_id, now=now, line_end="\n").rowcount == 1
         execute(_FORGET_FALLBACK, id=channel_id)
         execute(_DELETE_VERSIONS, id=channel_id)  # they have its secrets, too
+    return is_marked
+
+
+def delete_part_of_rest() -> None:
+    """Delete rows of deleted channels, no more than a request has time for."""
     for _ in islice(delete_rest_of_channels(), MAX_SLICES_AT_ONCE):
         pass
 

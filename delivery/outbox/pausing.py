@@ -1,5 +1,7 @@
 """Pause and resume channels, and decide about the deliveries that wait."""
 
+import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -23,8 +25,11 @@ _DISCARD = """
 _COMBINE = """
     UPDATE delivery SET group_key = :group_key WHERE channel_id = :channel_id AND state = 'held'"""
 _COUNT_HELD = """
-    SELECT count(*), count(*) FILTER (WHERE event = 'closed') FROM delivery
-    WHERE channel_id = :channel_id AND state = 'held'"""
+    SELECT c.id,
+        (SELECT count(*) FROM delivery WHERE channel_id = c.id AND state = 'held'),
+        (SELECT count(*) FROM delivery
+            WHERE channel_id = c.id AND state = 'held' AND event = 'closed')
+    FROM (SELECT CAST(value AS BIGINT) AS id FROM json_each(:channels)) AS c"""
 _HOLDING_CHANNELS = """
     SELECT id FROM channel c WHERE state <> 'delivering' AND EXISTS (
         SELECT 1 FROM delivery WHERE channel_id = c.id AND state = 'held')"""
@@ -103,7 +108,13 @@ def resume(channel_id: int, choice: HeldChoice, user_name: str, now: int) -> int
 
 def count_held(channel_id: int) -> HeldCount:
     """Return the number of held deliveries of a channel."""
-    return HeldCount(*execute(_COUNT_HELD, channel_id=channel_id).fetchone())
+    return count_held_of_each([channel_id])[channel_id]
+
+
+def count_held_of_each(channel_ids: Sequence[int]) -> dict[int, HeldCount]:
+    """Return the number of held deliveries of each channel, by its id."""
+    rows = execute(_COUNT_HELD, channels=json.dumps(channel_ids))
+    return {channel_id: HeldCount(total, closings) for channel_id, total, closings in rows}
 
 
 def channels_holding() -> set[int]:

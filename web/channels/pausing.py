@@ -3,7 +3,9 @@
 No view here sends a message.
 """
 
-from flask import Blueprint, g, render_template, request
+from urllib.parse import parse_qsl, urlsplit
+
+from flask import Blueprint, g, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from clock import now_ms
@@ -13,6 +15,7 @@ from delivery.outbox import HeldChoice, WaitingChoice
 from delivery.queue import wakeup
 from models import AuditAction, ChannelState
 from web import audit
+from web.channels import listing
 from web.channels.editor import get_channel_or_404
 from web.redirects import redirect_with
 from web.services import services
@@ -35,9 +38,9 @@ def pause(channel_id: int) -> Response:
     if drops:
         sentence = "Until you resume it, alerts that open are dropped, and resolutions are held."
     if dropped:
-        sentence += f" {_numbered(dropped, 'message that waited was', 'messages that waited were')}"
+        sentence += f" {numbered(dropped, 'message that waited was', 'messages that waited were')}"
         sentence += " dropped."
-    return redirect_with(f"“{channel.name}” is paused. {sentence}", "channels.index")
+    return _redirect_to_list(f"“{channel.name}” is paused. {sentence}")
 
 
 @bp.get("/<int:channel_id>/resume")
@@ -46,11 +49,13 @@ def choose(channel_id: int) -> Response | str:
     channel = get_channel_or_404(channel_id)
     if channel.state == ChannelState.DELIVERING:
         return redirect_with(f"“{channel.name}” is not paused.", "channels.index")
+    held = outbox.count_held(channel.id)
     return render_template(
         "channels/resume.html",
         channel=channel,
-        held=outbox.count_held(channel.id),
-        offers_digest=not keeps_incidents(channel.kind),
+        held=held,
+        in_digests=0 if keeps_incidents(channel.kind) else held.total,
+        digests=held.digests,
         max_in_digest=outbox.MAX_IN_GROUP,
     )
 
@@ -63,22 +68,35 @@ def resume(channel_id: int) -> Response:
     if choice not in set(HeldChoice):
         return _redirect_unchanged("choose which of the held messages are sent.")
     if choice == HeldChoice.DIGEST and keeps_incidents(channel.kind):
-        return _redirect_unchanged(
-            f"{kinds()[channel.kind].label} keeps an incident for each alert, so it gets no "
-            "digest. Choose which of the held messages are sent."
-        )
+        reason = f"{refuse_digest(channel.kind)} Choose which of the held messages are sent."
+        return _redirect_unchanged(reason)
     discarded = outbox.resume(channel.id, HeldChoice(choice), g.person.name, now_ms())
     audit.record(AuditAction.CHANNEL_RESUMED, f"{audit.named(channel)}: {choice}")
     wakeup.notify(services().config.data_dir)
     sentence = f"“{channel.name}” delivers again."
     if discarded:
-        sentence += f" {_numbered(discarded, 'held message is', 'held messages are')} discarded."
-    return redirect_with(sentence, "channels.index")
+        sentence += f" {numbered(discarded, 'held message is', 'held messages are')} discarded."
+    return _redirect_to_list(sentence)
 
 
-def _numbered(count: int, one: str, several: str) -> str:
+def refuse_digest(kind: str) -> str:
+    """Return why a kind that keeps incidents gets no digest."""
+    return f"{kinds()[kind].label} keeps an incident for each alert, so it gets no digest."
+
+
+def numbered(count: int, one: str, several: str) -> str:
+    """Return a count with the words for one or for several."""
     return f"{count:,} {one if count == 1 else several}"
 
 
 def _redirect_unchanged(reason: str) -> Response:
-    return redirect_with(f"Nothing was changed: {reason}", "channels.index", "bad")
+    return _redirect_to_list(f"Nothing was changed: {reason}", "bad")
+
+
+def _redirect_to_list(message: str, category: str = "message") -> Response:
+    """Redirect to the list of channels, to the page of it that the form was on."""
+    query: dict = {}
+    referrer = urlsplit(request.referrer or "")
+    if referrer.path == url_for("channels.index"):
+        query = listing.same_list(dict(parse_qsl(referrer.query)))
+    return redirect_with(message, "channels.index", category, **query)

@@ -5,7 +5,7 @@ No view here sends a message.
 
 from typing import Any
 
-from flask import Blueprint, g, render_template, request
+from flask import Blueprint, abort, g, make_response, render_template, request, url_for
 from peewee import IntegrityError
 from werkzeug.wrappers import Response
 
@@ -15,6 +15,7 @@ from delivery.kinds import kinds
 from delivery.settings import Settings, read_settings, write_settings
 from models import AuditAction, Channel, ChannelState, ChannelVersion, Role, db
 from web import audit
+from web.channels import listing
 from web.channels.conflict import conflicts_of
 from web.channels.editor import (
     Edit,
@@ -28,6 +29,7 @@ from web.channels.editor import (
     store_version,
 )
 from web.channels.health import ChannelHealth, describe_health
+from web.channels.listing import Entry
 from web.redirects import redirect_with
 from web.services import services
 
@@ -39,25 +41,51 @@ _HEALTH = ("probe_at", "drops", "attempted_at", *_TROUBLE)
 
 
 @bp.get("")
-def index():
-    """List every channel with its state, its proof and its health."""
+def index() -> Response | str:
+    """List the channels that match, with their state, proof and health; for htmx the list alone."""
     now = now_ms()
-    channels = list(Channel.listed())
+    entries = listing.load(now)
+    try:
+        query = listing.read_query(request.args)
+        number = listing.read_page(request.args)
+        found = listing.select_entries(entries, query)
+    except listing.InvalidQuery as error:
+        abort(404, str(error))
+    page = listing.page_of(found.matching, number)
+    context = {
+        "rows": _rows(page.entries, now),
+        "page": page,
+        "query": query,
+        "options": found.options,
+        "total": len(entries),
+        "matching": len(found.matching),
+        "has_filters": bool(query) or len(entries) > listing.MAX_WITHOUT_FILTERS,
+    }
+    if "HX-Request" not in request.headers or "HX-History-Restore-Request" in request.headers:
+        return render_template("channels/index.html", **context)
+    response = make_response(render_template("channels/_found.html", **context))
+    response.headers["HX-Push-Url"] = url_for("channels.index", **query)
+    return response
+
+
+def _rows(entries: list[Entry], now: int) -> list[dict]:
+    """Return the channels as the list shows them, in the same order, with their secrets."""
+    ids = [entry.id for entry in entries]
+    read = Channel.select().where(Channel.id << ids, Channel.deleted_at.is_null())
+    channels = sorted(read, key=lambda channel: ids.index(channel.id))
     healths = describe_health(channels, now)
     holding = outbox.channels_holding()
-    rows = [_row(channel, healths[channel.id], channel.id in holding) for channel in channels]
-    return render_template("channels/index.html", rows=rows, now=now)
+    return [_row(channel, healths[channel.id], channel.id in holding) for channel in channels]
 
 
 def _row(channel: Channel, health: ChannelHealth, holds: bool) -> dict:
     """Return a channel as the list shows it; `problem` says what is wrong with the stored row."""
     settings, problem = read_channel(channel)
-    kind = kinds().get(channel.kind)
     return {
         "channel": channel,
-        "kind": kind.label if kind else f"unknown kind “{channel.kind[:40]}”",
+        "kind": listing.kind_label(channel.kind),
         "url": settings.masked_url,
-        "state": channel.state if channel.state in list(ChannelState) else ChannelState.PAUSED,
+        "state": listing.shown_state(channel.state),
         "health": health,
         "problem": problem,
         "holds": holds,
