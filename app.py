@@ -17,6 +17,8 @@ from web.channels import health as channel_health
 from web.channels import views as channels
 from web.dashboard import views as dashboard
 from web.deliveries import alert_views as alert_pages
+from web.deliveries import export as exports
+from web.deliveries import replays
 from web.deliveries import views as deliveries
 from web.deliveries.alert_facts import severity_of_row, subject_of_row
 from web.lab import views as lab
@@ -34,6 +36,8 @@ _PAGES = (
     history,
     bulk,
     live,
+    exports,
+    replays,
     deliveries,
     alert_pages,
     silences,

@@ -371,3 +371,17 @@ def test_an_entry_of_a_removed_user_stays():
     add(1, made_by="bo")
     users.remove(user)
     assert latest()[0] == "bo"
+
+
+def test_each_channel_of_an_action_on_several_is_recorded(client):
+    ids = [create(client, name=f"Channel {number}", url=URL) for number in range(2)]
+    for action in ("pause", "resume", "delete"):
+        client.post(f"/channels/bulk/{action}", {"channel": ids})
+    assert [action for _, action, _ in entries()][-6:] == [
+        "channel paused",
+        "channel paused",
+        "channel resumed",
+        "channel resumed",
+        "channel deleted",
+        "channel deleted",
+    ]

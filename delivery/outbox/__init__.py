@@ -47,7 +47,7 @@ from delivery.outbox.pausing import (
     pause,
     resume,
 )
-from delivery.outbox.redelivery import Redelivery, ReplayChoice, look, redeliver
+from delivery.outbox.redelivery import SENDABLE, Redelivery, ReplayChoice, look, redeliver
 from delivery.outbox.replays import (
     continue_replay,
     run_replay_slice,

@@ -15,7 +15,8 @@ from clock import now_ms
 from delivery import outbox
 from delivery.kinds import keeps_incidents
 from delivery.outbox import HeldChoice, HeldCount, WaitingChoice
-from models import Channel, ChannelState
+from models import AuditAction, Channel, ChannelState
+from web import audit
 from web.channels.listing import Entry
 from web.channels.pausing import refuse_digest
 
@@ -68,7 +69,9 @@ def pausing(choice: WaitingChoice) -> Action:
     def pause(channel: Channel) -> int | None:
         if channel.state == ChannelState.PAUSED and bool(channel.drops) == drops:
             return None
-        return outbox.pause(channel.id, drops, now_ms())
+        dropped = outbox.pause(channel.id, drops, now_ms())
+        audit.record(AuditAction.CHANNEL_PAUSED, f"{audit.named(channel)}: {choice}")
+        return dropped
 
     return pause
 
@@ -82,14 +85,19 @@ def resuming(choice: HeldChoice, user_name: str) -> Action:
         has_no_digest = choice == HeldChoice.DIGEST and keeps_incidents(channel.kind)
         if has_no_digest and outbox.count_held(channel.id).total:
             raise Refusal(refuse_digest(channel.kind))
-        return outbox.resume(channel.id, choice, user_name, now_ms())
+        discarded = outbox.resume(channel.id, choice, user_name, now_ms())
+        audit.record(AuditAction.CHANNEL_RESUMED, f"{audit.named(channel)}: {choice}")
+        return discarded
 
     return resume
 
 
 def delete(channel: Channel) -> int | None:
     """Delete a channel; its deliveries go later."""
-    return 0 if outbox.mark_deleted(channel.id, now_ms()) else None
+    if not outbox.mark_deleted(channel.id, now_ms()):
+        return None
+    audit.record(AuditAction.CHANNEL_DELETED, audit.named(channel))
+    return 0
 
 
 def run(channel_ids: Sequence[int], action: Action, describe: Callable[[Exception], str]) -> Report:

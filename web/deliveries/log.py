@@ -35,10 +35,11 @@ def page_of(log_filter: LogFilter, before: int, size: int) -> Page:
     searched_to = None
     if found.older is not None and not found.is_complete:
         searched_to = found.older // ID_PER_MS
-    return Page(_rows(found.ids), found.older, searched_to)
+    return Page(rows_of(found.ids), found.older, searched_to)
 
 
-def _rows(ids: Sequence[int]) -> list[Delivery]:
+def rows_of(ids: Sequence[int]) -> list[Delivery]:
+    """Return the rows of deliveries with their alerts and channels, newest first."""
     page = select_deliveries(*LISTED_COLUMNS)
     return list(page.where(Delivery.id << list(ids)).order_by(Delivery.id.desc()))
 

@@ -1,0 +1,199 @@
+"""Replays: deliveries are sent again, one or all that a filter accepts.
+
+Before anything is sent, a page says how many there are and what has changed since.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from flask import Blueprint, abort, g, make_response, render_template, request
+from werkzeug.wrappers import Response
+
+from clock import now_ms
+from delivery import outbox
+from delivery.log.log_filter import LogFilter
+from delivery.log.search import find
+from delivery.outbox import Redelivery, ReplayChoice
+from delivery.queue import wakeup
+from models import AuditAction, Replay
+from web import audit
+from web.deliveries.log_filter import FilterQuery, read_filter
+from web.redirects import redirect_with
+from web.services import services
+
+bp = Blueprint("replays", __name__)
+
+MAX_LOOKED_AT = 10_000  # deliveries, before the question
+LOOK_SLICE = 1000
+MAX_PARTS = 20  # of a search, before the question
+LEFT_OUT = {
+    Redelivery.CLOSED_SINCE: "of alerts that have closed since, without a resolution to send",
+    Redelivery.NEWER: "replaced by a newer delivery of the same alert to the same channel",
+    Redelivery.UNDER_WAY: "still under way",
+    Redelivery.PAUSED: "to paused channels: resume them first",
+    Redelivery.SILENCED: "of alerts that are silenced now",
+    Redelivery.NOT_CHOSEN: "resolutions, which were not chosen",
+}
+
+
+class Prospect(NamedTuple):
+    """What a replay would do: the number of deliveries by result, and how many arrived before.
+
+    `is_cut` says that there are more than were looked at.
+    """
+
+    counts: Counter[Redelivery]
+    arrived: int
+    is_cut: bool
+
+    @property
+    def matching(self) -> int:
+        """The number of deliveries that were looked at."""
+        return self.counts.total()
+
+    @property
+    def openings(self) -> int:
+        """The number of deliveries of alerts that are still open."""
+        return self.counts[Redelivery.OPENING]
+
+    @property
+    def resolutions(self) -> int:
+        """The number of resolutions of alerts that have closed."""
+        return self.counts[Redelivery.RESOLUTION]
+
+
+@bp.get("/deliveries/replay")
+def choose():
+    """Ask which of the deliveries that the filters of the address accept are sent again."""
+    query = read_filter(request.args, now_ms())
+    prospect = None
+    if query.texts and not query.errors:
+        prospect = _look(query.filter)
+    html = render_template(
+        "deliveries/replay.html",
+        filter=query,
+        prospect=prospect,
+        left_out=LEFT_OUT,
+        max_looked_at=MAX_LOOKED_AT,
+        latest=list(Replay.select().order_by(Replay.id.desc()).limit(5)),
+        counts_of=counts_of,
+    )
+    return html, 422 if query.errors else 200
+
+
+def _look(log_filter: LogFilter) -> Prospect:
+    """Look at the newest deliveries that a filter accepts, at most `MAX_LOOKED_AT`."""
+    counts: Counter[Redelivery] = Counter()
+    arrived = 0
+    before = 0
+    for _ in range(MAX_PARTS):
+        found = find(log_filter, before, LOOK_SLICE)
+        looked = outbox.look(found.ids)
+        counts.update(looked.counts)
+        arrived += looked.arrived
+        if found.older is None:
+            return Prospect(counts, arrived, is_cut=False)
+        before = found.older
+        if counts.total() >= MAX_LOOKED_AT:
+            break
+    return Prospect(counts, arrived, is_cut=True)
+
+
+@bp.post("/deliveries/replay")
+def start() -> Response:
+    """Start a replay of what the posted filters accept, as chosen."""
+    query = read_filter(request.form, now_ms())
+    choice = _read_choice(request.form.get("choice", ""))
+    if query.errors or not query.texts:
+        message = "Nothing was sent: choose which deliveries are sent again."
+        return redirect_with(message, "replays.choose", "bad", **query.texts)
+    replay = outbox.start_replay(
+        query.filter, json.dumps(query.texts), choice, g.person.name, now_ms()
+    )
+    audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay.id}: {_describe(query)}")
+    wakeup.notify(services().config.data_dir)
+    return redirect_with("The replay has started.", "replays.detail", replay_id=replay.id)
+
+
+def _read_choice(text: str) -> ReplayChoice:
+    if text not in set(ReplayChoice):
+        abort(422, "Choose what is sent: only what is still open, everything, or one digest.")
+    return ReplayChoice(text)
+
+
+def _describe(query: FilterQuery) -> str:
+    return ", ".join(f"{name} {text}" for name, text in query.texts.items())
+
+
+@bp.get("/replays/<int:replay_id>")
+def detail(replay_id: int):
+    """Show how far a replay has come; the answer is 204 to a poll that has `seen` that."""
+    replay = _load(replay_id)
+    seen = f"{replay.state}-{replay.before}"
+    if request.args.get("seen") == seen:
+        return make_response("", 204)
+    counts = counts_of(replay)
+    return render_template(
+        "deliveries/replay_detail.html",
+        replay=replay,
+        seen=seen,
+        texts=json.loads(replay.query),
+        sent=_sum(counts, outbox.SENDABLE),
+        left_out=[(text, counts[result]) for result, text in LEFT_OUT.items() if counts[result]],
+        looked_at=counts.total(),
+    )
+
+
+def counts_of(replay: Replay) -> Counter[str]:
+    """Return the number of deliveries by result so far."""
+    return Counter(json.loads(replay.counts))
+
+
+def _sum(counts: Counter[str], results: Iterable[Redelivery]) -> int:
+    return sum(counts[result] for result in results)
+
+
+@bp.post("/replays/<int:replay_id>/stop")
+def stop(replay_id: int) -> Response:
+    """Stop a replay; what it has sent stays sent."""
+    _load(replay_id)
+    if not outbox.stop_replay(replay_id):
+        return _to_detail(replay_id, "Nothing was changed: the replay has ended already.", "bad")
+    return _to_detail(replay_id, "The replay is stopped.")
+
+
+@bp.post("/replays/<int:replay_id>/continue")
+def go_on(replay_id: int) -> Response:
+    """Continue a stopped replay where it was."""
+    _load(replay_id)
+    if not outbox.continue_replay(replay_id):
+        return _to_detail(replay_id, "Nothing was changed: the replay is not stopped.", "bad")
+    wakeup.notify(services().config.data_dir)
+    return _to_detail(replay_id, "The replay goes on.")
+
+
+def _to_detail(replay_id: int, message: str, category: str = "message") -> Response:
+    return redirect_with(message, "replays.detail", category, replay_id=replay_id)
+
+
+def _load(replay_id: int) -> Replay:
+    return Replay.get_or_none(Replay.id == replay_id) or abort(
+        404, "There is no such replay. It is deleted when it is older than Tocsin keeps deliveries."
+    )
+
+
+@bp.post("/deliveries/msg_<int:number>/redeliver")
+def redeliver(number: int) -> Response:
+    """Send one delivery again that has ended."""
+    results = outbox.redeliver([number], ReplayChoice.ALL, g.person.name, now_ms())
+    if not results:
+        abort(404, "There is no such delivery.")
+    [result] = results
+    if result not in outbox.SENDABLE:
+        message = f"Nothing was changed: this delivery is {LEFT_OUT[result]}."
+        return redirect_with(message, "deliveries.detail", "bad", number=number)
+    audit.record(AuditAction.DELIVERY_REPLAYED, f"delivery msg_{number}")
+    wakeup.notify(services().config.data_dir)
+    return redirect_with("The delivery is sent again.", "deliveries.detail", number=number)
