@@ -413,7 +413,11 @@ class Histories(RuleBasedStateMachine):
         for row in again:
             self.replayed[row.id] = self.now
             key = self.numbers.get(str(row.alert_id), TROUBLE)
-            self.channels[row.channel_id].asked_again.add(key)
+            channel = self.channels[row.channel_id]
+            channel.asked_again.add(key)
+            # What arrived is built again, from the alert as it is now.
+            for message_id in (f"msg_{row.id}", f"msg_{row.message_id}"):
+                channel.bodies.pop((message_id, channel.version), None)
 
     @rule(seconds=st.sampled_from([1, 11, 31, 121, 601, 3601, 7201, 36_001, 90_000]))
     def wait(self, seconds):
@@ -596,7 +600,8 @@ class Histories(RuleBasedStateMachine):
         alert = self.alerts[notice.key]
         if notice.event == "closed":
             is_shown = channel.wants(alert) and not is_silenced
-            is_known = notice.key in channel.told or message.is_replayed
+            is_asked = message.is_replayed or notice.key in channel.asked_again
+            is_known = notice.key in channel.told or is_asked
             assert is_known, "a closing leaves without an opening"
             assert not is_shown, "a closing leaves while the alert is open"
         elif notice.is_flapping:
@@ -622,7 +627,8 @@ class Histories(RuleBasedStateMachine):
         troubled, fallback = list(self.channels.values())[:2]
         assert channel is fallback, "an alert about a channel leaves to another than its fallback"
         if notice.event == "closed":
-            is_known = TROUBLE in channel.told or message.is_replayed
+            is_asked = message.is_replayed or TROUBLE in channel.asked_again
+            is_known = TROUBLE in channel.told or is_asked
             assert is_known, "the end of a trouble leaves without its beginning"
         else:
             assert not is_silenced, "an alert about a channel leaves under a silence"

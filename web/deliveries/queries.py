@@ -75,6 +75,16 @@ def deliveries_of_group(message_id: int, limit: int) -> list[Delivery]:
     return list(page.order_by(Delivery.urgency, Delivery.id).limit(limit))
 
 
+def deliveries_of_attempt(attempt: Attempt, limit: int) -> list[Delivery]:
+    """Return the first deliveries of the message of an attempt, each with its alert."""
+    message_id = attempt.__data__["message"]
+    if message_id is not None:
+        return deliveries_of_group(message_id, limit)
+    return list(
+        select_deliveries(*LISTED_COLUMNS).where(Delivery.id == attempt.__data__["delivery"])
+    )
+
+
 def count_states_of_group(message_id: int | None) -> dict[str, int]:
     """Return how many deliveries of a group message are in each state, the most frequent first.
 

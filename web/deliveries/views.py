@@ -13,13 +13,14 @@ from delivery.log import search
 from delivery.log.log_filter import STATE_FILTERS, LogFilter
 from delivery.outcome import Reason
 from delivery.queue import wakeup
-from models import AuditAction, Channel, Delivery, DeliveryState, GroupMessage
+from models import Attempt, AuditAction, Channel, Delivery, DeliveryState, GroupMessage
 from web import audit
 from web.deliveries import log, queries
 from web.deliveries.alert_facts import alert_facts
 from web.deliveries.list_page import render_list
 from web.deliveries.log import Page
 from web.deliveries.log_filter import FilterQuery, read_filter, read_number
+from web.deliveries.sent_request import MAX_IN_MESSAGE, SentRequest, request_of
 from web.redirects import redirect_with
 from web.services import services
 
@@ -128,6 +129,7 @@ def detail(number: int):
         refusal=refusal,
         in_message=sum(queries.count_states_of_group(queries.group_message_of(delivery)).values()),
         attempts=attempts,
+        sent=_sent_request(attempts),
         max_attempts=queries.MAX_ATTEMPTS,
         parse_stages=queries.parse_stages,
         **alert_facts(delivery.alert),
@@ -144,6 +146,7 @@ def _poll_seconds(delivery: Delivery, now: int) -> int:
 def _group_page(group: GroupMessage) -> str:
     """Return the page of a group message: its attempts, and its deliveries."""
     states = queries.count_states_of_group(group.id)
+    attempts = queries.attempts_of_group(group.id)
     return render_template(
         "deliveries/group.html",
         group=group,
@@ -151,10 +154,22 @@ def _group_page(group: GroupMessage) -> str:
         size=sum(states.values()),
         deliveries=queries.deliveries_of_group(group.id, MAX_IN_GROUP),
         explain=queries.explain,
-        attempts=queries.attempts_of_group(group.id),
+        attempts=attempts,
+        sent=_sent_request(attempts),
         max_attempts=queries.MAX_ATTEMPTS,
         parse_stages=queries.parse_stages,
     )
+
+
+def _sent_request(attempts: list[Attempt]) -> SentRequest | None:
+    """Return the request of the last attempt, or None without one."""
+    if not attempts:
+        return None
+    last = attempts[-1]
+    deliveries = queries.deliveries_of_attempt(last, MAX_IN_MESSAGE)
+    if not deliveries:
+        return None
+    return request_of(last, deliveries)
 
 
 def _load(number: int) -> Delivery:
@@ -179,7 +194,7 @@ def retry_now(number: int) -> Response:
     if done:
         audit.record(AuditAction.DELIVERY_RETRIED, f"msg_{number}")
         wakeup.notify(services().config.data_dir)
-    return _report(number, done, "The delivery is due now. Reload this page to see the result.")
+    return _report(number, done, "The delivery is due now.")
 
 
 @bp.post("/deliveries/msg_<int:number>/postpone")
