@@ -33,7 +33,7 @@ ROUNDS = 12
 TIMES = 5
 MAX_RATIO = 1.5
 _MAKE_DUE = """
-    UPDATE delivery SET state = 'pending', settled_at = NULL, due_at = :now - 3600000
+    UPDATE delivery SET state = 'pending', settled_at = NULL, urgency = 0, due_at = :now - 3600000
     WHERE id = (SELECT max(delivery_id) FROM notification WHERE alert_id = :alert)"""
 
 
@@ -57,7 +57,7 @@ class Installation:
             self.post("/channels", {**FORM, "url": url, "name": f"Channel {number}"}, 303)
         page = self.post("/tokens", {"name": "bench", "scope": ["ingest", "metrics"]}, 200)
         self.token = {"Authorization": f"Bearer {re.search('tocsin_[A-Za-z0-9_-]{43}', page)[0]}"}
-        fill(config.database, size)
+        fill(db, size)
         self.form = fields_in(self.get("/channels/1/edit"))
         self.last_delivery = re.search("msg_[0-9]+", self.get("/deliveries"))[0]
         self.open_alert = size // 10 - OPEN_ALERTS // 2

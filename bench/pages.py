@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from parts.figures import figure, percentile, run_at_intervals, summary
+from parts.figures import figure, percentile, plain_python, run_at_intervals, summary
 from parts.quick_receiver import receiving
 from parts.tocsin import Browser, family, megabytes, running
 
@@ -30,14 +30,6 @@ def main() -> None:
         for number, pid in enumerate(family(live.process.pid)):
             process = f"worker {number}" if number else "the master"
             figure(f"memory of {process}", megabytes(pid), "MB", 80)
-
-
-def plain_python() -> None:
-    """Do work of a fixed size, without Tocsin and network.
-
-    If it takes longer than usual, the machine is busy.
-    """
-    sum(number * number for number in range(20_000))
 
 
 def measure(name: str, target: float | None, request: Callable[[], object]) -> None:

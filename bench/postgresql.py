@@ -21,7 +21,7 @@ from parts.driver import alert
 from parts.figures import figure
 from parts.peers import driving
 from parts.sink import Sink, receiving
-from parts.tocsin import Live, family
+from parts.tocsin import Live, Web, family
 
 RECEIVER_SECONDS = 0.02
 RUNS = 3  # of one worker, and of two
@@ -30,12 +30,6 @@ CHANNELS = 1  # a worker makes four attempts at a time for it: the receiver is t
 MAX_SECONDS = 60
 LOAD_SECONDS = 4.0  # before and after what happens
 PAUSE = 0.01  # seconds between two alerts of the load
-
-
-class Web(Live):
-    """Pages and ingest, without a worker."""
-
-    command = ("serve", "--no-worker")
 
 
 class OneWorker(Live):

@@ -18,7 +18,7 @@ from delivery import outbox
 from delivery.alerts import alert as received
 from delivery.alerts.received import ReceivedAlert
 from delivery.content.severity import urgency_of
-from delivery.log import search
+from delivery.log import search, slices
 from models import Alert, Channel
 from web.deliveries import alert_list, log
 
@@ -164,8 +164,41 @@ def test_the_number_of_deliveries_is_counted_up_to_a_limit(client, deliveries, m
     assert "more than 3 deliveries" in visible_text(client.get("/deliveries").text)
 
 
+def search_little(monkeypatch, slice_size):
+    """Have each page search one slice of so many rows."""
+    monkeypatch.setattr(slices, "SLICE", slice_size)
+    monkeypatch.setattr(slices, "MAX_SECONDS", 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "seconds", "expected", "read"),
+    [
+        (10, 100, 60, ([8, 4, 0], None), 10),  # until the end
+        (10, 1, 60, ([8, 4], 4), 6),  # until the page is full
+        (10, 100, 0, ([8], 8), 2),  # until time is up
+        (0, 100, 60, ([], None), 0),
+    ],
+)
+def test_a_search_reads_slices_until_it_has_enough(
+    monkeypatch, rows, size, seconds, expected, read
+):
+    monkeypatch.setattr(slices, "SLICE", 2)
+    monkeypatch.setattr(slices, "MAX_SECONDS", seconds)
+    seen = []
+
+    def read_slice(before, limit):
+        seen.extend(found := list(range(before))[::-1][:limit])
+        return found
+
+    def accept(numbers):
+        return [number for number in numbers if number % 4 == 0]
+
+    assert slices.search_slices(read_slice, accept, rows, size) == expected
+    assert len(seen) == read
+
+
 def test_a_search_says_how_far_it_has_come_and_goes_on_from_there(client, monkeypatch):
-    monkeypatch.setattr(search, "MAX_READ", 2)
+    search_little(monkeypatch, 2)
     for number, name in enumerate(["Needle", "Hay", "Hay", "Hay", "Needle"], 1):
         deliver(number, name, ago=(10 - number) * MINUTE)
     page = client.get("/deliveries?q=needle").text
@@ -184,7 +217,7 @@ def search_address(page):
 
 
 def test_a_search_stops_when_the_page_is_full(client, monkeypatch):
-    monkeypatch.setattr(search, "MAX_READ", 2)
+    search_little(monkeypatch, 2)
     monkeypatch.setattr(log, "PAGE_SIZE", 2)
     for number in range(1, 6):
         deliver(number, "Needle" if number > 3 else "Hay", ago=(10 - number) * MINUTE)
@@ -254,7 +287,7 @@ def test_pages_of_alerts_follow_each_other(client, monkeypatch):
 
 
 def test_a_search_for_alerts_goes_on(client, alerts, monkeypatch):
-    monkeypatch.setattr(alert_list, "MAX_READ", 1)
+    search_little(monkeypatch, 1)
     page = client.get("/alerts?q=full").text
     assert names_in(page) == []
     found = []

@@ -56,3 +56,11 @@ def run_at_intervals(request: Callable[[], object], interval: float, count: int)
         request()
         durations.append((time.perf_counter() - start) * 1000)
     return durations
+
+
+def plain_python() -> None:
+    """Do work of a fixed size, without Tocsin and network.
+
+    If it takes longer than usual, the machine is busy.
+    """
+    sum(number * number for number in range(20_000))

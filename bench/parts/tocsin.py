@@ -5,6 +5,7 @@ import os
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode
@@ -22,6 +23,7 @@ __all__ = [
     "PASSWORD",
     "Browser",
     "Live",
+    "Web",
     "alive",
     "answered",
     "claim_deliveries",
@@ -58,15 +60,21 @@ FORM = {
 }
 
 
+class Web(Live):
+    """Pages and ingest, without a worker."""
+
+    command = ("serve", "--no-worker")
+
+
 @contextlib.contextmanager
-def running(**environment):
+def running(kind: type[Live] = Live, **environment: str) -> Iterator[Live]:
     """Yield a running Tocsin with a new data folder; print its log if the block fails.
 
     Tocsin is stopped and its folder deleted in any case.
     """
     environment.setdefault("TOCSIN_SENDERS", str(default_senders()))
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
-        live = Live(Path(folder), **environment)
+        live = kind(Path(folder), **environment)
         try:
             live.ready()
             yield live

@@ -1,20 +1,21 @@
 """Find the deliveries that a filter accepts, and count them.
 
 An index finds the rows by state, channel, alert and time. What no index knows is decided row by
-row, a bounded number at a time; the page says how far back it has searched.
+row, for a bounded time; the page says how far back it has searched.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from delivery.alerts.received import alert_from_json
 from delivery.log.log_filter import LogFilter
+from delivery.log.slices import search_slices
 from models import MAX_ID, DeliveryState, db
 
 MAX_COUNT = 1000
-MAX_READ = 2000  # deliveries that one page reads to decide
 ID_PER_MS = 1_000_000  # the id of a delivery begins with its time
 
 _IDS = """
@@ -77,18 +78,14 @@ class Found(NamedTuple):
 
 def find(log_filter: LogFilter, before: int, size: int) -> Found:
     """Return the newest deliveries that a filter accepts, with ids below `before` (0: all)."""
-    if not log_filter.reads_rows:
-        ids = _ids(log_filter, before, size + 1)
-        if len(ids) > size:
-            return Found(ids[:size], ids[size - 1])
-        return Found(ids, None)
-    read = _ids(log_filter, before, MAX_READ)
-    ids = _accepted(log_filter, read)
+    read = partial(_ids, log_filter)
+    if log_filter.reads_rows:
+        ids, last = search_slices(read, partial(_accepted, log_filter), before, size)
+    else:
+        ids, last = read(before, size + 1), None
     if len(ids) > size:
         return Found(ids[:size], ids[size - 1])
-    if len(read) < MAX_READ:
-        return Found(ids, None)
-    return Found(ids, read[-1], is_complete=False)
+    return Found(ids, last, is_complete=last is None)
 
 
 def _ids(log_filter: LogFilter, before: int, limit: int) -> list[int]:

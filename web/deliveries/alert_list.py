@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from flask import abort
@@ -12,10 +13,10 @@ from delivery.alerts.alert import AlertStatus
 from delivery.alerts.received import alert_from_json
 from delivery.content.severity import Severity, severity_rank
 from delivery.log.log_filter import LogFilter
+from delivery.log.slices import search_slices
 from models import MAX_ID, Alert, Delivery, Notification, db
 
 PAGE_SIZE = 50
-MAX_READ = 2000  # alerts that one page reads to decide
 MAX_COUNT = 1000
 MAX_OF_ALERT = 100
 
@@ -77,18 +78,14 @@ def page_of(log_filter: LogFilter, statuses: Sequence[str], before: Cursor, size
     """Return the alerts that a filter accepts and that have one of these statuses."""
     by_index = _IDS_OF_OPEN if _finds_severity(log_filter, statuses) else _IDS_OF_STATUSES
     reads = log_filter.reads_alerts or (log_filter.severity and by_index != _IDS_OF_OPEN)
-    limit = size + 1
+    read = partial(_cursors, by_index, log_filter, statuses)
     if reads:
-        limit = MAX_READ
-    found = _cursors(by_index, log_filter, statuses, before, limit)
-    accepted = found
-    if reads:
-        accepted = _accepted(log_filter, found)
-    if len(accepted) > size:
-        return AlertPage(_rows(accepted[:size]), accepted[size - 1])
-    if len(found) < limit:
-        return AlertPage(_rows(accepted), None)
-    return AlertPage(_rows(accepted), found[-1], found[-1].changed_at)
+        found, last = search_slices(read, partial(_accepted, log_filter), before, size)
+    else:
+        found, last = read(before, size + 1), None
+    if len(found) > size:
+        return AlertPage(_rows(found[:size]), found[size - 1])
+    return AlertPage(_rows(found), last, last and last.changed_at)
 
 
 def _finds_severity(log_filter: LogFilter, statuses: Sequence[str]) -> bool:
