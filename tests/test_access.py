@@ -13,6 +13,8 @@ from markup import token_in
 
 from clock import now_ms
 from config import Config
+from delivery import outbox
+from delivery.log.log_filter import LogFilter
 from models import Alert, Attempt, Channel, Delivery, Guess, Login, Token, User, db
 from web.accounts import users
 from web.accounts.api_tokens import SCOPES, create_token
@@ -149,6 +151,7 @@ def test_a_viewer_can_open_every_page_and_change_nothing(app, client, viewer, re
     )
     row = {"event": "open", "state": "failed", "due_at": 1, "expires_at": 1, "created_at": 1}
     Delivery.create(id=1, channel=channel_id, alert=alert, **row)
+    outbox.start_replay(LogFilter(), "{}", outbox.ReplayChoice.ALL, "ada", 1)
     users, logins = User.select().count(), Login.select().count()
     for method, path in routes(app, "page"):
         endpoint = app.url_map.bind("localhost").match(path, method=method)[0]

@@ -337,7 +337,7 @@ def test_alerts_that_a_sender_cut_off_are_logged_and_shown_for_a_day(
     assert f"set {setting} to 0." in page
     assert page.count("cut off") == 1
     at = now_ms()
-    monkeypatch.setattr("web.deliveries.views.now_ms", lambda: at + 25 * 60 * 60 * 1000)
+    monkeypatch.setattr("web.deliveries.alert_views.now_ms", lambda: at + 25 * 60 * 60 * 1000)
     assert "cut off" not in client.get("/alerts").text
 
 

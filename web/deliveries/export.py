@@ -41,7 +41,8 @@ _COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-@bp.get("/deliveries/export.<any(csv, json):form>")
+@bp.get("/deliveries/export.csv", defaults={"form": "csv"})
+@bp.get("/deliveries/export.json", defaults={"form": "json"})
 def export(form: str) -> Response:
     """Return the deliveries that the filters of the address accept, at most `MAX_EXPORTED`."""
     query = read_filter(request.args, now_ms())
