@@ -20,9 +20,9 @@ MAX_MODULE_LINES = 300
 # The aim is 64,000 for what there was before notifications, which took 6,300 tokens. A year without
 # care took 13,000 more, with the processes, which were not counted before, and messages with their
 # drawings 23,000. Groups, storms and the health of channels took 10,000; several senders and
-# PostgreSQL take 7,000; the dashboard, the log, replay, history and the lab take 25,000. This
+# PostgreSQL take 7,000; the dashboard, the log, replay, history and the lab take 26,000. This
 # bound keeps the code from growing until the aim is reached.
-MAX_TOKENS = 154_500
+MAX_TOKENS = 156_000
 
 _LAYOUT = {
     tokenize.COMMENT,

@@ -397,7 +397,7 @@ def test_a_deleted_channel_is_no_route_and_makes_no_delivery_due(channel, monkey
     assert outbox.next_due(NOW) == 0
     outbox.delete_channel(channel.id, NOW)
     assert outbox.next_due(NOW) is None
-    assert outbox.routes.read_routes() == []
+    assert outbox.routes.read_routes().routes == {}
 
 
 # --- plans ---

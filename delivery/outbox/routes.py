@@ -1,14 +1,15 @@
 """Read what decides about alerts: the channels, and their last deliveries."""
 
-from functools import lru_cache
 from typing import Any
 
 from delivery.alerts.flapping import read_changes
 from delivery.alerts.grouping import MAX_GROUP_WAIT, read_group_by
 from delivery.alerts.plans import ChannelRoute, LastDelivery
+from delivery.alerts.route_index import RouteIndex
 from delivery.kinds import kinds
 from delivery.outbox.silences import read_matchers
 from delivery.outbox.statements import execute
+from models import db
 
 _LAST_DELIVERIES = """
     SELECT n.alert_id, n.channel_id, d.event, d.state, d.created_at, d.settled_at, d.config_hash,
@@ -25,6 +26,8 @@ _ROUTES = """
     SELECT kind, matchers, repeat_minutes, group_by, group_wait, drops, id, state, config_hash,
         retries, fallback_id
     FROM channel WHERE deleted_at IS NULL ORDER BY id"""
+# The rows of the last transaction and their index, by database: channels change seldom.
+_latest: dict[str, tuple[list, RouteIndex]] = {}
 
 
 def read_last_deliveries(keys_json: str) -> dict[tuple[int, int], LastDelivery]:
@@ -39,16 +42,20 @@ def read_last_deliveries(keys_json: str) -> dict[tuple[int, int], LastDelivery]:
     return last
 
 
-def read_routes() -> list[ChannelRoute]:
+def read_routes() -> RouteIndex:
     """Return what of each channel decides about alerts."""
-    return [_read_route(*row) for row in execute(_ROUTES)]
+    rows = execute(_ROUTES).fetchall()
+    known = _latest.get(db.obj.database)
+    if known is None or known[0] != rows:
+        known = (rows, RouteIndex(_read_route(*row) for row in rows))
+        _latest[db.obj.database] = known
+    return known[1]
 
 
-@lru_cache(maxsize=4096)
 def _read_route(
     kind: str, matchers: str, repeat_minutes: int, group_by: str, group_wait: int, *columns: Any
 ) -> ChannelRoute:
-    """Return the route of a row; a channel has the same row in most transactions."""
+    """Return the route of a row."""
     return ChannelRoute(
         read_matchers(matchers),
         _shortest(repeat_minutes, kind),

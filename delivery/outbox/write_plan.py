@@ -8,7 +8,7 @@ from itertools import count
 from typing import NamedTuple
 
 from delivery.alerts.alert import Alert
-from delivery.alerts.matchers import labels_of, matches
+from delivery.alerts.matchers import labels_of
 from delivery.alerts.own_alerts import channel_of_key
 from delivery.alerts.plans import (
     WAITING_STATES,
@@ -72,9 +72,10 @@ class WritePlan:
             self._known[key] = _KnownAlert(*columns)
         self._alert_ids, delivery_ids = map(count, execute(_NEXT_IDS, now=now).fetchone())
         self._silences = active_silences(now)
+        self._index = read_routes()
         self._context = RoutingContext(
             now,
-            read_routes(),
+            list(self._index.routes.values()),
             read_last_deliveries(keys_json) if self._known else {},
             delivery_ids,
             self._group_due_at,
@@ -143,14 +144,11 @@ class WritePlan:
         For an alert about a channel, that is the fallback of the channel.
         """
         channel_id = channel_of_key(key)
-        if channel_id is not None:
-            route = self._routes.get(channel_id)
-            return {route.fallback_id} if route and route.fallback_id in self._routes else ()
-        matched = set()
-        for number, route in self._routes.items():
-            if not route.matchers or matches(route.matchers, labels):
-                matched.add(number)
-        return matched
+        if channel_id is None:
+            return self._index.matching(labels)
+        routes = self._index.routes
+        route = routes.get(channel_id)
+        return {route.fallback_id} if route and route.fallback_id in routes else ()
 
     def _group_due_at(self, channel_id: int, key: str) -> int | None:
         """Return when the first message of a group is due that was never sent."""
@@ -180,7 +178,12 @@ class WritePlan:
         """Plan the deliveries of a change of the alert with this key, and return their ids."""
         context = self._context
         if channel_of_key(key) is not None:
-            context = replace(context, routes=self._routes_of_own(change))
+            # An alert of Tocsin is sent once, without the wait of a group.
+            routes = self._routes_of(change)
+            own = [route._replace(repeat_minutes=0, group_by=()) for route in routes]
+            context = replace(context, routes=own)
+        elif change.received:
+            context = replace(context, routes=self._routes_of(change))
         new = []
         for plan in plan_deliveries(change, context):
             pair = (change.id, plan.channel_id)
@@ -190,18 +193,11 @@ class WritePlan:
                 new.append(f"msg_{plan.delivery.id}")
         return tuple(new)
 
-    def _routes_of_own(self, change: AlertChange) -> list[ChannelRoute]:
-        """Return the channels that an alert of Tocsin concerns.
-
-        It is sent to them once, without the wait of a group.
-        """
+    def _routes_of(self, change: AlertChange) -> list[ChannelRoute]:
+        """Return the channels that match an alert, or have a delivery of it."""
         concerned = self._channels_of.get(change.id, set()).union(change.matched)
-        routes = (self._routes[number] for number in sorted(concerned) if number in self._routes)
-        return [route._replace(repeat_minutes=0, group_by=()) for route in routes]
-
-    @cached_property
-    def _routes(self) -> dict[int, ChannelRoute]:
-        return {route.channel_id: route for route in self._context.routes}
+        routes = self._index.routes
+        return [routes[number] for number in sorted(concerned) if number in routes]
 
     @cached_property
     def _channels_of(self) -> dict[int, set[int]]:
@@ -213,6 +209,7 @@ class WritePlan:
 
     def _remember(self, pair: tuple[int, int], plan: ChannelPlan) -> None:
         """Note the plan for the alerts of the same transaction that follow."""
+        self._channels_of.setdefault(pair[0], set()).add(pair[1])
         last = self._context.last_deliveries
         is_sent = plan.delivery is not None and plan.delivery.state != DeliveryState.DROPPED
         if plan.delivery and (is_sent or pair not in last):
