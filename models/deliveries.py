@@ -15,6 +15,7 @@ from models.channels import Channel
 from models.table import Table, add_partial_index, db
 
 MAX_TESTS_KEPT = 50
+ID_PER_MS = 1_000_000  # the id of a delivery begins with its time
 IS_TEST = SQL("(purpose = 'test')")  # as the index of tests has it
 
 

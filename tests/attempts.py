@@ -40,6 +40,7 @@ def result_of(delivery, outcome: Outcome, at: int, **columns) -> AttemptResult:
         "retries": 0,
         "not_found": 0,
         "is_probe": False,
+        "waits_since": delivery.created_at,
         **columns,
     }
     return AttemptResult(

@@ -56,7 +56,8 @@ def test_a_new_installation_is_led_through_its_first_steps(client):
         ([{"trouble_since": 1}], "1 of 1 channel is not getting through"),
         ([{}, {"state": "failing"}], "1 of 2 channels is not getting through"),
         ([{"state": "failing"}] * 2, "2 of 2 channels are not getting through"),
-        ([{"state": "paused"}], "Notifications are getting through"),
+        ([{"state": "paused"}], "No channel delivers"),
+        ([{"state": "paused"}, {"attempted_at": None}], "No channel delivers"),
     ],
 )
 def test_the_heading_says_whether_notifications_arrive(client, channels, expected):

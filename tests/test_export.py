@@ -61,6 +61,24 @@ def test_the_number_of_rows_is_bounded(client, deliveries, monkeypatch, limit):
     assert len(client.get("/deliveries/export.json").json) == limit
 
 
+def test_exports_take_few_threads(client, app, deliveries):
+    slots = app.extensions["tocsin"].export_slots
+    while slots.acquire(blocking=False):
+        pass
+    response = client.get("/deliveries/export.csv")
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "5")
+    slots.release()
+    for _ in range(3):  # each one gives its slot back
+        assert len(client.get("/deliveries/export.json").json) == 2
+
+
+def test_many_exports_do_not_flush_the_audit_log(client, deliveries, monkeypatch):
+    monkeypatch.setattr("web.audit.MAX_OFTEN", 2)
+    for _ in range(4):
+        assert client.get("/deliveries/export.json?state=failed").json
+    assert AuditEntry.select().where(AuditEntry.action == "exported").count() == 2
+
+
 def test_an_export_is_recorded_and_a_link_leads_to_it(client, deliveries):
     page = client.get("/deliveries?state=failed").text
     assert 'href="/deliveries/export.csv?state=failed"' in page

@@ -135,7 +135,7 @@ def test_request_is_stored_and_credentials_are_masked(post):
     headers = dict(json.loads(row.headers))
     assert (row.body, row.answered, row.response) == (body.decode(), 200, "200")
     assert (headers["Webhook-Id"], headers["X-Team"]) == ("msg_7", "db")
-    assert (headers["Authorization"], headers["Cookie"]) == ("…9876", "…abcd")
+    assert (headers["Authorization"], headers["Cookie"]) == ("…", "…")
     assert "s3cr3t" not in row.headers
 
 

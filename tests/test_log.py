@@ -228,6 +228,20 @@ def test_a_search_stops_when_the_page_is_full(client, monkeypatch):
     assert "Search older" in page
 
 
+def test_a_part_that_fills_the_page_leads_to_the_older_ones(client, monkeypatch):
+    search_little(monkeypatch, 2)
+    monkeypatch.setattr(log, "PAGE_SIZE", 1)
+    for number, name in enumerate(["Needle", "Needle", "Hay", "Hay"], 1):
+        deliver(number, name, ago=(10 - number) * MINUTE)
+    page = client.get("/deliveries?q=needle").text
+    while not rows_in(page):
+        page = client.get(search_address(page), headers={"HX-Request": "true"}).text
+    older = re.search('rel="next" href="([^"]+)">Older', page)[1].replace("&amp;", "&")
+    assert "found" not in older
+    page = client.get(older).text
+    assert [int(mark[4:]) % search.ID_PER_MS for mark, _ in rows_in(page)] == [1]
+
+
 # --- alerts ---------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ from delivery import worker as worker_module
 from delivery.alerts.alert import Alert
 from delivery.alerts.received import ReceivedAlert
 from delivery.outbox import HeldChoice, ReplayChoice
+from delivery.outbox.redelivery import end_digest
 from delivery.outcome import Outcome, Reason, Verdict
 from delivery.secrets.encryption import Keyring
 from delivery.sender import SendResult
@@ -404,6 +405,7 @@ class Histories(RuleBasedStateMachine):
             ended = [row.id for row in Delivery.select().where(Delivery.settled_at.is_null(False))]
             digest = f"digest-{self.now}" if choice == ReplayChoice.DIGEST else ""
             outbox.redeliver(ids, choice, "ana", self.now, digest)
+            end_digest(digest, self.now)
         again = Delivery.select().where(Delivery.id << ended, Delivery.settled_at.is_null())
         for row in again:
             self.replayed[row.id] = self.now

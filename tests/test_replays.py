@@ -14,7 +14,7 @@ from delivery import outbox
 from delivery.log.log_filter import LogFilter
 from delivery.log.search import ID_PER_MS
 from delivery.outbox import Redelivery, ReplayChoice, replays
-from models import AuditEntry, Channel, Delivery, Notification, Replay, db
+from models import AuditEntry, Channel, Delivery, Notification, Replay, Silence, db
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +22,12 @@ def connected(app):
     db.connect(reuse_if_open=True)
 
 
-def notify(row, notified=None, silence_id=None):
+def notify(row, notified=None):
     Notification.create(
         alert=row.alert_id,
         channel=row.channel_id,
         delivery_id=row.id,
         notified_id=notified,
-        silence_id=silence_id,
     )
     return row
 
@@ -36,7 +35,6 @@ def notify(row, notified=None, silence_id=None):
 def ended(state="failed", status="open", event="open", to=None, notified=False, **columns):
     """Create an ended delivery of a new alert, with its notification."""
     number = Delivery.select().count() + 1
-    silence_id = columns.pop("silence_id", None)
     row = create_delivery(
         state,
         to or Channel.get_or_none() or create_channel(),
@@ -46,7 +44,7 @@ def ended(state="failed", status="open", event="open", to=None, notified=False, 
         settled_at=None if state in ("pending", "sending", "held") else now_ms(),
         **columns,
     )
-    return notify(row, row.id if notified else None, silence_id)
+    return notify(row, row.id if notified else None)
 
 
 def redeliver(row, choice=ReplayChoice.ALL, digest=""):
@@ -61,7 +59,7 @@ def state_of(row):
 # --- what is sent again ---
 
 
-@pytest.mark.parametrize("state", ["failed", "given_up", "parked", "delivered", "dropped"])
+@pytest.mark.parametrize("state", ["failed", "delivered", "accepted", "dropped", "superseded"])
 def test_an_ended_opening_of_an_open_alert_is_sent_again_with_a_whole_schedule(state):
     row = ended(state, attempts=9, retries=8, not_found=2, claims=3)
     assert redeliver(row) == Redelivery.OPENING
@@ -83,7 +81,8 @@ def test_an_ended_opening_of_an_open_alert_is_sent_again_with_a_whole_schedule(s
         ({"status": "closed", "state": "delivered", "notified": True}, Redelivery.CLOSED_SINCE),
         ({"event": "closed"}, Redelivery.NEWER),
         ({"event": "closed", "status": "closed", "state": "superseded"}, Redelivery.CLOSED_SINCE),
-        ({"state": "dropped", "silence_id": 7}, Redelivery.SILENCED),
+        ({"state": "given_up"}, Redelivery.SET_ASIDE),
+        ({"state": "parked"}, Redelivery.SET_ASIDE),
     ],
 )
 def test_what_is_no_longer_true_or_under_way_is_left_out(columns, result):
@@ -91,6 +90,18 @@ def test_what_is_no_longer_true_or_under_way_is_left_out(columns, result):
     before = row.state
     assert redeliver(row) == result
     assert state_of(row) == before
+
+
+def test_a_silence_and_the_matchers_count_as_always():
+    row = ended("delivered", notified=True)
+    Silence.create(
+        matchers='alertname="A1"', reason="R", made_by="ana", created_at=1, until=now_ms() + HOUR
+    )
+    assert redeliver(row) == Redelivery.SILENCED
+    Silence.delete().execute()
+    Channel.update(matchers='team="db"').execute()
+    assert redeliver(row) == Redelivery.UNMATCHED
+    assert state_of(row) == "delivered"
 
 
 def test_only_the_newest_delivery_of_an_alert_to_a_channel_is_sent_again():
@@ -121,11 +132,34 @@ def test_a_resolution_is_sent_again_unless_only_what_is_open_is_chosen():
     assert Notification.get().notified_id == row.id
 
 
-def test_a_digest_is_one_message_for_a_channel():
-    rows = [ended(), ended("delivered")]
-    outbox.redeliver([row.id for row in rows], ReplayChoice.DIGEST, "ana", now_ms(), "digest-1")
+def test_a_digest_is_one_message_for_a_channel(monkeypatch):
+    monkeypatch.setattr(replays, "SLICE", 1)
+    rows = [ended(), ended("delivered"), ended("accepted")]
+    replay(ReplayChoice.DIGEST)
+    outbox.run_replay_slice(now_ms())
+    assert outbox.claim(now_ms(), max_count=9, room={}) == []  # it waits for the others
+    while outbox.run_replay_slice(now_ms()):
+        pass
     [message] = outbox.claim(now_ms(), max_count=9, room={})
     assert sorted(one.id for one in message.deliveries) == sorted(row.id for row in rows)
+
+
+def test_a_digest_that_is_stopped_is_sent_as_far_as_it_has_come(monkeypatch):
+    monkeypatch.setattr(replays, "SLICE", 1)
+    rows = [ended(), ended()]
+    started = replay(ReplayChoice.DIGEST)
+    outbox.run_replay_slice(now_ms())
+    outbox.stop_replay(started.id, now_ms())
+    [message] = outbox.claim(now_ms(), max_count=9, room={})
+    assert [one.id for one in message.deliveries] == [rows[1].id]
+
+
+def test_a_service_that_keeps_incidents_gets_no_digest():
+    channel = create_channel()
+    Channel.update(kind="pagerduty").execute()
+    rows = [ended(to=channel), ended(to=channel)]
+    outbox.redeliver([row.id for row in rows], ReplayChoice.DIGEST, "ana", now_ms(), "digest-1")
+    assert len(outbox.claim(now_ms(), max_count=9, room={})) == 2
 
 
 def test_settled_deliveries_stay_counted():
@@ -174,7 +208,7 @@ def test_a_stopped_replay_goes_on_where_it_was(monkeypatch):
     rows = [ended(), ended()]
     started = replay()
     outbox.run_replay_slice(now_ms())
-    assert outbox.stop_replay(started.id)
+    assert outbox.stop_replay(started.id, now_ms())
     assert not outbox.run_replay_slice(now_ms())
     assert [state_of(row) for row in rows] == ["failed", "pending"]
     assert outbox.continue_replay(started.id)
@@ -184,18 +218,33 @@ def test_a_stopped_replay_goes_on_where_it_was(monkeypatch):
     assert [state_of(row) for row in rows] == ["pending", "pending"]
 
 
-def test_a_replay_waits_while_so_much_waits_that_alerts_are_refused(monkeypatch):
+@pytest.mark.parametrize("choice", [ReplayChoice.ALL, ReplayChoice.DIGEST])
+def test_a_replay_waits_while_much_waits(monkeypatch, choice):
     row = ended()
-    replay()
+    replay(choice)
     monkeypatch.setattr(replays, "is_full", lambda _now: True)
+    monkeypatch.setattr(replays, "MAX_PENDING", 1)
+    ended("pending")
     assert outbox.run_replay_slice(now_ms())
     assert state_of(row) == "failed"
 
 
-def test_the_filter_of_a_replay_survives_its_way_through_the_database():
-    from delivery.alerts.matchers import parse_matchers
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"states": ["?"]}', '{"new": 1}'])
+def test_a_filter_that_cannot_be_read_stops_its_replay(text):
+    started = replay()
+    Replay.update(log_filter=text).execute()
+    assert outbox.run_replay_slice(now_ms())
+    assert Replay.get_by_id(started.id).state == "stopped"
+    assert not outbox.run_replay_slice(now_ms())
 
-    matchers = parse_matchers('team="d\\"b", "odd name"!~"x|y"')
+
+def test_a_second_click_starts_no_second_replay():
+    assert replay().id == replay().id
+    assert replay(ReplayChoice.OPEN).id != replay().id
+
+
+def test_the_filter_of_a_replay_survives_its_way_through_the_database():
+    matchers = 'team="d\\"b", "odd name"!~"x|y"'
     log_filter = LogFilter(
         states=("failed",), channel=3, severity="critical", matchers=matchers, text="ß", since=-5
     )
@@ -238,7 +287,7 @@ def test_a_replay_is_started_followed_and_recorded(client):
     assert client.get(poll).status_code == 204
     outbox.run_replay_slice(now_ms())
     done = client.get(poll).text
-    assert "1 of 2 deliveries was sent again." in visible_text(done)
+    assert "1 of 2 deliveries was made due again." in visible_text(done)
     assert "hx-get" not in done.split('id="replay"')[1].split(">")[0]
     assert [state_of(row) for row in rows] == ["pending", "failed"]
     last = AuditEntry.select().order_by(AuditEntry.id.desc()).get()
@@ -291,11 +340,11 @@ def test_one_delivery_is_sent_again_from_its_page(client):
         in client.get(f"/deliveries/msg_{row.id}").text
     )
     response = client.post(f"/deliveries/msg_{row.id}/redeliver")
-    assert "The delivery is sent again." in client.get(response.headers["Location"]).text
+    assert "The delivery is due again." in client.get(response.headers["Location"]).text
     assert state_of(row) == "pending"
     response = client.post(f"/deliveries/msg_{row.id}/redeliver")
     assert (
-        "Nothing was changed: this delivery is still under way."
+        "Nothing was changed: it is still under way."
         in client.get(response.headers["Location"]).text
     )
     assert client.post("/deliveries/msg_5/redeliver").status_code == 404
@@ -316,7 +365,7 @@ def test_a_long_log_is_looked_at_in_part(client, monkeypatch):
     for _ in range(4):
         ended()
     text = visible_text(client.get("/deliveries/replay?since=1h").text)
-    assert "more than 2 deliveries match. These are the newest 2 of them:" in text
+    assert "At least 2 deliveries match. There are too many to look at all of them before" in text
 
 
 @pytest.mark.browser

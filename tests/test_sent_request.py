@@ -61,7 +61,7 @@ def test_the_body_that_was_sent_is_shown_with_masked_secrets(client, channel):
 def test_a_body_that_is_not_stored_is_built_again_and_that_is_said(client, channel):
     number = attempt(DeliveryState.DELIVERED)
     shown = visible_text(request_on(client.get(f"/deliveries/msg_{number}").text))
-    assert "The body of a message that arrived is not kept" in shown
+    assert "is not kept: this one is built from what is stored now" in shown
     assert '"name":"Disk full"' in shown
 
 
@@ -76,6 +76,20 @@ def test_the_request_is_that_of_the_version_that_made_the_attempt(client, channe
     ChannelVersion.delete().where(ChannelVersion.version == 1).execute()
     page = client.get(f"/deliveries/msg_{number}").text
     assert "is not stored any more" in request_on(page)
+
+
+def test_a_value_that_became_a_secret_later_is_masked(client, channel):
+    form = {**stored_form(client, channel.id), "headers-0-name": "X-Team"}
+    form["headers-0-value"] = "was-readable-once"
+    assert client.post(f"/channels/{channel.id}", form).status_code == 303
+    number = attempt(body=BODY)
+    assert "was-readable-once" in client.get(f"/deliveries/msg_{number}").text
+    form = {**stored_form(client, channel.id), "headers-0-secret": "y"}
+    form["headers-0-value"] = "was-readable-once"
+    assert client.post(f"/channels/{channel.id}", form).status_code == 303
+    shown = request_on(client.get(f"/deliveries/msg_{number}").text)
+    assert "X-Team: ••••" in shown
+    assert "was-readable-once" not in shown
 
 
 def test_the_page_of_a_group_message_shows_its_request(client, channel):

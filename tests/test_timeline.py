@@ -40,7 +40,8 @@ def test_the_latest_entry_is_first_and_channels_of_one_change_are_counted_togeth
     ) == [
         (3000, "Message failed for", "Why."),
         (SENT, "Message delivered to", ""),
-        (OPENED, "Opened, for 3 channels", ""),
+        (OPENED, "Message planned for 3 channels", ""),
+        (OPENED, "Opened", ""),
     ]
 
 
@@ -57,11 +58,12 @@ def test_a_closing_a_repeat_and_flapping_are_named():
         )
     ] == [
         "Resolution delivered to",
-        "Closed, for 1 channel",
-        "Flapping, for 1 channel",
-        "Still open: repeated, for 1 channel",
+        "Resolution planned for 1 channel",
+        "Closed",
+        "Report that it is flapping planned for 1 channel",
+        "Repeat planned for 1 channel",
         "Message delivered to",
-        "Opened, for 1 channel",
+        "Message planned for 1 channel",
     ]
 
 
@@ -83,8 +85,8 @@ def test_an_alert_without_deliveries_has_its_change_and_its_start():
         (OPENED, "Opened", ""),
         (500, "Started, as its source says", ""),
     ]
-    assert entries(status="closed") == [(OPENED, "Closed; no channel was notified", "")]
+    assert entries(status="closed") == [(OPENED, "Closed", "")]
 
 
 def test_rows_in_an_unknown_state_break_nothing():
-    assert entries(delivery("?", "?", settled_at=None))[0] == (OPENED, "Closed, for 1 channel", "")
+    assert entries(delivery("?", "?", settled_at=None))[0][1] == "Message planned for 1 channel"

@@ -1,6 +1,7 @@
 """The shared objects that views need, created once by `create_app`."""
 
 from functools import cached_property
+from threading import BoundedSemaphore
 
 from flask import current_app
 
@@ -20,7 +21,8 @@ class Services:
     """The shared objects of an app.
 
     Those that read the database are created at their first use, so that a web process can also
-    start while the database is missing. `rate_limiter` limits the requests of a user.
+    start while the database is missing. `rate_limiter` limits the requests of a user,
+    `export_slots` the exports at a time.
     """
 
     def __init__(self, config: Config):
@@ -28,6 +30,7 @@ class Services:
         self.keyring = Keyring(config.encryption_keys, config.keys_file)
         self.passwords = PasswordChecker(config.data_dir, max_waiting=max(1, config.threads // 2))
         self.rate_limiter = RateLimiter()
+        self.export_slots = BoundedSemaphore(max(1, config.threads // 4))
         self.batch_writer = BatchWriter(config.data_dir, lambda: wakeup.notify(config.data_dir))
 
     @cached_property

@@ -4,15 +4,17 @@ import json
 from dataclasses import dataclass
 
 from delivery.alerts.alert import Alert
-from delivery.alerts.matchers import Matcher, labels_of, matches, parse_matchers
+from delivery.alerts.matchers import labels_of, matches, parse_matchers
 from delivery.content.severity import Severity, severity_rank
 from models import DeliveryState
 
 WAITING = "waiting"
 PROBLEMS = "problems"
+ARRIVED = "arrived"
 STATE_FILTERS = {
     WAITING: (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.HELD),
     PROBLEMS: (DeliveryState.FAILED, DeliveryState.PARKED),
+    ARRIVED: (DeliveryState.DELIVERED, DeliveryState.ACCEPTED),
     **{state.value: (state,) for state in DeliveryState},
 }
 
@@ -21,7 +23,8 @@ STATE_FILTERS = {
 class LogFilter:
     """What the listed deliveries or alerts have in common.
 
-    `text` is in lower case. `since` and `until` are milliseconds, or None.
+    `matchers` are as they were typed, and valid; `text` is in lower case. `since` and `until` are
+    milliseconds, or None.
     """
 
     states: tuple[DeliveryState, ...] = ()
@@ -29,24 +32,27 @@ class LogFilter:
     alert: int = 0
     severity: Severity | None = None
     reason: str = ""
-    matchers: tuple[Matcher, ...] = ()
+    matchers: str = ""
     text: str = ""
     since: int | None = None
     until: int | None = None
 
     def to_json(self) -> str:
         """Return the filter as JSON."""
-        members = {**vars(self), "matchers": ", ".join(map(str, self.matchers))}
-        return json.dumps(members)
+        return json.dumps(vars(self))
 
     @classmethod
     def from_json(cls, text: str) -> "LogFilter":
-        """Return the filter that `to_json` wrote."""
+        """Return the filter that `to_json` wrote.
+
+        Raises: ValueError, TypeError or KeyError if it is damaged, or of a version that had other
+        filters.
+        """
         members = json.loads(text)
         members["states"] = tuple(map(DeliveryState, members["states"]))
-        members["matchers"] = parse_matchers(members["matchers"])
         if members["severity"]:
             members["severity"] = Severity(members["severity"])
+        parse_matchers(members["matchers"])
         return cls(**members)
 
     @property
@@ -68,7 +74,8 @@ class LogFilter:
 
     def accepts(self, alert: Alert, *texts: str) -> bool:
         """Return True if the matchers match an alert, and it or one of `texts` has the text."""
-        if self.matchers and not matches(self.matchers, labels_of(alert)):
+        matchers = parse_matchers(self.matchers)
+        if matchers and not matches(matchers, labels_of(alert)):
             return False
         if not self.text:
             return True

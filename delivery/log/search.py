@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 from delivery.alerts.received import alert_from_json
 from delivery.log.log_filter import LogFilter
 from delivery.log.slices import search_slices
-from models import MAX_ID, DeliveryState, db
+from models import ID_PER_MS, MAX_ID, DeliveryState, db
 
 MAX_COUNT = 1000
-ID_PER_MS = 1_000_000  # the id of a delivery begins with its time
 
 _IDS = """
     SELECT id FROM delivery WHERE id < :before AND id >= :after
@@ -45,15 +44,17 @@ _IDS_IN_STATES = _newest_of_each(
 )
 _IDS_OF_CHANNEL = _newest_of_each(_CHANNELS_AND_STATES, "channel_id = c.id")
 _IDS_OF_ALERT = _newest_of_each(_CHANNELS_AND_STATES, "alert_id = :alert AND channel_id = c.id")
-# The reason is that of the last attempt, of the delivery or of its group message.
+# The reason is that of the last attempt: of the delivery alone, or of its group message.
 _READ = """
     SELECT d.id, d.cause, a.body FROM delivery d JOIN alert a ON a.id = d.alert_id
     WHERE d.id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids))
         AND :urgency IN (-1, a.urgency)
-        AND (:reason = '' OR :reason = coalesce(
-            (SELECT reason FROM attempt WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1),
-            (SELECT reason FROM attempt WHERE message_id = d.message_id AND message_id IS NOT NULL
-                ORDER BY id DESC LIMIT 1)))
+        AND (:reason = '' OR :reason = (
+            SELECT reason FROM attempt WHERE id = max(
+                coalesce((SELECT max(id) FROM attempt WHERE delivery_id = d.id), 0),
+                coalesce((
+                    SELECT max(id) FROM attempt
+                    WHERE message_id = d.message_id AND message_id IS NOT NULL), 0))))
     ORDER BY d.id DESC"""
 _COUNT_ALL = """
     SELECT s.value, (

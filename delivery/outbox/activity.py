@@ -45,8 +45,7 @@ def count_activity(results: Iterable[AttemptResult], now: int) -> None:
         counts.setdefault(result.channel_id, Counter())[column] += 1
         if column == "delivered":
             arrived_at = result.started_at + result.outcome.milliseconds
-            # The id of a delivery begins with its time.
-            delays[bucket_of(arrived_at - result.delivery_id // 1_000_000)] += 1
+            delays[bucket_of(arrived_at - result.waits_since)] += 1
     rows = []
     for channel_id, numbers in counts.items():
         columns = {name: numbers[name] for name in ("delivered", "retried", "failed")}

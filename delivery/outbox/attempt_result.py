@@ -14,7 +14,8 @@ class AttemptResult:
     `version` is that of the channel. `number` counts the attempts of the delivery,
     `message_attempt` those of the message. A group message has a `message_id`, and results of
     several deliveries. `retries` and `not_found` are the delivery's new counts. An `is_probe` was
-    sent to a failing channel. A `group_key` replaces that of the delivery.
+    sent to a failing channel. A `group_key` replaces that of the delivery. `waits_since` is when
+    the delivery became due, first or after a pause or a redelivery.
     """
 
     delivery_id: int
@@ -34,6 +35,7 @@ class AttemptResult:
     message_id: int | None = None
     message_attempt: int = 1
     group_key: str | None = None
+    waits_since: int = 0
 
     @property
     def exchange(self) -> int:

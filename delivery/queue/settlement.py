@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from delivery import retry
+from delivery.alerts.plans import DELIVERY_LIFETIME
 from delivery.message import Message
 from delivery.outbox import AttemptResult, ClaimedDelivery, ClaimedMessage
 from delivery.outcome import Outcome, Verdict
@@ -95,6 +96,7 @@ def settle_attempt(
         is_probe=is_probe,
         message_id=message_id,
         message_attempt=message_attempt,
+        waits_since=delivery.expires_at - DELIVERY_LIFETIME,
     )
     if result.state != DeliveryState.FAILED:
         return result

@@ -73,9 +73,9 @@ def typed_configuration(form: ChannelForm) -> Configuration:
     return Configuration(values, [row.header for row in form.headers.filled if row.key], secrets)
 
 
-def secret_headers(*configurations: Configuration) -> frozenset[str]:
-    """Return the names, in lower case, of the headers that are secret in one of configurations."""
-    headers = chain.from_iterable(one.headers for one in configurations)
+def secret_headers(*lists: Iterable[Header]) -> frozenset[str]:
+    """Return the names, in lower case, of the headers that are secret in one of the lists."""
+    headers = chain.from_iterable(lists)
     return frozenset(header.name.lower() for header in headers if header.secret)
 
 
@@ -90,7 +90,7 @@ def differences(
     Where both texts are the same because a part is masked, the second says that it was changed.
     The values of the `hidden` headers, and of those that are secret on one side, are not shown.
     """
-    hidden |= secret_headers(before, after)
+    hidden |= secret_headers(before.headers, after.headers)
     old_fields = _shown(before, form, hidden)
     new_fields = _shown(after, form, hidden)
     order = [*form.data, *old_fields, *new_fields]  # that of the form, then the headers

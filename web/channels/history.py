@@ -57,7 +57,7 @@ def index(channel_id: int) -> str:
     stored = list(map(_read, ChannelVersion.of(channel)))
     form = open_edit(channel.id).form
     # A value that was readable once is hidden in all versions when its header is a secret later.
-    hidden = secret_headers(*(one.configuration for one in stored))
+    hidden = secret_headers(*(one.configuration.headers for one in stored))
     entries = []
     for one, earlier in zip_longest(stored, stored[1:]):
         changes = None

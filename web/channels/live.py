@@ -109,7 +109,7 @@ def store_result(edit: Edit, result: TestResult, settings: Settings) -> str:
         with relaxed_durability():
             Attempt.store_test(attempt)
             tested = audit.named(edit.channel) if edit.channel.id else "a new channel"
-            audit.record(AuditAction.TEST_SENT, f"{tested}: {result.outcome.verdict}")
+            audit.record_often(AuditAction.TEST_SENT, f"{tested}: {result.outcome.verdict}")
     except DatabaseError as error:
         log.error("a test could not be stored: %s", error)
         return describe_error(error, services().config.database)

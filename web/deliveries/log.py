@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from peewee import ModelSelect
+from peewee import ModelSelect, fn
 
 from delivery.log.log_filter import LogFilter
-from delivery.log.search import ID_PER_MS, find
-from models import Alert, Attempt, Channel, Delivery
+from delivery.log.search import find
+from models import ID_PER_MS, Alert, Attempt, Channel, Delivery
 
 PAGE_SIZE = 50
 
@@ -46,7 +46,11 @@ def rows_of(ids: Sequence[int]) -> list[Delivery]:
 
 def select_deliveries(*columns: Any) -> "ModelSelect[Delivery]":
     """Return a query of deliveries with these columns and the last attempt's message."""
-    attempts = Attempt.select(Attempt.says).where(Attempt.delivery == Delivery.id)
-    last_message = attempts.order_by(Attempt.id.desc()).limit(1).alias("last_message")
+    newest = Attempt.select(fn.MAX(Attempt.id))
+    alone = newest.where(Attempt.delivery == Delivery.id)
+    in_group = newest.where(Attempt.message == Delivery.message, Attempt.message.is_null(False))
+    last = Attempt.alias()
+    last_id = fn.MAX(fn.COALESCE(alone, 0), fn.COALESCE(in_group, 0))
+    last_message = last.select(last.says).where(last.id == last_id).alias("last_message")
     rows = Delivery.select(*DELIVERY_COLUMNS, last_message, *columns)
     return rows.join_from(Delivery, Alert).join_from(Delivery, Channel)

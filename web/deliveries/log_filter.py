@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 from flask import abort
 
 from clock import DAY, HOUR, MINUTE
-from delivery.alerts.matchers import Matcher, MatcherError, parse_matchers
+from delivery.alerts.matchers import MatcherError, parse_matchers
 from delivery.content.severity import Severity
 from delivery.log.log_filter import STATE_FILTERS, LogFilter
 from delivery.outcome import Reason
@@ -18,6 +18,7 @@ from models import MAX_ID
 MAX_TEXT_LENGTH = 200
 Value = TypeVar("Value")
 _UNITS = {"m": MINUTE, "h": HOUR, "d": DAY}
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _TIME_HELP = "Enter a time such as 2h, 7d or 2026-11-27 14:00 (UTC)."
 _NAMES = (
     "state",
@@ -56,9 +57,8 @@ def read_filter(arguments: Mapping[str, str], now: int) -> FilterQuery:
         if value := arguments.get(name, "").strip():
             query[name] = value
     errors: dict[str, str] = {}
-    matchers: tuple[Matcher, ...] = ()
     try:
-        matchers = parse_matchers(query.get("matchers", ""))
+        parse_matchers(query.get("matchers", ""))
     except MatcherError as error:
         errors["matchers"] = str(error)
     text = query.get("q", "").casefold()
@@ -70,7 +70,7 @@ def read_filter(arguments: Mapping[str, str], now: int) -> FilterQuery:
         alert=read_number(query, "alert"),
         severity=_choice(query, "severity", {severity.value: severity for severity in Severity}),
         reason=_choice(query, "reason", {reason.value: reason for reason in Reason}) or "",
-        matchers=matchers,
+        matchers=query.get("matchers", ""),
         text=text,
         since=_read_time(query, "since", errors, now),
         until=_read_time(query, "until", errors, now),
@@ -107,7 +107,9 @@ def _read_time(query: dict[str, str], name: str, errors: dict[str, str], now: in
         moment = datetime.fromisoformat(text.upper().removesuffix("UTC").strip())
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return int(moment.timestamp() * 1000)
+        time = int(moment.timestamp() * 1000)
+        # A whole day is meant by its date alone.
+        return time + DAY if name == "until" and _DATE.fullmatch(text) else time
     except (ValueError, OverflowError):
         errors[name] = _TIME_HELP
         return None

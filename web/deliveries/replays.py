@@ -13,13 +13,14 @@ from werkzeug.wrappers import Response
 
 from clock import now_ms
 from delivery import outbox
+from delivery.alerts.alert import rfc3339
 from delivery.log.log_filter import LogFilter
 from delivery.log.search import find
 from delivery.outbox import Redelivery, ReplayChoice
 from delivery.queue import wakeup
-from models import AuditAction, Replay
+from models import ID_PER_MS, AuditAction, Replay
 from web import audit
-from web.deliveries.log_filter import FilterQuery, read_filter
+from web.deliveries.log_filter import FilterQuery, read_filter, read_number
 from web.redirects import redirect_with
 from web.services import services
 
@@ -32,21 +33,33 @@ LEFT_OUT = {
     Redelivery.CLOSED_SINCE: "of alerts that have closed since, without a resolution to send",
     Redelivery.NEWER: "replaced by a newer delivery of the same alert to the same channel",
     Redelivery.UNDER_WAY: "still under way",
+    Redelivery.SET_ASIDE: "canceled, or set aside after a crash: retry these on their own pages",
     Redelivery.PAUSED: "to paused channels: resume them first",
     Redelivery.SILENCED: "of alerts that are silenced now",
+    Redelivery.UNMATCHED: "of alerts that the channel's matchers no longer match",
     Redelivery.NOT_CHOSEN: "resolutions, which were not chosen",
+}
+_REFUSALS = {
+    Redelivery.CLOSED_SINCE: "its alert has closed since, and there is no resolution to send.",
+    Redelivery.NEWER: "a newer delivery of its alert to its channel has replaced it.",
+    Redelivery.UNDER_WAY: "it is still under way.",
+    Redelivery.SET_ASIDE: "select Retry now instead.",
+    Redelivery.PAUSED: "its channel is paused. Resume the channel first.",
+    Redelivery.SILENCED: "its alert is silenced now.",
+    Redelivery.UNMATCHED: "the channel's matchers no longer match its alert.",
 }
 
 
 class Prospect(NamedTuple):
     """What a replay would do: the number of deliveries by result, and how many arrived before.
 
-    `is_cut` says that there are more than were looked at.
+    Those with ids below `before` were looked at; if not all, back to the time `looked_to`.
     """
 
     counts: Counter[Redelivery]
     arrived: int
-    is_cut: bool
+    before: int
+    looked_to: int | None = None
 
     @property
     def matching(self) -> int:
@@ -69,14 +82,18 @@ def choose():
     """Ask which of the deliveries that the filters of the address accept are sent again."""
     query = read_filter(request.args, now_ms())
     prospect = None
+    texts = dict(query.texts)
     if query.texts and not query.errors:
         prospect = _look(query.filter)
+        for name in ("since", "until"):  # what is posted later means the same times
+            if name in texts:
+                texts[name] = rfc3339(getattr(query.filter, name))
     html = render_template(
         "deliveries/replay.html",
         filter=query,
         prospect=prospect,
+        texts=texts,
         left_out=LEFT_OUT,
-        max_looked_at=MAX_LOOKED_AT,
         latest=list(Replay.select().order_by(Replay.id.desc()).limit(5)),
         counts_of=counts_of,
     )
@@ -87,18 +104,19 @@ def _look(log_filter: LogFilter) -> Prospect:
     """Look at the newest deliveries that a filter accepts, at most `MAX_LOOKED_AT`."""
     counts: Counter[Redelivery] = Counter()
     arrived = 0
-    before = 0
+    newest = outbox.newest_id() + 1
+    before = newest
     for _ in range(MAX_PARTS):
         found = find(log_filter, before, LOOK_SLICE)
-        looked = outbox.look(found.ids)
+        looked = outbox.look(found.ids, now_ms())
         counts.update(looked.counts)
         arrived += looked.arrived
         if found.older is None:
-            return Prospect(counts, arrived, is_cut=False)
+            return Prospect(counts, arrived, newest)
         before = found.older
         if counts.total() >= MAX_LOOKED_AT:
             break
-    return Prospect(counts, arrived, is_cut=True)
+    return Prospect(counts, arrived, newest, before // ID_PER_MS)
 
 
 @bp.post("/deliveries/replay")
@@ -110,7 +128,12 @@ def start() -> Response:
         message = "Nothing was sent: choose which deliveries are sent again."
         return redirect_with(message, "replays.choose", "bad", **query.texts)
     replay = outbox.start_replay(
-        query.filter, json.dumps(query.texts), choice, g.person.name, now_ms()
+        query.filter,
+        json.dumps(query.texts),
+        choice,
+        g.person.name,
+        now_ms(),
+        read_number(request.form, "before"),
     )
     audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay.id}: {_describe(query)}")
     wakeup.notify(services().config.data_dir)
@@ -159,8 +182,9 @@ def _sum(counts: Counter[str], results: Iterable[Redelivery]) -> int:
 def stop(replay_id: int) -> Response:
     """Stop a replay; what it has sent stays sent."""
     _load(replay_id)
-    if not outbox.stop_replay(replay_id):
+    if not outbox.stop_replay(replay_id, now_ms()):
         return _to_detail(replay_id, "Nothing was changed: the replay has ended already.", "bad")
+    audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay_id} stopped")
     return _to_detail(replay_id, "The replay is stopped.")
 
 
@@ -170,6 +194,7 @@ def go_on(replay_id: int) -> Response:
     _load(replay_id)
     if not outbox.continue_replay(replay_id):
         return _to_detail(replay_id, "Nothing was changed: the replay is not stopped.", "bad")
+    audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay_id} continued")
     wakeup.notify(services().config.data_dir)
     return _to_detail(replay_id, "The replay goes on.")
 
@@ -192,8 +217,8 @@ def redeliver(number: int) -> Response:
         abort(404, "There is no such delivery.")
     [result] = results
     if result not in outbox.SENDABLE:
-        message = f"Nothing was changed: this delivery is {LEFT_OUT[result]}."
+        message = f"Nothing was changed: {_REFUSALS[result]}"
         return redirect_with(message, "deliveries.detail", "bad", number=number)
     audit.record(AuditAction.DELIVERY_REPLAYED, f"delivery msg_{number}")
     wakeup.notify(services().config.data_dir)
-    return redirect_with("The delivery is sent again.", "deliveries.detail", number=number)
+    return redirect_with("The delivery is due again.", "deliveries.detail", number=number)

@@ -20,13 +20,15 @@ from delivery.secrets.encryption import DecryptionError, body_purpose, is_token
 from delivery.sender import prepare
 from delivery.settings import Settings, read_settings
 from models import Attempt, Channel, ChannelVersion, Delivery, GroupMessage
+from web.channels.comparison import secret_headers
 from web.services import services
 
 MAX_IN_MESSAGE = 50  # deliveries, of which the body of a group is built
 
 NO_CONFIGURATION = "The configuration of the channel that made this attempt is not stored any more."
 REBUILT = (
-    "The body of a message that arrived is not kept: this one is built from the alert as it is now."
+    "The body of a message that arrived is not kept: this one is built from what is stored now, "
+    "and may differ from what was sent."
 )
 
 
@@ -46,6 +48,7 @@ def request_of(attempt: Attempt, deliveries: Sequence[Delivery]) -> SentRequest:
     settings, problem = read_settings(channel, services().keyring)
     if problem:
         return SentRequest(attempt, None, problem)
+    settings = _hide_later_secrets(settings, channel.id)
     body = _stored_body(attempt)
     try:
         message = build_message(_text(attempt, deliveries, settings), at=attempt.at, fixed=body)
@@ -69,6 +72,19 @@ def _channel_at(attempt: Attempt) -> Channel | None:
     if version is None or version.config_hash != attempt.config_hash:
         return None
     return version.as_channel()
+
+
+def _hide_later_secrets(settings: Settings, channel_id: int) -> Settings:
+    """Return settings in which every header is secret that is in any version of the channel."""
+    lists = []
+    for version in ChannelVersion.of(Channel(id=channel_id)):
+        stored = read_settings(version.as_channel(), services().keyring)
+        lists.append(stored.settings.headers)
+    hidden = secret_headers(*lists)
+    headers = []
+    for header in settings.headers:
+        headers.append(replace(header, secret=header.secret or header.name.lower() in hidden))
+    return replace(settings, headers=tuple(headers))
 
 
 def _stored_body(attempt: Attempt) -> str | None:

@@ -41,22 +41,16 @@ class Entry(NamedTuple):
 
 def timeline(row: AlertRow, alert: Alert, deliveries: Sequence[Delivery]) -> list[Entry]:
     """Return what happened to an alert, the latest first; `deliveries` are the latest ones."""
-    entries = [*_changes(deliveries), *_endings(deliveries)]
-    if row.status == AlertStatus.CLOSED and not _has_change(entries, row.changed_at):
-        entries.append(Entry(row.changed_at, row.status, "Closed; no channel was notified"))
-    elif row.status == AlertStatus.OPEN and not _has_change(entries, row.changed_at):
-        entries.append(Entry(row.changed_at, row.status, "Opened"))
+    change = "Opened" if row.status == AlertStatus.OPEN else "Closed"
+    entries = [*_endings(deliveries), *_messages(deliveries)]
+    entries.append(Entry(row.changed_at, row.status, change))
     if alert.starts_at is not None and alert.starts_at < row.changed_at:
         entries.append(Entry(alert.starts_at, "", "Started, as its source says"))
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
 
 
-def _has_change(entries: Iterable[Entry], at: int) -> bool:
-    return any(entry.delivery is None and entry.at == at for entry in entries)
-
-
-def _changes(deliveries: Iterable[Delivery]) -> Iterable[Entry]:
-    """Yield when the alert opened, closed or was repeated: its deliveries have that time."""
+def _messages(deliveries: Iterable[Delivery]) -> Iterable[Entry]:
+    """Yield when messages were planned, those of one time and one event together."""
 
     def change_of(delivery: Delivery) -> tuple[int, str, int, int]:
         return delivery.created_at, delivery.event, delivery.repeated, delivery.flapping
@@ -65,15 +59,15 @@ def _changes(deliveries: Iterable[Delivery]) -> Iterable[Entry]:
         at, event, repeated, flapping = change
         number = len(list(group))
         channels = "1 channel" if number == 1 else f"{number} channels"
-        yield Entry(at, event, f"{_word_for(event, repeated, flapping)}, for {channels}")
+        yield Entry(at, "", f"{_subject(event, repeated, flapping)} planned for {channels}")
 
 
-def _word_for(event: str, repeated: int, flapping: int) -> str:
+def _subject(event: str, repeated: int, flapping: int) -> str:
     if flapping:
-        return "Flapping"
+        return "Report that it is flapping"
     if repeated:
-        return "Still open: repeated"
-    return "Opened" if event == AlertStatus.OPEN else "Closed"
+        return "Repeat"
+    return "Resolution" if event == AlertStatus.CLOSED else "Message"
 
 
 def _endings(deliveries: Iterable[Delivery]) -> Iterable[Entry]:

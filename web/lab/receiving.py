@@ -107,5 +107,5 @@ def _respond(response: LabResponse) -> Response:
 
 def _mask(name: str, value: str) -> str:
     if name.lower() in _CREDENTIALS:
-        return f"…{value[-4:]}"
+        return "…"
     return value
