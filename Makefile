@@ -27,8 +27,8 @@ format: .venv/development  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-screenshot: .venv/development  ## update docs/screenshot.png (needs Chromium)
-	$(BIN)/python docs/screenshot.py
+screenshot: .venv/development  ## update docs/screenshots/ (needs Chromium)
+	$(BIN)/python docs/screenshots.py
 
 kinds: .venv/development  ## update docs/kinds/
 	$(BIN)/python docs/kinds.py

@@ -4,7 +4,6 @@ Requires Chromium. The pictures are made from the same HTML as the preview; a ha
 picture says which HTML that was.
 """
 
-import base64
 import hashlib
 import json
 import sys
@@ -18,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "docs")]
 
 from jinja2 import Environment, FileSystemLoader  # noqa: E402
-from small_png import small_png  # noqa: E402
+from small_png import shrink  # noqa: E402
 
 from delivery.channel_test import sample_texts  # noqa: E402
 from delivery.content.alert_text import AlertText  # noqa: E402
@@ -59,18 +58,6 @@ body { background: #ffffff; }
 #all { display: flex; gap: 14px; align-items: flex-start; width: max-content; padding: 10px; }
 .drawing { width: 380px; }
 .drawing .screen { max-height: none; }
-"""
-READ_PIXELS = """\
-async (shot) => {
-  const response = await fetch("data:image/png;base64," + shot);
-  const bitmap = await createImageBitmap(await response.blob());
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
-  canvas.drawImage(bitmap, 0, 0);
-  const reader = new FileReader();
-  reader.readAsDataURL(new Blob([canvas.getImageData(0, 0, bitmap.width, bitmap.height).data]));
-  await new Promise((done) => { reader.onload = done; });
-  return [bitmap.width, bitmap.height, reader.result];
-}
 """
 
 
@@ -203,10 +190,7 @@ def take(found: dict[str, str]) -> None:
             text = f'{head}<style>{CSS}</style><div id="all">{html}</div>'
             file.write_text(text, encoding="utf-8")
             view.goto(file.as_uri())
-            shot = base64.b64encode(view.locator("#all").screenshot()).decode()
-            width, height, pixels = view.evaluate(READ_PIXELS, shot)
-            rgba = base64.b64decode(pixels.partition(",")[2])
-            (FOLDER / name).write_bytes(small_png(width, height, rgba))
+            (FOLDER / name).write_bytes(shrink(view, view.locator("#all").screenshot()))
         browser.close()
 
 

@@ -282,10 +282,14 @@ class Live:
     @cached_property
     def person(self):
         """A session that is signed in as admin."""
+        return self.sign_in("admin")
+
+    def sign_in(self, name):
+        """Return a session that is signed in as a user with the password of all tests."""
         browser = requests.Session()
         form = {
             "csrf_token": token_in(browser.get(f"{self.url}/login", timeout=5).text),
-            "username": "admin",
+            "username": name,
         }
         response = browser.post(
             f"{self.url}/login", {**form, "password": PASSWORD}, timeout=5, allow_redirects=False

@@ -1,10 +1,12 @@
 """The pages of channels: list, create, edit, duplicate, pause, resume, delete, proof, conflict."""
 
+import re
+
 import pytest
 from channels import create, fields_in, form_of, message_at, row_marks, stored_form
 from receiver import reply
 
-from models import Channel
+from models import Channel, ChannelVersion
 
 
 def test_an_empty_list_offers_to_create_the_first_channel(client):
@@ -193,6 +195,23 @@ def test_a_conflicting_save_shows_both_versions_and_loses_nothing(client):
     again = client.post(f"/channels/{channel_id}", fields_in(response.text))
     assert again.status_code == 303
     assert Channel.get().name == "Yours"
+
+
+def test_a_conflict_says_which_side_changed_a_field(client):
+    channel_id = create(client, name="Ops", payload="[1]")
+    mine = theirs = stored_form(client, channel_id)
+    client.post(f"/channels/{channel_id}", {**theirs, "timeout": "7", "retries": "1m"})
+    mine = {**mine, "timeout": "8", "payload": "[2]"}
+    page = client.post(f"/channels/{channel_id}", mine).text
+    assert dict(re.findall(r'data-field="([^"]+)".*?<span class="quiet">(.*?)</span>', page)) == {
+        "Payload": "changed by you",
+        "Timeout (seconds)": "changed in both",
+        "Retry schedule": "changed in the saved version",
+    }
+    ChannelVersion.delete().execute()  # the version that was edited is not kept any more
+    page = client.post(f"/channels/{channel_id}", mine).text
+    assert 'data-field="Payload"' in page
+    assert "changed by you" not in page
 
 
 def test_the_conflict_page_shows_a_full_url_only_in_its_own_field(client):

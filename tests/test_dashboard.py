@@ -92,6 +92,14 @@ def test_every_number_links_to_the_list_behind_it(client):
     assert [state for _, state in rows_in(page)] == ["parked", "failed"]
 
 
+def test_an_editor_can_redeliver_what_did_not_arrive(client, viewer):
+    deliver(1, to=channel(), state="failed")
+    link = "/deliveries/replay?state=problems&since=24h"
+    assert f'href="{link.replace("&", "&amp;")}"' in client.get("/").text
+    assert "1 delivery matches." in client.get(link).text
+    assert "/deliveries/replay" not in viewer.get("/").text
+
+
 def test_the_delay_is_that_of_the_last_24_hours(client):
     channel()
     assert "no delivery in 24 hours" in text_of(client.get("/").text, "number-delay")
@@ -169,6 +177,7 @@ def test_channels_in_trouble_come_first_and_the_rest_is_a_link(client, monkeypat
     names = re.findall(r'<li id="health-\d+" data-health="(\w+)"', page)
     assert names == ["failing", "retrying", "ok"]
     assert "It answered 503." in page
+    assert "Enter the new URL and save" in page
     assert "All 4 channels" in page
     for health in ("failing", "retrying", "ok", "unused"):
         assert f'href="/channels?health={health}"' in page

@@ -16,7 +16,7 @@ from delivery.settings import Settings, read_settings, write_settings
 from models import AuditAction, Channel, ChannelState, ChannelVersion, Role, db
 from web import audit
 from web.channels import listing
-from web.channels.conflict import conflicts_of
+from web.channels.conflict import changers_of, conflicts_of
 from web.channels.editor import (
     Edit,
     VersionConflict,
@@ -179,10 +179,13 @@ def _conflict(edit: Edit, restored: int | None) -> Response:
     if restored:
         notice = f"Nothing was restored. The form has the values of version {restored}."
     edit.form.validate()
-    changed = conflicts_of(edit)
+    context = {
+        "differences": conflicts_of(edit),
+        "changers": changers_of(edit),
+        "newer": ChannelVersion.find(edit.channel, edit.channel.version),
+    }
     edit.form.version.data = str(edit.channel.version)
-    newer = ChannelVersion.find(edit.channel, edit.channel.version)
-    return edit_page(edit, 409, differences=changed, newer=newer, notice=notice)
+    return edit_page(edit, 409, notice=notice, **context)
 
 
 def _copied(source: Channel) -> dict[str, Any]:
