@@ -145,6 +145,7 @@ def test_a_viewer_sees_no_save_button_and_no_full_url_and_cannot_post(visit, liv
     page.wait_for_url("**/edit")
     edit = page.url
     page = viewer_of(live, visit)
+    page.goto(f"{live.url}/channels?q={name}")
     expect(page.get_by_role("link", name="New channel")).to_have_count(0)
     page.get_by_role("link", name=name, exact=True).click()
     page.wait_for_url(edit)

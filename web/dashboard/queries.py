@@ -8,10 +8,11 @@ from typing import NamedTuple
 from clock import DAY, HOUR
 from delivery import outbox
 from delivery.content.severity import Severity
-from delivery.health import Health, health_of
+from delivery.health import Health
 from delivery.log import search
 from delivery.log.log_filter import PROBLEMS, STATE_FILTERS, WAITING, LogFilter
 from models import Attempt, Channel, Delivery, Token, db
+from web.channels import listing
 from web.channels.health import ChannelHealth, describe_health
 from web.dashboard.charts import HOURS, Bar, HourlyCount, Strip, bars, fill_hours, strip
 from web.deliveries import alert_list, log
@@ -100,18 +101,20 @@ def _first_hour(now: int) -> int:
 
 def read_channels(now: int) -> Channels:
     """Return the channels, those that need attention first, then by name."""
-    channels = list(Channel.listed())
-    healths = {channel.id: health_of(channel, now) for channel in channels}
-    counts = Counter(healths.values())
+    entries = listing.load(now)
+    counts = Counter(entry.health for entry in entries)
     by_health = {health: counts[health] for health in _ORDER if counts[health]}
-    shown = sorted(channels, key=lambda channel: _ORDER.index(healths[channel.id]))[:MAX_CHANNELS]
+    entries.sort(key=lambda entry: _ORDER.index(entry.health))
+    first = [entry.id for entry in entries[:MAX_CHANNELS]]
+    found = {channel.id: channel for channel in Channel.select().where(Channel.id << first)}
+    shown = [found[channel_id] for channel_id in first if channel_id in found]
     hours = _hours_of([channel.id for channel in shown], now)
     described = describe_health(shown, now)
     rows = []
     for channel in shown:
         of_channel = strip(fill_hours(hours.get(channel.id, []), now))
         rows.append(ChannelRow(channel, described[channel.id], of_channel))
-    return Channels(rows, by_health, len(channels))
+    return Channels(rows, by_health, len(entries))
 
 
 def _hours_of(channel_ids: Sequence[int], now: int) -> dict[int, list[HourlyCount]]:
