@@ -128,6 +128,7 @@ class AuditAction(StrEnum):
     SILENCE_CREATED = "silence created"
     SILENCE_ENDED = "silence ended"
     EXPORTED = "exported"
+    LAB_CHANGED = "lab changed"
 
 
 class AuditEntry(Table):

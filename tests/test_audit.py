@@ -17,7 +17,7 @@ from delivery.alerts.alert import Alert
 from delivery.alerts.received import ReceivedAlert
 from delivery.outbox import retention, store
 from delivery.outbox.retention import HISTORY_DAYS
-from models import AuditAction, AuditEntry, Delivery, Role, Silence, Token, User, db
+from models import AuditAction, AuditEntry, Delivery, LabReceiver, Role, Silence, Token, User, db
 from web import audit
 from web.accounts import users
 
@@ -371,6 +371,16 @@ def test_an_entry_of_a_removed_user_stays():
     add(1, made_by="bo")
     users.remove(user)
     assert latest()[0] == "bo"
+
+
+def test_changes_of_the_lab_are_recorded(client):
+    client.post("/lab", {"name": "Down"})
+    number = LabReceiver.get(LabReceiver.name == "Down").id
+    client.post(f"/lab/{number}/delete")
+    assert entries()[-2:] == [
+        ("ada", "lab changed", "receiver “Down” created"),
+        ("ada", "lab changed", "receiver “Down” deleted"),
+    ]
 
 
 def test_each_channel_of_an_action_on_several_is_recorded(client):

@@ -18,10 +18,11 @@ _SUPERSEDE = """
         SELECT 1 FROM delivery n WHERE n.alert_id = delivery.alert_id
             AND n.channel_id = delivery.channel_id AND n.id > delivery.id
             AND n.state IN (SELECT value FROM json_each(:newer_states)))"""
-# A closing that was planned while its opening, or an earlier closing, was under way.
+# A closing that was planned while its opening, or an earlier closing, was under way. One that is
+# sent again after it had arrived stays.
 _WITHDRAW_CLOSING = """
     UPDATE delivery SET state = 'superseded', cause = :unnotified, settled_at = :now
-    WHERE event = 'closed' AND state IN ('pending', 'held')
+    WHERE event = 'closed' AND state IN ('pending', 'held') AND id > :id
         AND (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery WHERE id = :id)
         AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.alert_id = delivery.alert_id
             AND n.channel_id = delivery.channel_id AND n.notified_id IS NOT NULL)"""

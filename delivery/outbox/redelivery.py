@@ -43,10 +43,8 @@ _SEND_AGAIN = """
         expires_at = :expires_at, claims = 0, retries = 0, not_found = 0, settled_at = NULL,
         group_key = iif(:group_key = '', group_key, :group_key)
     WHERE id = :id"""
-# A resolution is withdrawn unless the channel may believe that the alert is open.
 _NOTE = """
-    UPDATE notification SET delivery_id = :id, silence_id = NULL,
-        notified_id = iif(:is_closing AND notified_id IS NULL, :id, notified_id)
+    UPDATE notification SET delivery_id = :id, silence_id = NULL
     WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery WHERE id = :id)"""
 
 
@@ -144,7 +142,7 @@ def redeliver(
                 result = Redelivery.NOT_CHOSEN
             counts[result] += 1
             if result in SENDABLE:
-                rows.append({"id": delivery.id, "is_closing": result == Redelivery.RESOLUTION})
+                rows.append({"id": delivery.id})
         due_at = now + bool(digest) * MAX_DIGEST_WAIT
         shared = {
             "cause": f"Redelivered by {by}.",

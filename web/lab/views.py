@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response
 
 from clock import now_ms
 from delivery.outbox import OutboxFull
-from models import LabReceiver, LabRequest, db
+from models import AuditAction, LabReceiver, LabRequest, db
+from web import audit
 from web.lab.channels import channels_of, seal, settings_of, url_of
 from web.lab.forms import SEQUENCE, ReceiverForm, ResponseForm, SignatureForm
 from web.lab.received import pace_after, read_inbox
@@ -84,6 +85,7 @@ def create():
             return _index_page(form, 422)
         columns = {"name": form.name.data, "path": paths.new(), "created_at": now_ms()}
         receiver = LabReceiver.create(**columns, **form.values)
+    audit.record(AuditAction.LAB_CHANGED, f"receiver “{receiver.name}” created")
     message = "The receiver is ready."
     return redirect_with(message, "lab.receiver", receiver_id=receiver.id)
 
@@ -223,6 +225,8 @@ def _take_secret(row: LabReceiver, channel_id: str) -> Response:
             settings = channel.settings
             header = settings.signing_timestamp_header
             _store_secret(row, settings.signing, settings.signing_secret, header)
+            detail = f"receiver “{row.name}” took the secret of “{channel.name}”"
+            audit.record(AuditAction.LAB_CHANGED, detail)
             message = f"The receiver has the secret of “{channel.name}”, and checks each signature."
             return redirect_with(message, "lab.receiver", receiver_id=row.id)
     message = "This channel does not sign, or it does not send here any more. Nothing was changed."
@@ -259,6 +263,7 @@ def send_alert(receiver_id: int):
         problem = _store_sample(row, now)
     if problem:
         return redirect_with(problem, "lab.receiver", "bad", receiver_id=row.id)
+    audit.record(AuditAction.LAB_CHANGED, f"receiver “{row.name}”: sample alert sent")
     message = "The alert is stored. What this receiver gets of it appears below."
     return redirect_with(message, "lab.receiver", receiver_id=row.id)
 
@@ -287,5 +292,6 @@ def delete(receiver_id: int):
     """Delete a receiver and its requests."""
     row = _get_or_404(receiver_id)
     LabReceiver.delete().where(LabReceiver.id == row.id).execute()
+    audit.record(AuditAction.LAB_CHANGED, f"receiver “{row.name}” deleted")
     message = f"The receiver “{row.name}” was deleted. Its address answers 404."
     return redirect_with(message, "lab.index")
