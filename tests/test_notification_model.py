@@ -489,6 +489,8 @@ class Histories(RuleBasedStateMachine):
                     message.channel.incidents[notice.key] = message.incident
                 message.channel.told.setdefault(notice.key, "maybe")
             self.lost_answers.add(message.id)
+            # A body is stored with the result of its first attempt: this one is built again.
+            message.channel.bodies.pop((message.id, message.channel.version), None)
         self.end_worker(number)
         self.start_worker(number)
 
