@@ -431,7 +431,7 @@ def test_page_reads_no_more_when_an_alert_has_more_deliveries(client, monkeypatc
     client.get(f"/alerts/{alert.id}")
     monkeypatch.undo()
     read = [(sql, params) for sql, params in statements if '"delivery"' in sql]
-    assert [len(params) for _, params in read] == [2, 3]  # of the notification, of the timeline
+    assert [len(params) for _, params in read] == [2, 4]  # of the notification, of the timeline
     for sql, params in [] if ON_POSTGRESQL else read:
         with db.connection_context():
             plan = [row[3] for row in db.execute_sql(f"EXPLAIN QUERY PLAN {sql}", params)]

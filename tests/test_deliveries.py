@@ -14,12 +14,12 @@ from receiver import reply
 from clock import HOUR, now_ms
 from delivery.alerts.plans import DELIVERY_LIFETIME
 from delivery.log import search
-from delivery.log.log_filter import PROBLEMS, STATE_FILTERS, WAITING, LogFilter
+from delivery.log.log_filter import ARRIVED, PROBLEMS, STATE_FILTERS, WAITING, LogFilter
 from delivery.queue import wakeup
 from models import Alert, Attempt, Channel, ChannelState, Delivery, db
 from web.deliveries import queries
 
-STATES = [state for state in STATE_FILTERS if state not in (WAITING, PROBLEMS)]
+STATES = [state for state in STATE_FILTERS if state not in (WAITING, PROBLEMS, ARRIVED)]
 NOW = 1_790_000_000_000
 HOSTILE = "<script>alert(1)</script>\"' & {{ 7*7 }} \u202egnp"
 STAGES = json.dumps(
