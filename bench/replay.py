@@ -74,7 +74,7 @@ def replay_and_post(
 
 def post_new(live: Live, stop: threading.Event, posted: dict[int, int]) -> None:
     """Post a new alert every second."""
-    headers = {**live.create_token(), "Content-Type": "application/json"}
+    headers = {**live.create_token("new alerts"), "Content-Type": "application/json"}
     while not stop.wait(INTERVAL):
         number = NEW + len(posted)
         connection = HTTPConnection("127.0.0.1", live.port, timeout=20)
