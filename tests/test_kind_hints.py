@@ -308,7 +308,7 @@ def test_a_test_at_an_alertmanager_ends_after_five_minutes_and_merges_with_nothi
     for alert in alerts:
         assert alert["labels"]["tocsin_test"]
         assert minutes_between(alert["startsAt"], alert["endsAt"]) == 5
-    assert "ends by itself after five minutes" in pages[0]
+    assert "ends after five minutes" in pages[0]
 
 
 def minutes_between(start, end):

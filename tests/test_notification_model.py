@@ -49,7 +49,7 @@ WORKERS = (0, 1)  # at one outbox; the first one is the leader
 START = 1_790_000_000_000
 LONGEST_STEP = 10 * HOUR
 RESOLVE_TIMEOUT = 5 * MINUTE
-KEYS = ("disk", "fire", "expires")  # the last one closes by itself unless it is posted again
+KEYS = ("disk", "fire", "expires")  # the last one closes unless it is posted again
 SEVERITIES = ("warning", "critical")
 # The matchers, the repeat interval in minutes and the labels of groups of each channel.
 CHANNELS = {

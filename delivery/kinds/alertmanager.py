@@ -75,6 +75,6 @@ KIND = Kind(
     hints={
         "^40[45] ": f"Alertmanager receives alerts at {PATH}: check the end of the field “URL”."
     },
-    test_note="A test is an alert of its own, which ends by itself after five minutes.",
+    test_note="A test is an alert of its own, which ends after five minutes.",
     repeat_minutes=5,  # after a restart, it knows only the alerts that are sent again
 )

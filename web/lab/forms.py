@@ -36,7 +36,7 @@ class ResponseForm(Form):
 
     @property
     def values(self) -> dict[str, object]:
-        """The columns of a receiver for a valid form; the sequence begins anew."""
+        """The columns of a receiver for a valid form; the sequence starts over."""
         names = [self.answer.data]
         if self.answer.data == SEQUENCE:
             names = parse_responses(self.sequence.data)

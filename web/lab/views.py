@@ -247,7 +247,7 @@ def _store_secret(row: LabReceiver, scheme: str, secret: str, timestamp_header: 
 
 @bp.post("/lab/<int:receiver_id>/alert")
 def send_alert(receiver_id: int):
-    """Store the sample alert for the channels that the page named, and begin the sequence anew."""
+    """Store the sample alert for the channels that the page named, and start the sequence over."""
     row = _get_or_404(receiver_id)
     now = now_ms()
     recipients = _recipients(row, channels_of(row), now)
