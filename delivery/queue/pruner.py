@@ -1,12 +1,12 @@
 """Prunes the database: between the rounds of the worker, or all at once."""
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 from config import Config
 from delivery import outbox
+from delivery.queue.slice_timer import SliceTimer
 from models import db
 
 PASS_INTERVAL = 60.0  # seconds from the end of one pass to the next
@@ -20,31 +20,25 @@ class Pruner:
 
     def __init__(self, config: Config, monotonic: Callable[[], float]):
         self._config = config
-        self._monotonic = monotonic
-        self._slices: Iterator[object] = iter(())
-        self._next_at = -math.inf
-        self._is_busy = False
+        self._timer = SliceTimer(monotonic, rest=REST, min_rest=MIN_REST, pause=PASS_INTERVAL)
+        self._slices: Iterator[object] | None = None
 
     @property
     def wait(self) -> float:
         """The seconds until the next slice of a pass; infinite between passes."""
-        if not self._is_busy:
-            return math.inf
-        return max(0.0, self._next_at - self._monotonic())
+        return self._timer.wait
 
     def run_slice(self, now: int) -> None:
         """Prune a slice if it is time; a pass that fails is begun again later."""
-        start = self._monotonic()
-        if start < self._next_at:
-            return
-        if not self._is_busy:
-            self._slices = self._pass(now)
-        self._is_busy = False
-        self._next_at = start + PASS_INTERVAL
-        if next(self._slices, None) is not None:
-            self._is_busy = True
-            end = self._monotonic()
-            self._next_at = end + max(MIN_REST, REST * (end - start))
+        self._timer.run(lambda: self._prune_slice(now))
+
+    def _prune_slice(self, now: int) -> bool:
+        slices = self._slices or self._pass(now)
+        self._slices = None
+        if next(slices, None) is None:
+            return False
+        self._slices = slices
+        return True
 
     def _pass(self, now: int) -> Iterator[object]:
         yield from outbox.prune(now, self._config.keep_days, self._config.keep_deliveries)

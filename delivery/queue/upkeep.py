@@ -10,7 +10,7 @@ from delivery import outbox
 from delivery.queue.channel_limits import rate_limited_kinds
 from delivery.queue.fallback_watch import FallbackWatch
 from delivery.queue.pruner import Pruner
-from delivery.queue.replayer import Replayer
+from delivery.queue.slice_timer import SliceTimer
 from delivery.queue.slots import vacant
 from delivery.sender import Clock
 from models import db
@@ -60,7 +60,7 @@ class Upkeep:
         self._clock_offset = clock() - monotonic()
         self._fallbacks = FallbackWatch(public_url, monotonic)
         self._pruner = Pruner(config, monotonic)
-        self._replayer = Replayer(monotonic)
+        self._replays = SliceTimer(monotonic, rest=1, min_rest=0.01, pause=INTERVAL)
         self._newest_id = 0
         self._ended_since: dict[int, float] = {}  # senders that left deliveries behind
         self._analysis = Analysis(monotonic)
@@ -71,7 +71,7 @@ class Upkeep:
     @property
     def wait(self) -> float:
         """The seconds until the next slice of a replay or of pruning; infinite without one."""
-        return min(self._replayer.wait, self._pruner.wait)
+        return min(self._replays.wait, self._pruner.wait)
 
     @property
     def kinds_of_others(self) -> list[str]:
@@ -98,7 +98,7 @@ class Upkeep:
     def run_slices(self, now: int) -> None:
         """Run a slice of a replay, and prune a slice of the database, if it is time."""
         if self.is_leader:
-            self._replayer.run_slice(now)
+            self._replays.run(lambda: outbox.run_replay_slice(now))
             self._pruner.run_slice(now)
 
     def note_round(self) -> None:
