@@ -12,8 +12,9 @@ from delivery.alerts.samples import sample_alert
 from delivery.event import Event
 from delivery.guard import dns, sockets
 from delivery.guard.connection import serialize
-from delivery.guard.exchange import Policy
+from delivery.guard.exchange import Exchange, ExchangeError, Policy
 from delivery.message import build
+from delivery.outcome import Reason
 from delivery.settings import Header, Settings
 
 ALLOW = Config.from_env({"TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8"}).allow
@@ -197,6 +198,23 @@ def test_a_receiver_without_tls_has_its_own_reason(receiver):
     thread.join()
     server.close()
     assert outcome.reason == "tls_not_tls"
+
+
+def test_a_deadline_that_ends_with_the_connecting_leaves_no_socket_open(receiver, monkeypatch):
+    opened = []
+    open_socket = sockets.open_socket
+
+    def open_late(*arguments):
+        opened.append(open_socket(*arguments))
+        monkeypatch.setattr(Exchange, "seconds_left", fail_late)
+        return opened[0]
+
+    def fail_late(_exchange):
+        raise ExchangeError(Reason.TIMEOUT_TOTAL)
+
+    monkeypatch.setattr(sockets, "open_socket", open_late)
+    assert send(receiver.url).reason == Reason.TIMEOUT_TOTAL
+    assert opened[0].fileno() == -1
 
 
 def test_a_send_leaves_no_thread(receiver):

@@ -38,7 +38,11 @@ def connect(exchange: Exchange) -> "DeadlineSocket":
             continue
         exchange.connected = True
         exchange.record_stage(Stage.TCP, f"connected to {address}, port {port}")
-        sock.settimeout(exchange.seconds_left())
+        try:
+            sock.settimeout(exchange.seconds_left())
+        except ExchangeError:  # the deadline has passed
+            sock.close()
+            raise
         return sock
     exchange.record_stage(Stage.TCP, failure.detail, ok=False)
     raise failure
