@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from clock import HOUR
+from delivery.outbox import hour_of
 from web.filters import moment
 
 HOURS = 24
@@ -51,7 +52,7 @@ class Strip(NamedTuple):
 def fill_hours(counts: Sequence[HourlyCount], now: int) -> list[HourlyCount]:
     """Return a count for each of the last hours, the latest one last."""
     by_hour = {count.hour: count for count in counts}
-    latest = now - now % HOUR
+    latest = hour_of(now)
     hours = (latest - ago * HOUR for ago in reversed(range(HOURS)))
     return [by_hour.get(hour, HourlyCount(hour)) for hour in hours]
 
