@@ -72,6 +72,12 @@ def test_exports_take_few_threads(client, app, deliveries):
         assert len(client.get("/deliveries/export.json").json) == 2
 
 
+def test_an_export_of_which_nothing_is_read_gives_its_slot_back(client, deliveries):
+    for _ in range(9):
+        client._client.head("/deliveries/export.csv").close()
+    assert len(client.get("/deliveries/export.json").json) == 2
+
+
 def test_many_exports_do_not_flush_the_audit_log(client, deliveries, monkeypatch):
     monkeypatch.setattr("web.audit.MAX_OFTEN", 2)
     for _ in range(4):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from flask import Blueprint, Response, abort, request, stream_with_context
@@ -49,30 +50,31 @@ def export(form: str) -> Response:
     query = read_filter(request.args, now_ms())
     if query.errors:
         abort(422, " ".join(query.errors.values()))
-    filters = ", ".join(f"{name} {text}" for name, text in query.texts.items())
-    audit.record_often(AuditAction.EXPORTED, f"deliveries as {form}: {filters or 'all'}")
+    audit.record_often(AuditAction.EXPORTED, f"deliveries as {form}: {query.described or 'all'}")
     write, mimetype = {"csv": (_csv, "text/csv"), "json": (_json, "application/json")}[form]
-    rows = _in_slot(write(_rows(query.filter)))
-    response = Response(stream_with_context(rows), mimetype=mimetype)
+    slot = _take_slot()
+    parts = _in_slot(slot, write(_rows(query.filter)))
+    response = Response(stream_with_context(parts), mimetype=mimetype)
+    response.call_on_close(slot.close)  # also where nothing of it is read
     response.headers["Content-Disposition"] = f'attachment; filename="deliveries.{form}"'
     return response
 
 
-def _in_slot(parts: Iterator[str]) -> Iterator[str]:
-    """Yield the parts of an export in one of the slots: each takes a thread for its whole time."""
+def _take_slot() -> ExitStack:
+    """Take one of the slots, as an export takes a thread for its whole time; `close` frees it."""
     slots = services().export_slots
     if not slots.acquire(blocking=False):
         response = Response("Other exports are under way: try again in a moment.\n", 429)
         response.headers["Retry-After"] = "5"
         abort(response)
+    slot = ExitStack()
+    slot.callback(slots.release)
+    return slot
 
-    def release_at_end() -> Iterator[str]:
-        try:
-            yield from parts
-        finally:
-            slots.release()
 
-    return release_at_end()
+def _in_slot(slot: ExitStack, parts: Iterator[str]) -> Iterator[str]:
+    with slot:
+        yield from parts
 
 
 def _rows(log_filter: LogFilter) -> Iterator[dict[str, Any]]:

@@ -45,6 +45,11 @@ class FilterQuery:
     errors: dict[str, str]
     filter: LogFilter
 
+    @property
+    def described(self) -> str:
+        """The filters in one line, for the audit log; empty without any."""
+        return ", ".join(f"{name} {text}" for name, text in self.texts.items())
+
 
 def read_filter(arguments: Mapping[str, str], now: int) -> FilterQuery:
     """Return the filters of an address.

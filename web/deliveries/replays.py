@@ -20,7 +20,7 @@ from delivery.outbox import Redelivery, ReplayChoice
 from delivery.queue import wakeup
 from models import ID_PER_MS, AuditAction, Replay
 from web import audit
-from web.deliveries.log_filter import FilterQuery, read_filter, read_number
+from web.deliveries.log_filter import read_filter, read_number
 from web.redirects import redirect_with
 from web.services import services
 
@@ -135,7 +135,7 @@ def start() -> Response:
         now_ms(),
         read_number(request.form, "before"),
     )
-    audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay.id}: {_describe(query)}")
+    audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay.id}: {query.described}")
     wakeup.notify(services().config.data_dir)
     return redirect_with("The replay has started.", "replays.detail", replay_id=replay.id)
 
@@ -144,10 +144,6 @@ def _read_choice(text: str) -> ReplayChoice:
     if text not in set(ReplayChoice):
         abort(422, "Choose what is sent: only what is still open, everything, or one digest.")
     return ReplayChoice(text)
-
-
-def _describe(query: FilterQuery) -> str:
-    return ", ".join(f"{name} {text}" for name, text in query.texts.items())
 
 
 @bp.get("/replays/<int:replay_id>")
