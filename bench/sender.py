@@ -13,7 +13,7 @@ from parts.figures import figure
 from parts.quick_receiver import receiving, times
 from parts.tocsin import FORM
 
-from config_values import AllowedTarget
+from config.networks import AllowedTarget
 from delivery.guard.exchange import Policy
 from delivery.guard.pool import ConnectionPool
 from delivery.guard.url import parse_url

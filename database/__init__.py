@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import database.sqlite as sqlite
-from config_values import DatabaseServer
+from config.database_url import DatabaseServer
 from database.errors import FileId, StorageError
 from database.sqlite import MIGRATIONS, PAGES_AT_ONCE, WAL_IS_SAFE, journal_notice
 from models import db

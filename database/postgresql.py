@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
-from config_values import DatabaseServer
+from config.database_url import DatabaseServer
 from database.dialect import is_write, translate, translate_definition
 from database.errors import StorageError
 from database.server_errors import describe_error

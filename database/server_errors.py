@@ -6,7 +6,7 @@ import peewee
 import psycopg
 from peewee import OperationalError
 
-from config_values import DatabaseServer
+from config.database_url import DatabaseServer
 
 # Marks in the codes of errors (https://postgresql.org/docs/current/errcodes-appendix.html), and
 # the sentence for each of them.

@@ -10,7 +10,7 @@ from functools import partial
 
 import database
 from config import Config
-from config_values import parse_bind
+from config.networks import parse_bind
 from delivery.queue import wakeup
 from delivery.queue.heartbeat import beat
 from delivery.working import work

@@ -27,7 +27,7 @@ import startup
 from app import configure, create_app
 from clock import now_ms
 from config import Config
-from config_values import PARSERS
+from config.values import PARSERS
 from delivery import outbox
 from delivery.queue import heartbeat
 from delivery.secrets import rotation

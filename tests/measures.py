@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("web", "delivery", "models", "serving")
+FOLDERS = ("commands", "config", "database", "delivery", "models", "serving", "web")
 MAX_COLUMNS = 100
 MAX_MODULE_LINES = 300
 # The aim is 64,000 for what there was before notifications, which took 6,300 tokens. A year without
 # care took 13,000 more, with the processes, which were not counted before, and messages with their
 # drawings 23,000. Groups, storms and the health of channels took 10,000; several senders and
-# PostgreSQL take 7,000; the dashboard, the log, replay, history and the lab take 26,000. This
+# PostgreSQL take 7,000; the dashboard, the log, replay, history and the lab take 26,000; the
+# modules of the database, not counted before, are 4,000. This
 # bound keeps the code from growing until the aim is reached.
-MAX_TOKENS = 156_000
+MAX_TOKENS = 200_000
 
 _LAYOUT = {
     tokenize.COMMENT,

@@ -17,6 +17,7 @@ from peewee import OperationalError
 
 import cli
 from clock import DAY, now_ms
+from commands import processes
 from config import VERSION
 from delivery.secrets import rotation
 from delivery.secrets.encryption import Keyring
@@ -347,7 +348,9 @@ def test_a_rotation_with_keys_in_the_variable_says_which_keys_to_remove(
 
 @pytest.mark.parametrize("arguments", [("serve",), ("keys", "rotate")])
 def test_wrong_keys_are_refused(tocsin, channels, monkeypatch, arguments):
-    monkeypatch.setattr(cli, "run_server", lambda *_: pytest.fail("started with the wrong keys"))
+    monkeypatch.setattr(
+        processes, "run_server", lambda *_: pytest.fail("started with the wrong keys")
+    )
     monkeypatch.setenv("TOCSIN_ENCRYPTION_KEYS", OTHER_KEY)
     assert issubclass(rotation.WrongKeys, cli.ConfigError)
     assert is_refusal(tocsin(*arguments), 2, "TOCSIN_ENCRYPTION_KEYS: these keys do not decrypt")

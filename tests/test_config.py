@@ -16,13 +16,14 @@ from config import (
     HTMX_INTEGRITY,
     HTMX_URL,
     SECRET_VARIABLES,
-    UNUSED_VARIABLES,
     VERSION,
     Config,
     ConfigError,
     variable_notices,
 )
-from config_values import PARSERS, AllowedTarget
+from config.networks import AllowedTarget
+from config.notices import UNUSED_VARIABLES
+from config.values import PARSERS
 
 ROOT = Path(__file__).parent.parent
 KEY_A = "A" * 43 + "="

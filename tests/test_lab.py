@@ -14,7 +14,7 @@ from markup import token_in
 import database
 from clock import MINUTE, now_ms
 from config import Config
-from config_values import PARSERS
+from config.values import PARSERS
 from database import postgresql, sqlite
 from delivery import outbox
 from delivery.guard import exchange, lab, sockets

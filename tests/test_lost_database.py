@@ -317,7 +317,7 @@ def test_keys_in_variables_need_no_database(environment, monkeypatch):
 def test_a_start_that_is_interrupted_or_raced_leaves_no_keys_without_a_database(
     environment, monkeypatch
 ):
-    create = config_module._create_if_missing
+    create = config_module.create_if_missing
 
     def create_once(path, text):
         assert (environment / "tocsin.db").exists()
@@ -325,7 +325,7 @@ def test_a_start_that_is_interrupted_or_raced_leaves_no_keys_without_a_database(
             raise KeyboardInterrupt
         create(path, text)
 
-    monkeypatch.setattr(config_module, "_create_if_missing", create_once)
+    monkeypatch.setattr(config_module, "create_if_missing", create_once)
     with pytest.raises(KeyboardInterrupt):
         start()
     assert {path.name for path in environment.glob("*key*")} == {"secret.key"}

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from config_values import AllowedTarget
+from config.networks import AllowedTarget
 from delivery.guard.url import Address, ParsedUrl
 
 # The metadata services of clouds, which serve a machine's credentials (AWS with its ECS and EKS

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 from config import Config
-from config_values import AllowedTarget
+from config.networks import AllowedTarget
 from delivery.guard.addresses import LabEndpoint
 from models import Fact
 

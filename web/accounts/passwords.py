@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from clock import MINUTE
-from config_values import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
+from config.values import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from locks import file_lock
 from models import AuditAction, AuditEntry, Guess, Role, User, db
 from web.accounts.users import AccountError, digest

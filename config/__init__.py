@@ -1,23 +1,27 @@
 """The configuration, read from environment variables.
 
-Only this module reads the environment. `Config.from_env` parses the TOCSIN_ variables, and
+Only this package reads the environment. `Config.from_env` parses the TOCSIN_ variables, and
 `Config.with_keys` adds the two keys, which are generated in the data folder at the first start.
 """
 
 import contextlib
 import os
-import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 
-from config_values import PARSERS, AllowedTarget, DatabaseServer, Network
+from config.database_url import DatabaseServer
+from config.errors import ConfigError, config_errors
+from config.key_files import create_if_missing, read_key_file, read_keys
+from config.networks import AllowedTarget, Network
+from config.notices import variable_notices
+from config.values import PARSERS
+from config.variables import SECRET_VARIABLES, with_files
 
 VERSION = "0.1.0"
 SECRET_KEY_FILE = "secret.key"
@@ -25,36 +29,10 @@ KEYS_FILE = "encryption.keys"
 HTMX_URL = "https://cdn.jsdelivr.net/npm/htmx.org@4.0.1/dist/htmx.min.js"
 HTMX_INTEGRITY = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9xO3+UlEhn"
 
-# Part of the design, but without an effect in this version.
-UNUSED_VARIABLES = ("TOCSIN_QUEUE_URL", "TOCSIN_PROVISION")
-# Each of these may also be set as `…_FILE`, the path of a file.
-SECRET_VARIABLES = (
-    "TOCSIN_DATABASE_URL",
-    "TOCSIN_SECRET_KEY",
-    "TOCSIN_ENCRYPTION_KEYS",
-    "TOCSIN_ADMIN_PASSWORD",
-)
-
-
-_KNOWN_VARIABLES = {
-    "TOCSIN_DATA_DIR",
-    *PARSERS,
-    *(f"{name}_FILE" for name in SECRET_VARIABLES),
-}
-_NAMES = [name.removeprefix("TOCSIN_") for name in sorted(_KNOWN_VARIABLES)]
-# Kubernetes sets TOCSIN_SERVICE_HOST, TOCSIN_PORT_8000_TCP and others for a service `tocsin`.
-_OF_KUBERNETES = re.compile(
-    r"(SERVICE_(HOST|PORT)(_\w+)?|PORT_[0-9]+_\w+)=.*|PORT=\w+://.*", re.DOTALL
-)
-
 
 def default_senders() -> int:
     """Return one worker for each core of this process, but at most four."""
     return min(4, len(os.sched_getaffinity(0)))
-
-
-class ConfigError(ValueError):
-    """A variable is invalid; the message begins with its name."""
 
 
 @dataclass(frozen=True)
@@ -123,14 +101,14 @@ class Config:
         Raises:
             ConfigError: a variable is invalid.
         """
-        env = _with_files(os.environ if environ is None else environ)
+        env = with_files(os.environ if environ is None else environ)
         data_dir = Path(env.get("TOCSIN_DATA_DIR") or "data").absolute()
         values: dict[str, Any] = {}
         if env.get("TOCSIN_HTMX_URL"):
             values["htmx_integrity"] = ""  # the default belongs to the default script
         for name, parse in PARSERS.items():
             if env.get(name):
-                with _config_errors(name):
+                with config_errors(name):
                     values[name.removeprefix("TOCSIN_").lower()] = parse(env[name])
         host, port = values.pop("bind", (cls.host, cls.port))
         return cls(
@@ -160,7 +138,7 @@ class Config:
     def _create_file(self, database: Path) -> None:
         keys = [name for name in (SECRET_KEY_FILE, KEYS_FILE) if (self.data_dir / name).exists()]
         folder = database.parent
-        with _config_errors("TOCSIN_DATABASE_URL", f"{database}: "):
+        with config_errors("TOCSIN_DATABASE_URL", f"{database}: "):
             if not folder.is_dir():
                 raise ValueError(
                     f"the folder {folder} does not exist; create it, mount it, or correct the path "
@@ -197,97 +175,15 @@ class Config:
         if not self.secret_key:
             path = self.data_dir / SECRET_KEY_FILE
             if create:
-                _create_if_missing(path, secrets.token_urlsafe(48))
-            config = replace(config, secret_key=_read_key_file("TOCSIN_SECRET_KEY", path))
+                create_if_missing(path, secrets.token_urlsafe(48))
+            config = replace(config, secret_key=read_key_file("TOCSIN_SECRET_KEY", path))
         if not self.encryption_keys:
             path = self.data_dir / KEYS_FILE
             if create:
-                _create_if_missing(path, Fernet.generate_key().decode())
+                create_if_missing(path, Fernet.generate_key().decode())
             config = replace(config, encryption_keys=read_keys(path), keys_file=path)
         return config
 
     def _create_folder(self) -> None:
-        with _config_errors("TOCSIN_DATA_DIR", f"the folder {self.data_dir} cannot be used: "):
+        with config_errors("TOCSIN_DATA_DIR", f"the folder {self.data_dir} cannot be used: "):
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def variable_notices(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Return a sentence for each variable that is set without an effect, or misspelt."""
-    env = os.environ if environ is None else environ
-    notices = []
-    for name in sorted(filter(env.get, env)):
-        prefix, _, rest = name.upper().partition("_")
-        is_ours = rest and get_close_matches(prefix, ["TOCSIN"], cutoff=0.8)
-        of_kubernetes = _OF_KUBERNETES.fullmatch(f"{rest}={env[name]}")
-        if is_ours and name not in _KNOWN_VARIABLES and not of_kubernetes:
-            notices.append(_without_effect(name, rest))
-    return notices
-
-
-def _without_effect(name: str, rest: str) -> str:
-    stem = rest.removesuffix("_FILE")
-    if f"TOCSIN_{stem}" in UNUSED_VARIABLES:
-        return f"{name} is set, but this version does not use it."
-    notice = f"{name} is set, but there is no such variable, so it has no effect."
-    similar = [stem] if stem in _NAMES else get_close_matches(rest, _NAMES, 1)
-    for nearest in similar:
-        notice += f" Did you mean TOCSIN_{nearest}?"
-    return notice
-
-
-def read_keys(path: Path) -> tuple[str, ...]:
-    """Return the encryption keys in a file; the first one encrypts.
-
-    Raises:
-        ConfigError: the file cannot be read or holds no valid keys.
-    """
-    return _read_key_file("TOCSIN_ENCRYPTION_KEYS", path)
-
-
-# --- reading --------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _config_errors(name: str, context: str = "") -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ConfigError(f"{name}: {context}{error.strerror or error}") from error
-    except UnicodeDecodeError:
-        raise ConfigError(f"{name}: {context}the file is not text") from None
-    except ValueError as error:
-        raise ConfigError(f"{name}: {context}{error}") from None
-
-
-def _with_files(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables; a secret may come from the file that `…_FILE` names."""
-    env = dict(environ)
-    for name in SECRET_VARIABLES:
-        env[name] = env.get(name, "").strip()
-        path = env.get(f"{name}_FILE")
-        if path and env[name]:
-            raise ConfigError(f"{name}: set either this or {name}_FILE, not both")
-        if path:
-            with _config_errors(f"{name}_FILE", f"{path}: "):
-                env[name] = Path(path).read_text().strip()
-                if not env[name]:
-                    raise ValueError("the file is empty")
-    return env
-
-
-def _create_if_missing(path: Path, text: str) -> None:
-    """Write a key file that only its owner can read, unless the file exists."""
-    with _config_errors("TOCSIN_DATA_DIR", f"{path}: "), contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{text}\n")
-            file.flush()
-            os.fsync(descriptor)
-
-
-def _read_key_file(name: str, path: Path) -> Any:
-    with _config_errors(name, f"{path}: "):
-        text = path.read_text().strip()
-        if not text:
-            raise ValueError("the file is empty; restore the key")
-        return PARSERS[name](text)

@@ -1,0 +1,1 @@
+"""The subcommands of `tocsin`, a module each; `cli.py` joins them."""
