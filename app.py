@@ -25,6 +25,8 @@ from web.lab import views as lab
 from web.lab.receiving import receive
 from web.row_ids import RowId
 from web.services import Services
+from web.transfer import views as transfer
+from web.transfer.provisioning import provision, provisioning_problem
 from web.worker_status import waiting_notice, worker_status
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -36,6 +38,7 @@ _PAGES = (
     history,
     bulk,
     live,
+    transfer,
     exports,
     replays,
     deliveries,
@@ -79,6 +82,7 @@ def create_app(config: Config | None = None) -> Flask:
     _register_blueprints(app, csrf)
     direct = DirectIngest(app, config)
     app.wsgi_app = BehindProxy(direct, config.trusted_proxies)  # type: ignore[method-assign]
+    provision(app)
     return app
 
 
@@ -87,6 +91,7 @@ def _set_up_templates(app: Flask) -> None:
         ago=filters.ago,
         health_banner=channel_health.health_banner,
         hints_for=hints.hints_for,
+        provisioning_problem=provisioning_problem,
         severity_of_row=severity_of_row,
         subject_of=subject_of_row,
         until=filters.until,

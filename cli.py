@@ -8,6 +8,8 @@ import sys
 
 import click
 
+from commands.channels import channels_group
+from commands.importing import import_group
 from commands.keys import keys_group
 from commands.processes import serve, worker
 from commands.prune import prune
@@ -16,6 +18,7 @@ from commands.users import user_group
 from config import VERSION, ConfigError
 from database import StorageError
 from web.accounts.users import AccountError
+from web.transfer.reading import FileError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(error, 1)
     except UnicodeError:
         return _fail("A name or a password is not UTF-8.", 1)
+    except FileError as error:
+        return _fail(f"Nothing was imported: {error}", 1)
     except (ConfigError, StorageError, OSError) as error:
         return _fail(error, 2)
 
@@ -47,7 +52,16 @@ def tocsin() -> None:
     """Deliver alerts to webhook channels and show what happened."""
 
 
-for command in (serve, worker, prune, user_group, token_group, keys_group):
+for command in (
+    serve,
+    worker,
+    prune,
+    user_group,
+    token_group,
+    keys_group,
+    channels_group,
+    import_group,
+):
     tocsin.add_command(command)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+from flask import g
 from peewee import DatabaseError
 
 import database
@@ -23,6 +24,26 @@ class InstallationCommand(click.Command):
                 return super().invoke(ctx)
         except DatabaseError as error:
             raise database.StorageError(database.describe_error(error, ctx.obj.database)) from error
+
+
+class AppCommand(click.Command):
+    """A command that uses the rules of the pages, with the app as `obj`.
+
+    What it does is recorded in the audit log as done by the command.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Assemble the app and run the command in its context; `--help` does not get here."""
+        from app import create_app  # other commands do not wait for the pages
+
+        ctx.obj = create_app(Config.from_env())
+        config = ctx.obj.extensions["tocsin"].config
+        try:
+            with ctx.obj.app_context(), db.connection_context():
+                g.acting = users.THE_COMMAND
+                return super().invoke(ctx)
+        except DatabaseError as error:
+            raise database.StorageError(database.describe_error(error, config.database)) from error
 
 
 class InstallationGroup(click.Group):

@@ -56,6 +56,7 @@ class Config:
     ca_file: Path | None = None
     public_url: str = ""
     admin_password: str = field(default="", repr=False)
+    provision: tuple[Path, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     htmx_url: str = HTMX_URL
     htmx_integrity: str = HTMX_INTEGRITY

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from config.variables import KNOWN_VARIABLES
 
 # Part of the design, but without an effect in this version.
-UNUSED_VARIABLES = ("TOCSIN_QUEUE_URL", "TOCSIN_PROVISION")
+UNUSED_VARIABLES = ("TOCSIN_QUEUE_URL",)
 _NAMES = [name.removeprefix("TOCSIN_") for name in sorted(KNOWN_VARIABLES)]
 # Kubernetes sets TOCSIN_SERVICE_HOST, TOCSIN_PORT_8000_TCP and others for a service `tocsin`.
 _OF_KUBERNETES = re.compile(

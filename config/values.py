@@ -71,6 +71,10 @@ def _ca_file(text: str) -> Path:
     return Path(text).absolute()
 
 
+def _absolute(text: str) -> Path:
+    return Path(text).absolute()
+
+
 def _web_url(text: str) -> str:
     example = "for example https://tocsin.example"
     if not re.match(r"https?://[^/?#]", text, re.IGNORECASE):
@@ -120,6 +124,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_CA_FILE": _ca_file,
     "TOCSIN_PUBLIC_URL": _public_url,
     "TOCSIN_ADMIN_PASSWORD": _admin_password,
+    "TOCSIN_PROVISION": partial(_list, _absolute),
     "TOCSIN_TRUSTED_PROXIES": partial(_list, trusted_proxy),
     "TOCSIN_HTMX_URL": _web_url,
     "TOCSIN_HTMX_INTEGRITY": _integrity,

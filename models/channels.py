@@ -27,6 +27,8 @@ class Channel(Table):
     to `group_wait` seconds for each other. `separate` keeps a backlog in messages of their own.
     While it is paused, one that `drops` holds no openings for later.
 
+    `provisioned` names the file that alone changes the channel; empty: people do.
+
     `trouble_since` is the first of the attempts that failed since the last one that succeeded, and
     `trouble` the sentence of the last one; `failures` counts the deliveries that failed for good
     since. `trouble_version` is the version that made the first of these attempts. `attempted_at` is
@@ -63,6 +65,7 @@ class Channel(Table):
     trouble = TextField(default="")
     failures = IntegerField(default=0)
     trouble_version = IntegerField(null=True)
+    provisioned = TextField(default="")
 
     @classmethod
     def find(cls, channel_id: int) -> "Channel | None":

@@ -128,6 +128,8 @@ class AuditAction(StrEnum):
     SILENCE_CREATED = "silence created"
     SILENCE_ENDED = "silence ended"
     EXPORTED = "exported"
+    CHANNELS_EXPORTED = "channels exported"
+    CHANNELS_IMPORTED = "channels imported"
     LAB_CHANGED = "lab changed"
 
 

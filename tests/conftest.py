@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from argon2 import PasswordHasher
 from channels import form_of
 from databases import ON_POSTGRESQL, database_at, running_cluster
 from jinja2 import FileSystemBytecodeCache
 from markup import check_markup, token_in
 from programs import Programs
 from receiver import Receiver
+from tocsin_command import QUICK, tocsin  # noqa: F401 (a fixture of all tests)
 from workers import channel, clocks, gate, make  # noqa: F401 (fixtures of all tests)
 
 import database
@@ -39,8 +39,6 @@ ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 PASSWORD = "three small bells"
 DATABASE_FIXTURES = {"cluster", "own_cluster", "migrated", "live", "own_live"}
-# A real hash takes 0.1 s, and the tests compute thousands.
-QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def pytest_configure():

@@ -1,11 +1,8 @@
 """The `tocsin` command: users, tokens, keys, and its error messages."""
 
 import base64
-import io
-import os
 import subprocess
 import sys
-from collections import namedtuple
 
 import click
 import pytest
@@ -14,6 +11,7 @@ from argon2.exceptions import VerifyMismatchError
 from conftest import PASSWORD, QUICK, ROOT
 from databases import ON_POSTGRESQL, contents_of, only_sqlite
 from peewee import OperationalError
+from tocsin_command import Ran
 
 import cli
 from clock import DAY, now_ms
@@ -23,35 +21,9 @@ from delivery.secrets import rotation
 from delivery.secrets.encryption import Keyring
 from delivery.settings import Settings, write_settings
 from models import Channel, Login, Token, User, db
-from web.accounts import api_tokens, passwords, users
+from web.accounts import api_tokens, users
 
-Ran = namedtuple("Ran", "code out err")
 OTHER_KEY = base64.urlsafe_b64encode(b"x" * 32).decode()
-
-
-class Stdin(io.TextIOWrapper):
-    """Standard input that can pretend to be a terminal."""
-
-    def isatty(self):
-        return self.terminal
-
-
-@pytest.fixture
-def tocsin(config, monkeypatch, capsys):
-    """Return a function that runs the command: its exit code and output."""
-    for name in [name for name in os.environ if name.startswith("TOCSIN_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("TOCSIN_DATA_DIR", str(config.data_dir))
-    if ON_POSTGRESQL:
-        monkeypatch.setenv("TOCSIN_DATABASE_URL", config.database.url)
-    monkeypatch.setattr(passwords, "PasswordHasher", lambda: QUICK)
-
-    def run(*arguments, typed=b"", terminal=False):
-        monkeypatch.setattr(sys, "stdin", Stdin(io.BytesIO(typed)))
-        sys.stdin.terminal = terminal
-        return Ran(cli.main(list(arguments)), *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
@@ -403,7 +375,7 @@ def test_wrong_usage_prints_the_usage_and_creates_nothing(tocsin, monkeypatch, t
     ("arguments", "message"),
     [
         (("--version",), f"tocsin {VERSION}"),
-        (("--help",), "serve   Serve the pages"),
+        (("--help",), "serve     Serve the pages"),
         (("user", "password", "--help"), "--password-stdin"),
         (("token", "add", "--help"), "channels:write"),
     ],

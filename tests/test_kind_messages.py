@@ -26,6 +26,7 @@ from kind_support import (
 from clock import MINUTE
 from delivery.alerts.alert import Alert
 from delivery.event import Event
+from delivery.kinds import kinds
 from delivery.message import build
 
 EXAMPLES = Path(__file__).parent.parent.parent / "shared" / "wire-examples"
@@ -96,7 +97,7 @@ def test_a_link_that_is_no_url_is_shown_as_a_text(kind):
     assert "see the wiki" in read(body_of(kind, {**LATENCY, "url": "see the wiki"}))
 
 
-@pytest.mark.parametrize("kind", [*VENDOR_KINDS, "webhook", "alertmanager", "custom"])
+@pytest.mark.parametrize("kind", sorted(kinds()))
 def test_a_link_with_a_space_is_encoded_in_every_message(kind):
     parts = {**LATENCY, "url": "http://prometheus.example/graph?g0.expr=a b#c d"}
     channel = replace(channel_of(kind), body='"{{ alert.url }}"')
@@ -235,7 +236,7 @@ INTERNAL = {
 
 
 @pytest.mark.parametrize("closed", [False, True])
-@pytest.mark.parametrize("kind", [*VENDOR_KINDS, "webhook", "alertmanager", "custom"])
+@pytest.mark.parametrize("kind", sorted(kinds()))
 def test_internal_labels_and_annotations_are_in_no_message(kind, closed):
     template = '[{"all": "{{ alert.labels }}, {{ alert.annotations }}"}, "{{ alert.labels }}"]'
     parts = {**LATENCY, **INTERNAL, "status": "closed" if closed else "open"}

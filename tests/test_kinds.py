@@ -37,7 +37,8 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_every_kind_is_a_short_file_with_a_label_and_help():
-    assert {*VENDOR_KINDS, "webhook", "alertmanager", "custom"} == set(kinds())
+    for_programs = {"webhook", "alertmanager", "alertmanager_webhook", "custom"}
+    assert {*VENDOR_KINDS, *for_programs} == set(kinds())
     for name in VENDOR_KINDS:
         kind = kinds()[name]
         file = ROOT / "delivery" / "kinds" / f"{name}.py"

@@ -25,7 +25,8 @@ _WORDS = """replication lag disk full on latency above 800 ms checkout failed_re
 _LABELS = """instance host node pod namespace service job cluster team k8s.pod.name service_name
     device mount_point __internal__ __alert_rule_uid__ prometheus region owner"""
 INSTALLATION = Installation("1nsta11ed", "https://tocsin.example")
-PEOPLE_READ = sorted(set(kinds()) - {"webhook", "alertmanager", "custom"})
+FOR_PROGRAMS = {"webhook", "alertmanager", "alertmanager_webhook", "custom"}
+PEOPLE_READ = sorted(set(kinds()) - FOR_PROGRAMS)
 CLOSED_BY_KEY = {"pagerduty", "opsgenie"}
 WORDS = _WORDS.split()
 LABELS = _LABELS.split()

@@ -22,7 +22,12 @@ UNKNOWN_NAME = "a name that no user has"
 
 
 def actor() -> str:
-    """Return who makes this request: the name of the user, or the token; empty for a stranger."""
+    """Return who makes this request: the name of the user, or the token; empty for a stranger.
+
+    Outside of requests, it is the part of Tocsin that `acting` names.
+    """
+    if "acting" in g:
+        return g.acting
     person = g.get("person")
     if person:
         return person.name
@@ -37,7 +42,8 @@ def named(channel: Channel) -> str:
 
 def record(action: AuditAction, detail: str, made_by: str = "") -> None:
     """Add what this request does to the audit log, by its user or token unless that is given."""
-    AuditEntry.record(action, made_by or actor(), detail, now_ms(), request.remote_addr or "")
+    address = request.remote_addr if request else ""
+    AuditEntry.record(action, made_by or actor(), detail, now_ms(), address or "")
 
 
 def record_often(action: AuditAction, detail: str) -> None:

@@ -19,6 +19,7 @@ from delivery.redaction import format_traceback_without_message
 from web.auth.access import SignInRequired, WrongOrigin, is_machine_request
 from web.auth.login import is_posted_edit, posted_channel_id, sign_in_page, sign_in_required
 from web.channels.editor import redraw_edit
+from web.channels.provisioned import ProvisionedChannel
 from web.problems import ApiError, problem
 from web.services import services
 
@@ -136,6 +137,11 @@ def _http_error(error: HTTPException):
     if isinstance(error, MethodNotAllowed):
         response.allow.update(error.valid_methods or ())
     return response
+
+
+@bp.app_errorhandler(ProvisionedChannel)
+def _provisioned(error: ProvisionedChannel):
+    return failure(409, str(error))
 
 
 @bp.app_errorhandler(IntegrityError)

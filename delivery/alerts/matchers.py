@@ -108,9 +108,9 @@ def matches(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool:
     return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
 
 
-def write_matcher(name: str, value: str) -> str:
-    """Return the text of a matcher that an alert has exactly this value."""
-    return f"{_written_name(name)}={_quote(value)}"
+def write_matcher(name: str, value: str, operator: str = "=") -> str:
+    """Return the text of a matcher, by default of one that an alert has exactly this value."""
+    return f"{_written_name(name)}{operator}{_quote(value)}"
 
 
 def _written_name(name: str) -> str:

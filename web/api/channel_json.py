@@ -13,7 +13,6 @@ from delivery.kinds import kinds
 from delivery.settings import SECRET_FIELDS, Settings
 from models import Channel
 from web.api.channel_schema import CHANNEL_MEMBERS, ChannelBody, decode_members, invalid_channel
-from web.channels.editor import Edit
 from web.channels.forms import values_of
 from web.channels.views import read_channel
 
@@ -63,15 +62,15 @@ def _trouble_json(channel: Channel) -> dict[str, str] | None:
     return {"since": rfc3339(channel.trouble_since), "text": channel.trouble}
 
 
-def form_data(body: ChannelBody, edit: Edit) -> MultiDict:
-    """Return what a page would post for this body.
+def form_data(body: ChannelBody, stored: Settings, version: int) -> MultiDict:
+    """Return what a page would post for this body, for a channel with these settings.
 
     Raises:
         ApiError: a member is of another type, or the URL is shortened.
     """
     values: dict[str, Any] = {**body, "headers": None, "options": None}
-    values["url"] = _full_url(body, edit.stored)
-    values["version"] = edit.channel.version
+    values["url"] = _full_url(body, stored)
+    values["version"] = version
     for number, row in enumerate(body.get("headers") or []):
         for name, value in msgspec.structs.asdict(row).items():
             values[f"headers-{number}-{name}"] = value

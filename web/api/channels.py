@@ -24,6 +24,7 @@ from web.api.channel_schema import (
 from web.auth.access import require_scope
 from web.channels.editor import VersionConflict, get_channel_or_404, open_edit, save
 from web.channels.live import store_result
+from web.channels.provisioned import refuse_provisioned
 from web.problems import ApiError
 from web.services import services
 
@@ -64,6 +65,7 @@ def replace(channel_id: int):
 def delete(channel_id: int):
     """Delete a channel, its deliveries and its attempts."""
     channel = get_channel_or_404(channel_id)
+    refuse_provisioned(channel)
     outbox.delete_channel(channel.id, now_ms())
     audit.record(AuditAction.CHANNEL_DELETED, audit.named(channel))
     return "", 204
@@ -111,7 +113,7 @@ def _save(channel_id: int | None) -> Channel:
     try:
         if channel_id and body.get("version") not in (None, stored.channel.version):
             raise VersionConflict
-        edit = open_edit(channel_id, form_data(body, stored))
+        edit = open_edit(channel_id, form_data(body, stored.stored, stored.channel.version))
         if not edit.form.validate():
             fields = edit.form.invalid_fields()
             raise invalid_channel({field.name: field.errors for field in fields})

@@ -32,7 +32,15 @@ PUBLIC = ("signin.login", "signin.setup", *OPEN)
 # Unsafe requests that a viewer may send.
 PERSONAL = ("signin.logout", "people.account")
 # Pages that only an editor may open.
-EDITOR_PAGES = ("audit.index", "channels.new", "channels.confirm_delete", "pausing.choose")
+EDITOR_PAGES = (
+    "audit.index",
+    "channels.new",
+    "channels.confirm_delete",
+    "pausing.choose",
+    "transfer.export_page",
+    "transfer.export_file",
+    "transfer.import_page",
+)
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 MAX_ORIGIN_LENGTH = 200
 # 300 requests a second for a user or an address, in one web process: more than a person sends.

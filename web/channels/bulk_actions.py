@@ -94,6 +94,8 @@ def resuming(choice: HeldChoice, user_name: str) -> Action:
 
 def delete(channel: Channel) -> int | None:
     """Delete a channel; its deliveries go later."""
+    if channel.provisioned:
+        raise Refusal(f"It is provisioned by {channel.provisioned}: delete it there.")
     if not outbox.mark_deleted(channel.id, now_ms()):
         return None
     audit.record(AuditAction.CHANNEL_DELETED, audit.named(channel))

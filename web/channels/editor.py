@@ -14,6 +14,7 @@ from models import Attempt, AuditAction, Channel, ChannelState, ChannelVersion, 
 from web import audit
 from web.channels.forms import ChannelForm, values_of
 from web.channels.health import describe_health
+from web.channels.provisioned import refuse_provisioned
 from web.channels.secret_fields import Context
 from web.services import services
 from web.validation import parse_repeat
@@ -118,14 +119,19 @@ def redraw_edit(channel_id: int | None, posted: MultiDict, status: int, notice: 
     return edit_page(open_edit(channel_id, posted), status, notice=notice)
 
 
-def save(edit: Edit, restored: int | None = None) -> Channel:
+def save(edit: Edit, restored: int | None = None, provisioned: str = "") -> Channel:
     """Store a valid form as the next version of its channel.
 
-    `restored` is the number of the version that the form was filled with, if so.
+    `restored` is the number of the version that the form was filled with, if so; `provisioned`
+    names the file that the values come from, if one provisions the channel.
 
-    Raises: VersionConflict; peewee.IntegrityError if the name was taken since the validation.
+    Raises:
+        ProvisionedChannel: another file provisions the channel.
+        VersionConflict: another user has saved it since.
+        IntegrityError: the name was taken since the validation.
     """
     channel = edit.channel
+    refuse_provisioned(channel, provisioned)
     old_hash = channel.config_hash
     now = now_ms()
     with db.atomic():
@@ -193,7 +199,7 @@ def store_version(channel_id: int, action: AuditAction, event: str, now: int) ->
     Call this in the transaction that saves the row.
     """
     ChannelVersion.store(channel_id, event, audit.actor(), now)
-    channel = Channel.get_by_id(channel_id)
+    channel = next(iter(Channel.raw("SELECT * FROM channel WHERE id = ?", channel_id)))
     audit.record(action, f"{audit.named(channel)}, version {channel.version}")
 
 

@@ -73,7 +73,12 @@ def validate(edit: Edit, field: str):
 
 @_for_both("test")
 def test(edit: Edit):
-    """Send a test of the unsaved edit; the answer is 200 whatever the receiver does."""
+    """Send a test of the unsaved edit; the answer is 200 whatever the receiver does.
+
+    A form with `stored` alone sends the stored channel.
+    """
+    if edit.channel.id and request.form.get("stored") == "1":
+        edit = open_edit(edit.channel.id)
     if not edit.form.validate():
         return _respond(edit, "_test_result.html", 422)
     settings = edit.form.settings()

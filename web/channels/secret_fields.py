@@ -19,6 +19,16 @@ from web.channels.fields import TextField
 from web.services import Services
 
 
+def fingerprint_of(key: str, identity: str, secret: str) -> str:
+    """Return a short keyed hash of a stored secret, for people to compare.
+
+    `identity` is the name of its field, or `header` and the name of the header. Because of the
+    key, the hash reveals nothing about a weak secret.
+    """
+    text = json.dumps([identity, secret]).encode()
+    return hmac.new(key.encode(), text, "sha256").hexdigest()[:8]
+
+
 @dataclass(frozen=True)
 class Context:
     """Everything the channel form is judged against besides its own fields."""
@@ -92,9 +102,8 @@ class SecretField(TextField):
     @property
     def fingerprint(self) -> str:
         """A short keyed hash of the stored secret, for people to compare."""
-        key = self.channel_form.context.services.config.secret_key.encode()
-        text = json.dumps([self.identity, self.stored]).encode()
-        return hmac.new(key, text, "sha256").hexdigest()[:8]
+        key = self.channel_form.context.services.config.secret_key
+        return fingerprint_of(key, self.identity, self.stored)
 
     def refuse_changed_origin(self) -> None:
         """Refuse to send the stored secret to an origin that it was not saved for.

@@ -30,12 +30,13 @@ from web.channels.editor import (
 )
 from web.channels.health import ChannelHealth, describe_health
 from web.channels.listing import Entry
+from web.channels.provisioned import ProvisionedChannel, refuse_provisioned
 from web.redirects import redirect_with
 from web.services import services
 
 bp = Blueprint("channels", __name__, url_prefix="/channels")
 # Columns that a copy does not have from its source.
-_IDENTITY = ("id", "version", "created_at", "updated_at")
+_IDENTITY = ("id", "version", "created_at", "updated_at", "provisioned")
 _TROUBLE = ("trouble_since", "trouble_version", "trouble", "failures")
 _HEALTH = ("probe_at", "drops", "attempted_at", *_TROUBLE)
 
@@ -147,6 +148,10 @@ def save_or_explain(edit: Edit, restored: int | None = None) -> Response:
 
     `restored` is the number of the version that the edit restores, if so.
     """
+    try:
+        refuse_provisioned(edit.channel)
+    except ProvisionedChannel as error:
+        return edit_page(edit, 409, notice=str(error))
     if edit.channel.id and edit.form.version.data != str(edit.channel.version):
         return _conflict(edit, restored)
     if not edit.form.validate():
@@ -220,13 +225,16 @@ def duplicate(channel_id: int):
 @bp.get("/<int:channel_id>/delete")
 def confirm_delete(channel_id: int):
     """Ask before a channel is deleted."""
-    return render_template("channels/delete.html", channel=get_channel_or_404(channel_id))
+    channel = get_channel_or_404(channel_id)
+    refuse_provisioned(channel)
+    return render_template("channels/delete.html", channel=channel)
 
 
 @bp.post("/<int:channel_id>/delete")
 def delete(channel_id: int):
     """Delete a channel, its deliveries and its attempts."""
     channel = get_channel_or_404(channel_id)
+    refuse_provisioned(channel)
     outbox.delete_channel(channel.id, now_ms())
     audit.record(AuditAction.CHANNEL_DELETED, audit.named(channel))
     return redirect_with(f"“{channel.name}” is deleted.", "channels.index")

@@ -1,0 +1,1 @@
+"""Channels in files: export, import, provisioning, and moving in from other systems."""
