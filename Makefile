@@ -16,7 +16,7 @@ lint: .venv/development  ## run every static check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/djlint --lint --quiet templates
-	$(BIN)/bandit --quiet -c pyproject.toml -r $(filter-out gunicorn.conf.py,$(wildcard *.py)) commands config database delivery models serving web
+	$(BIN)/bandit --quiet -c pyproject.toml -r $(filter-out gunicorn.conf.py,$(wildcard *.py)) commands config database delivery models operating serving web
 	$(BIN)/vulture
 	$(BIN)/deptry .
 

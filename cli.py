@@ -8,9 +8,11 @@ import sys
 
 import click
 
+from commands.backup import backup, restore_backup
 from commands.channels import channels_group
 from commands.importing import import_group
 from commands.keys import keys_group
+from commands.migrate import migrate
 from commands.processes import serve, worker
 from commands.prune import prune
 from commands.tokens import token_group
@@ -52,16 +54,20 @@ def tocsin() -> None:
     """Deliver alerts to webhook channels and show what happened."""
 
 
-for command in (
+COMMANDS = (
     serve,
     worker,
+    backup,
+    restore_backup,
+    migrate,
     prune,
     user_group,
     token_group,
     keys_group,
     channels_group,
     import_group,
-):
+)
+for command in COMMANDS:
     tocsin.add_command(command)
 
 

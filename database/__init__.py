@@ -10,7 +10,8 @@ from typing import Any
 import database.sqlite as sqlite
 from config.database_url import DatabaseServer
 from database.errors import FileId, StorageError
-from database.sqlite import MIGRATIONS, PAGES_AT_ONCE, WAL_IS_SAFE, journal_notice
+from database.schema import MIGRATIONS
+from database.sqlite import PAGES_AT_ONCE, WAL_IS_SAFE, journal_notice
 from models import db
 
 Location = Path | DatabaseServer

@@ -14,7 +14,6 @@ from typing import Any
 import peewee
 import psycopg
 from peewee import DatabaseError, PostgresqlDatabase
-from playhouse.migrations import Runner
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
@@ -22,8 +21,8 @@ from psycopg.types.string import StrDumper
 from config.database_url import DatabaseServer
 from database.dialect import is_write, translate, translate_definition
 from database.errors import StorageError
+from database.schema import MIGRATIONS, migrate, runner_of
 from database.server_errors import describe_error
-from database.sqlite import MIGRATIONS
 
 SCHEMA = MIGRATIONS / "postgresql.sql"
 IN_SCHEMA = "0007_groups_and_health"  # the last migration that the schema has in it
@@ -243,16 +242,21 @@ def prepare(database: ServerDatabase) -> None:
             _check_server(database)
             database.execute_sql("SET lock_timeout = 0")
             database.execute_sql(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
-            runner = Runner(database, str(MIGRATIONS))
-            if not runner.applied():
-                with database.atomic():
-                    database.cursor().execute(SCHEMA.read_text(), prepare=False)
-                    runner.fake(IN_SCHEMA)
-            runner.up()
+            create_tables(database)
+            migrate(database, database.server)
             database.execute_sql(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK})")
             database.execute_sql(_SET_UP)
     except (DatabaseError, psycopg.Error) as error:
         raise StorageError(describe_error(error, database.server)) from error
+
+
+def create_tables(database: ServerDatabase) -> None:
+    """Create the tables in an empty database, as a released step left them."""
+    runner = runner_of(database)
+    if not runner.applied():
+        with database.atomic():
+            database.cursor().execute(SCHEMA.read_text(), prepare=False)
+            runner.fake(IN_SCHEMA)
 
 
 def _check_server(database: ServerDatabase) -> None:

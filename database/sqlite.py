@@ -14,12 +14,11 @@ from peewee import (  # type: ignore[attr-defined]
     SqliteDatabase,
     sqlite3,
 )
-from playhouse.migrations import Runner
 
 from database.errors import FileId, StorageError
+from database.schema import migrate
 from locks import file_lock
 
-MIGRATIONS = Path(__file__).parents[1] / "migrations"
 CHECK_SECONDS = 1.0
 MAX_JOURNAL_BYTES = 16 * 1024 * 1024
 MAX_REWRITTEN_BYTES = 128 * 1024 * 1024  # rewriting more would delay a start by seconds
@@ -201,7 +200,7 @@ def prepare(database: FileDatabase, path: Path) -> None:
         path.touch(0o600)
         with file_lock(path.with_name(f"{path.name}.lock")), database.connection_context():
             _check_for_damage(database)
-            Runner(database, str(MIGRATIONS)).up()
+            migrate(database, path)
             if not database.can_shrink() and path.stat().st_size <= MAX_REWRITTEN_BYTES:
                 with contextlib.suppress(OperationalError):  # another process uses it: next time
                     database.rewrite()

@@ -9,3 +9,7 @@ _STATEMENT = """
 
 def up(migrator, db):
     db.execute_sql(" ".join(_STATEMENT.split()))
+
+
+def down(migrator, db):
+    db.execute_sql('DROP TABLE "replay"')

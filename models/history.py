@@ -131,6 +131,7 @@ class AuditAction(StrEnum):
     CHANNELS_EXPORTED = "channels exported"
     CHANNELS_IMPORTED = "channels imported"
     LAB_CHANGED = "lab changed"
+    BACKUP_WRITTEN = "backup written"
 
 
 class AuditEntry(Table):

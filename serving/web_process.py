@@ -3,6 +3,7 @@
 `gunicorn wsgi:app` may run without `gunicorn.conf.py`, so no hook of gunicorn is relied on.
 """
 
+import contextlib
 import os
 import signal
 import threading
@@ -18,12 +19,16 @@ from app import configure
 from clock import now_ms
 from config import Config
 from delivery.listening import start_reporting
+from locks import file_lock
 from models import db
+from operating.running import SERVING
 from serving.supervisor import start_supervisors
 from web.accounts import users
 from web.services import Services
 
 START_SECONDS = 60.0
+
+_serving = contextlib.ExitStack()  # the lock of this process, until it ends
 
 
 def start(app: Flask) -> None:
@@ -61,6 +66,7 @@ def _start(app: Flask, worker: Worker) -> None:
     config = _with_address(services.config, worker.cfg.address)
     if config != services.config:
         configure(app, config)
+    _serving.enter_context(file_lock(config.data_dir / SERVING, shared=True))
     start_reporting(lambda: worker.alive)
     if worker.age == 1:
         _print_notices(config)

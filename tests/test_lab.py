@@ -15,7 +15,7 @@ import database
 from clock import MINUTE, now_ms
 from config import Config
 from config.values import PARSERS
-from database import postgresql, sqlite
+from database import schema
 from delivery import outbox
 from delivery.guard import exchange, lab, sockets
 from delivery.guard.dns import Resolved
@@ -657,8 +657,7 @@ def before(tmp_path, migrated, request, monkeypatch):
         if file.name < "0011":
             shutil.copy(file, folder)
     with monkeypatch.context() as patch:
-        for module in (postgresql, sqlite):
-            patch.setattr(module, "MIGRATIONS", folder)
+        patch.setattr(schema, "MIGRATIONS", folder)
         database.prepare(location)
     db.connect(reuse_if_open=True)
     yield location

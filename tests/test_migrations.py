@@ -336,7 +336,7 @@ def test_rows_of_other_tables_stay_as_they_were(path):
     before["attempt"] = [(*row, None, None) for row in before["attempt"]]
     assert rows_of(*tables) == before
     facts = dict(db.execute_sql("SELECT name, value FROM fact"))
-    assert facts.keys() == {"keys", "installation", "lab key"}
+    assert facts.keys() == {"keys", "installation", "lab key", "version"}
     assert facts["keys"] == "token"
     row = Channel.get_by_id(channel_id)
     assert (row.repeat_minutes, row.retries, row.probe_at) == (30, "1s, 2s", None)

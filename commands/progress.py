@@ -1,0 +1,36 @@
+"""Progress of long work: a bar on a terminal, nothing where standard error is none."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+Advance = Callable[[int], None]
+MAX_UPDATES = 100
+
+
+@contextlib.contextmanager
+def progress(label: str, total: int) -> Iterator[Advance]:
+    """Show how much of a task is done; the block calls what it gets with each part of the total."""
+    total = max(1, total)
+    with click.progressbar(
+        length=total,
+        label=label,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        update_min_steps=max(1, total // MAX_UPDATES),
+    ) as bar:
+        yield bar.update
+        bar.update(total - bar.pos)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that it leaves nothing half done."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
