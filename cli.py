@@ -10,6 +10,7 @@ import click
 
 from commands.backup import backup, restore_backup
 from commands.channels import channels_group
+from commands.doctor import doctor
 from commands.importing import import_group
 from commands.keys import keys_group
 from commands.migrate import migrate
@@ -60,6 +61,7 @@ COMMANDS = (
     backup,
     restore_backup,
     migrate,
+    doctor,
     prune,
     user_group,
     token_group,

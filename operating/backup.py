@@ -78,12 +78,6 @@ def write_backup(
     return Backup(path, manifest, deleted)
 
 
-def last_backup() -> dict[str, Any] | None:
-    """Return what is known of the last backup: `at` in milliseconds, `path`, `has_keys`."""
-    fact = Fact.get_or_none(Fact.name == LAST_BACKUP)
-    return json.loads(fact.value) if fact else None
-
-
 def backup_names(folder: Path) -> list[Path]:
     """Return the backups in a folder that have the time in their name, oldest first."""
     return sorted(path for path in folder.iterdir() if _NAMES.fullmatch(path.name))

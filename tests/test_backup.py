@@ -26,7 +26,7 @@ from locks import file_lock
 from models import Channel, Fact, User, db
 from operating import backup
 from operating.archive import BackupError
-from operating.backup import last_backup, write_backup
+from operating.backup import write_backup
 from operating.restore import restore
 from operating.running import SERVING, StillRunning
 
@@ -136,7 +136,9 @@ def test_a_backup_is_private_has_no_keys_unless_wanted_and_says_so(filled, run, 
     keys = zipfile.ZipFile(tmp_path / "k.zip").read("encryption.keys").decode()
     assert keys.split() == list(filled.encryption_keys)
     with db.connection_context():
-        assert last_backup()["path"] == str(tmp_path / "k.zip")
+        assert json.loads(Fact.get_by_id(backup.LAST_BACKUP).value)["path"] == str(
+            tmp_path / "k.zip"
+        )
 
 
 def test_a_folder_keeps_the_newest_backups_and_whatever_else_is_in_it(filled, run, tmp_path):

@@ -1,0 +1,1 @@
+"""`tocsin doctor`: what an operator can check, without changing anything."""
