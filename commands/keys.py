@@ -4,9 +4,10 @@ import click
 
 from clock import now_ms
 from commands.installation import InstallationGroup
+from commands.progress import interruptible, progress
 from config import Config
 from delivery.secrets import rotation
-from models import AuditAction
+from models import AuditAction, Channel
 from web.accounts import users
 
 
@@ -19,7 +20,8 @@ def keys_group() -> None:
 @click.pass_obj
 def rotate_keys(config: Config) -> None:
     """Encrypt the URL and the secrets of every channel with a new key."""
-    result = rotation.rotate(config)
+    with interruptible(), progress("Encrypting", 2 * Channel.listed().count()) as advance:
+        result = rotation.rotate(config, advance)
     users.record_command(AuditAction.KEYS_ROTATED, f"{result.reencrypted} channels", now_ms())
     source = config.keys_file or "TOCSIN_ENCRYPTION_KEYS"
     click.echo(f"Channels encrypted with the first key of {source}: {result.reencrypted}.")

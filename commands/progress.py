@@ -1,6 +1,7 @@
 """Progress of long work: a bar on a terminal, nothing where standard error is none."""
 
 import contextlib
+import itertools
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,17 +14,22 @@ MAX_UPDATES = 100
 
 @contextlib.contextmanager
 def progress(label: str, total: int) -> Iterator[Advance]:
-    """Show how much of a task is done; the block calls what it gets with each part of the total."""
-    total = max(1, total)
+    """Show how much of a task is done; the block calls what it gets with each part of the total.
+
+    With an unknown total, 0, how much is done is shown without an end.
+    """
     with click.progressbar(
-        length=total,
+        None if total else itertools.count(),
+        length=total or None,
         label=label,
+        show_pos=total == 0,
         file=sys.stderr,
         hidden=not sys.stderr.isatty(),
         update_min_steps=max(1, total // MAX_UPDATES),
     ) as bar:
         yield bar.update
-        bar.update(total - bar.pos)
+        if total:
+            bar.update(total - bar.pos)
 
 
 @contextlib.contextmanager

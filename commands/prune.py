@@ -4,6 +4,7 @@ import click
 
 from clock import now_ms
 from commands.installation import InstallationCommand
+from commands.progress import interruptible, progress
 from config import Config
 from delivery.queue.pruner import prune_now
 from models import db
@@ -15,7 +16,8 @@ from models import db
 def prune(config: Config, days: int | None) -> None:
     """Delete old data and shrink the database, also while a server runs."""
     before = db.size
-    counts = prune_now(config, days or config.keep_days, now_ms())
+    with interruptible(), progress("Deleting", 0) as advance:
+        counts = prune_now(config, days or config.keep_days, now_ms(), advance)
     deleted = [f"{count:,} {name}" for name, count in counts.items() if count]
     click.echo(f"Deleted: {', '.join(deleted) or 'nothing'}.")
     after = db.size

@@ -213,6 +213,16 @@ def test_progress_is_shown_on_a_terminal_only(monkeypatch, capsys, is_terminal, 
     assert (out, "Copying" in err, "100%" in err) == ("", shows, shows)
 
 
+def test_an_unknown_total_is_a_number_without_an_end(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress("Deleting", 0) as advance:
+        advance(7)
+        advance(5)
+    err = capsys.readouterr().err
+    assert "12" in err
+    assert "%" not in err
+
+
 @only_sqlite
 def test_a_backup_is_consistent_while_others_write(filled, another, tmp_path, monkeypatch):
     monkeypatch.setattr("database.copying.PAGES_AT_ONCE", 1)

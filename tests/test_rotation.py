@@ -996,3 +996,20 @@ def test_each_secret_is_kept_replaced_or_removed_explicitly(client, config, fiel
     else:  # an option without which no message can be sent
         assert name.startswith("options-")
         assert stored_value() == another(fields[name])
+
+
+def test_an_interrupted_rotation_changes_no_channel_and_can_be_run_again(config, client, app):
+    create(client, name="One")
+    create(client, name="Two")
+    with db.connection_context():
+        before = [channel.sealed for channel in Channel.listed()]
+        calls = iter((None,))
+
+        def interrupt(_number):
+            if next(calls, "over") == "over":
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            rotate(config, interrupt)
+        assert [channel.sealed for channel in Channel.listed()] == before
+        assert rotate(config.with_keys()).reencrypted == 2

@@ -46,11 +46,17 @@ class Pruner:
             yield True
 
 
-def prune_now(config: Config, keep_days: int, now: int) -> Counter[str]:
-    """Prune everything and give all free pages back; return the numbers of what went by name."""
+def prune_now(
+    config: Config, keep_days: int, now: int, advance: Callable[[int], None] = lambda _number: None
+) -> Counter[str]:
+    """Prune everything and give all free pages back; return the numbers of what went by name.
+
+    `advance` gets the number of each slice. What is interrupted was done up to there.
+    """
     counts: Counter[str] = Counter()
     for pruned in outbox.prune(now, keep_days, config.keep_deliveries):
         counts[pruned.name] += pruned.number
+        advance(pruned.number)
         time.sleep(PAUSE)
     if not db.can_shrink():
         db.rewrite()

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from models import AuditAction, AuditEntry, Channel, ChannelVersion, Fact, LabRe
 
 # The fact that holds a token of the current keys. Only the right keys decrypt it.
 KEY_CHECK = "keys"
+Advance = Callable[[int], None]  # gets how much more is done
 
 
 class WrongKeys(ConfigError):
@@ -66,12 +68,13 @@ def check_keys(keyring: Keyring) -> None:
             raise WrongKeys
 
 
-def rotate(config: Config) -> Rotation:
+def rotate(config: Config, advance: Advance = lambda _number: None) -> Rotation:
     """Encrypt every stored secret and message with a new key; the database must be open.
 
     The new key is the first one of the variable. Without the variable, a new key is added to the
     file, and the old keys are removed unless a row that cannot be decrypted may need them. A
-    rotation that was interrupted at any step can be run again.
+    rotation that was interrupted at any step can be run again. `advance` is called twice for each
+    channel: for the channel itself, and for its versions.
 
     Raises:
         WrongKeys: the keys are not those of this database.
@@ -81,25 +84,25 @@ def rotate(config: Config) -> Rotation:
     if config.keys_file is None:
         keyring = Keyring(config.encryption_keys)
         _refuse_wrong_keys(keyring)
-        return _reencrypt(keyring)
+        return _reencrypt(keyring, advance)
     folder = config.keys_file.parent
     try:
         # One rotation at a time: the lock is on the folder and leaves no file.
         with file_lock(folder) as descriptor:
-            return _rotate_file(config.keys_file, descriptor)
+            return _rotate_file(config.keys_file, descriptor, advance)
     except OSError as error:
         raise ConfigError(
             f"TOCSIN_DATA_DIR: the keys in {folder} cannot be written: {error.strerror or error}"
         ) from error
 
 
-def _rotate_file(path: Path, folder: int) -> Rotation:
+def _rotate_file(path: Path, folder: int, advance: Advance) -> Rotation:
     old_keys = read_keys(path)
     _refuse_wrong_keys(Keyring(old_keys))
     new_key = Fernet.generate_key().decode()
     keys = (new_key, *old_keys)
     _write(path, keys, folder)
-    rotation = _reencrypt(Keyring(keys))
+    rotation = _reencrypt(Keyring(keys), advance)
     if rotation.undecryptable:
         return rotation
     _write(path, (new_key,), folder)
@@ -128,12 +131,13 @@ def _store_key_check(keyring: Keyring) -> None:
     Fact.store(KEY_CHECK, keyring.encrypt(KEY_CHECK, {"opens": True}))
 
 
-def _reencrypt(keyring: Keyring) -> Rotation:
+def _reencrypt(keyring: Keyring, advance: Advance) -> Rotation:
     """Encrypt every row again in one transaction; a row that cannot be decrypted stays."""
     undecryptable = []
     with db.atomic():
         channels = list(Channel.listed())
         for channel in channels:
+            advance(1)
             purpose = channel_purpose(channel.id)
             try:
                 values = keyring.decrypt(purpose, channel.sealed)
@@ -147,6 +151,7 @@ def _reencrypt(keyring: Keyring) -> Rotation:
         _store_key_check(keyring)
     for channel in channels:
         _reencrypt_versions(keyring, channel)
+        advance(1)
     return Rotation(len(channels) - len(undecryptable), tuple(undecryptable))
 
 
