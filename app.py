@@ -4,6 +4,7 @@ from flask import Flask, request
 from flask_wtf import CSRFProtect
 
 import database
+import logs
 import startup
 from config import Config
 from web import audit, errors, filters, security_headers, silences
@@ -23,6 +24,7 @@ from web.deliveries import views as deliveries
 from web.deliveries.alert_facts import severity_of_row, subject_of_row
 from web.lab import views as lab
 from web.lab.receiving import receive
+from web.request_ids import RequestIds
 from web.row_ids import RowId
 from web.services import Services
 from web.transfer import views as transfer
@@ -83,12 +85,15 @@ def create_app(config: Config | None = None) -> Flask:
     direct = DirectIngest(app, config)
     app.wsgi_app = BehindProxy(direct, config.trusted_proxies)  # type: ignore[method-assign]
     provision(app)
+    numbered = RequestIds(DirectIngest(app, config), logs_access=config.access_log)
+    app.wsgi_app = BehindProxy(numbered, config.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 
 def _set_up_templates(app: Flask) -> None:
     app.jinja_env.globals.update(
         ago=filters.ago,
+        request_id=logs.request_id,
         health_banner=channel_health.health_banner,
         hints_for=hints.hints_for,
         provisioning_problem=provisioning_problem,

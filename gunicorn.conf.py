@@ -23,6 +23,7 @@ timeout = 60
 # this time as well.
 graceful_timeout = 6
 loglevel = "warning"
+logger_class = "serving.gunicorn_log.Log"
 # web/auth/proxy.py reads the headers of the trusted proxies.
 forwarded_allow_ips = ""
 

@@ -1,5 +1,6 @@
 """First start: generate the keys, migrate the database, create the first account."""
 
+import logging
 import sys
 
 import database
@@ -7,6 +8,7 @@ from clock import now_ms
 from config import Config, variable_notices
 from delivery.secrets import rotation
 from delivery.secrets.encryption import Keyring
+from logs import LogFormat, log_to_stderr
 from models import db
 from web.accounts.passwords import PasswordChecker, create_admin
 
@@ -23,11 +25,19 @@ def open_installation(config: Config) -> Config:
         StorageError: the database cannot be used.
     """
     for notice in variable_notices():
-        print(f"tocsin: {notice}", file=sys.stderr, flush=True)
+        _notify(config, notice)
     config.create_database()
     config = config.with_keys()
     database.prepare(config.database)
     return config
+
+
+def _notify(config: Config, notice: str) -> None:
+    if config.log_format == LogFormat.JSON:
+        log_to_stderr(config.log_format)
+        logging.getLogger("tocsin").warning(notice)
+    else:
+        print(f"tocsin: {notice}", file=sys.stderr, flush=True)
 
 
 def prepare(config: Config) -> Config:

@@ -50,13 +50,13 @@ def backup(config: Config, target: Path, with_keys: bool, keep: int | None) -> N
         with interruptible():
             written = write_backup(config, target, progress, with_keys=with_keys, keep=keep or 0)
     except (BackupError, StorageError) as error:
-        _log(logging.ERROR, f"no backup was written: {error}")
+        _log(config, logging.ERROR, f"no backup was written: {error}")
         raise click.ClickException(str(error)) from error
     counts = ", ".join(f"{number:,} {name}" for name, number in _plural(written.manifest.counts))
     megabytes = written.path.stat().st_size / 1e6
     sentence = f"{written.path} ({megabytes:,.1f} MB): {counts}"
     users.record_command(AuditAction.BACKUP_WRITTEN, written.path.name, now_ms())
-    _log(logging.INFO, f"backup written: {sentence}")
+    _log(config, logging.INFO, f"backup written: {sentence}")
     click.echo(f"Backup written to {sentence}.")
     for path in written.deleted:
         click.echo(f"Deleted: {path}")
@@ -101,8 +101,8 @@ def _plural(counts: dict[str, int]) -> list[tuple[str, int]]:
     return [(names.get(name, f"{name}s"), number) for name, number in counts.items()]
 
 
-def _log(level: int, message: str) -> None:
+def _log(config: Config, level: int, message: str) -> None:
     """Write a line with the time where nobody looks on, such as under cron."""
     if not sys.stderr.isatty():
-        log_to_stderr()
+        log_to_stderr(config.log_format)
         log.log(level, message)

@@ -22,6 +22,7 @@ from config.networks import AllowedTarget, Network
 from config.notices import variable_notices
 from config.values import PARSERS
 from config.variables import SECRET_VARIABLES, with_files
+from logs import LogFormat
 
 VERSION = "0.1.0"
 SECRET_KEY_FILE = "secret.key"
@@ -60,6 +61,8 @@ class Config:
     trusted_proxies: tuple[Network, ...] = ()
     htmx_url: str = HTMX_URL
     htmx_integrity: str = HTMX_INTEGRITY
+    log_format: LogFormat = LogFormat.TEXT
+    access_log: bool = False
 
     @property
     def bind(self) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from config.database_url import database_of
 from config.networks import allowed_target, parse_bind, trusted_proxy
 from config.texts import port_of, shown
+from logs import LogFormat
 
 MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 1000
@@ -109,6 +110,12 @@ def _integrity(text: str) -> str:
     return text
 
 
+def _log_format(text: str) -> LogFormat:
+    if text not in list(LogFormat):
+        raise ValueError(f"{shown(text)} is neither {' nor '.join(LogFormat)}")
+    return LogFormat(text)
+
+
 PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_DATABASE_URL": database_of,
     "TOCSIN_BIND": parse_bind,
@@ -128,4 +135,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_TRUSTED_PROXIES": partial(_list, trusted_proxy),
     "TOCSIN_HTMX_URL": _web_url,
     "TOCSIN_HTMX_INTEGRITY": _integrity,
+    "TOCSIN_LOG_FORMAT": _log_format,
+    "TOCSIN_ACCESS_LOG": _flag,
 }

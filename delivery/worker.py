@@ -27,6 +27,7 @@ from delivery.outcome import Outcome
 from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.channel_limits import ChannelLimits
 from delivery.queue.crash_marker import CrashMarker
+from delivery.queue.failure_log import log_failure
 from delivery.queue.inbox import Inbox
 from delivery.queue.message_builder import MessageBuilder, PreparedMessage
 from delivery.queue.runs import Run, Runs
@@ -278,6 +279,7 @@ class Worker:
         if message := self._in_flight.get(attempt.message_id):
             self._limits.record(message.channel_id, attempt.outcome)
             self._unsettled.append(attempt)
+            log_failure(message, attempt.outcome)
 
     def _settle(self) -> None:
         if not self._unsettled:

@@ -28,7 +28,7 @@ def supervise(config: Config) -> None:
 
     Called for by name, there is at least one.
     """
-    log_to_stderr()
+    log_to_stderr(config.log_format)
     config = replace(config, senders=max(1, config.senders))
     stop = _stop_at_signals(config)
     for supervisor in start_supervisors(config, lambda: not stop.is_set(), file=db.file):
@@ -53,7 +53,7 @@ def run(
     address of the pages if it is not TOCSIN_BIND, `file` the database. `crashed` says that the
     worker before this one crashed.
     """
-    log_to_stderr()
+    log_to_stderr(config.log_format)
     stop = _stop_at_signals(config, slot)
     _die_with(parent)
     os.nice(_NICENESS)

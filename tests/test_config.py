@@ -109,6 +109,8 @@ def test_an_empty_environment_has_the_defaults_of_the_design():
         ("HTMX_URL", "https://cdn.example/htmx.js", "htmx_integrity", ""),
         ("HTMX_INTEGRITY", "sha512-abc+/9==", "htmx_integrity", "sha512-abc+/9=="),
         ("HTMX_INTEGRITY", "sha256-abc", "htmx_url", HTMX_URL),
+        ("LOG_FORMAT", "json", "log_format", "json"),
+        ("ACCESS_LOG", "1", "access_log", True),
     ],
 )
 def test_a_valid_value_is_accepted(name, value, field, expected):
@@ -271,6 +273,8 @@ BAD = {
         *("10.0.0.1:99999", ":80", "[::1", "::1]", "[::1]:", "[nas]", "-nas", "!"),
         *("a b", "nas lan", "10.0.0.0/8 192.168.0.0/16"),
     ],
+    "LOG_FORMAT": ["xml", "JSON", " json"],
+    "ACCESS_LOG": ["yes", "2", "true"],
     "PUBLIC_URL": WRONG_URLS,
     "HTMX_URL": WRONG_URLS,
     "HTMX_INTEGRITY": [
@@ -352,6 +356,8 @@ SENTENCES = [
     ("PUBLIC_URL", "https://ada@t.example", "a user name before it; write for example https://toc"),
     ("PUBLIC_URL", "https://a.example b", "has a blank, a comma, a semicolon or a quotation mark"),
     ("HTMX_URL", "cdn.example/htmx.js", "does not begin with http(s):// and a host, for example"),
+    ("LOG_FORMAT", "xml", "'xml' is neither text nor json"),
+    ("ACCESS_LOG", "yes", "'yes' is neither 0 nor 1"),
     ("HTMX_INTEGRITY", "sha1-abc", "not an integrity value such as sha384-…"),
 ]
 

@@ -146,7 +146,7 @@ def test_an_internal_error_shows_a_reference_that_the_log_has_too(client, monkey
     assert response.status_code == 500
     assert "Tocsin made a mistake" in response.text
     assert "a bug" not in response.text
-    reference = response.text.split("details under ")[1][:8]
+    reference = response.text.split("details under ")[1][:16]
     assert f"internal error {reference}" in caplog.text
 
 

@@ -16,6 +16,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from database import describe_error
 from delivery.redaction import format_traceback_without_message
+from logs import request_id
 from web.auth.access import SignInRequired, WrongOrigin, is_machine_request
 from web.auth.login import is_posted_edit, posted_channel_id, sign_in_page, sign_in_required
 from web.channels.editor import redraw_edit
@@ -169,7 +170,7 @@ def _database_error(error: Exception):
 
 @bp.app_errorhandler(Exception)
 def _internal_error(error: Exception):
-    reference = secrets.token_hex(4)
+    reference = request_id() or secrets.token_hex(8)
     traceback = format_traceback_without_message(error)
     log.error("internal error %s at %s: %s", reference, request.endpoint, traceback)
     return failure(

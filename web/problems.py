@@ -1,9 +1,12 @@
 """Errors of the API, as problem documents (RFC 9457)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Response, make_response
 from werkzeug.http import HTTP_STATUS_CODES
+
+from logs import request_id
 
 
 @dataclass(eq=False)
@@ -22,7 +25,14 @@ class ApiError(Exception):
 def problem(status: int, detail: str, errors: dict | None = None) -> Response:
     """Return a problem document; its title is the phrase of the status."""
     title = HTTP_STATUS_CODES.get(status, "")
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    }
+    if request_id():
+        body["request_id"] = request_id()
     if errors:
         body["errors"] = errors
     return make_response(body, status, {"Content-Type": "application/problem+json"})
