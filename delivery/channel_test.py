@@ -6,9 +6,10 @@ A test is really sent, once, with the same message builder and sender as a deliv
 import shlex
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from delivery.alerts.alert import AlertStatus
+from delivery.alerts.alert import Alert, AlertStatus
 from delivery.alerts.samples import GROUP, SOURCE_URL, sample_alert, sample_group, samples
 from delivery.content.alert_text import AlertText
 from delivery.content.group_text import text_of_group
@@ -29,6 +30,7 @@ from delivery.text import utf8_length, utf16_length
 
 MAX_BODY_SHOWN = 20_000
 MAX_CLOSING_SECONDS = 5
+SampleAlert = Callable[[int, str], Alert]
 _HEADERS_OF_CURL = ("Host", "Content-Length", "Accept-Encoding")
 
 
@@ -76,17 +78,25 @@ class TestRunner:
         self._installation = installation
         self._rate_limiter = RateLimiter()
 
-    def run(self, settings: Settings, alert_url: str, in_group: bool = False) -> TestResult:
+    def run(
+        self,
+        settings: Settings,
+        alert_url: str,
+        in_group: bool = False,
+        sample: SampleAlert = sample_alert,
+    ) -> TestResult:
         """Send a sample alert, and close it at a receiver that would keep it open.
 
-        It is sent as the only alert of a group if the channel groups alerts.
+        It is sent as the only alert of a group if the channel groups alerts. `sample` makes the
+        alert from the time and its URL.
 
         Raises: TestSlotsFull without waiting; InvalidUrl and MessageError as `message.build` does.
         """
         if not self._slots.acquire(blocking=False):
             raise TestSlotsFull(1)
         try:
-            text = _sample_text(settings, alert_url, self._installation, in_group)
+            event = sample_event(alert_url, sample)
+            text = _sample_text(event, settings, self._installation, in_group)
             message = build_message(text)
             if message.at_vendor:
                 key = (settings.kind, settings.url, settings.options)
@@ -129,20 +139,19 @@ def _note(settings: Settings, outcome: Outcome, closing: Outcome | None) -> str:
 
 
 def _sample_text(
-    settings: Settings, alert_url: str, installation: Installation, in_group: bool
+    event: Event, settings: Settings, installation: Installation, in_group: bool
 ) -> AlertText:
     """Return what the message of a test says, under a key that no real group has."""
-    event = sample_event(alert_url)
     if in_group:
         return text_of_group([event], f"test-{event.number}", settings, installation)
     return AlertText(event, settings, installation)
 
 
-def sample_event(alert_url: str) -> Event:
+def sample_event(alert_url: str, sample: SampleAlert = sample_alert) -> Event:
     """Return the event of a test, with a sample alert of its own."""
     number = time.time_ns()
     now = number // 1_000_000
-    return Event(sample_alert(now, alert_url), number, now, is_test=True)
+    return Event(sample(now, alert_url), number, now, is_test=True)
 
 
 @dataclass(frozen=True)
@@ -202,7 +211,7 @@ def sample_request(
 
     Raises: InvalidUrl; MessageError.
     """
-    message = build_message(_sample_text(settings, alert_url, installation, in_group))
+    message = build_message(_sample_text(sample_event(alert_url), settings, installation, in_group))
     return describe(message, settings, prepare(message, settings, 1, time.time()))
 
 

@@ -2,12 +2,11 @@
 
 from models.accounts import Fact, Guess, Invitation, Login, Token, User
 from models.activity import Activity, DelayCount
+from models.attempts import IS_TEST, Attempt
 from models.channels import Channel
 from models.deliveries import (
     ID_PER_MS,
-    IS_TEST,
     Alert,
-    Attempt,
     Delivery,
     GroupMessage,
     Notification,

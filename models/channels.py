@@ -34,6 +34,9 @@ class Channel(Table):
     since. `trouble_version` is the version that made the first of these attempts. `attempted_at` is
     an attempt of the last minutes. After ten minutes of trouble, the channel `fallback_id` is
     notified.
+
+    A channel with `drill_days` has a fire drill at `drill_at` (NULL: not planned yet);
+    `drill_failures` counts those that failed in a row.
     """
 
     id = AutoIncrementField()
@@ -66,6 +69,9 @@ class Channel(Table):
     failures = IntegerField(default=0)
     trouble_version = IntegerField(null=True)
     provisioned = TextField(default="")
+    drill_days = IntegerField(default=0)
+    drill_at = BigIntegerField(null=True)
+    drill_failures = IntegerField(default=0)
 
     @classmethod
     def find(cls, channel_id: int) -> "Channel | None":

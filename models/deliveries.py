@@ -1,7 +1,6 @@
 """Alerts, deliveries, attempts, and what belongs to them."""
 
 from peewee import (
-    SQL,
     BigIntegerField,
     CompositeKey,
     ForeignKeyField,
@@ -12,11 +11,9 @@ from peewee import (
 from playhouse.sqlite_ext import AutoIncrementField
 
 from models.channels import Channel
-from models.table import Table, add_partial_index, db
+from models.table import Table, add_partial_index
 
-MAX_TESTS_KEPT = 50
 ID_PER_MS = 1_000_000  # the id of a delivery begins with its time
-IS_TEST = SQL("(purpose = 'test')")  # as the index of tests has it
 
 
 class Alert(Table):

@@ -24,14 +24,16 @@ CONFIGURATION = (
     "group_wait",
     "separate",
     "fallback_id",
+    "drill_days",
 )
 
 _STORE_VERSION = """
     INSERT INTO channel_version (channel_id, version, at, made_by, event, name, kind, origin,
         settings, sealed, config_hash, matchers, retries, repeat_minutes, group_by, group_wait,
-        separate, fallback_id)
+        separate, fallback_id, drill_days)
     SELECT id, version, :at, :made_by, :event, name, kind, origin, settings, sealed, config_hash,
-        matchers, retries, repeat_minutes, group_by, group_wait, separate, fallback_id
+        matchers, retries, repeat_minutes, group_by, group_wait, separate, fallback_id,
+        drill_days
     FROM channel WHERE id = :channel_id"""
 _DELETE_OLD_VERSIONS = """
     DELETE FROM channel_version WHERE channel_id = :channel_id AND version <= (
@@ -65,6 +67,7 @@ class ChannelVersion(Table):
     group_wait = IntegerField()
     separate = IntegerField()
     fallback_id = IntegerField(null=True)
+    drill_days = IntegerField(default=0)
 
     class Meta:
         indexes = ((("channel", "version"), True),)

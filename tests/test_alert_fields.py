@@ -119,6 +119,12 @@ JUDGED = [
     ("repeat", "1.5", "from 1 to 10080"),
     ("repeat", "٣", "from 1 to 10080"),
     ("repeat", "9" * 5000, "from 1 to 10080"),
+    ("drill", "", ""),
+    ("drill", " 7 ", ""),
+    ("drill", "365", ""),
+    ("drill", "0", "a whole number of days from 1 to 365, or leave it empty for no drills."),
+    ("drill", "366", "from 1 to 365"),
+    ("drill", "weekly", "from 1 to 365"),
 ]
 
 

@@ -185,6 +185,7 @@ def test_a_response_has_every_member_but_no_secret(script):
         "fallback": None,
         "retries": "",
         "repeat": None,
+        "drill": None,
         "payload": '{ "n": 1.10 }',
         "body": "",
         "timeout": 7,

@@ -121,7 +121,7 @@ def test_a_version_has_every_column_that_a_save_writes(client):
     """A new column of a channel is either of its configuration, or named here."""
     others = {"id", "state", "version", "proof", "proof_hash", "proven_at", "created_at"}
     others |= {"updated_at", "probe_at", "deleted_at", "drops", "attempted_at", "trouble_since"}
-    others |= {"trouble", "trouble_version", "failures"}
+    others |= {"trouble", "trouble_version", "failures", "drill_at", "drill_failures"}
     assert set(Channel._meta.columns) - others == set(CONFIGURATION)
     assert set(CONFIGURATION) <= set(ChannelVersion._meta.columns)
 
@@ -363,6 +363,7 @@ OPTIONAL = {
     "separate": "1",
     "retries": "10s, 2m",
     "repeat": "60",
+    "drill": "7",
     "timeout": "7",
     "verify_tls": "0",
     "method": "PUT",
@@ -380,7 +381,8 @@ def test_every_field_comes_back_whatever_the_current_version_has(client, fields)
     fallback = create(client, URL, name="Phone")
     channel_id = create(client, URL, **fields, fallback=str(fallback) if fields else "")
     row = ChannelVersion.get(ChannelVersion.channel == channel_id)
-    blank = dict.fromkeys(("matchers", "group_by", "group_wait", "retries", "repeat", "body"), "")
+    cleared = ("matchers", "group_by", "group_wait", "retries", "repeat", "drill", "body")
+    blank = dict.fromkeys(cleared, "")
     late = {**form_of(URL, **{**blank, "separate": "0", **other}), "version": "1"}
     late |= {"signing_secret-remove": "1", "signing_secret_old-remove": "1"}
     assert client.post(f"/channels/{channel_id}", late).status_code == 303

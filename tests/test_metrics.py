@@ -17,7 +17,7 @@ from delivery.alerts.alert import Alert as Seen
 from delivery.alerts.received import ReceivedAlert
 from delivery.health import MAX_FAILURES, Health
 from delivery.outbox.delays import _DELAYS
-from models import Alert, Attempt, Channel, Delivery, GroupMessage, db
+from models import Alert, Attempt, Channel, Delivery, GroupMessage, Proof, db
 from web.accounts.api_tokens import create_token
 
 
@@ -53,6 +53,7 @@ def test_metrics_have_the_format_of_prometheus(scrape):
         "tocsin_channels": "gauge",
         "tocsin_channel_health": "gauge",
         "tocsin_channel_trouble_seconds": "gauge",
+        "tocsin_channel_proven_seconds": "gauge",
         "tocsin_recent_tests": "gauge",
         "tocsin_deliveries": "gauge",
         "tocsin_max_pending_deliveries": "gauge",
@@ -299,6 +300,16 @@ def test_channels_are_counted_by_health(scrape):
         Channel.create(name=f"C{number}", kind="", created_at=1, updated_at=1, **columns)
     ones = {(health.value,): 1 for health in Health}
     assert samples(scrape(), name) == {**ones, ("failing",): 2}
+
+
+def test_the_time_since_the_last_proof_of_each_channel_is_a_series(scrape):
+    given = {"kind": "webhook", "created_at": 1, "updated_at": 1, "config_hash": "now"}
+    proof = {"proof": Proof.BY_TEST, "proven_at": now_ms() - 90_000}
+    Channel.create(name="Proven", proof_hash="now", **proof, **given)
+    Channel.create(name="Edited since", proof_hash="before", **proof, **given)
+    seconds = samples(scrape(), "tocsin_channel_proven_seconds")
+    assert 90 <= seconds[("Proven",)] < 100
+    assert math.isnan(seconds[("Edited since",)])
 
 
 def test_the_length_of_every_trouble_is_a_series(scrape):

@@ -402,7 +402,7 @@ def test_a_deleted_channel_is_no_route_and_makes_no_delivery_due(channel, monkey
 
 # --- plans ---
 
-OUTBOX = ("actions", "activity", "catch_up", "claims", "deletion", "due", "fallback")
+OUTBOX = ("actions", "activity", "catch_up", "claims", "deletion", "drills", "due", "fallback")
 OUTBOX += (
     "group_messages",
     "ingest",

@@ -13,6 +13,7 @@ from delivery.settings import DEFAULT_TIMEOUT, MAX_TIMEOUT, MIN_TIMEOUT
 MAX_NAME_LENGTH = 100
 MAX_HEADER_LENGTH = 4096
 MAX_REPEAT_MINUTES = 7 * 24 * 60
+MAX_DRILL_DAYS = 365
 
 # Control characters, surrogates, and marks that change the text direction.
 _FORBIDDEN = re.compile(
@@ -112,6 +113,14 @@ def parse_repeat(text: str) -> int:
         "or leave it empty to notify once."
     )
     return parse_whole_number(text, 1, MAX_REPEAT_MINUTES, 0, message)
+
+
+def parse_drill(text: str) -> int:
+    """Return the days between two fire drills; 0 for an empty text."""
+    message = (
+        f"Enter a whole number of days from 1 to {MAX_DRILL_DAYS}, or leave it empty for no drills."
+    )
+    return parse_whole_number(text, 1, MAX_DRILL_DAYS, 0, message)
 
 
 def parse_group_wait(text: str) -> int:

@@ -35,6 +35,17 @@ def sample_alert(now: int, url: str) -> Alert:
     )
 
 
+def drill_alert(now: int, url: str) -> Alert:
+    """Return the alert of a fire drill: open since `now`, and marked as a drill."""
+    return replace(
+        sample_alert(now, url),
+        name="Fire drill from Tocsin",
+        annotations={
+            "summary": "This is a scheduled drill: nothing is wrong, and no action is needed."
+        },
+    )
+
+
 def realistic_alert(now: int, url: str) -> Alert:
     """Return an alert as Prometheus sends it, open for 12 minutes."""
     return Alert(

@@ -17,13 +17,14 @@ from delivery.outbox.actions import (
     snooze,
 )
 from delivery.outbox.activity import delay_percentiles, hour_of
-from delivery.outbox.attempt_result import AttemptResult
+from delivery.outbox.attempt_result import AttemptResult, DrillResult
 from delivery.outbox.bodies import reencrypt_bodies
 from delivery.outbox.catch_up import separate
 from delivery.outbox.claimed import ClaimedDelivery, ClaimedMessage, KnownAlert
 from delivery.outbox.claims import NewBody, claim, store_bodies
 from delivery.outbox.delays import recent_delays
 from delivery.outbox.deletion import delete_channel, delete_part_of_rest, mark_deleted
+from delivery.outbox.drills import Drill, claim_drill, plan_drills, settle_drill
 from delivery.outbox.due import MAX_IN_GROUP, MAX_PER_CHANNEL, next_due, oldest_due_age
 from delivery.outbox.fallback import notify_fallbacks
 from delivery.outbox.ingest import (

@@ -8,6 +8,21 @@ from models import DeliveryState
 
 
 @dataclass(frozen=True)
+class DrillResult:
+    """The outcome of a fire drill under a configuration of its channel.
+
+    The next drill but for failures is at a multiple of its interval after `planned_at`.
+    """
+
+    channel_id: int
+    planned_at: int
+    config_hash: str
+    version: int
+    started_at: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
 class AttemptResult:
     """The outcome of an attempt, and the next state of a delivery in its message.
 

@@ -7,7 +7,7 @@ from clock import MINUTE
 from delivery.alerts.plans import WAITING_STATES
 from delivery.outbox.actions import hold, release
 from delivery.outbox.activity import count_activity
-from delivery.outbox.attempt_result import AttemptResult
+from delivery.outbox.attempt_result import AttemptResult, DrillResult
 from delivery.outbox.catch_up import catch_up, withdraw_closings
 from delivery.outbox.claimed import ClaimedMessage
 from delivery.outbox.group_messages import release_group_messages
@@ -147,15 +147,26 @@ def _update_channel(result: AttemptResult, now: int) -> None:
     outcome = result.outcome
     parameters = {**vars(result), "now": now}
     if outcome.verdict == Verdict.GONE:
-        parameters["probe_interval"] = PROBE_INTERVAL
-        if execute(_FAIL_CHANNEL, **parameters).rowcount:
-            hold(result.channel_id)
+        _fail_channel(result.channel_id, parameters)
         return
     heals = outcome.good or (result.is_probe and outcome.answered)
     if heals and execute(_HEAL_CHANNEL, **parameters).rowcount:
         release(result.channel_id, now)
     if outcome.good:
         execute(_PROVE_CHANNEL, **parameters, interval=PROOF_INTERVAL)
+
+
+def note_failed_drill(result: DrillResult, now: int) -> None:
+    """Note on the channel that a fire drill did not get through."""
+    parameters = {**vars(result), "now": now, "failed": 0, "says": result.outcome.says}
+    if result.outcome.verdict == Verdict.GONE:
+        _fail_channel(result.channel_id, parameters)
+    execute(_NOTE_FAILURE, **parameters)
+
+
+def _fail_channel(channel_id: int, parameters: dict) -> None:
+    if execute(_FAIL_CHANNEL, **parameters, probe_interval=PROBE_INTERVAL).rowcount:
+        hold(channel_id)
 
 
 def _note_health(result: AttemptResult, failed: int, now: int) -> None:

@@ -8,6 +8,7 @@ import logging
 from config import Config
 from delivery import outbox
 from delivery.queue.channel_limits import rate_limited_kinds
+from delivery.queue.drills import DrillSender
 from delivery.queue.fallback_watch import FallbackWatch
 from delivery.queue.pruner import Pruner
 from delivery.queue.slice_timer import SliceTimer
@@ -51,14 +52,15 @@ class Upkeep:
     """
 
     def __init__(
-        self, config: Config, number: int, public_url: str, clock: Clock, monotonic: Clock
+        self, config: Config, number: int, drills: DrillSender, clock: Clock, monotonic: Clock
     ):
         self._config = config
         self._number = number
         self._clock = clock
         self._monotonic = monotonic
         self._clock_offset = clock() - monotonic()
-        self._fallbacks = FallbackWatch(public_url, monotonic)
+        self._drills = drills
+        self._fallbacks = FallbackWatch(drills.installation.public_url, monotonic)
         self._pruner = Pruner(config, monotonic)
         self._replays = SliceTimer(monotonic, rest=1, min_rest=0.01, pause=INTERVAL)
         self._newest_id = 0
@@ -92,6 +94,7 @@ class Upkeep:
             self._fallbacks.run(now)
             outbox.sweep(now)  # afterwards: no probe is of an alert that is overdue
             self._take_over_abandoned(now)
+            self._drills.run(now)
             self._analysis.run()
         self.has_crash_suspects = self.has_crash_suspects and outbox.has_crash_suspects()
 

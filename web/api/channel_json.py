@@ -37,6 +37,7 @@ def channel_json(channel: Channel) -> dict[str, Any]:
         "group_wait": _number(values["group_wait"]),
         "fallback": _number(values["fallback"]),
         "repeat": channel.repeat_minutes or None,
+        "drill": channel.drill_days or None,
         "version": channel.version,
         "secrets": secrets,
         "state": channel.state,

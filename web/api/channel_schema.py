@@ -53,6 +53,7 @@ class ChannelBody(TypedDict, total=False):
     group_wait: _Number
     separate: bool | None
     fallback: _Number
+    drill: _Number
     retries: _Text
     repeat: _Number
     version: _Number

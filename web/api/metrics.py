@@ -87,6 +87,18 @@ def _set_health(registry: CollectorRegistry, channels: list[Channel], now: int) 
     )
     for channel in channels:
         gauge.labels(channel.name).set(trouble_length(channel, now) / SECOND)
+    gauge = Gauge(
+        "tocsin_channel_proven_seconds",
+        "Time since a test, fire drill or delivery last proved the configuration of a channel; NaN "
+        "if none has.",
+        ["channel"],
+        registry=registry,
+    )
+    for channel in channels:
+        proven_at = None if channel.proven == Proof.UNPROVEN else channel.proven_at
+        gauge.labels(channel.name).set(
+            math.nan if proven_at is None else (now - proven_at) / SECOND
+        )
 
 
 def _set_deliveries(registry: CollectorRegistry, now: int) -> None:

@@ -17,7 +17,7 @@ from web.channels.health import describe_health
 from web.channels.provisioned import refuse_provisioned
 from web.channels.secret_fields import Context
 from web.services import services
-from web.validation import parse_repeat
+from web.validation import parse_drill, parse_repeat
 
 MAX_TESTS_SHOWN = 5
 
@@ -88,15 +88,24 @@ def open_edit(
     return Edit(channel, stored, problem, ChannelForm(context, **values or {}))
 
 
+def _latest_tests(channel: Channel) -> list[Attempt]:
+    """Return the latest tests and fire drills, newest first."""
+    tests = Attempt.tests_of(channel, MAX_TESTS_SHOWN)
+    drills = Attempt.drills_of(channel, MAX_TESTS_SHOWN)
+    latest = sorted([*tests, *drills], key=lambda test: test.at, reverse=True)
+    return latest[:MAX_TESTS_SHOWN]
+
+
 def edit_page(edit: Edit, status: int = 200, **context) -> Response:
     """Return the whole editor page."""
+    now = now_ms()
     tests = []
     health = None
     holds = False
     if edit.channel.id:
-        health = describe_health([edit.channel], now_ms())[edit.channel.id]
+        health = describe_health([edit.channel], now)[edit.channel.id]
         holds = outbox.count_held(edit.channel.id).total > 0
-        tests = list(Attempt.tests_of(edit.channel, MAX_TESTS_SHOWN))
+        tests = _latest_tests(edit.channel)
     html = render_template(
         "channels/edit.html",
         edit=edit,
@@ -104,6 +113,7 @@ def edit_page(edit: Edit, status: int = 200, **context) -> Response:
         kinds=kinds(),
         names=NAMES,
         tests=tests,
+        now=now,
         health=health,
         holds=holds,
         status=status,
@@ -175,11 +185,14 @@ def _update(channel: Channel, form: ChannelForm, now: int) -> None:
         "fallback_id": fallback and fallback.id,
         "retries": form.retries.text,
         "repeat_minutes": parse_repeat(form.repeat.data),
+        "drill_days": parse_drill(form.drill.data),
         "version": channel.version + 1,
         "updated_at": now,
     }
     for name in ("kind", "origin", "settings", "sealed", "config_hash"):
         values[name] = getattr(channel, name)
+    if values["drill_days"] != channel.drill_days:
+        values.update(drill_at=None, drill_failures=0)
     if channel.config_hash != channel.proof_hash:
         # A test of exactly this configuration, made before the save, proves it.
         test = Attempt.proof_of(channel.config_hash)

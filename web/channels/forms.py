@@ -31,6 +31,7 @@ from web.validation import (
     check_header_name,
     check_header_value,
     check_name,
+    parse_drill,
     parse_group_wait,
     parse_repeat,
     parse_timeout,
@@ -83,6 +84,7 @@ class ChannelForm(Form):
         "Send waiting alerts separately, even when there are many", default=False
     )
     fallback = FallbackField("Fallback channel")
+    drill = TextField("Fire drill (days)", check=parse_drill)
     version = TextField()
 
     def __init__(self, context: Context, **values):
@@ -258,6 +260,7 @@ def values_of(channel: Channel, settings: Settings) -> dict:
         group_wait=_shown_group_wait(channel),
         separate=bool(channel.separate),
         fallback=stored_fallback(channel),
+        drill=str(channel.drill_days or ""),
         retries=channel.retries,
         repeat=str(channel.repeat_minutes or ""),
         version=str(channel.version),

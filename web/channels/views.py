@@ -38,7 +38,7 @@ bp = Blueprint("channels", __name__, url_prefix="/channels")
 # Columns that a copy does not have from its source.
 _IDENTITY = ("id", "version", "created_at", "updated_at", "provisioned")
 _TROUBLE = ("trouble_since", "trouble_version", "trouble", "failures")
-_HEALTH = ("probe_at", "drops", "attempted_at", *_TROUBLE)
+_HEALTH = ("probe_at", "drops", "attempted_at", "drill_at", "drill_failures", *_TROUBLE)
 
 
 @bp.get("")
