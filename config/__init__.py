@@ -58,6 +58,7 @@ class Config:
     public_url: str = ""
     admin_password: str = field(default="", repr=False)
     provision: tuple[Path, ...] = ()
+    heartbeat_url: str = field(default="", repr=False)
     trusted_proxies: tuple[Network, ...] = ()
     htmx_url: str = HTMX_URL
     htmx_integrity: str = HTMX_INTEGRITY

@@ -95,6 +95,16 @@ def _web_url(text: str) -> str:
     return text
 
 
+def _heartbeat_url(text: str) -> str:
+    """Return a URL that is a secret: no message repeats a part of it."""
+    try:
+        return _web_url(text)
+    except ValueError:
+        raise ValueError(
+            "not an http(s) URL with a host, for example https://hc-ping.com/your-uuid"
+        ) from None
+
+
 def _public_url(text: str) -> str:
     if re.search("[?#]", text):
         raise ValueError(
@@ -132,6 +142,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_PUBLIC_URL": _public_url,
     "TOCSIN_ADMIN_PASSWORD": _admin_password,
     "TOCSIN_PROVISION": partial(_list, _absolute),
+    "TOCSIN_HEARTBEAT_URL": _heartbeat_url,
     "TOCSIN_TRUSTED_PROXIES": partial(_list, trusted_proxy),
     "TOCSIN_HTMX_URL": _web_url,
     "TOCSIN_HTMX_INTEGRITY": _integrity,

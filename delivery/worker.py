@@ -29,6 +29,7 @@ from delivery.queue.channel_limits import ChannelLimits
 from delivery.queue.crash_marker import CrashMarker
 from delivery.queue.failure_log import log_failure
 from delivery.queue.drills import DrillSender
+from delivery.queue.errands import Errands
 from delivery.queue.inbox import Inbox
 from delivery.queue.message_builder import MessageBuilder, PreparedMessage
 from delivery.queue.runs import Run, Runs
@@ -78,8 +79,8 @@ class Worker:
         self._crash_marker = CrashMarker(slot_file(config.data_dir, number, "making"))
         keyring = Keyring(config.encryption_keys, config.keys_file)
         here = load_installation(config)
-        drills = DrillSender(keyring, self._policy, here, clock, monotonic, rng)
-        self._upkeep = Upkeep(config, number, drills, clock, monotonic)
+        errands = Errands(config, keyring, self._policy, here, clock, monotonic, rng)
+        self._upkeep = Upkeep(config, number, here.public_url, errands, clock, monotonic)
         self._builder = MessageBuilder(keyring, self._policy, self._crash_marker, clock, here)
         self._channels = ChannelCache(keyring)
         self._limits = ChannelLimits(self._channels, monotonic)

@@ -130,6 +130,7 @@ def test_a_valid_value_is_accepted(name, value, field, expected):
         "ALLOW_NETWORKS",
         "CA_FILE",
         "ADMIN_PASSWORD",
+        "HEARTBEAT_URL",
     ],
 )
 def test_an_empty_value_counts_as_unset(name):
@@ -277,6 +278,7 @@ BAD = {
     "ACCESS_LOG": ["yes", "2", "true"],
     "PUBLIC_URL": WRONG_URLS,
     "HTMX_URL": WRONG_URLS,
+    "HEARTBEAT_URL": WRONG_URLS,
     "HTMX_INTEGRITY": [
         "sha384",
         "sha1-abc",
@@ -358,6 +360,11 @@ SENTENCES = [
     ("HTMX_URL", "cdn.example/htmx.js", "does not begin with http(s):// and a host, for example"),
     ("LOG_FORMAT", "xml", "'xml' is neither text nor json"),
     ("ACCESS_LOG", "yes", "'yes' is neither 0 nor 1"),
+    (
+        "HEARTBEAT_URL",
+        "hc-ping.com/u",
+        "not an http(s) URL with a host, for example https://hc-ping",
+    ),
     ("HTMX_INTEGRITY", "sha1-abc", "not an integrity value such as sha384-…"),
 ]
 
@@ -407,6 +414,8 @@ def test_a_damaged_file_of_certificate_authorities_is_refused_with_the_variables
     ("name", "value"),
     [
         ("SECRET_KEY", "sh0rt-secret"),
+        ("HEARTBEAT_URL", "https://sh0rt-secret:x/y"),
+        ("HEARTBEAT_URL", "hc-ping.com/sh0rt-secret"),
         ("ENCRYPTION_KEYS", "sh0rt-secret"),
         ("DATABASE_URL", "x://u:sh0rt-secret@h"),
         ("DATABASE_URL", "postgresql://u:sh0rt-secret@h"),
@@ -452,6 +461,7 @@ FILES = {
     "SECRET_KEY": LONG,
     "ENCRYPTION_KEYS": f"{KEY_B},{KEY_A}",
     "DATABASE_URL": "sqlite:////srv/t.db",
+    "HEARTBEAT_URL": "https://hc.example/uuid",
 }
 
 

@@ -24,7 +24,7 @@ class DrillRoom:
     def __init__(self, make, clocks):
         self.clocks = clocks
         self.worker = make()
-        self.worker._upkeep._drills.run_task = lambda task: task()
+        self.worker._upkeep.errands.drills.run_task = lambda task: task()
 
     def pass_seconds(self, seconds, step=10):
         for _ in range(0, seconds, step):

@@ -63,6 +63,7 @@ def test_metrics_have_the_format_of_prometheus(scrape):
         "tocsin_alerts_without_channel": "counter",
         "tocsin_worker_silent_seconds": "gauge",
         "tocsin_oldest_due_seconds": "gauge",
+        "tocsin_heartbeat_seconds": "gauge",
     }
     assert all(re.fullmatch(r"[A-Z].+\.", family.documentation) for family in found.values())
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from delivery.installation import Installation
 from delivery.message import MessageError
 from delivery.outbox import Drill, DrillResult
 from delivery.outcome import Outcome
+from delivery.queue.background import run_in_thread
 from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock, unsent
 from delivery.settings import read_settings
@@ -23,10 +23,6 @@ from models import Channel
 INTERVAL = 10.0  # seconds
 
 log = logging.getLogger("tocsin.drills")
-
-
-def _run_in_thread(task: Callable[[], None]) -> None:
-    threading.Thread(target=task, name="drill", daemon=True).start()
 
 
 @dataclass
@@ -39,7 +35,7 @@ class DrillSender:
     clock: Clock
     monotonic: Clock
     rng: Callable[[], float]
-    run_task: Callable[[Callable[[], None]], None] = _run_in_thread
+    run_task: Callable[[Callable[[], None]], None] = run_in_thread
     _under_way: bool = False
     _result: DrillResult | None = None  # not stored yet
     _next_at: float = float("-inf")

@@ -8,7 +8,7 @@ import logging
 from config import Config
 from delivery import outbox
 from delivery.queue.channel_limits import rate_limited_kinds
-from delivery.queue.drills import DrillSender
+from delivery.queue.errands import Errands
 from delivery.queue.fallback_watch import FallbackWatch
 from delivery.queue.pruner import Pruner
 from delivery.queue.slice_timer import SliceTimer
@@ -48,19 +48,26 @@ class Analysis:
 class Upkeep:
     """The upkeep by one worker, which has this `number`.
 
-    `has_crash_suspects` is True while a waiting delivery may have crashed a worker.
+    The leader runs the `errands`. `has_crash_suspects` is True while a waiting delivery may have
+    crashed a worker.
     """
 
     def __init__(
-        self, config: Config, number: int, drills: DrillSender, clock: Clock, monotonic: Clock
+        self,
+        config: Config,
+        number: int,
+        public_url: str,
+        errands: Errands,
+        clock: Clock,
+        monotonic: Clock,
     ):
         self._config = config
         self._number = number
         self._clock = clock
         self._monotonic = monotonic
         self._clock_offset = clock() - monotonic()
-        self._drills = drills
-        self._fallbacks = FallbackWatch(drills.installation.public_url, monotonic)
+        self.errands = errands
+        self._fallbacks = FallbackWatch(public_url, monotonic)
         self._pruner = Pruner(config, monotonic)
         self._replays = SliceTimer(monotonic, rest=1, min_rest=0.01, pause=INTERVAL)
         self._newest_id = 0
@@ -94,7 +101,7 @@ class Upkeep:
             self._fallbacks.run(now)
             outbox.sweep(now)  # afterwards: no probe is of an alert that is overdue
             self._take_over_abandoned(now)
-            self._drills.run(now)
+            self.errands.run(now)
             self._analysis.run()
         self.has_crash_suspects = self.has_crash_suspects and outbox.has_crash_suspects()
 

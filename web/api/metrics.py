@@ -24,6 +24,7 @@ from delivery import outbox
 from delivery.alerts.plans import ACTIVE_STATES, DELIVERY_LIFETIME
 from delivery.health import Health, health_of, trouble_length
 from delivery.outcome import Verdict
+from delivery.queue import pulse
 from models import (
     IS_TEST,
     Attempt,
@@ -164,6 +165,13 @@ def _set_worker(registry: CollectorRegistry) -> None:
         registry=registry,
     )
     gauge.set(outbox.oldest_due_age(now_ms()) / SECOND)
+    gauge = Gauge(
+        "tocsin_heartbeat_seconds",
+        "Time since the last heartbeat that was accepted; NaN if none ever was.",
+        registry=registry,
+    )
+    accepted_at = pulse.last_state().accepted_at
+    gauge.set((now_ms() - accepted_at) / SECOND if accepted_at else math.nan)
 
 
 def _count(query: Any, column: Any) -> dict[tuple, int]:
