@@ -252,3 +252,32 @@ def test_a_server_that_is_gone_is_a_problem(environ):
     assert levels(found)["database"] == "problem"
     assert "s3cret" not in str(found)
     database.open_database(Config.from_env(environ).database)
+
+
+URL = "https://monitor.example/s3cret"
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "words"),
+    [
+        ({"accepted_at": 10_000}, "ok", "The last one was 10 seconds ago."),
+        ({"accepted_at": 10 * 60_000}, "warning", "The last one was 10 minutes ago."),
+        ({}, "warning", "None was ever accepted."),
+        ({"accepted_at": 10_000, "problem": "It broke."}, "problem", "It broke."),
+    ],
+)
+def test_it_says_whether_the_monitor_accepts_the_heartbeat(app, environ, state, level, words):
+    if "accepted_at" in state:
+        state = {**state, "accepted_at": now_ms() - state["accepted_at"]}
+    with db.connection_context():
+        Fact.store("heartbeat", json.dumps(state))
+    found = examine({**environ, "TOCSIN_HEARTBEAT_URL": URL})
+    [finding] = [one for one in found if one.subject == "heartbeat"]
+    assert (finding.level, finding.text) == (level, words)
+    assert "s3cret" not in str(found)
+
+
+def test_without_a_monitor_it_names_the_variable(environ):
+    [finding] = [one for one in examine(environ) if one.subject == "heartbeat"]
+    assert finding.level == "ok"
+    assert "TOCSIN_HEARTBEAT_URL" in finding.text

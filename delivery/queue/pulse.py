@@ -23,7 +23,7 @@ from models import Fact
 
 INTERVAL = 60.0  # seconds
 MAX_OVERDUE = 5 * MINUTE
-_FACT = "heartbeat"
+FACT = "heartbeat"
 
 log = logging.getLogger("tocsin.worker")
 
@@ -41,9 +41,14 @@ class PulseState(msgspec.Struct):
 
 def last_state() -> PulseState:
     """Return the stored state of the heartbeat."""
-    fact = Fact.get_or_none(Fact.name == _FACT)
+    fact = Fact.get_or_none(Fact.name == FACT)
+    return read_state(fact.value if fact else "")
+
+
+def read_state(text: str) -> PulseState:
+    """Return the state in the value of a fact; a damaged one counts for nothing."""
     try:
-        return msgspec.json.decode(fact.value if fact else "{}", type=PulseState)
+        return msgspec.json.decode(text, type=PulseState)
     except msgspec.DecodeError:
         return PulseState()
 
@@ -98,7 +103,7 @@ class Pulse:
         elif state.problem and not problem:
             log.info("the heartbeat is accepted again")
         state.problem = problem
-        Fact.store(_FACT, msgspec.json.encode(state).decode())
+        Fact.store(FACT, msgspec.json.encode(state).decode())
 
     def _call(self) -> None:
         settings = Settings(url=self._url, method="GET")

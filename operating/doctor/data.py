@@ -16,6 +16,7 @@ from config.database_url import DatabaseServer
 from database import describe_error
 from database.schema import known_steps, newer_steps
 from database.sqlite import WAL_IS_SAFE
+from delivery.queue.pulse import FACT, read_state
 from delivery.secrets.encryption import DecryptionError, Keyring, channel_purpose
 from operating.backup import LAST_BACKUP
 from operating.doctor.findings import Finding, fine, problem, warning
@@ -32,6 +33,7 @@ _KEYS = "keys"
 _CLOCK = "clock"
 _DUE = "deliveries"
 _BACKUP = "backup"
+_HEARTBEAT = "heartbeat"
 
 
 @contextlib.contextmanager
@@ -164,6 +166,23 @@ def check_backup(connection: Any, now: int) -> list[Finding]:
     if now - about["at"] > MAX_BACKUP_AGE:
         return [warning(_BACKUP, text, advice)]
     return [fine(_BACKUP, text)]
+
+
+def check_heartbeat(config: Config, connection: Any, now: int) -> list[Finding]:
+    """Check whether the monitor outside accepts the heartbeat."""
+    if not config.heartbeat_url:
+        text = "TOCSIN_HEARTBEAT_URL is not set: nobody notices when Tocsin itself is dead."
+        return [fine(_HEARTBEAT, text)]
+    facts = dict(connection.execute("SELECT name, value FROM fact").fetchall())
+    state = read_state(facts.get(FACT, ""))
+    if state.problem:
+        advice = "Check TOCSIN_HEARTBEAT_URL, and whether the monitor can be reached."
+        return [problem(_HEARTBEAT, state.problem, advice)]
+    if now - state.accepted_at > MAX_LATENESS:
+        last = f"The last one was {_length(now - state.accepted_at)} ago."
+        text = last if state.accepted_at else "None was ever accepted."
+        return [warning(_HEARTBEAT, text, "Start Tocsin; if it runs, look into its log.")]
+    return [fine(_HEARTBEAT, f"The last one was {_length(now - state.accepted_at)} ago.")]
 
 
 def has_leader(config: Config) -> bool:

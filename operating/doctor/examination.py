@@ -58,7 +58,7 @@ def _examine_rows(config: Config, connection: Any, now: int) -> list[Finding]:
     )
     for check in checks:
         found += check(connection, now)
-    return found
+    return found + data.check_heartbeat(config, connection, now)
 
 
 def _check_keys(config: Config, connection: Any) -> list[Finding]:
