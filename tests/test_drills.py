@@ -3,13 +3,20 @@
 import json
 
 import pytest
+from alert_samples import INSTALLATION
 from channels import create, form_of, stored_form
+from kind_support import VENDOR_KINDS, channel_of
 from playhouse.migrations import Runner
 from receiver import reply
 
 import database
-from clock import DAY, HOUR, MINUTE, SECOND
+from clock import DAY, HOUR, MINUTE, SECOND, now_ms
 from delivery import outbox
+from delivery.alerts.samples import drill_alert
+from delivery.channel_test import sample_event
+from delivery.content.alert_text import AlertText
+from delivery.content.group_text import text_of_group
+from delivery.message import write_body
 from delivery.outbox.drills import MAX_JITTER, next_drill
 from models import Attempt, Channel, ChannelState, db
 
@@ -139,6 +146,15 @@ def test_a_drill_that_fails_is_trouble_until_one_succeeds(room, channel, receive
     assert [one.verdict for one in Attempt.select()] == ["retry", "delivered"]
 
 
+def test_the_text_of_the_trouble_names_the_next_drill(room, channel, receiver, client):
+    number = channel(columns=DUE)
+    receiver.script = reply(503)
+    room.run()
+    Channel.update(drill_at=now_ms() + 5 * MINUTE).execute()
+    words = "The next attempt is the next alert, or a fire drill in 5 min."
+    assert words in client.get(f"/channels/{number}/edit").text
+
+
 def test_a_drill_that_keeps_failing_is_tried_after_1_and_5_minutes_and_then_daily(
     room, channel, receiver
 ):
@@ -253,3 +269,14 @@ def test_the_migration_can_be_taken_back(room, channel, receiver):
     assert db.execute_sql("SELECT count(*) FROM attempt").fetchone()[0] == 0
     runner.up()
     assert Channel.get().drill_days == 0
+
+
+@pytest.mark.parametrize("kind", [*VENDOR_KINDS, "webhook", "alertmanager"])
+@pytest.mark.parametrize("in_group", [False, True], ids=["alone", "group"])
+def test_the_message_of_every_kind_says_that_it_is_a_drill(kind, in_group):
+    settings = channel_of(kind)
+    event = sample_event("", drill_alert)
+    text = AlertText(event, settings, INSTALLATION)
+    if in_group:
+        text = text_of_group([event], "key", settings, INSTALLATION)
+    assert "Fire drill from Tocsin" in write_body(text)

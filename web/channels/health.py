@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from peewee import PeeweeException
 
-from clock import now_ms
+from clock import SECOND, now_ms
 from delivery.health import IN_TROUBLE, Health, health_of
 from models import Channel, ChannelState, db
 from web.filters import ago, moment, until
@@ -16,7 +16,8 @@ MAX_TROUBLE_LENGTH = 400
 _NEXT_ATTEMPTS = """
     SELECT c.id,
         (SELECT min(due_at) FROM delivery WHERE channel_id = c.id AND state = 'pending'),
-        EXISTS (SELECT 1 FROM delivery WHERE channel_id = c.id AND state = 'sending')
+        EXISTS (SELECT 1 FROM delivery WHERE channel_id = c.id AND state = 'sending'),
+        (SELECT drill_at FROM channel WHERE id = c.id AND drill_days > 0)
     FROM (SELECT CAST(value AS BIGINT) AS id FROM json_each(:channels)) AS c"""
 # Of a configuration that never got through, the version that it began with. The one that the first
 # of the failed attempts was made with may only have renamed the channel.
@@ -66,7 +67,7 @@ def describe_health(channels: Sequence[Channel], now: int) -> dict[int, ChannelH
     if troubled:
         parameters = {"channels": json.dumps(troubled)}
         rows = db.execute_sql(_NEXT_ATTEMPTS, parameters)
-        texts = {row[0]: _describe_next(row[1], bool(row[2]), now) for row in rows}
+        texts = {row[0]: _describe_next(row[1], bool(row[2]), row[3], now) for row in rows}
         rows = db.execute_sql(_SUSPECTS, parameters)
         suspects = {row[0]: _describe_version(*row[1:]) for row in rows}
     described = {}
@@ -108,9 +109,12 @@ def _describe_trouble(
     return f"Not getting through {since}: {reason} {next_attempt}"
 
 
-def _describe_next(due_at: int | None, is_sending: bool, now: int) -> str:
+def _describe_next(due_at: int | None, is_sending: bool, drill_at: int | None, now: int) -> str:
     if is_sending:
         return "An attempt is being made now."
+    if due_at is None and drill_at is not None:
+        drill = until(max(drill_at, now + SECOND), now)
+        return f"The next attempt is the next alert, or a fire drill {drill}."
     if due_at is None:
         return "No attempt is planned: the next alert is the next attempt."
     if due_at <= now:
