@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clock import now_ms
-from config import KEYS_FILE, SECRET_KEY_FILE, VERSION, Config
+from config import KEYS_FILE, SECRET_KEY_FILE, VERSION, Config, read_keys
 from config.database_url import DatabaseServer
 from database.copying import check_file, copy_file, open_copy
 from locks import file_lock
@@ -63,8 +63,8 @@ def write_backup(
     if path.exists() and (in_folder or not _is_backup(path)):
         raise BackupError(f"{path} exists and is not replaced. Choose another name.")
     with _only_one(folder):
-        _delete_rest(folder)
         partial = folder / f".{path.name}{_PARTIAL}"
+        _delete_rest(partial)
         try:
             with new_archive(partial) as writer:
                 _add_database(config, writer, partial, progress, with_keys=with_keys)
@@ -98,10 +98,12 @@ def _only_one(folder: Path) -> Iterator[None]:
         raise BackupError(f"Another backup is being written into {folder}.") from None
 
 
-def _delete_rest(folder: Path) -> None:
-    """Delete what a backup that was killed has left behind."""
-    for path in folder.glob(f".*{_PARTIAL}*"):
-        path.unlink(missing_ok=True)
+def _delete_rest(partial: Path) -> None:
+    """Delete what a backup that was killed has left behind, and nothing of other programs."""
+    for path in partial.parent.glob(f".*{_PARTIAL}*"):
+        name = path.name.partition(_PARTIAL)[0].removeprefix(".")
+        if _NAMES.fullmatch(name) or path.name.startswith(partial.name):
+            path.unlink(missing_ok=True)
 
 
 def _add_database(
@@ -113,8 +115,16 @@ def _add_database(
         manifest = _add_file(config.database, writer, partial, progress)
     if with_keys:
         writer.add(SECRET_KEY_FILE, f"{config.secret_key}\n")
-        writer.add(KEYS_FILE, "\n".join(config.encryption_keys) + "\n")
+        writer.add(KEYS_FILE, "\n".join(_keys_of_copy(config)) + "\n")
     add_manifest(writer, manifest)
+
+
+def _keys_of_copy(config: Config) -> dict[str, None]:
+    """Return the keys of before and after the copy, which may be on both sides of a rotation."""
+    keys = config.encryption_keys
+    if config.keys_file:
+        keys = (*read_keys(config.keys_file), *keys)
+    return dict.fromkeys(keys)
 
 
 def _add_file(database: Path, writer: ArchiveWriter, partial: Path, progress: Progress) -> Manifest:

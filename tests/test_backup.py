@@ -22,6 +22,8 @@ from commands.progress import interruptible, progress
 from config import Config
 from database import schema
 from delivery.secrets.encryption import Keyring
+from delivery.secrets.rotation import check_keys, rotate
+from delivery.settings import read_settings
 from locks import file_lock
 from models import Channel, Fact, User, db
 from operating import backup
@@ -148,12 +150,33 @@ def test_a_folder_keeps_the_newest_backups_and_whatever_else_is_in_it(filled, ru
         (folder / f"tocsin-202601{day}T000000Z.zip").touch()
     (folder / "tocsin-notes.zip").touch()
     (folder / ".tocsin-20260101T000000Z.zip.partial").touch()  # of a backup that was killed
+    (folder / ".download.partial").touch()  # of another program
     ran = run("backup", "--keep", 2, folder)
     names = sorted(path.name for path in folder.iterdir())
-    assert names[0] == "tocsin-20260103T000000Z.zip"
+    assert names[:2] == [".download.partial", "tocsin-20260103T000000Z.zip"]
     assert names[-1] == "tocsin-notes.zip"
-    assert len(names) == 3
+    assert len(names) == 4
     assert ran.out.count("Deleted: ") == 2
+
+
+def test_a_backup_beside_a_rotation_has_the_keys_of_before_and_after_it(
+    filled, another, tmp_path, monkeypatch
+):
+    copy = backup._add_tables if ON_POSTGRESQL else backup._add_file
+
+    def rotate_and_copy(*given):
+        rotate(filled)
+        return copy(*given)
+
+    monkeypatch.setattr(backup, copy.__name__, rotate_and_copy)
+    path = written(filled, tmp_path / "b.zip")
+    restore(path, another, silent, force=False)
+    keys = another.with_keys(create=False).encryption_keys
+    assert keys[1:] == filled.encryption_keys
+    database.open_database(another.database)
+    with db.connection_context():
+        check_keys(Keyring(keys))
+        assert not read_settings(Channel.get(), Keyring(keys[:1])).problem
 
 
 @pytest.mark.parametrize(
