@@ -28,8 +28,6 @@ from delivery.queue.channel_cache import ChannelCache
 from delivery.queue.channel_limits import ChannelLimits
 from delivery.queue.crash_marker import CrashMarker
 from delivery.queue.failure_log import log_failure
-from delivery.queue.drills import DrillSender
-from delivery.queue.errands import Errands
 from delivery.queue.inbox import Inbox
 from delivery.queue.message_builder import MessageBuilder, PreparedMessage
 from delivery.queue.runs import Run, Runs
@@ -79,9 +77,8 @@ class Worker:
         self._crash_marker = CrashMarker(slot_file(config.data_dir, number, "making"))
         keyring = Keyring(config.encryption_keys, config.keys_file)
         here = load_installation(config)
-        errands = Errands(config, keyring, self._policy, here, clock, monotonic, rng)
-        self._upkeep = Upkeep(config, number, here.public_url, errands, clock, monotonic)
         self._builder = MessageBuilder(keyring, self._policy, self._crash_marker, clock, here)
+        self._upkeep = Upkeep(config, number, self._builder, monotonic, rng)
         self._channels = ChannelCache(keyring)
         self._limits = ChannelLimits(self._channels, monotonic)
         self._runs = Runs(

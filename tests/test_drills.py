@@ -138,7 +138,9 @@ def test_a_drill_that_fails_is_trouble_until_one_succeeds(room, channel, receive
     assert (row.drill_failures, row.proven) == (1, "unproven")
     assert row.trouble_since == NOW + 10 * SECOND
     assert "503" in row.trouble
-    assert f"the fire drill of channel {number} failed: {row.trouble}" in caplog.text
+    [line] = caplog.records
+    assert line.getMessage() == f"a fire drill failed: {row.trouble}"
+    assert (line.channel_id, line.reason) == (number, "http_status")
     receiver.script = reply(200)
     room.pass_seconds(90)
     row = Channel.get_by_id(number)

@@ -61,8 +61,8 @@ class DrillSender:
         outbox.settle_drill(result, now, self.rng())
         self._result = None
         if not result.outcome.good:
-            says = result.outcome.says
-            log.warning("the fire drill of channel %d failed: %s", result.channel_id, says)
+            about = {"channel_id": result.channel_id, "reason": result.outcome.reason.value}
+            log.warning("a fire drill failed: %s", result.outcome.says, extra=about)
 
     def _send(self, drill: Drill, channel: Channel) -> None:
         """Send a drill, without the database, and leave its result for the next call of `run`.

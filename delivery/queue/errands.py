@@ -3,11 +3,9 @@
 from collections.abc import Callable
 
 from config import Config
-from delivery.guard.exchange import Policy
-from delivery.installation import Installation
 from delivery.queue.drills import DrillSender
+from delivery.queue.message_builder import MessageBuilder
 from delivery.queue.pulse import Pulse
-from delivery.secrets.encryption import Keyring
 from delivery.sender import Clock
 
 
@@ -17,15 +15,14 @@ class Errands:
     def __init__(
         self,
         config: Config,
-        keyring: Keyring,
-        policy: Policy,
-        installation: Installation,
-        clock: Clock,
+        builder: MessageBuilder,
         monotonic: Clock,
         rng: Callable[[], float],
     ):
-        self.drills = DrillSender(keyring, policy, installation, clock, monotonic, rng)
-        self.pulse = Pulse(config.heartbeat_url, policy, monotonic)
+        self.drills = DrillSender(
+            builder.keyring, builder.policy, builder.installation, builder.clock, monotonic, rng
+        )
+        self.pulse = Pulse(config.heartbeat_url, builder.policy, monotonic)
 
     def run(self, now: int) -> None:
         """Start what is due; `now` is the time in milliseconds since the epoch."""

@@ -4,12 +4,14 @@ Most of it concerns the whole outbox. One worker of an installation does that: t
 """
 
 import logging
+from collections.abc import Callable
 
 from config import Config
 from delivery import outbox
 from delivery.queue.channel_limits import rate_limited_kinds
 from delivery.queue.errands import Errands
 from delivery.queue.fallback_watch import FallbackWatch
+from delivery.queue.message_builder import MessageBuilder
 from delivery.queue.pruner import Pruner
 from delivery.queue.slice_timer import SliceTimer
 from delivery.queue.slots import vacant
@@ -56,18 +58,17 @@ class Upkeep:
         self,
         config: Config,
         number: int,
-        public_url: str,
-        errands: Errands,
-        clock: Clock,
+        builder: MessageBuilder,
         monotonic: Clock,
+        rng: Callable[[], float],
     ):
         self._config = config
         self._number = number
-        self._clock = clock
+        self._clock = builder.clock
         self._monotonic = monotonic
-        self._clock_offset = clock() - monotonic()
-        self.errands = errands
-        self._fallbacks = FallbackWatch(public_url, monotonic)
+        self._clock_offset = self._clock() - monotonic()
+        self.errands = Errands(config, builder, monotonic, rng)
+        self._fallbacks = FallbackWatch(builder.installation.public_url, monotonic)
         self._pruner = Pruner(config, monotonic)
         self._replays = SliceTimer(monotonic, rest=1, min_rest=0.01, pause=INTERVAL)
         self._newest_id = 0
