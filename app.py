@@ -82,11 +82,9 @@ def create_app(config: Config | None = None) -> Flask:
     csrf = CSRFProtect(app)
     security_headers.register(app, config)
     _register_blueprints(app, csrf)
-    direct = DirectIngest(app, config)
-    app.wsgi_app = BehindProxy(direct, config.trusted_proxies)  # type: ignore[method-assign]
-    provision(app)
     numbered = RequestIds(DirectIngest(app, config), logs_access=config.access_log)
     app.wsgi_app = BehindProxy(numbered, config.trusted_proxies)  # type: ignore[method-assign]
+    provision(app)
     return app
 
 

@@ -72,7 +72,10 @@ def _ca_file(text: str) -> Path:
     return Path(text).absolute()
 
 
-def _absolute(text: str) -> Path:
+def _provision_file(text: str) -> Path:
+    """Return the path of a file of channels; a missing one is reported in the pages."""
+    if "://" in text:
+        raise ValueError(f"{shown(text)} is a URL; name a file or a folder of this machine")
     return Path(text).absolute()
 
 
@@ -141,7 +144,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "TOCSIN_CA_FILE": _ca_file,
     "TOCSIN_PUBLIC_URL": _public_url,
     "TOCSIN_ADMIN_PASSWORD": _admin_password,
-    "TOCSIN_PROVISION": partial(_list, _absolute),
+    "TOCSIN_PROVISION": partial(_list, _provision_file),
     "TOCSIN_HEARTBEAT_URL": _heartbeat_url,
     "TOCSIN_TRUSTED_PROXIES": partial(_list, trusted_proxy),
     "TOCSIN_HTMX_URL": _web_url,

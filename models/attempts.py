@@ -12,6 +12,9 @@ MAX_TESTS_KEPT = 50
 IS_TEST = SQL("(purpose = 'test')")
 _IS_DRILL = SQL("(purpose = 'drill')")
 
+_PROOF = """
+    SELECT * FROM attempt WHERE config_hash = ? AND verdict = 'delivered'
+    ORDER BY id DESC LIMIT 1"""
 _STORE = """
     INSERT INTO attempt (channel_id, purpose, at, config_hash, version, verdict, reason, actor,
         status, milliseconds, receiver, stages, excerpt, says)
@@ -80,8 +83,7 @@ class Attempt(Table):
     @classmethod
     def proof_of(cls, config_hash: str) -> "Attempt | None":
         """Return the latest test that delivered with this configuration."""
-        proofs = cls.select().where(cls.config_hash == config_hash, cls.verdict == "delivered")
-        return proofs.order_by(cls.id.desc()).first()
+        return next(iter(cls.raw(_PROOF, config_hash)), None)
 
     @classmethod
     def store_test(cls, columns: dict) -> None:

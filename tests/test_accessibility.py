@@ -9,7 +9,10 @@ from receiver import reply
 pytestmark = pytest.mark.browser
 SHOWN = {"GET", "HEAD", "OPTIONS"}
 # Not pages: files, parts of pages, endpoints for machines and for receivers, and the way in.
-OTHERS = re.compile(r"/(static|pulse|healthz|readyz|metrics|-/|api/|lab/in|login|setup|export)")
+OTHERS = re.compile(
+    r"/(static|pulse|healthz|readyz|metrics|-/|api/|lab/in|login|setup|export"
+    r"|channels/export/file)"
+)
 
 
 @pytest.fixture

@@ -358,6 +358,12 @@ SENTENCES = [
     ("PUBLIC_URL", "https://ada@t.example", "a user name before it; write for example https://toc"),
     ("PUBLIC_URL", "https://a.example b", "has a blank, a comma, a semicolon or a quotation mark"),
     ("HTMX_URL", "cdn.example/htmx.js", "does not begin with http(s):// and a host, for example"),
+    (
+        "HEARTBEAT_URL",
+        "hc-ping.com/u",
+        "not an http(s) URL with a host, for example https://hc-ping",
+    ),
+    ("PROVISION", "https://a.example/b.yml", "is a URL; name a file or a folder"),
     ("LOG_FORMAT", "xml", "'xml' is neither text nor json"),
     ("ACCESS_LOG", "yes", "'yes' is neither 0 nor 1"),
     (
