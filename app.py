@@ -7,7 +7,7 @@ import database
 import startup
 from config import Config
 from web import audit, errors, filters, security_headers, silences
-from web.api import alerts, health, metrics
+from web.api import alertmanager, alertmanager_silences, alerts, health, metrics
 from web.api import channels as channels_api
 from web.api.direct_ingest import DirectIngest
 from web.auth import access, login, tokens, users
@@ -30,7 +30,7 @@ from web.transfer.provisioning import provision, provisioning_problem
 from web.worker_status import waiting_notice, worker_status
 
 MAX_BODY_BYTES = 1024 * 1024
-_MACHINE_ENDPOINTS = (channels_api, alerts, metrics)
+_MACHINE_ENDPOINTS = (channels_api, alerts, alertmanager, alertmanager_silences, metrics)
 _PAGES = (
     dashboard,
     channels,

@@ -119,7 +119,7 @@ def silence(alert_id: int) -> Response:
     if problem:
         message = f"Nothing was changed: {problem}"
         return redirect_with(message, "alerts.detail", "bad", alert_id=row.id)
-    start_silence(matchers, alert_silences.comment_for(alert), duration)
+    start_silence(matchers, alert_silences.comment_for(alert), now_ms() + duration)
     message = (
         f"The alert is silenced for {alert_silences.DURATIONS[hours]}: no notification is sent "
         "for it until then."
