@@ -15,6 +15,7 @@ from web.api import (
     channel_actions,
     health,
     metrics,
+    openapi,
 )
 from web.api import channels as channels_api
 from web.api import deliveries as deliveries_api
@@ -52,6 +53,7 @@ _MACHINE_ENDPOINTS = (
     alertmanager,
     alertmanager_silences,
     metrics,
+    openapi,
 )
 _PAGES = (
     dashboard,

@@ -132,6 +132,8 @@ def test_every_machine_route_requires_a_token_with_its_scope(app):
     for method, path in routes(app, "machine"):
         url = app.url_map.bind("localhost").match(path, method=method)[0]
         scopes = scopes_of(app, url)
+        if scopes == tuple(SCOPES):
+            continue  # with any token: tests/test_openapi.py
         wrong = secrets[scopes[0]] if len(scopes) == 1 else secrets["alerts:read or another"]
         for headers, status in (
             ({}, 401),

@@ -568,7 +568,7 @@ def test_a_hundred_thousand_alerts_are_refused_quickly(sender, path):
 
 
 def test_an_unsupported_method_is_refused(sender):
-    assert sender.client.get("/api/v1/alerts", headers=sender.headers).status_code == 405
+    assert sender.client.put("/api/v1/alerts", headers=sender.headers).status_code == 405
 
 
 # --- idempotency ---

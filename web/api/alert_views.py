@@ -40,7 +40,7 @@ MAX_DELIVERIES = 100
 
 @bp.get("")
 @require_scope("alerts:read")
-@describe({200: AlertPage}, 422, query=AlertsQuery)
+@describe({200: AlertPage}, 422, query=AlertsQuery, gives=("Link",))
 def index():
     """List the alerts that the filters accept, the latest change first."""
     paging.check_parameters(AlertsQuery)

@@ -19,6 +19,13 @@ from delivery.outbox.silences import active_silences
 from models import Alert, Channel
 from web.api.alertmanager_json import Routed, alert_json, compile_receiver, labels_of_row
 from web.api.alerts import NOTE_HEADER
+from web.api.ingest_types import (
+    AlertmanagerAlert,
+    AlertmanagerGroup,
+    AlertmanagerQuery,
+    Receiver,
+)
+from web.api.operation import describe
 from web.api.token_routes import route_with_token
 from web.problems import ApiError
 
@@ -56,6 +63,7 @@ def alertmanager_route(path: str, scopes: tuple[str, ...] = _READING) -> Callabl
 
 
 @alertmanager_route("/api/v2/alerts")
+@describe({200: list[AlertmanagerAlert]}, 400, query=AlertmanagerQuery, gives=("Tocsin-Note",))
 def alerts(**_token):
     """List the open alerts."""
     now = now_ms()
@@ -64,6 +72,7 @@ def alerts(**_token):
 
 
 @alertmanager_route("/api/v2/alerts/groups")
+@describe({200: list[AlertmanagerGroup]}, 400, query=AlertmanagerQuery, gives=("Tocsin-Note",))
 def groups(**_token):
     """List the open alerts by receiver, and by the labels that it groups by."""
     now = now_ms()
@@ -101,12 +110,14 @@ def _groups_of(alert: Routed, query: AlertQuery) -> Iterator[tuple[tuple, dict[s
 
 
 @alertmanager_route("/api/v2/receivers")
+@describe({200: list[Receiver]})
 def receivers(**_token):
     """List the channels by name."""
     return [{"name": channel.name} for channel in Channel.listed()]
 
 
 @alertmanager_route("/api/v2/status", scopes=("ingest", "alerts:read", "silences:read"))
+@describe({200: dict[str, Any]})
 def status(**_token):
     """Return the status that clients of Alertmanager read."""
     return {

@@ -19,6 +19,8 @@ from models import Silence
 from web import silences
 from web.api import alertmanager
 from web.api.alertmanager_json import silence_json, silence_number, silence_uuid, to_matcher
+from web.api.ingest_types import AlertmanagerSilence, FilterQuery, SilenceId
+from web.api.operation import describe
 from web.api.token_routes import route_with_token
 from web.problems import ApiError
 
@@ -29,7 +31,7 @@ MAX_CLOCK_DIFFERENCE = 5 * MINUTE
 MAX_NAME_LENGTH = 100
 
 
-class MatcherBody(msgspec.Struct, rename="camel"):
+class PostedMatcher(msgspec.Struct, rename="camel"):
     """A matcher of a posted silence."""
 
     name: str
@@ -38,10 +40,10 @@ class MatcherBody(msgspec.Struct, rename="camel"):
     is_equal: bool = True
 
 
-class SilenceBody(msgspec.Struct, rename="camel"):
+class PostedSilence(msgspec.Struct, rename="camel"):
     """A posted silence; with an `id`, it replaces that one."""
 
-    matchers: list[MatcherBody]
+    matchers: list[PostedMatcher]
     starts_at: datetime
     ends_at: datetime
     created_by: str
@@ -54,6 +56,7 @@ def _silence_route(path: str, method: str, scope: str) -> Callable:
 
 
 @_silence_route("/api/v2/silences", "GET", "silences:read")
+@describe({200: list[AlertmanagerSilence]}, 400, query=FilterQuery)
 def index(**_token):
     """List the silences: those that are active, and the latest expired ones."""
     now = now_ms()
@@ -69,19 +72,23 @@ def index(**_token):
 
 
 @_silence_route("/api/v2/silence/<silence_id>", "GET", "silences:read")
+@describe({200: AlertmanagerSilence}, 404)
 def one(silence_id: str, **_token):
     """Return a silence."""
     return silence_json(silences.get_silence_or_404(silence_number(silence_id)), now_ms())
 
 
 @_silence_route("/api/v2/silence/<silence_id>", "DELETE", "silences:write")
+@describe({200: None}, 404)
 def delete(silence_id: str, **_token):
     """End a silence; one that has ended stays as it is."""
     silences.end_silence(silence_number(silence_id))
+    # Clients cannot read an answer of another type, even an empty one.
     return "", 200, {"Content-Type": "application/json"}
 
 
 @_silence_route("/api/v2/silences", "POST", "silences:write")
+@describe({200: SilenceId}, 404, body=PostedSilence)
 def create(**_token):
     """Start a silence, or change the one with the posted id.
 
@@ -110,17 +117,17 @@ def create(**_token):
     return {"silenceID": silence_uuid(silence.id)}
 
 
-def _read_body() -> SilenceBody:
+def _read_body() -> PostedSilence:
     try:
         value = parse_strict(request.get_data())
-        return msgspec.convert(value, SilenceBody)
+        return msgspec.convert(value, PostedSilence)
     except JsonError as error:
         raise ApiError(400, f"The body could not be read as JSON. {error}") from None
     except msgspec.ValidationError as error:
         raise ApiError(400, f"This is not a silence. {error}.") from None
 
 
-def _read_matchers(body: SilenceBody) -> str:
+def _read_matchers(body: PostedSilence) -> str:
     """Return the text of the posted matchers, which means exactly these."""
     matchers: list[Matcher] = []
     for one in body.matchers:
@@ -135,7 +142,7 @@ def _read_matchers(body: SilenceBody) -> str:
     return text
 
 
-def _read_end(body: SilenceBody, now: int) -> int:
+def _read_end(body: PostedSilence, now: int) -> int:
     starts_at = milliseconds(body.starts_at.isoformat())
     ends_at = milliseconds(body.ends_at.isoformat())
     problem = ""

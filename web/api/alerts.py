@@ -25,6 +25,15 @@ from delivery.json_text import JsonError, parse_lenient, parse_strict
 from delivery.outbox import OutboxFull
 from web import truncation
 from web.api import receipts
+from web.api.ingest_types import (
+    Empty,
+    PostedAlert,
+    PostedToAlertmanager,
+    StoredAlerts,
+    UptraceWebhook,
+    Webhook,
+)
+from web.api.operation import describe
 from web.api.token_routes import route_with_token
 from web.problems import ApiError
 from web.services import services
@@ -34,6 +43,7 @@ log = logging.getLogger("tocsin.web")
 
 NATIVE = "/api/v1/alerts"
 ALERTMANAGER = "/api/v2/alerts"
+EXAMPLE = {"name": "Disk full", "status": "open", "labels": {"severity": "critical", "team": "db"}}
 MAX_BYTES = 16 * 1024 * 1024
 MAX_KEY_LENGTH = 255
 RETRY_AFTER = 5
@@ -47,6 +57,13 @@ def ingest_route(path: str, *methods: str) -> Callable:
 
 
 @ingest_route(NATIVE, "POST")
+@describe(
+    {202: StoredAlerts},
+    422,
+    body=PostedAlert | list[PostedAlert],
+    example=EXAMPLE,
+    takes=("Idempotency-Key",),
+)
 def native(**_token) -> Response:
     """Store one alert or a list, all or nothing.
 
@@ -111,6 +128,9 @@ def _answer_once(key: str, body: bytes) -> str:
 
 
 @ingest_route(ALERTMANAGER, "POST")
+@describe(
+    {200: str}, body=list[PostedToAlertmanager], media_type="text/plain", gives=("Tocsin-Note",)
+)
 def alertmanager(**_token) -> Response:
     """Store alerts as Alertmanager does: 400 if some are invalid, and the others are stored."""
     problems = _store_valid(parse_alertmanager)
@@ -121,12 +141,14 @@ def alertmanager(**_token) -> Response:
 
 @ingest_route("/ingest/alertmanager", "POST")
 @ingest_route("/ingest/grafana", "POST", "PUT")
+@describe({200: Empty}, 422, body=Webhook, gives=("Tocsin-Note",))
 def from_alertmanager(**_token):
     """Receive the webhook of Alertmanager (version 4) or Grafana."""
     return _receive_webhook(parse_webhook)
 
 
 @ingest_route("/ingest/uptrace", "POST")
+@describe({200: Empty}, 422, body=UptraceWebhook, gives=("Tocsin-Note",))
 def from_uptrace(**_token):
     """Receive Uptrace's webhook."""
     return _receive_webhook(parse_uptrace)

@@ -42,7 +42,7 @@ EXAMPLE = {
 
 @bp.get("/channels")
 @require_scope("channels:read")
-@describe({200: ChannelList, 304: None})
+@describe({200: ChannelList, 304: None}, takes=("If-None-Match",), gives=("ETag",))
 def index():
     """List every channel."""
     return tagged({"channels": [channel_json(channel) for channel in Channel.listed()]})
@@ -50,7 +50,7 @@ def index():
 
 @bp.get("/channels/<int:channel_id>")
 @require_scope("channels:read")
-@describe({200: ChannelAnswer, 304: None}, 404)
+@describe({200: ChannelAnswer, 304: None}, 404, takes=("If-None-Match",), gives=("ETag",))
 def one(channel_id: int):
     """Return a channel."""
     return tagged(channel_json(get_channel_or_404(channel_id)))
@@ -58,7 +58,7 @@ def one(channel_id: int):
 
 @bp.post("/channels")
 @require_scope("channels:write")
-@describe({201: ChannelAnswer}, 422, body=ChannelBody, example=EXAMPLE)
+@describe({201: ChannelAnswer}, 422, body=ChannelBody, example=EXAMPLE, gives=("ETag", "Location"))
 def create():
     """Create a channel."""
     channel = _save(None)
@@ -69,7 +69,17 @@ def create():
 
 @bp.put("/channels/<int:channel_id>")
 @require_scope("channels:write")
-@describe({200: ChannelAnswer}, 404, 409, 412, 422, body=ChannelBody, example=EXAMPLE)
+@describe(
+    {200: ChannelAnswer},
+    404,
+    409,
+    412,
+    422,
+    body=ChannelBody,
+    example=EXAMPLE,
+    takes=("If-Match",),
+    gives=("ETag",),
+)
 def replace(channel_id: int):
     """Replace a channel; the URL and secrets stay unless the body has them."""
     return tagged(channel_json(_save(channel_id)))
@@ -77,7 +87,7 @@ def replace(channel_id: int):
 
 @bp.delete("/channels/<int:channel_id>")
 @require_scope("channels:write")
-@describe({204: None}, 404, 412)
+@describe({204: None}, 404, 412, takes=("If-Match",))
 def delete(channel_id: int):
     """Delete a channel, its deliveries and its attempts."""
     channel = get_channel_or_404(channel_id)

@@ -32,7 +32,7 @@ bp = Blueprint("api_deliveries", __name__, url_prefix="/api/v1/deliveries")
 
 @bp.get("")
 @require_scope("deliveries:read")
-@describe({200: DeliveryPage}, 422, query=DeliveriesQuery)
+@describe({200: DeliveryPage}, 422, query=DeliveriesQuery, gives=("Link",))
 def index():
     """List the deliveries that the filters accept, newest first."""
     paging.check_parameters(DeliveriesQuery)

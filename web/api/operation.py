@@ -19,7 +19,8 @@ class Operation(NamedTuple):
 
     `query` and `body` are structs, or a type with another schema. `answers` are the types of
     successes by status (None: no body), `errors` the statuses that this view adds to those that
-    every view has. `optional` says that the body may be absent.
+    every view has. `optional` says that the body may be absent. `takes` and `gives` are the headers
+    of requests and of answers.
     """
 
     answers: Mapping[int, Any]
@@ -27,6 +28,8 @@ class Operation(NamedTuple):
     query: type[msgspec.Struct] | None = None
     body: Any = None
     optional: bool = False
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
     example: Any = None
     media_type: str = "application/json"
 

@@ -20,10 +20,12 @@ from web.problems import ApiError
 
 bp = Blueprint("api_replays", __name__, url_prefix="/api/v1/replays")
 
+EXAMPLE = {"filter": {"state": "failed", "since": "2h"}, "choice": "open"}
+
 
 @bp.get("")
 @require_scope("deliveries:read")
-@describe({200: ReplayPage}, 422, query=PageQuery)
+@describe({200: ReplayPage}, 422, query=PageQuery, gives=("Link",))
 def index():
     """List the replays, newest first."""
     paging.check_parameters(PageQuery)
@@ -53,7 +55,7 @@ def _body(replay: Replay) -> ReplayBody:
 
 @bp.post("")
 @require_scope("deliveries:write")
-@describe({202: ReplayBody}, 422, body=NewReplay)
+@describe({202: ReplayBody}, 422, body=NewReplay, example=EXAMPLE, gives=("Location",))
 def create():
     """Start a replay. One of the same that still runs is returned instead."""
     body = read_body(NewReplay)

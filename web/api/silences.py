@@ -15,10 +15,12 @@ from web.problems import ApiError
 
 bp = Blueprint("api_silences", __name__, url_prefix="/api/v1/silences")
 
+EXAMPLE = {"matchers": 'team=~"db|web"', "reason": "Moving the database", "hours": 2}
+
 
 @bp.get("")
 @require_scope("silences:read")
-@describe({200: SilencePage}, 422, query=PageQuery)
+@describe({200: SilencePage}, 422, query=PageQuery, gives=("Link",))
 def index():
     """List the silences, newest first, also the expired ones."""
     paging.check_parameters(PageQuery)
@@ -44,7 +46,7 @@ def _body(silence: Silence) -> SilenceBody:
 
 @bp.post("")
 @require_scope("silences:write")
-@describe({201: SilenceBody}, 422, body=NewSilence)
+@describe({201: SilenceBody}, 422, body=NewSilence, example=EXAMPLE, gives=("Location",))
 def create():
     """Create a silence that starts now."""
     body = read_body(NewSilence)
