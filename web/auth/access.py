@@ -98,7 +98,7 @@ def is_machine_request() -> bool:
     endpoint = request.endpoint or ""
     if endpoint in HEALTH or scopes_of(current_app, endpoint):
         return True
-    return request.path.startswith(("/api/", "/ingest/", "/t/"))
+    return request.path.lstrip("/").startswith(("api/", "ingest/", "t/"))
 
 
 def user_context() -> dict:
