@@ -12,6 +12,7 @@ from clock import HOUR, now_ms
 from delivery.alerts.alert import rfc3339
 from delivery.alerts.matchers import parse_matchers
 from delivery.alerts.own_alerts import key_of_channel
+from delivery.outbox.routes import read_routes
 from models import Alert, Notification, Silence
 from web.accounts.api_tokens import create_token
 from web.api import alertmanager
@@ -267,6 +268,22 @@ def test_an_alert_about_a_channel_goes_to_its_fallback_only(app, reader):
     Alert.create(key=key_of_channel(broken), **columns)
     Alert.create(key=key_of_channel(broken + 7), **columns)
     assert [one["receivers"] for one in reader.get("alerts")] == [[{"name": "Second"}], []]
+
+
+def test_the_channels_are_read_once_for_all_groups(app, reader, monkeypatch):
+    create(Client(app), "http://127.0.0.1:1", name="All")
+    reader.post(
+        "alerts", body=[{"labels": {"alertname": name}} for name in ("Disk", "Load", "Idle")]
+    )
+    reads = []
+
+    def read_once():
+        reads.append(1)
+        return read_routes()
+
+    monkeypatch.setattr(alertmanager, "read_routes", read_once)
+    assert len(reader.get("alerts/groups")) == 3
+    assert len(reads) == 1
 
 
 def test_a_long_list_says_that_it_is_cut(app, reader, monkeypatch):

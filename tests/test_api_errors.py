@@ -89,7 +89,7 @@ def test_a_path_that_begins_with_two_slashes_is_one_for_machines(app):
     ("error", "status", "words"),
     [
         (RuntimeError("a secret"), 500, "Tocsin's log has the details under"),
-        (OperationalError("disk I/O error"), 503, "disk I/O error"),
+        (OperationalError("disk I/O error"), 503, "Nothing was saved."),
     ],
 )
 def test_a_failure_of_the_server_is_a_problem_document(send, monkeypatch, error, status, words):

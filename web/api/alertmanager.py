@@ -68,7 +68,8 @@ def alerts(**_token):
     """List the open alerts."""
     now = now_ms()
     query = _read_query()
-    return [alert_json(alert, now) for alert in _open_alerts(now) if query.accepts(alert)]
+    found = _open_alerts(read_routes(), now)
+    return [alert_json(alert, now) for alert in found if query.accepts(alert)]
 
 
 @alertmanager_route("/api/v2/alerts/groups")
@@ -77,14 +78,15 @@ def groups(**_token):
     """List the open alerts by receiver, and by the labels that it groups by."""
     now = now_ms()
     query = _read_query()
+    index = read_routes()
     found: dict[tuple, dict] = {}
     entries = 0
-    for alert in _open_alerts(now):
+    for alert in _open_alerts(index, now):
         if not query.accepts(alert) or entries > MAX_ALERTS:
             continue
         entries += len(alert.receivers)
         shown = alert_json(alert, now)
-        for key, labels, name in _groups_of(alert, query):
+        for key, labels, name in _groups_of(alert, query, index):
             empty = {"labels": labels, "receiver": {"name": name}, "alerts": []}
             found.setdefault(key, empty)["alerts"].append(shown)
     if entries > MAX_ALERTS:
@@ -92,16 +94,17 @@ def groups(**_token):
     return list(found.values())
 
 
-def _groups_of(alert: Routed, query: AlertQuery) -> Iterator[tuple[tuple, dict[str, str], str]]:
+def _groups_of(
+    alert: Routed, query: AlertQuery, index: RouteIndex
+) -> Iterator[tuple[tuple, dict[str, str], str]]:
     """Yield the key, the labels and the receiver of each group of an alert.
 
     For a channel that does not group, each alert is a group of its own.
     """
-    routes = read_routes().routes
     for channel_id, name in alert.receivers.items():
         if query.receiver and not query.receiver.matches(name):
             continue
-        names = routes[channel_id].group_by
+        names = index.routes[channel_id].group_by
         labels = alert.labels
         if names:
             labels = {label: labels[label] for label in names if label in labels}
@@ -165,9 +168,8 @@ def _read_flag(name: str) -> bool:
     return _BOOLEANS[text]
 
 
-def _open_alerts(now: int) -> Iterable[Routed]:
+def _open_alerts(index: RouteIndex, now: int) -> Iterable[Routed]:
     """Yield the open alerts with their receivers and silences, at most `MAX_ALERTS`."""
-    index = read_routes()
     columns: Any = Channel.select(Channel.id, Channel.name).tuples()
     names: dict[int, str] = dict(columns)
     silences = active_silences(now)
