@@ -279,6 +279,12 @@ def test_many_deliveries_are_replayed_by_a_filter(api, channel_id):
         assert api.post(path, status=404)
 
 
+def test_a_filter_of_a_replay_takes_the_number_of_a_channel(api, channel_id):
+    replay = api.post("/replays", {"filter": {"channel": channel_id, "alert": "1"}}, 202)
+    assert replay["filter"] == {"channel": str(channel_id), "alert": "1"}
+    assert api.post("/replays", {"filter": {"channel": -1}}, 422)["errors"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

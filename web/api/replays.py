@@ -59,7 +59,8 @@ def _body(replay: Replay) -> ReplayBody:
 def create():
     """Start a replay. One of the same that still runs is returned instead."""
     body = read_body(NewReplay)
-    query = read_log_filter(msgspec.to_builtins(body.filter))
+    sent = msgspec.to_builtins(body.filter)
+    query = read_log_filter({name: str(value) for name, value in sent.items()})
     if not query.texts:
         raise invalid("filter", "Choose which deliveries are sent again: enter at least one.")
     replay = replays.start_replay(query, body.choice)

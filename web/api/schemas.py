@@ -202,8 +202,8 @@ class Filter(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The filters of the list of deliveries."""
 
     state: str | None = None
-    channel: str | None = None
-    alert: str | None = None
+    channel: int | str | None = None
+    alert: int | str | None = None
     severity: Severity | None = None
     reason: Reason | None = None
     matchers: str | None = None
