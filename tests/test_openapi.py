@@ -189,6 +189,40 @@ def test_real_answers_are_as_documented(app, receiver, document):
     assert refused == {("post", "/api/v2/silences")}  # its example has passed
 
 
+def test_the_members_of_a_channel_have_the_limits_of_the_form(document):
+    schemas = document["components"]["schemas"]
+    for name in ("ChannelBody", "ChannelAnswer"):
+        members = schemas[name]["properties"]
+        assert "1 to 30 seconds" in members["timeout"]["description"]
+        assert "1 to 100 characters" in members["name"]["description"]
+    members = schemas["ChannelBody"]["properties"]
+    assert {"webhook", "telegram", None} <= set(members["kind"]["enum"])
+    assert members["signing"]["enum"] == ["none", "standard", "github", "grafana", None]
+    assert set(members["timeout"]["anyOf"][0].items()) >= {("minimum", 1), ("maximum", 30)}
+    assert members["health"]["readOnly"]
+
+
+def test_an_answer_can_be_sent_back_by_the_schema_of_a_request(app, document, receiver):
+    fill(app, receiver)
+    channel = app.test_client().get("/api/v1/channels/1", headers=token_of()).json
+    schema = document["components"]["schemas"]["ChannelBody"]
+    assert schema["additionalProperties"] is False
+    Draft202012Validator({**schema, "components": document["components"]}).validate(channel)
+
+
+def test_every_example_is_valid(document):
+    checked = 0
+    for item in document["paths"].values():
+        for operation in item.values():
+            content = operation.get("requestBody", {}).get("content", {})
+            for media in content.values():
+                schema = {**media["schema"], "components": document["components"]}
+                if "example" in media:
+                    Draft202012Validator(schema).validate(media["example"])
+                    checked += 1
+    assert checked >= 2
+
+
 # --- schemathesis ---
 
 

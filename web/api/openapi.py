@@ -12,6 +12,7 @@ from werkzeug.routing import Rule
 
 from config import VERSION
 from web.accounts.api_tokens import SCOPES
+from web.api.channel_members import describe_channel
 from web.api.operation import Operation, describe
 from web.auth.access import HEALTH, require_scope, scopes_of, takes_token_anywhere
 from web.services import services
@@ -121,7 +122,9 @@ def _components(operations: list[Operation]) -> dict[str, Any]:
     for operation in operations:
         types += [kind for kind in operation.answers.values() if kind not in (None, str)]
         types += [kind for kind in (operation.query, operation.body) if kind is not None]
-    return msgspec.json.schema_components(types, ref_template=_REF)[1]
+    components = msgspec.json.schema_components(types, ref_template=_REF)[1]
+    describe_channel(components["ChannelBody"], components["ChannelAnswer"])
+    return components
 
 
 def _schema(kind: Any) -> dict[str, Any]:
