@@ -8,8 +8,20 @@ import logs
 import startup
 from config import Config
 from web import audit, errors, filters, security_headers, silences
-from web.api import alerts, health, metrics
+from web.api import (
+    alert_views,
+    alertmanager,
+    alertmanager_silences,
+    alerts,
+    channel_actions,
+    health,
+    metrics,
+    openapi,
+)
 from web.api import channels as channels_api
+from web.api import deliveries as deliveries_api
+from web.api import replays as replays_api
+from web.api import silences as silences_api
 from web.api.direct_ingest import DirectIngest
 from web.auth import access, login, tokens, users
 from web.auth.proxy import BehindProxy
@@ -32,7 +44,19 @@ from web.transfer.provisioning import provision, provisioning_problem
 from web.worker_status import waiting_notice, worker_status
 
 MAX_BODY_BYTES = 1024 * 1024
-_MACHINE_ENDPOINTS = (channels_api, alerts, metrics)
+_MACHINE_ENDPOINTS = (
+    channels_api,
+    channel_actions,
+    deliveries_api,
+    replays_api,
+    alert_views,
+    silences_api,
+    alerts,
+    alertmanager,
+    alertmanager_silences,
+    metrics,
+    openapi,
+)
 _PAGES = (
     dashboard,
     channels,

@@ -129,6 +129,7 @@ class AuditAction(StrEnum):
     DELIVERY_REPLAYED = "delivery replayed"
     ALERT_CLOSED = "alert closed"
     SILENCE_CREATED = "silence created"
+    SILENCE_CHANGED = "silence changed"
     SILENCE_ENDED = "silence ended"
     EXPORTED = "exported"
     CHANNELS_EXPORTED = "channels exported"

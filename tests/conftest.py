@@ -308,7 +308,7 @@ class Live:
         return {"Authorization": f"Bearer {self.create_secret(name, scope)}"}
 
     def create_secret(self, name, scope="ingest"):
-        """Create an API token, for alerts by default, and return it."""
+        """Create an API token, for alerts by default, and return it; `scope` may be several."""
         token = token_in(self.person.get(f"{self.url}/tokens", timeout=5).text)
         form = {"csrf_token": token, "name": name, "scope": scope}
         page = self.person.post(f"{self.url}/tokens", form, timeout=5).text

@@ -415,7 +415,7 @@ def test_a_put_with_another_version_is_a_conflict(script, version, status):
 def test_a_concurrent_save_is_not_overwritten(script, monkeypatch):
     script.create()
 
-    def save_after_another_user(edit):
+    def save_after_another_user(edit, _restored):
         Channel.update(version=Channel.version + 1, name="Theirs").execute()
         return save(edit)
 

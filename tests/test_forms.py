@@ -147,6 +147,7 @@ REFUSED = [
         "letters, digits",
     ),
     ("ca_pem", {"ca_pem": "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"}, "PEM"),
+    ("ca_pem", {"ca_pem": "-----BEGIN CERTIFICATE----- ü"}, "PEM"),
 ]
 
 

@@ -46,6 +46,10 @@ _MESSAGES = {
     413: "A form may have 1 MB in all, and a payload 64 KB. Nothing was saved. "
     "Go back, shorten the form and try again.",
 }
+_MACHINE_MESSAGES = {
+    404: "There is no such address below this one: /api/v1/openapi.json lists those of the API.",
+    413: "A request may have 1 MB in all. Nothing was saved.",
+}
 _EXPIRED = "This page has expired, or its cookie was missing, so nothing was done. "
 _COOKIES = " If this happens again, allow cookies for this address."
 
@@ -130,14 +134,32 @@ def _http_error(error: HTTPException):
         return error
     if status == 413:
         _drain()
-    message = error.description or ""
-    own_message = status == 404 and message != type(error).description
-    if not own_message and not is_machine_request():
-        message = _MESSAGES.get(status, message)
-    response = failure(status, message)
+    response = failure(status, _message_of(error, status))
     if isinstance(error, MethodNotAllowed):
         response.allow.update(error.valid_methods or ())
     return response
+
+
+@bp.after_app_request
+def without_page(response: Response) -> Response:
+    """Return a redirect to a machine without the page that says so."""
+    if response.location and response.mimetype == "text/html" and is_machine_request():
+        response.set_data(b"")
+        del response.headers["Content-Type"]
+    return response
+
+
+def _message_of(error: HTTPException, status: int) -> str:
+    """Return the message of a view, or ours instead of the general one of the framework."""
+    message = error.description or ""
+    is_general = message == type(error).description
+    if is_machine_request():
+        if isinstance(error, MethodNotAllowed):
+            return f"This address accepts only {', '.join(sorted(error.valid_methods or ()))}."
+        return _MACHINE_MESSAGES.get(status, message) if is_general else message
+    if status == 404 and not is_general:
+        return message
+    return _MESSAGES.get(status, message)
 
 
 @bp.app_errorhandler(ProvisionedChannel)

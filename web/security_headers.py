@@ -36,7 +36,8 @@ def register(app: Flask, config: Config) -> None:
         if is_https():
             response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
         if request.endpoint != "static":
-            response.headers["Cache-Control"] = "no-store"
+            is_tagged = "ETag" in response.headers
+            response.headers["Cache-Control"] = "private, no-cache" if is_tagged else "no-store"
         return response
 
 

@@ -109,7 +109,7 @@ def refuse_broken_pem(text: str) -> None:
     """
     try:
         ssl.create_default_context(cadata=text)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):  # TypeError: it is not ASCII
         raise ValueError(
             "This is not a certificate in PEM form (-----BEGIN CERTIFICATE----- …)."
         ) from None

@@ -24,8 +24,8 @@ _REVIEW_AT_END = """
     UPDATE notification SET review_at = :until, silence_id = :silence_id
     WHERE (alert_id, channel_id) = (SELECT alert_id, channel_id FROM delivery WHERE id = :id)
         AND delivery_id = :id AND flapping = 0"""
-_REVIEW_NOW = """
-    UPDATE notification SET review_at = :now WHERE silence_id = :silence_id"""
+_REVIEW = """
+    UPDATE notification SET review_at = :until WHERE silence_id = :silence_id"""
 
 
 def read_matchers(text: str) -> tuple[Matcher, ...]:
@@ -70,6 +70,6 @@ def apply_silences(now: int) -> None:
         drop(dropped, now)
 
 
-def end_silence(silence_id: int, now: int) -> None:
-    """Plan the alerts again that an ended silence stopped."""
-    execute(_REVIEW_NOW, silence_id=silence_id, now=now)
+def end_silence(silence_id: int, until: int) -> None:
+    """Have the alerts planned again that a silence stopped, when it ends."""
+    execute(_REVIEW, silence_id=silence_id, until=until)

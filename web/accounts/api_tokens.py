@@ -13,8 +13,14 @@ from web.accounts.users import MAX_NAME_LENGTH, AccountError, digest
 
 SCOPES = {
     "ingest": "post alerts",
-    "channels:read": "read channels, without their secrets",
-    "channels:write": "create, edit, test and delete channels",
+    "alerts:read": "read alerts, and which channels get them",
+    "alerts:write": "close alerts",
+    "silences:read": "read silences",
+    "silences:write": "create, change and end silences",
+    "deliveries:read": "read deliveries, their attempts, and replays",
+    "deliveries:write": "send deliveries again, and cancel them",
+    "channels:read": "read channels and their history, without secrets",
+    "channels:write": "create, edit, pause, resume, test and delete channels",
     "metrics": "read /metrics",
 }
 PREFIX = "tocsin_"

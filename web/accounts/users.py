@@ -22,7 +22,9 @@ SEEN_INTERVAL = 5 * MINUTE
 # The creator of the command's tokens, which end with no user.
 THE_COMMAND = "the command"
 # The scopes of tokens that change nothing, as a viewer does.
-VIEWER_SCOPES = frozenset({"channels:read", "metrics"})
+VIEWER_SCOPES = frozenset(
+    {"alerts:read", "silences:read", "deliveries:read", "channels:read", "metrics"}
+)
 
 
 class AccountError(ValueError):

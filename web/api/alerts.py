@@ -15,9 +15,7 @@ from peewee import DatabaseError, IntegrityError, InterfaceError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from clock import now_ms
-from config import VERSION
 from database import describe_error
-from delivery.alerts.alert import rfc3339
 from delivery.alerts.parsed import InvalidPayload, ParsedAlerts, Parser, TooManyAlerts
 from delivery.alerts.parsers import parse_alertmanager, parse_native
 from delivery.alerts.received import NO_CHANNEL, IngestResult
@@ -27,7 +25,16 @@ from delivery.json_text import JsonError, parse_lenient, parse_strict
 from delivery.outbox import OutboxFull
 from web import truncation
 from web.api import receipts
-from web.auth.access import require_scope
+from web.api.ingest_types import (
+    Empty,
+    PostedAlert,
+    PostedToAlertmanager,
+    StoredAlerts,
+    UptraceWebhook,
+    Webhook,
+)
+from web.api.operation import describe
+from web.api.token_routes import route_with_token
 from web.problems import ApiError
 from web.services import services
 
@@ -36,27 +43,27 @@ log = logging.getLogger("tocsin.web")
 
 NATIVE = "/api/v1/alerts"
 ALERTMANAGER = "/api/v2/alerts"
+EXAMPLE = {"name": "Disk full", "status": "open", "labels": {"severity": "critical", "team": "db"}}
 MAX_BYTES = 16 * 1024 * 1024
 MAX_KEY_LENGTH = 255
 RETRY_AFTER = 5
 NOTE_HEADER = "Tocsin-Note"
 FAILURE = "tocsin.ingest_failure"  # in a WSGI environment: why `DirectIngest` stored nothing
-STARTED = now_ms()
 
 
 def ingest_route(path: str, *methods: str) -> Callable:
-    """Register a view for a path and for `/t/<token>` with this path."""
-
-    def register(view: Callable) -> Callable:
-        require_scope("ingest")(view)
-        bp.add_url_rule(path, view_func=view, methods=methods)
-        bp.add_url_rule(f"/t/<token>{path}", view_func=view, methods=methods)
-        return view
-
-    return register
+    """Register a view of posted alerts for a path and for `/t/<token>` with this path."""
+    return route_with_token(bp, path, *methods, scopes=("ingest",))
 
 
 @ingest_route(NATIVE, "POST")
+@describe(
+    {202: StoredAlerts},
+    422,
+    body=PostedAlert | list[PostedAlert],
+    example=EXAMPLE,
+    takes=("Idempotency-Key",),
+)
 def native(**_token) -> Response:
     """Store one alert or a list, all or nothing.
 
@@ -121,6 +128,9 @@ def _answer_once(key: str, body: bytes) -> str:
 
 
 @ingest_route(ALERTMANAGER, "POST")
+@describe(
+    {200: str}, body=list[PostedToAlertmanager], media_type="text/plain", gives=("Tocsin-Note",)
+)
 def alertmanager(**_token) -> Response:
     """Store alerts as Alertmanager does: 400 if some are invalid, and the others are stored."""
     problems = _store_valid(parse_alertmanager)
@@ -129,26 +139,16 @@ def alertmanager(**_token) -> Response:
     return Response("", 200, content_type="text/plain; charset=utf-8")
 
 
-@ingest_route("/api/v2/status", "GET")
-def status(**_token):
-    """Return the status that clients of Alertmanager read."""
-    unknown = dict.fromkeys(("revision", "branch", "buildUser", "buildDate", "goVersion"), "")
-    return {
-        "cluster": {"status": "disabled", "peers": []},
-        "versionInfo": {"version": VERSION, **unknown},
-        "config": {"original": ""},
-        "uptime": rfc3339(STARTED),
-    }
-
-
 @ingest_route("/ingest/alertmanager", "POST")
 @ingest_route("/ingest/grafana", "POST", "PUT")
+@describe({200: Empty}, 422, body=Webhook, gives=("Tocsin-Note",))
 def from_alertmanager(**_token):
     """Receive the webhook of Alertmanager (version 4) or Grafana."""
     return _receive_webhook(parse_webhook)
 
 
 @ingest_route("/ingest/uptrace", "POST")
+@describe({200: Empty}, 422, body=UptraceWebhook, gives=("Tocsin-Note",))
 def from_uptrace(**_token):
     """Receive Uptrace's webhook."""
     return _receive_webhook(parse_uptrace)
@@ -164,21 +164,6 @@ def _report(problems: list[str]) -> None:
     if problems:
         details = "; ".join(problems)
         raise ApiError(422, f"Some alerts are invalid; the others are stored. {details}.")
-
-
-@bp.after_request
-def as_alertmanager_error(response: Response) -> Response:
-    """Return an error of `/api/v2/alerts` as a JSON string, as Alertmanager does.
-
-    A missing permission stays a problem document.
-    """
-    failed = response.status_code >= 400 and response.status_code not in (401, 403)
-    if request.endpoint == "ingest.alertmanager" and failed:
-        response.set_data(json.dumps(response.get_json()["detail"]))
-        response.content_type = "application/json"
-        if response.status_code == 422:
-            response.status_code = 400
-    return response
 
 
 @bp.after_request

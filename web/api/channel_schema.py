@@ -76,6 +76,7 @@ CHANNEL_MEMBERS = ChannelBody.__annotations__
 _TYPE_NAMES = {
     "str": "a string",
     "int": "a number",
+    "float": "a number",
     "bool": "true or false",
     "array": "a list",
     "object": "an object",
@@ -119,20 +120,27 @@ def decode_members(
         except KeyError:
             errors[prefix + name] = [_UNKNOWN]
         except msgspec.ValidationError as error:
-            path, message = _explain(str(error))
+            path, message = explain(str(error))
             errors[prefix + name + path] = [message]
     if errors:
         raise invalid_channel(errors)
     return values
 
 
-def _explain(error: str) -> tuple[str, str]:
+def explain(error: str) -> tuple[str, str]:
     """Return the path and the message of an error of msgspec, in the words of the API."""
     message, _, path = error.partition(" - at `$")
     names = ["", *re.findall(r"\w+", path)]
     _, _, subject = message.partition("`")
     if message.startswith("Object contains unknown field"):
         return "-".join([*names, subject.removesuffix("`")]), _UNKNOWN
+    if message.startswith("Object missing required field"):
+        return "-".join([*names, subject.removesuffix("`")]), "This is missing."
+    if message.startswith("Invalid enum value"):
+        return "-".join(names), "There is no such value."
+    if limit := re.search("([<>])= ([0-9]+)", message):
+        bound = "at least" if limit[1] == ">" else "at most"
+        return "-".join(names), f"This must be a number of {bound} {limit[2]}."
     type_name = _TYPE_NAMES.get(re.split(r"\W", subject)[0], "a smaller number")
     return "-".join(names), f"This must be {type_name}."
 

@@ -111,7 +111,7 @@ def _has_token(environ: WSGIEnvironment) -> bool:
         return False
     try:
         database.connect()
-        check_token(token[1], "ingest", now_ms())
+        check_token(token[1], ("ingest",), now_ms())
     except (ApiError, PeeweeException):
         return False
     return True

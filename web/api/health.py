@@ -7,6 +7,8 @@ from flask import Blueprint
 
 from clock import SECOND, now_ms
 from delivery import outbox
+from web.api.ingest_types import Liveness, Readiness
+from web.api.operation import describe
 from web.worker_status import worker_status
 
 bp = Blueprint("health", __name__)
@@ -15,12 +17,14 @@ PLAIN_TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 @bp.get("/healthz")
+@describe({200: Liveness})
 def healthz():
     """Return 200 while the process answers."""
     return {"status": "ok"}
 
 
 @bp.get("/readyz")
+@describe({200: Readiness, 503: Readiness})
 def readyz():
     """Return 200 while the database answers and a worker drains the outbox, otherwise 503.
 
@@ -36,12 +40,14 @@ def readyz():
 
 
 @bp.get("/-/healthy")
+@describe({200: str}, media_type="text/plain")
 def healthy():
     """Return 200 while the process answers."""
     return "Tocsin is Healthy.\n", PLAIN_TEXT
 
 
 @bp.get("/-/ready")
+@describe({200: str, 503: str}, media_type="text/plain")
 def ready():
     """Return 200 while the database answers and a worker drains the outbox."""
     answer, code = readyz()

@@ -35,6 +35,7 @@ from models import (
     Proof,
     SettledCount,
 )
+from web.api.operation import describe
 from web.auth.access import require_scope
 from web.worker_status import worker_status
 
@@ -46,6 +47,7 @@ disable_created_metrics()  # the counter lives in the database, not as long as t
 
 @bp.get("/metrics")
 @require_scope("metrics")
+@describe({200: str}, media_type="text/plain")
 def metrics():
     """Return all metrics in Prometheus's text format."""
     registry = CollectorRegistry()

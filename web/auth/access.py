@@ -69,27 +69,36 @@ class WrongOrigin(Exception):
         super().__init__(message)
 
 
-def require_scope(scope: str):
-    """Mark a view as one for machines, which present a token with this scope."""
+def require_scope(*scopes: str, anywhere: bool = False):
+    """Mark a view as one for machines, which present a token with one of these scopes.
+
+    With `anywhere`, the token may also be the password, or a part of the path.
+    """
 
     def mark(view):
-        view.scope = scope
+        view.scopes = scopes
+        view.takes_token_anywhere = anywhere
         return view
 
     return mark
 
 
-def scope_of(app: Flask, endpoint: str) -> str:
-    """Return the scope that an endpoint requires, or "" for a page."""
-    return getattr(app.view_functions.get(endpoint), "scope", "")
+def scopes_of(app: Flask, endpoint: str) -> tuple[str, ...]:
+    """Return the scopes of which an endpoint requires one; none for a page."""
+    return getattr(app.view_functions.get(endpoint), "scopes", ())
+
+
+def takes_token_anywhere(app: Flask, endpoint: str) -> bool:
+    """Return True if the token of an endpoint may be the password, or a part of the path."""
+    return getattr(app.view_functions.get(endpoint), "takes_token_anywhere", False)
 
 
 def is_machine_request() -> bool:
     """Return True if the current request is for a machine's endpoint or path."""
     endpoint = request.endpoint or ""
-    if endpoint in HEALTH or scope_of(current_app, endpoint):
+    if endpoint in HEALTH or scopes_of(current_app, endpoint):
         return True
-    return request.path.startswith(("/api/", "/ingest/", "/t/"))
+    return request.path.lstrip("/").startswith(("api/", "ingest/", "t/"))
 
 
 def user_context() -> dict:
@@ -113,9 +122,9 @@ def check_request() -> None:
     cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
     if cross_site and request.method not in SAFE_METHODS:
         abort(403, "Another website sent this form. Nothing was done.")
-    scope = scope_of(current_app, endpoint)
-    if scope:
-        require_token(scope)
+    scopes = scopes_of(current_app, endpoint)
+    if scopes:
+        require_token(scopes, takes_token_anywhere(current_app, endpoint))
     else:
         _check_user(endpoint)
 

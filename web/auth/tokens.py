@@ -1,6 +1,7 @@
 """Bearer tokens: the check of a request's token, and the page of tokens."""
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 
 from flask import Blueprint, abort, g, render_template, request
@@ -21,32 +22,34 @@ bp = Blueprint("tokens", __name__, url_prefix="/tokens")
 _FIND_TOKEN = "SELECT id, name, scopes, expires_at, used_at FROM token WHERE digest = ?"
 
 
-def require_token(scope: str) -> None:
+def require_token(scopes: Sequence[str], anywhere: bool) -> None:
     """Check the request's token, and store its id in `g.token_id`.
 
+    With `anywhere`, it may be the password or a part of the path.
+
     Raises:
-        ApiError: the token is missing, unknown, expired, or lacks the scope.
+        ApiError: the token is missing, unknown, expired, or has none of the scopes.
     """
-    secret = _request_secret(scope)
+    secret = _request_secret(anywhere)
     if not secret:
         raise ApiError(401, "This endpoint needs a token.")
-    g.token_id = check_token(secret, scope, now_ms())
+    g.token_id = check_token(secret, scopes, now_ms())
 
 
-def check_token(secret: str, scope: str, now: int) -> int:
+def check_token(secret: str, scopes: Sequence[str], now: int) -> int:
     """Return the id of the token with this secret, and record that it is used.
 
     Raises:
-        ApiError: the token is unknown, expired, or lacks the scope.
+        ApiError: the token is unknown, expired, or has none of the scopes.
     """
     row = db.execute_sql(_FIND_TOKEN, (digest(secret),)).fetchone()
     if row is None:
         raise ApiError(401, "This token is unknown. It may have been revoked.")
-    token_id, name, scopes, expires_at, used_at = row
+    token_id, name, held, expires_at, used_at = row
     if expires_at is not None and expires_at <= now:
         raise ApiError(401, f"The token “{name}” has expired.")
-    if scope not in scopes.split():
-        raise ApiError(403, f"The token “{name}” lacks the scope {scope}.")
+    if set(scopes).isdisjoint(held.split()):
+        raise ApiError(403, f"The token “{name}” lacks the scope {' or '.join(scopes)}.")
     if used_at is None or not 0 <= now - used_at < MINUTE:
         _record_use(token_id, now)
     return token_id
@@ -58,12 +61,12 @@ def _record_use(token_id: int, now: int) -> None:
         Token.set_by_id(token_id, {"used_at": now})
 
 
-def _request_secret(scope: str) -> str:
-    """Return the token's secret; alerts may carry it as Basic password or in the path."""
+def _request_secret(anywhere: bool) -> str:
+    """Return the token's secret; empty without one."""
     authorization = request.authorization
     if authorization and authorization.type == "bearer":
         return authorization.token or ""
-    if scope != "ingest":
+    if not anywhere:
         return ""
     if authorization and authorization.type == "basic":
         return authorization.password or ""

@@ -3,6 +3,7 @@
 A restored version is a save of the form with its values: the same rules and effects apply.
 """
 
+from collections.abc import Iterable
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from delivery.settings import SECRET_FIELDS, read_settings
-from models import AuditAction, ChannelVersion
+from models import AuditAction, Channel, ChannelVersion
 from models.history import MAX_VERSIONS
 from web import audit
 from web.channels.comparison import (
@@ -22,7 +23,7 @@ from web.channels.comparison import (
     secret_headers,
     stored_configuration,
 )
-from web.channels.editor import get_channel_or_404, open_edit
+from web.channels.editor import Edit, get_channel_or_404, open_edit
 from web.channels.kind_fields import PREFIX
 from web.channels.views import save_or_explain
 from web.redirects import redirect_with
@@ -54,22 +55,36 @@ class Entry(NamedTuple):
 def index(channel_id: int) -> str:
     """Show the versions of a channel, newest first, and what each of them changed."""
     channel = get_channel_or_404(channel_id)
+    return render_template(
+        "channels/history.html",
+        channel=channel,
+        entries=entries_of(channel),
+        max_versions=MAX_VERSIONS,
+    )
+
+
+def entries_of(channel: Channel) -> list[Entry]:
+    """Return the versions of a channel, newest first, with what each of them changed."""
     stored = list(map(_read, ChannelVersion.of(channel)))
     form = open_edit(channel.id).form
-    # A value that was readable once is hidden in all versions when its header is a secret later.
-    hidden = secret_headers(*(one.configuration.headers for one in stored))
+    hidden = _secret_in(stored)
     entries = []
     for one, earlier in zip_longest(stored, stored[1:]):
         changes = None
         if earlier and not (one.problem or earlier.problem):
             changes = differences(earlier.configuration, one.configuration, form, hidden)
         entries.append(Entry(one.row, one.problem, changes))
-    return render_template(
-        "channels/history.html",
-        channel=channel,
-        entries=entries,
-        max_versions=MAX_VERSIONS,
-    )
+    return entries
+
+
+def hidden_headers(channel: Channel) -> frozenset[str]:
+    """Return the names, in lower case, of the headers that are secret in any version."""
+    return _secret_in(map(_read, ChannelVersion.of(channel)))
+
+
+def _secret_in(stored: Iterable[_Stored]) -> frozenset[str]:
+    # A value that was readable once is hidden in all versions when its header is a secret later.
+    return secret_headers(*(one.configuration.headers for one in stored))
 
 
 def _read(row: ChannelVersion) -> _Stored:
@@ -82,21 +97,42 @@ def _read(row: ChannelVersion) -> _Stored:
 def restore(channel_id: int, number: int) -> Response:
     """Save the configuration of an older version as a new one, unless that changes nothing."""
     channel = get_channel_or_404(channel_id)
-    row = ChannelVersion.find(channel, number) or abort(
+    edit, refusal = open_restoration(channel, number, request.form.get("version", ""))
+    if edit is None:
+        return redirect_with(refusal, "history.index", "bad", channel_id=channel.id)
+    if refusal:
+        return redirect_with(refusal, "history.index", channel_id=channel.id)
+    return save_or_explain(edit, restored=number)
+
+
+def find_version_or_404(channel: Channel, number: int) -> ChannelVersion:
+    """Return a version of a channel, or end the request with 404."""
+    return ChannelVersion.find(channel, number) or abort(
         404, f"There is no such version. A channel keeps its newest {MAX_VERSIONS} versions."
     )
-    version = _read(row)
+
+
+def open_restoration(
+    channel: Channel, number: int, current_version: str
+) -> tuple[Edit | None, str]:
+    """Return the form of a channel with the values of an older version.
+
+    Beside it, the text says that the version is the same as the current one; without the form, why
+    it cannot be restored.
+    """
+    version = _read(find_version_or_404(channel, number))
     if version.problem:
-        message = f"Version {number} cannot be restored. {version.problem}"
-        return redirect_with(message, "history.index", "bad", channel_id=channel.id)
+        return None, f"Version {number} cannot be restored. {version.problem}"
     data = _form_data(version.configuration)
-    data["version"] = request.form.get("version", "")
+    data["version"] = current_version
     edit = open_edit(channel.id, data)
     current = stored_configuration(edit.channel, edit.stored)
     if not edit.problem and not differences(current, version.configuration, edit.form):
-        message = f"Nothing was changed: version {number} is the same as the current version."
-        return redirect_with(message, "history.index", channel_id=channel.id)
-    return save_or_explain(edit, restored=number)
+        return (
+            edit,
+            f"Nothing was changed: version {number} is the same as the current version.",
+        )
+    return edit, ""
 
 
 def _form_data(configuration: Configuration) -> MultiDict:

@@ -5,7 +5,7 @@ No view here sends a message.
 
 from urllib.parse import parse_qsl, urlsplit
 
-from flask import Blueprint, g, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from clock import now_ms
@@ -13,7 +13,7 @@ from delivery import outbox
 from delivery.kinds import keeps_incidents, kinds
 from delivery.outbox import HeldChoice, WaitingChoice
 from delivery.queue import wakeup
-from models import AuditAction, ChannelState
+from models import AuditAction, Channel, ChannelState
 from web import audit
 from web.channels import listing
 from web.channels.editor import get_channel_or_404
@@ -30,12 +30,9 @@ def pause(channel_id: int) -> Response:
     choice = request.form.get("waiting") or WaitingChoice.HOLD
     if choice not in set(WaitingChoice):
         return _redirect_unchanged("choose whether the alerts are held or dropped.")
-    drops = choice == WaitingChoice.DROP
-    dropped = outbox.pause(channel.id, drops, now_ms())
-    audit.record(AuditAction.CHANNEL_PAUSED, f"{audit.named(channel)}: {choice}")
-    wakeup.notify(services().config.data_dir)
+    dropped = pause_channel(channel, WaitingChoice(choice))
     sentence = "Its alerts are held until you resume it."
-    if drops:
+    if choice == WaitingChoice.DROP:
         sentence = "Until you resume it, alerts that open are dropped, and resolutions are held."
     if dropped:
         sentence += f" {numbered(dropped, 'message that waited was', 'messages that waited were')}"
@@ -70,13 +67,27 @@ def resume(channel_id: int) -> Response:
     if choice == HeldChoice.DIGEST and keeps_incidents(channel.kind):
         reason = f"{refuse_digest(channel.kind)} Choose which of the held messages are sent."
         return _redirect_unchanged(reason)
-    discarded = outbox.resume(channel.id, HeldChoice(choice), g.person.name, now_ms())
-    audit.record(AuditAction.CHANNEL_RESUMED, f"{audit.named(channel)}: {choice}")
-    wakeup.notify(services().config.data_dir)
+    discarded = resume_channel(channel, HeldChoice(choice))
     sentence = f"“{channel.name}” delivers again."
     if discarded:
         sentence += f" {numbered(discarded, 'held message is', 'held messages are')} discarded."
     return _redirect_to_list(sentence)
+
+
+def pause_channel(channel: Channel, choice: WaitingChoice) -> int:
+    """Pause a channel; return how many waiting messages that dropped."""
+    dropped = outbox.pause(channel.id, choice == WaitingChoice.DROP, now_ms())
+    audit.record(AuditAction.CHANNEL_PAUSED, f"{audit.named(channel)}: {choice}")
+    wakeup.notify(services().config.data_dir)
+    return dropped
+
+
+def resume_channel(channel: Channel, choice: HeldChoice) -> int:
+    """Let a channel deliver again; return how many held messages are discarded."""
+    discarded = outbox.resume(channel.id, choice, audit.actor(), now_ms())
+    audit.record(AuditAction.CHANNEL_RESUMED, f"{audit.named(channel)}: {choice}")
+    wakeup.notify(services().config.data_dir)
+    return discarded
 
 
 def refuse_digest(kind: str) -> str:

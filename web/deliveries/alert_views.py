@@ -4,22 +4,18 @@ from flask import Blueprint, abort, render_template, request
 from werkzeug.wrappers import Response
 
 from clock import now_ms
-from delivery import outbox
 from delivery.alerts.alert import AlertStatus
 from delivery.alerts.received import alert_from_json
 from delivery.content.severity import Severity
 from delivery.log.log_filter import LogFilter
-from delivery.queue import wakeup
-from models import Alert, AuditAction
-from web import audit, truncation
-from web.deliveries import alert_list, alert_queries, alert_silences, log
+from web import truncation
+from web.deliveries import actions, alert_list, alert_queries, alert_silences, log
 from web.deliveries.alert_facts import alert_facts
 from web.deliveries.alert_list import AlertPage
 from web.deliveries.list_page import render_list
 from web.deliveries.log_filter import read_filter, read_number
 from web.deliveries.timeline import timeline
 from web.redirects import redirect_with
-from web.services import services
 from web.silences import start_silence
 
 bp = Blueprint("alerts", __name__, url_prefix="/alerts")
@@ -70,7 +66,7 @@ def index():
 @bp.get("/<int:alert_id>")
 def detail(alert_id: int):
     """Show an alert, and for each channel whether it was notified."""
-    row = _load_alert(alert_id)
+    row = actions.load_alert(alert_id)
     concerned = []
     others = []
     for notification in alert_queries.channel_notifications(row, now_ms()):
@@ -95,16 +91,10 @@ def detail(alert_id: int):
     )
 
 
-def _load_alert(alert_id: int) -> Alert:
-    return alert_queries.find_alert(alert_id) or abort(
-        404, "There is no such alert. A closed alert is deleted with its last delivery."
-    )
-
-
 @bp.post("/<int:alert_id>/silence")
 def silence(alert_id: int) -> Response:
     """Silence exactly this alert for one of the offered durations."""
-    row = _load_alert(alert_id)
+    row = actions.load_alert(alert_id)
     alert = alert_from_json(row.body)
     hours = request.form.get("hours", "")
     duration = alert_silences.duration_of(hours)
@@ -119,7 +109,7 @@ def silence(alert_id: int) -> Response:
     if problem:
         message = f"Nothing was changed: {problem}"
         return redirect_with(message, "alerts.detail", "bad", alert_id=row.id)
-    start_silence(matchers, alert_silences.comment_for(alert), duration)
+    start_silence(matchers, alert_silences.comment_for(alert), now_ms() + duration)
     message = (
         f"The alert is silenced for {alert_silences.DURATIONS[hours]}: no notification is sent "
         "for it until then."
@@ -130,11 +120,10 @@ def silence(alert_id: int) -> Response:
 @bp.post("/<int:alert_id>/close")
 def close(alert_id: int) -> Response:
     """Close an alert that its source will never close."""
-    row = _load_alert(alert_id)
-    if not outbox.close_alert(row.id, now_ms()):
-        message = "Nothing was changed: the alert is closed already."
+    row = actions.load_alert(alert_id)
+    refusal = actions.close_alert(row)
+    if refusal:
+        message = f"Nothing was changed: {refusal}"
         return redirect_with(message, "alerts.detail", "bad", alert_id=row.id)
-    audit.record(AuditAction.ALERT_CLOSED, f"“{row.name}” (alert {row.id})")
-    wakeup.notify(services().config.data_dir)
     message = "The alert is closed. Channels that were notified get the resolution."
     return redirect_with(message, "alerts.detail", alert_id=row.id)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from flask import Blueprint, abort, g, make_response, render_template, request
+from flask import Blueprint, abort, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from clock import now_ms
@@ -17,12 +17,12 @@ from delivery.alerts.alert import rfc3339
 from delivery.log.log_filter import LogFilter
 from delivery.log.search import find
 from delivery.outbox import Redelivery, ReplayChoice
-from delivery.queue import wakeup
 from models import ID_PER_MS, AuditAction, Replay
 from web import audit
-from web.deliveries.log_filter import read_filter, read_number
+from web.deliveries import actions
+from web.deliveries.log_filter import FilterQuery, read_filter, read_number
+from web.deliveries.views import report
 from web.redirects import redirect_with
-from web.services import services
 
 bp = Blueprint("replays", __name__)
 
@@ -38,15 +38,6 @@ LEFT_OUT = {
     Redelivery.SILENCED: "of alerts that are silenced now",
     Redelivery.UNMATCHED: "of alerts that the channel's matchers no longer match",
     Redelivery.NOT_CHOSEN: "resolutions, which were not chosen",
-}
-_REFUSALS = {
-    Redelivery.CLOSED_SINCE: "its alert has closed since, and there is no resolution to send.",
-    Redelivery.NEWER: "a newer delivery of its alert to its channel has replaced it.",
-    Redelivery.UNDER_WAY: "it is still under way.",
-    Redelivery.SET_ASIDE: "select Retry now instead.",
-    Redelivery.PAUSED: "its channel is paused. Resume the channel first.",
-    Redelivery.SILENCED: "its alert is silenced now.",
-    Redelivery.UNMATCHED: "the channel's matchers no longer match its alert.",
 }
 
 
@@ -127,17 +118,18 @@ def start() -> Response:
     if query.errors or not query.texts:
         message = "Nothing was sent: choose which deliveries are sent again."
         return redirect_with(message, "replays.choose", "bad", **query.texts)
-    replay = outbox.start_replay(
-        query.filter,
-        json.dumps(query.texts),
-        choice,
-        g.person.name,
-        now_ms(),
-        read_number(request.form, "before"),
-    )
-    audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay.id}: {query.described}")
-    wakeup.notify(services().config.data_dir)
+    replay = start_replay(query, choice, read_number(request.form, "before"))
     return redirect_with("The replay has started.", "replays.detail", replay_id=replay.id)
+
+
+def start_replay(query: FilterQuery, choice: ReplayChoice, before: int = 0) -> Replay:
+    """Start a replay of the deliveries that filters accept, with ids below `before` (0: all)."""
+    texts = json.dumps(query.texts)
+    now = now_ms()
+    replay = outbox.start_replay(query.filter, texts, choice, audit.actor(), now, before)
+    audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay.id}: {query.described}")
+    actions.notify_worker()
+    return replay
 
 
 def _read_choice(text: str) -> ReplayChoice:
@@ -149,7 +141,7 @@ def _read_choice(text: str) -> ReplayChoice:
 @bp.get("/replays/<int:replay_id>")
 def detail(replay_id: int):
     """Show how far a replay has come; the answer is 204 to a poll that has `seen` that."""
-    replay = _load(replay_id)
+    replay = load_replay(replay_id)
     seen = f"{replay.state}-{replay.before}"
     if request.args.get("seen") == seen:
         return make_response("", 204)
@@ -177,29 +169,44 @@ def _sum(counts: Counter[str], results: Iterable[Redelivery]) -> int:
 @bp.post("/replays/<int:replay_id>/stop")
 def stop(replay_id: int) -> Response:
     """Stop a replay; what it has sent stays sent."""
-    _load(replay_id)
-    if not outbox.stop_replay(replay_id, now_ms()):
+    if not stop_replay(replay_id):
         return _to_detail(replay_id, "Nothing was changed: the replay has ended already.", "bad")
-    audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay_id} stopped")
     return _to_detail(replay_id, "The replay is stopped.")
 
 
 @bp.post("/replays/<int:replay_id>/continue")
 def go_on(replay_id: int) -> Response:
     """Continue a stopped replay where it was."""
-    _load(replay_id)
-    if not outbox.continue_replay(replay_id):
+    if not continue_replay(replay_id):
         return _to_detail(replay_id, "Nothing was changed: the replay is not stopped.", "bad")
-    audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay_id} continued")
-    wakeup.notify(services().config.data_dir)
     return _to_detail(replay_id, "The replay goes on.")
+
+
+def stop_replay(replay_id: int) -> bool:
+    """Stop a replay; return False if it has ended."""
+    load_replay(replay_id)
+    is_stopped = outbox.stop_replay(replay_id, now_ms())
+    if is_stopped:
+        audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay_id} stopped")
+    return is_stopped
+
+
+def continue_replay(replay_id: int) -> bool:
+    """Continue a replay; return False if it is not stopped."""
+    load_replay(replay_id)
+    goes_on = outbox.continue_replay(replay_id)
+    if goes_on:
+        audit.record(AuditAction.DELIVERY_REPLAYED, f"replay {replay_id} continued")
+        actions.notify_worker()
+    return goes_on
 
 
 def _to_detail(replay_id: int, message: str, category: str = "message") -> Response:
     return redirect_with(message, "replays.detail", category, replay_id=replay_id)
 
 
-def _load(replay_id: int) -> Replay:
+def load_replay(replay_id: int) -> Replay:
+    """Return a replay, or end the request with 404."""
     return Replay.get_or_none(Replay.id == replay_id) or abort(
         404, "There is no such replay. It is deleted when it is older than Tocsin keeps deliveries."
     )
@@ -208,13 +215,4 @@ def _load(replay_id: int) -> Replay:
 @bp.post("/deliveries/msg_<int:number>/redeliver")
 def redeliver(number: int) -> Response:
     """Send one delivery again that has ended."""
-    results = outbox.redeliver([number], ReplayChoice.ALL, g.person.name, now_ms())
-    if not results:
-        abort(404, "There is no such delivery.")
-    [result] = results
-    if result not in outbox.SENDABLE:
-        message = f"Nothing was changed: {_REFUSALS[result]}"
-        return redirect_with(message, "deliveries.detail", "bad", number=number)
-    audit.record(AuditAction.DELIVERY_REPLAYED, f"delivery msg_{number}")
-    wakeup.notify(services().config.data_dir)
-    return redirect_with("The delivery is due again.", "deliveries.detail", number=number)
+    return report(number, actions.redeliver(number), "The delivery is due again.")

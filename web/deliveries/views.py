@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from flask import Blueprint, abort, g, render_template, request
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 from clock import MINUTE, now_ms
@@ -12,23 +12,19 @@ from delivery.content.severity import Severity
 from delivery.log import search
 from delivery.log.log_filter import STATE_FILTERS, LogFilter
 from delivery.outcome import Reason
-from delivery.queue import wakeup
-from models import Attempt, AuditAction, Channel, Delivery, DeliveryState, GroupMessage
-from web import audit
-from web.deliveries import log, queries
+from models import Attempt, Channel, Delivery, DeliveryState, GroupMessage
+from web.deliveries import actions, log, queries
 from web.deliveries.alert_facts import alert_facts
 from web.deliveries.list_page import render_list
 from web.deliveries.log import Page
 from web.deliveries.log_filter import FilterQuery, read_filter, read_number
 from web.deliveries.sent_request import MAX_IN_MESSAGE, SentRequest, request_of
 from web.redirects import redirect_with
-from web.services import services
 
 bp = Blueprint("deliveries", __name__)
 
 MAX_CHANNELS = 200  # to choose from
 MAX_IN_GROUP = 200
-MAX_SNOOZE_MINUTES = 720
 SOON = 3 * MINUTE
 _ACTION_STATES = {
     "retry_now": outbox.RETRIABLE_STATES,
@@ -112,7 +108,7 @@ def detail(number: int):
     group = queries.find_group_message(number)
     if group:
         return _group_page(group)
-    delivery = _load(number)
+    delivery = actions.load_delivery(number)
     seen = f"{delivery.state}-{delivery.attempts}"
     if request.args.get("seen") == seen:
         return "", 204
@@ -172,14 +168,6 @@ def _sent_request(attempts: list[Attempt]) -> SentRequest | None:
     return request_of(last, deliveries)
 
 
-def _load(number: int) -> Delivery:
-    return queries.find_delivery(number) or abort(
-        404,
-        "There is no such delivery. It is deleted together with its channel, "
-        "or when it is older than Tocsin keeps deliveries.",
-    )
-
-
 def _allowed_actions(delivery: Delivery, refusal: str) -> set[str]:
     actions = {name for name, states in _ACTION_STATES.items() if delivery.state in states}
     if refusal:
@@ -190,11 +178,7 @@ def _allowed_actions(delivery: Delivery, refusal: str) -> set[str]:
 @bp.post("/deliveries/msg_<int:number>/now")
 def retry_now(number: int) -> Response:
     """Make a delivery due now."""
-    done = outbox.retry_now(number, now_ms())
-    if done:
-        audit.record(AuditAction.DELIVERY_RETRIED, f"msg_{number}")
-        wakeup.notify(services().config.data_dir)
-    return _report(number, done, "The delivery is due now.")
+    return report(number, actions.retry_now(number), "The delivery is due now.")
 
 
 @bp.post("/deliveries/msg_<int:number>/postpone")
@@ -202,35 +186,20 @@ def snooze(number: int) -> Response:
     """Delay the next attempt of a delivery by the posted minutes."""
     text = request.form.get("minutes", "60").strip()
     minutes = int(text) if re.fullmatch("[0-9]{1,4}", text, re.ASCII) else 0
-    if not 1 <= minutes <= MAX_SNOOZE_MINUTES:
-        reason = f"enter whole minutes from 1 to {MAX_SNOOZE_MINUTES}."
-        return _redirect_unchanged(number, reason)
-    done = outbox.snooze(number, minutes, now_ms())
-    if done:
-        audit.record(AuditAction.DELIVERY_SNOOZED, f"msg_{number}, {minutes} minutes")
-    return _report(number, done, f"The delivery is snoozed for {minutes} minutes.")
+    done = f"The delivery is snoozed for {minutes} minutes."
+    return report(number, actions.snooze(number, minutes), done)
 
 
 @bp.post("/deliveries/msg_<int:number>/give-up")
 def cancel(number: int) -> Response:
     """Cancel a delivery."""
-    done = outbox.cancel(number, g.person.name, now_ms())
-    if done:
-        audit.record(AuditAction.DELIVERY_CANCELED, f"msg_{number}")
-    return _report(number, done, "The delivery is canceled and is not retried automatically.")
+    done = "The delivery is canceled and is not retried automatically."
+    return report(number, actions.cancel(number), done)
 
 
-def _report(number: int, done: bool, message: str) -> Response:
+def report(number: int, refusal: str, message: str) -> Response:
     """Redirect to a delivery with the message, or with why nothing was changed."""
-    delivery = _load(number)
-    if done:
-        return redirect_with(message, "deliveries.detail", number=number)
-    reason = (
-        f"the delivery is {delivery.state.replace('_', ' ')}. {queries.why_not_retried(delivery)}"
-    )
-    return _redirect_unchanged(number, reason.strip())
-
-
-def _redirect_unchanged(number: int, reason: str) -> Response:
-    message = f"Nothing was changed: {reason}"
-    return redirect_with(message, "deliveries.detail", "bad", number=number)
+    if refusal:
+        unchanged = f"Nothing was changed: {refusal}"
+        return redirect_with(unchanged, "deliveries.detail", "bad", number=number)
+    return redirect_with(message, "deliveries.detail", number=number)

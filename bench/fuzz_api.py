@@ -1,0 +1,54 @@
+"""Requests of Schemathesis to every operation of the OpenAPI document, and what is wrong.
+
+`fuzz_api.py 500` makes 500 requests to each operation that has parameters or a body. The app is
+called in this process, names are not resolved, and connections to other machines are refused.
+"""
+
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from app import create_app
+from clock import now_ms
+from config import Config
+from models import User, db
+from web.accounts.api_tokens import SCOPES, create_token
+
+TESTS = Path(__file__).parent.parent / "tests"
+EXAMPLES = 100
+
+
+def refuse(*_arguments, **_options):
+    """Contact nothing."""
+    raise socket.gaierror(socket.EAI_NONAME, "nothing is contacted here")
+
+
+def main() -> int:
+    sys.path.append(str(TESTS))
+    from fuzzing import fuzz
+
+    examples = int(sys.argv[1]) if len(sys.argv) > 1 else EXAMPLES
+    socket.getaddrinfo = refuse
+    socket.socket.connect = refuse
+    with tempfile.TemporaryDirectory() as folder:
+        app = create_app(Config.from_env({"TOCSIN_DATA_DIR": folder}))
+        with app.app_context():
+            User.create(name="ada", role="editor", created_at=now_ms())
+            _, secret = create_token("fuzz", list(SCOPES), None, "ada", now_ms())
+        began = time.monotonic()
+        headers = {"Authorization": f"Bearer {secret}"}
+        report = fuzz(app, "/api/v1/openapi.json", headers, examples)
+        db.close()
+    print(f"{len(report.cases)} operations, {sum(report.cases.values()):,} requests")
+    print(f"{time.monotonic() - began:.0f} s")
+    print(f"{report.failures} answers with 5xx")
+    print(f"{len(report.problems)} operations with an answer outside the document")
+    for problem in report.problems.values():
+        print(problem)
+    return 1 if report.problems or report.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
