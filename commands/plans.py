@@ -1,7 +1,10 @@
 """Show the plan of an import in the terminal, and carry it out."""
 
+from functools import partial
+
 import click
 
+from commands.progress import interruptible, tracked
 from web.transfer.applying import PlanOutdated, apply_plan, describe_plan, describe_result
 from web.transfer.plan import Action, Plan, Step, plan_import
 from web.transfer.reading import Mapping
@@ -21,7 +24,7 @@ def carry_out(
             imported.
         Abort: the answer is no.
     """
-    plan = plan_import(entries, resolve)
+    plan = plan_import(entries, resolve, track=partial(tracked, "Checking the channels"))
     _refuse_problems(plan, source)
     for step in plan.steps:
         _show(step)
@@ -34,7 +37,8 @@ def carry_out(
     if not yes:
         click.confirm("Import this?", abort=True, err=True)
     try:
-        apply_plan(plan, source)
+        with interruptible():
+            apply_plan(plan, source, track=partial(tracked, "Importing"))
     except PlanOutdated as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"Imported: {describe_result(plan)}.", err=True)

@@ -4,10 +4,12 @@ import contextlib
 import itertools
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from typing import TypeVar
 
 import click
 
+T = TypeVar("T")
 Advance = Callable[[int], None]
 MAX_UPDATES = 100
 
@@ -30,6 +32,14 @@ def progress(label: str, total: int) -> Iterator[Advance]:
         yield bar.update
         if total:
             bar.update(total - bar.pos)
+
+
+def tracked(label: str, items: Collection[T]) -> Iterator[T]:
+    """Yield the items, and show how many of them are done."""
+    with progress(label, len(items)) as advance:
+        for item in items:
+            yield item
+            advance(1)
 
 
 @contextlib.contextmanager

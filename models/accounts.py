@@ -94,6 +94,9 @@ class Token(Table):
 class Fact(Table):
     """A named value that the installation stores about itself."""
 
+    # Why the files of TOCSIN_PROVISION were not applied; empty if they were.
+    PROVISIONING_PROBLEM = "provisioning problem"
+
     name = TextField(primary_key=True)
     value = TextField()
 

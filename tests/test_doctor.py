@@ -281,3 +281,9 @@ def test_without_a_monitor_it_names_the_variable(environ):
     [finding] = [one for one in examine(environ) if one.subject == "heartbeat"]
     assert finding.level == "ok"
     assert "TOCSIN_HEARTBEAT_URL" in finding.text
+
+
+def test_files_that_were_not_provisioned_are_a_problem(config, environ, app):
+    assert "provisioning" not in levels(examine(environ))
+    Fact.store(Fact.PROVISIONING_PROBLEM, "TOCSIN_PROVISION: a.yml: line 3: there is a mistake.")
+    assert levels(examine(environ))["provisioning"] == "problem"

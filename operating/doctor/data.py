@@ -18,6 +18,7 @@ from database.schema import known_steps, newer_steps
 from database.sqlite import WAL_IS_SAFE
 from delivery.queue.pulse import FACT, read_state
 from delivery.secrets.encryption import DecryptionError, Keyring, channel_purpose
+from models import Fact
 from operating.backup import LAST_BACKUP
 from operating.doctor.findings import Finding, fine, problem, warning
 
@@ -183,6 +184,16 @@ def check_heartbeat(config: Config, connection: Any, now: int) -> list[Finding]:
         text = last if state.accepted_at else "None was ever accepted."
         return [warning(_HEARTBEAT, text, "Start Tocsin; if it runs, look into its log.")]
     return [fine(_HEARTBEAT, f"The last one was {_length(now - state.accepted_at)} ago.")]
+
+
+def check_provisioning(connection: Any) -> list[Finding]:
+    """Check whether the files of TOCSIN_PROVISION were applied at the last start."""
+    rows = connection.execute("SELECT name, value FROM fact").fetchall()
+    text = dict(rows).get(Fact.PROVISIONING_PROBLEM)
+    if not text:
+        return []
+    advice = "Correct the file, and restart Tocsin; until then the channels are as before."
+    return [problem("provisioning", text, advice)]
 
 
 def has_leader(config: Config) -> bool:

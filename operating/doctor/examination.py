@@ -58,6 +58,7 @@ def _examine_rows(config: Config, connection: Any, now: int) -> list[Finding]:
     )
     for check in checks:
         found += check(connection, now)
+    found += data.check_provisioning(connection)
     return found + data.check_heartbeat(config, connection, now)
 
 

@@ -25,7 +25,7 @@ def apply_plan(
     plan: Plan,
     source: str,
     provisioned: str = "",
-    track: Callable[[Iterable], Iterable] = iter,
+    track: Callable[[list], Iterable] = iter,
 ) -> None:
     """Save, create, pause and delete the channels of a plan, in one transaction.
 

@@ -84,7 +84,7 @@ def plan_import(
     entries: list[Mapping],
     resolve: Resolver | None = None,
     provisioned: str = "",
-    track: Callable[[Iterable], Iterable] = iter,
+    track: Callable[[list], Iterable] = iter,
 ) -> Plan:
     """Return what these entries of files change. An entry has the members of the API.
 

@@ -23,7 +23,6 @@ from web.transfer.reading import MAX_FILE_BYTES, FileError, Mapping
 log = logging.getLogger("tocsin.provisioning")
 
 ACTOR = "provisioning"
-PROBLEM = "provisioning problem"  # the fact; empty while all is well
 SUFFIXES = (".yml", ".yaml", ".json")
 MAX_PROBLEMS_SHOWN = 5
 # Of the files that this process, or the one that it is forked from, has applied.
@@ -131,10 +130,10 @@ def _release_others(names: set[str]) -> None:
 
 def _store_problem(problem: str) -> None:
     if problem != provisioning_problem():
-        Fact.store(PROBLEM, problem)
+        Fact.store(Fact.PROVISIONING_PROBLEM, problem)
 
 
 def provisioning_problem() -> str:
     """Return why the files of TOCSIN_PROVISION were not applied; empty if they were."""
-    fact = Fact.get_or_none(Fact.name == PROBLEM)
+    fact = Fact.get_or_none(Fact.name == Fact.PROVISIONING_PROBLEM)
     return fact.value if fact else ""
