@@ -86,6 +86,11 @@ class Config:
         return self.public_url or self.address.rstrip("/")
 
     @property
+    def prefix(self) -> str:
+        """Return the path of the public URL, such as `/tocsin`; empty if there is none."""
+        return urlsplit(self.public_url).path
+
+    @property
     def hosts(self) -> frozenset[str]:
         """Return the host names of the pages, in lower case. IP addresses are not listed."""
         public = urlsplit(self.public_url).hostname or "localhost"
