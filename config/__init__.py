@@ -100,9 +100,9 @@ class Config:
     def test_slots(self) -> int:
         """Return the number of tests that one web process runs at a time.
 
-        Four or half the threads, whichever is more, but fewer than the threads.
+        Four or half the threads, whichever is more, but fewer than the threads; at least one.
         """
-        return min(self.threads - 1, max(4, self.threads // 2))
+        return max(1, min(self.threads - 1, max(4, self.threads // 2)))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Config":
