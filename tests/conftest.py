@@ -234,6 +234,7 @@ class Live:
     program: tuple[str, ...] = (sys.executable, str(ROOT / "cli.py"))
     command: tuple[str, ...] = ("serve",)
     started_in = ROOT
+    passed: tuple[int, ...] = ()  # descriptors that it inherits
 
     def __init__(self, folder, bind="127.0.0.1:{port}", **environment):
         self.port = free_port()
@@ -265,6 +266,7 @@ class Live:
             cwd=self.started_in,
             stdout=self.log,
             stderr=self.log,
+            pass_fds=self.passed,
         )
 
     def ready(self, seconds=20.0):
