@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: run test lint measure format lock screenshot kinds messages bench compare clean
+.PHONY: run test lint measure format lock screenshot kinds messages bundle bench compare clean
 
 run: .venv/runtime  ## serve Tocsin at http://127.0.0.1:8000/
 	@exec $(BIN)/python cli.py serve
@@ -35,6 +35,9 @@ kinds: .venv/development  ## update docs/kinds/
 
 messages: .venv/development  ## update docs/messages.md and its pictures (needs Chromium)
 	$(BIN)/python docs/messages.py
+
+bundle: .venv/development  ## build dist/tocsin.pyz, Tocsin in one file
+	@$(BIN)/python bundle/build.py
 
 bench: .venv/development  ## run all benchmarks
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done

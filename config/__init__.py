@@ -86,6 +86,11 @@ class Config:
         return self.public_url or self.address.rstrip("/")
 
     @property
+    def prefix(self) -> str:
+        """Return the path of the public URL, such as `/tocsin`; empty if there is none."""
+        return urlsplit(self.public_url).path
+
+    @property
     def hosts(self) -> frozenset[str]:
         """Return the host names of the pages, in lower case. IP addresses are not listed."""
         public = urlsplit(self.public_url).hostname or "localhost"
@@ -95,9 +100,9 @@ class Config:
     def test_slots(self) -> int:
         """Return the number of tests that one web process runs at a time.
 
-        Four or half the threads, whichever is more, but fewer than the threads.
+        Four or half the threads, whichever is more, but fewer than the threads; at least one.
         """
-        return min(self.threads - 1, max(4, self.threads // 2))
+        return max(1, min(self.threads - 1, max(4, self.threads // 2)))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Config":

@@ -114,7 +114,14 @@ def _public_url(text: str) -> str:
             f"{shown(text)} has a query (after ?) or a fragment (after #), which no base of links "
             "can have; write for example https://tocsin.example"
         )
-    return _web_url(text).rstrip("/")
+    url = _web_url(text).rstrip("/")
+    path = urlsplit(url).path
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path) or re.search(r"/\.\.?(/|$)", path):
+        raise ValueError(
+            f"{shown(text)} has the path {path!r}; write one of letters, digits and hyphens, for "
+            "example https://tools.example/tocsin"
+        )
+    return url
 
 
 def _integrity(text: str) -> str:

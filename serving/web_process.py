@@ -13,6 +13,8 @@ from functools import partial
 
 from flask import Flask
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.sync import SyncWorker
 
 import database
 from app import configure
@@ -23,6 +25,7 @@ from locks import file_lock
 from models import db
 from operating.running import SERVING
 from serving.supervisor import start_supervisors
+from serving.sync_threads import add_threads
 from web.accounts import users
 from web.services import Services
 
@@ -64,6 +67,10 @@ def _wait_and_start(app: Flask) -> None:
 def _start(app: Flask, worker: Worker) -> None:
     services: Services = app.extensions["tocsin"]
     config = _with_address(services.config, worker.cfg.address)
+    if isinstance(worker, SyncWorker):
+        add_threads(worker, config.threads)
+    elif isinstance(worker, ThreadWorker):
+        config = replace(config, threads=worker.cfg.threads)
     if config != services.config:
         configure(app, config)
     _serving.enter_context(file_lock(config.data_dir / SERVING, shared=True))

@@ -233,6 +233,8 @@ class Live:
 
     program: tuple[str, ...] = (sys.executable, str(ROOT / "cli.py"))
     command: tuple[str, ...] = ("serve",)
+    started_in = ROOT
+    passed: tuple[int, ...] = ()  # descriptors that it inherits
 
     def __init__(self, folder, bind="127.0.0.1:{port}", **environment):
         self.port = free_port()
@@ -259,7 +261,12 @@ class Live:
         settings.setdefault("TOCSIN_ADMIN_PASSWORD", PASSWORD)
         command = [part.format(port=self.port) for part in (*self.program, *self.command)]
         self.process = subprocess.Popen(
-            command, env={**others, **settings}, cwd=ROOT, stdout=self.log, stderr=self.log
+            command,
+            env={**others, **settings},
+            cwd=self.started_in,
+            stdout=self.log,
+            stderr=self.log,
+            pass_fds=self.passed,
         )
 
     def ready(self, seconds=20.0):

@@ -1,8 +1,23 @@
 """The processes of a running server, as the system shows them."""
 
 import contextlib
+import sys
 import time
 from pathlib import Path
+
+# As systemd does: the socket is descriptor 3 of the process that LISTEN_PID names.
+_GIVE_SOCKET = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def with_socket(listener, *program):
+    """Return the command that starts a program with a listening socket, which it inherits."""
+    return (sys.executable, "-c", _GIVE_SOCKET, str(listener.fileno()), *program)
 
 
 def children_of(pid):

@@ -18,10 +18,12 @@ ROOT = Path(__file__).parent.parent
 MAX_SECONDS = 120
 PACKAGES = {
     "amtool": "prometheus-alertmanager",
+    "caddy": "caddy",
     "nginx": "nginx-light",
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "promtool": "prometheus",
+    "systemd-analyze": "systemd",
     "webhook": "webhook",
 }
 _PATH = f"{os.environ['PATH']}:/usr/sbin"

@@ -52,7 +52,10 @@ def headers_of_all(config: Config) -> dict[str, str]:
 
 
 class SessionCookie(SecureCookieSessionInterface):
-    """Flask's signed cookie; over https it is `Secure` and bound to the host (`__Host-`)."""
+    """Flask's signed cookie; over https it is `Secure` and bound to the host (`__Host-`).
+
+    Below a prefix, it is sent with requests below it only.
+    """
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session of a request, at once if there is no cookie: most are of machines."""
@@ -66,9 +69,15 @@ class SessionCookie(SecureCookieSessionInterface):
             super().save_session(app, session, response)
 
     def get_cookie_name(self, app: Flask) -> str:
-        """Return the cookie's name, with the prefix `__Host-` (RFC 6265bis) over https."""
+        """Return the cookie's name, over https with `__Host-` or `__Secure-` (RFC 6265bis)."""
         name = super().get_cookie_name(app)
-        return f"__Host-{name}" if is_https() else name
+        if not is_https():
+            return name
+        return f"__Secure-{name}" if request.script_root else f"__Host-{name}"
+
+    def get_cookie_path(self, app: Flask) -> str:
+        """Return the path below which the browser sends the cookie."""
+        return request.script_root or "/"
 
     def get_cookie_secure(self, app: Flask) -> bool:
         """Return True over https."""

@@ -81,13 +81,15 @@ def sign_in_page(status: int, message: str = "", sealed_edit: str = "") -> Respo
 
 
 def _next_path() -> str:
-    return own_path(request.values.get("next", ""))
+    path = own_path(request.values.get("next", ""))
+    return path if f"{path}/".startswith(f"{request.script_root}/") else ""
 
 
 def sign_in_required() -> Response:
     """Return the sign-in page; it carries an interrupted edit, encrypted with its secrets."""
     if request.method == "GET":
-        return redirect(url_for("signin.login", next=request.full_path.rstrip("?")), 303)
+        path = request.script_root + request.full_path.rstrip("?")
+        return redirect(url_for("signin.login", next=path), 303)
     if not is_posted_edit():
         message = "Your session has ended, so nothing was done. Sign in and try again."
         return sign_in_page(401, message)

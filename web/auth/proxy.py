@@ -10,6 +10,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.networks import Network
 
+# A prefix begins every link: with two slashes it would be a host.
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
+
 
 class BehindProxy:
     """Accepts `X-Forwarded-…` and `Remote-User` from trusted networks only.
@@ -21,7 +24,7 @@ class BehindProxy:
     def __init__(self, app: WSGIApplication, trusted: tuple[Network, ...]):
         self._app = app
         self._trusted = trusted
-        self._proxied_app = ProxyFix(self._call_forwarded, x_for=1, x_proto=1, x_host=1)
+        self._proxied_app = ProxyFix(self._call_forwarded, x_for=1, x_proto=1, x_host=1, x_prefix=1)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle a request, with the proxy's headers if the proxy is trusted."""
@@ -31,6 +34,8 @@ class BehindProxy:
         # WSGI decodes headers as latin-1 (PEP 3333); proxies send names in UTF-8.
         name = environ.get("HTTP_REMOTE_USER", "").encode("latin-1").decode("utf-8", "replace")
         environ["tocsin.user"] = name
+        if not _PREFIX.fullmatch(environ.get("HTTP_X_FORWARDED_PREFIX", "")):
+            environ.pop("HTTP_X_FORWARDED_PREFIX", None)
         return self._proxied_app(environ, start_response)
 
     def _call_forwarded(

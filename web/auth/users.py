@@ -9,8 +9,8 @@ from models import AuditAction, Role, Token, User
 from web import audit
 from web.accounts import users
 from web.auth.login import authenticate, hash_new_password, start_session
+from web.prefix import public_link
 from web.redirects import redirect_with
-from web.services import services
 
 bp = Blueprint("people", __name__)
 
@@ -77,7 +77,7 @@ def _get_user(user_id: int) -> User:
 def _page_with_link(user: User):
     path = url_for("signin.setup", secret=users.create_invitation(user, now_ms()))
     audit.record(AuditAction.USER_INVITED, user.name)
-    return _page(link=services().config.base_url + path, user=user)
+    return _page(link=public_link(path), user=user)
 
 
 def _page(status: int = 200, **context):

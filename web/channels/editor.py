@@ -16,6 +16,7 @@ from web.channels.forms import ChannelForm, values_of
 from web.channels.health import describe_health
 from web.channels.provisioned import refuse_provisioned
 from web.channels.secret_fields import Context
+from web.prefix import public_link
 from web.services import services
 from web.validation import parse_drill, parse_repeat
 
@@ -53,7 +54,7 @@ class Edit:
     def alert_url(self) -> str:
         """The link in the message of a test."""
         suffix = "/edit" if self.channel.id else ""
-        return services().config.base_url + self.base + suffix
+        return public_link(self.base + suffix)
 
 
 def get_channel_or_404(channel_id: int) -> Channel:
