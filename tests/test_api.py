@@ -198,6 +198,7 @@ def test_a_response_has_every_member_but_no_secret(script):
         "health": "unused",
         "trouble": None,
         "origin": "https://hooks.example.com",
+        "provisioned": None,
         "created_at": shown["created_at"],
         "updated_at": shown["updated_at"],
     }

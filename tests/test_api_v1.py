@@ -337,6 +337,20 @@ def test_versions_are_listed_read_and_restored(api):
     assert api.get("/channels/1/history")["versions"][0]["event"] == "restored from version 1"
 
 
+@pytest.mark.parametrize(
+    ("method", "end"), [("PUT", ""), ("DELETE", ""), ("POST", "/history/1/restore")]
+)
+def test_only_its_file_changes_a_provisioned_channel(api, channel_id, method, end):
+    path = f"/channels/{channel_id}"
+    assert api.send("PUT", path, {"name": "Renamed"}).json["provisioned"] is None
+    Channel.update(provisioned="team.yaml").execute()
+    assert api.get(path)["provisioned"] == "team.yaml"
+    refused = api.send(method, path + end, {"name": "Other"} if method == "PUT" else None)
+    assert (refused.status_code, "team.yaml" in refused.json["detail"]) == (409, True)
+    assert Channel.get().name == "Renamed"
+    assert api.post(f"{path}/pause")["state"] == "paused"
+
+
 def test_an_entity_tag_answers_a_read_and_guards_a_write(api, channel_id):
     path = f"/channels/{channel_id}"
     tag = api.send("GET", path).headers["ETag"]

@@ -45,6 +45,7 @@ def channel_json(channel: Channel) -> dict[str, Any]:
         "health": health_of(channel, now_ms()),
         "trouble": _trouble_json(channel),
         "origin": channel.origin,
+        "provisioned": channel.provisioned or None,
         "created_at": rfc3339(channel.created_at),
         "updated_at": rfc3339(channel.updated_at),
     }

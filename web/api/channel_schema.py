@@ -67,6 +67,7 @@ READ_ONLY = (
     "health",
     "trouble",
     "origin",
+    "provisioned",
     "created_at",
     "updated_at",
     "secrets",

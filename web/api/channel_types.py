@@ -43,7 +43,10 @@ class _Configuration(TypedDict):
 
 
 class ChannelAnswer(_Configuration):
-    """A channel without secrets, with a shortened URL."""
+    """A channel without secrets, with a shortened URL.
+
+    If a file provisions it, `provisioned` is that file, and only the file changes the channel.
+    """
 
     id: int
     state: ChannelState
@@ -51,6 +54,7 @@ class ChannelAnswer(_Configuration):
     health: Health
     trouble: Trouble | None
     origin: str
+    provisioned: str | None
     created_at: Time
     updated_at: Time
     problem: NotRequired[str]

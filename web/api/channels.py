@@ -87,7 +87,7 @@ def replace(channel_id: int):
 
 @bp.delete("/channels/<int:channel_id>")
 @require_scope("channels:write")
-@describe({204: None}, 404, 412, takes=("If-Match",))
+@describe({204: None}, 404, 409, 412, takes=("If-Match",))
 def delete(channel_id: int):
     """Delete a channel, its deliveries and its attempts."""
     channel = get_channel_or_404(channel_id)
