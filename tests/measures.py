@@ -22,8 +22,8 @@ MAX_MODULE_LINES = 300
 # drawings 23,000. Groups, storms and the health of channels took 10,000; several senders and
 # PostgreSQL take 7,000; the dashboard, the log, replay, history and the lab take 26,000; the
 # modules of the database, not counted before, are 4,000. Files of channels, moving in, the whole
-# API, backups, the doctor, drills and the bundle take 45,000. This bound keeps the code from growing
-# until the aim is reached.
+# API, backups, the doctor, drills and the bundle take 45,000. This bound keeps the code from
+# growing until the aim is reached.
 MAX_TOKENS = 206_000
 
 _LAYOUT = {
