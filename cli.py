@@ -27,8 +27,8 @@ from web.transfer.reading import FileError
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand and return its exit code."""
     try:
-        tocsin.main(arguments, prog_name="tocsin", standalone_mode=False)
-        return 0
+        code = tocsin.main(arguments, prog_name="tocsin", standalone_mode=False)
+        return code or 0
     except click.Abort:
         return 130
     except click.ClickException as error:

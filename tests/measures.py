@@ -21,9 +21,9 @@ MAX_MODULE_LINES = 300
 # care took 13,000 more, with the processes, which were not counted before, and messages with their
 # drawings 23,000. Groups, storms and the health of channels took 10,000; several senders and
 # PostgreSQL take 7,000; the dashboard, the log, replay, history and the lab take 26,000; the
-# modules of the database, not counted before, are 4,000. This
-# bound keeps the code from growing until the aim is reached.
-MAX_TOKENS = 200_000
+# modules of the database, not counted before, are 4,000. The API, moving in, provisioning and
+# operating take 43,000. This bound keeps the code from growing until the aim is reached.
+MAX_TOKENS = 210_000
 
 _LAYOUT = {
     tokenize.COMMENT,

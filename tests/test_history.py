@@ -122,6 +122,7 @@ def test_a_version_has_every_column_that_a_save_writes(client):
     others = {"id", "state", "version", "proof", "proof_hash", "proven_at", "created_at"}
     others |= {"updated_at", "probe_at", "deleted_at", "drops", "attempted_at", "trouble_since"}
     others |= {"trouble", "trouble_version", "failures", "drill_at", "drill_failures"}
+    others |= {"provisioned"}
     assert set(Channel._meta.columns) - others == set(CONFIGURATION)
     assert set(CONFIGURATION) <= set(ChannelVersion._meta.columns)
 

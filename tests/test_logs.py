@@ -116,6 +116,16 @@ def test_a_sane_id_of_a_trusted_proxy_is_kept(call, given, address, is_kept):
     assert (call(given, address) == given) == is_kept
 
 
+def test_the_app_reads_the_headers_of_a_proxy_once(app):
+    wrapped = app.wsgi_app
+    layers = []
+    while hasattr(wrapped, "_app"):
+        layers.append(type(wrapped))
+        wrapped = getattr(wrapped, "_wsgi_app", wrapped._app)
+    assert layers.count(BehindProxy) == 1
+    assert layers[:2] == [BehindProxy, RequestIds]
+
+
 def test_errors_show_the_id_of_their_request(client, anonymous):
     response = client.get("/channels/99/edit")
     assert response.headers["X-Request-ID"] in response.text
