@@ -24,7 +24,7 @@ MAX_MODULE_LINES = 300
 # modules of the database, not counted before, are 4,000. Files of channels, moving in, the whole
 # API, backups, the doctor, drills and the bundle take 45,000. This bound keeps the code from
 # growing until the aim is reached.
-MAX_TOKENS = 206_000
+MAX_TOKENS = 208_000
 
 _LAYOUT = {
     tokenize.COMMENT,
