@@ -1,5 +1,6 @@
 """The OpenAPI document: valid, complete, and true of every answer."""
 
+import copy
 import re
 import secrets
 import socket
@@ -14,6 +15,7 @@ from openapi_spec_validator import validate
 from clock import HOUR, now_ms
 from models import Alert, Channel, Delivery, Replay, Silence
 from web.accounts.api_tokens import SCOPES, create_token
+from web.api.channel_schema import CHANNEL_MEMBERS
 from web.api.openapi import documented_rules
 from web.auth.access import HEALTH, scopes_of
 
@@ -82,6 +84,15 @@ def test_the_servers_are_at_the_public_address(app, document):
 
 
 # --- real answers ---
+
+
+def closed(document):
+    """Return the document with objects that have no other members than those that it names."""
+    document = copy.deepcopy(document)
+    for schema in document["components"]["schemas"].values():
+        if "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+    return document
 
 
 def check(document, method, path, response):
@@ -157,6 +168,7 @@ STATES = {
 
 
 def test_real_answers_are_as_documented(app, receiver, document):
+    document = closed(document)
     arguments = fill(app, receiver)
     headers = token_of()
     client = app.test_client()
@@ -200,6 +212,10 @@ def test_the_members_of_a_channel_have_the_limits_of_the_form(document):
     assert members["signing"]["enum"] == ["none", "standard", "github", "grafana", None]
     assert set(members["timeout"]["anyOf"][0].items()) >= {("minimum", 1), ("maximum", 30)}
     assert members["health"]["readOnly"]
+    for name in CHANNEL_MEMBERS:
+        for kind in ("ChannelBody", "VersionAnswer"):
+            member = schemas[kind]["properties"].get(name)
+            assert member is None or member["description"], (kind, name)
 
 
 def test_an_answer_can_be_sent_back_by_the_schema_of_a_request(app, document, receiver):

@@ -9,7 +9,7 @@ from delivery.settings import DEFAULT_TIMEOUT, MAX_TIMEOUT, METHODS, MIN_TIMEOUT
 from web.api.channel_schema import READ_ONLY
 from web.channels.forms import ChannelForm
 from web.channels.header_rows import MAX_HEADERS
-from web.validation import MAX_NAME_LENGTH, MAX_REPEAT_MINUTES
+from web.validation import MAX_DRILL_DAYS, MAX_NAME_LENGTH, MAX_REPEAT_MINUTES
 
 _SECRET = "Write-only. Absent or empty: the stored one stays; `null` removes it."
 
@@ -75,24 +75,30 @@ _MEMBERS = {
         f"1 to {MAX_REPEAT_MINUTES} minutes between repeats of an open alert; `null`: none.",
         _number(1, MAX_REPEAT_MINUTES),
     ),
+    "drill": Member(
+        f"1 to {MAX_DRILL_DAYS} days between two fire drills; `null`: none.",
+        _number(1, MAX_DRILL_DAYS),
+    ),
     "version": Member("The number of saves. A request with an old one is refused with 409."),
+    "provisioned": Member("The file that alone changes the channel; `null`: requests do."),
     "secrets": Member("The names of the secrets that are stored."),
     "problem": Member("Why a stored channel cannot be used."),
     "trouble": Member("`null` while the channel gets through."),
 }
 
 
-def describe_channel(requested: dict[str, Any], shown: dict[str, Any]) -> None:
-    """Add to the schemas of a request and of an answer what the form knows of the members.
+def describe_channel(requested: dict[str, Any], *answers: dict[str, Any]) -> None:
+    """Add to the schemas of a request and of answers what the form knows of the members.
 
-    A request may repeat members of an answer that cannot be changed.
+    A request may repeat the members of the first answer that cannot be changed.
     """
     members = requested["properties"]
     for name, member in _MEMBERS.items():
         if name in members:
             members[name] = {**(member.schema or members[name]), "description": member.description}
-        if name in shown["properties"]:
-            shown["properties"][name]["description"] = member.description
+        for answer in answers:
+            if name in answer["properties"]:
+                answer["properties"][name]["description"] = member.description
     for name in READ_ONLY:
-        members[name] = {**shown["properties"][name], "readOnly": True}
+        members[name] = {**answers[0]["properties"][name], "readOnly": True}
     requested["additionalProperties"] = False

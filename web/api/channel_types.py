@@ -38,6 +38,7 @@ class _Configuration(TypedDict):
     fallback: int | None
     retries: str
     repeat: int | None
+    drill: int | None
     version: int
     secrets: list[str]
 

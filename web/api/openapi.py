@@ -54,12 +54,16 @@ Errors are problem documents (RFC 9457). Below `/api/v2` they are JSON strings, 
 
 
 class Problem(Struct):
-    """A problem document (RFC 9457). `errors` has messages by member or parameter."""
+    """A problem document (RFC 9457). `errors` has messages by member or parameter.
+
+    The log has the `request_id`, which every answer also has in the header `X-Request-ID`.
+    """
 
     type: str
     title: str
     status: int
     detail: str
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
     errors: dict[str, list[str]] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -123,7 +127,8 @@ def _components(operations: list[Operation]) -> dict[str, Any]:
         types += [kind for kind in operation.answers.values() if kind not in (None, str)]
         types += [kind for kind in (operation.query, operation.body) if kind is not None]
     components = msgspec.json.schema_components(types, ref_template=_REF)[1]
-    describe_channel(components["ChannelBody"], components["ChannelAnswer"])
+    answers = (components["ChannelAnswer"], components["VersionAnswer"])
+    describe_channel(components["ChannelBody"], *answers)
     return components
 
 
