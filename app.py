@@ -36,7 +36,7 @@ from web.deliveries import views as deliveries
 from web.deliveries.alert_facts import severity_of_row, subject_of_row
 from web.lab import views as lab
 from web.lab.receiving import receive
-from web.prefix import BelowPrefix, check_prefix
+from web.prefix import BelowPrefix
 from web.request_ids import RequestIds
 from web.row_ids import RowId
 from web.services import Services
@@ -107,7 +107,6 @@ def create_app(config: Config | None = None) -> Flask:
     csrf = CSRFProtect(app)
     security_headers.register(app, config)
     _register_blueprints(app, csrf)
-    check_prefix(app, config.prefix)
     numbered = RequestIds(DirectIngest(app, config), logs_access=config.access_log)
     below = BelowPrefix(numbered, config.prefix)
     app.wsgi_app = BehindProxy(below, config.trusted_proxies)  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from config.database_url import database_of
 from config.networks import allowed_target, parse_bind, trusted_proxy
+from config.prefix import check_prefix
 from config.texts import port_of, shown
 from logs import LogFormat
 
@@ -115,12 +116,7 @@ def _public_url(text: str) -> str:
             "can have; write for example https://tocsin.example"
         )
     url = _web_url(text).rstrip("/")
-    path = urlsplit(url).path
-    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path) or re.search(r"/\.\.?(/|$)", path):
-        raise ValueError(
-            f"{shown(text)} has the path {path!r}; write one of letters, digits and hyphens, for "
-            "example https://tools.example/tocsin"
-        )
+    check_prefix(urlsplit(url).path)
     return url
 
 

@@ -39,7 +39,7 @@ log = logging.getLogger("tocsin.server")
 class Master(Arbiter):
     """gunicorn's first process, which SIGUSR2 starts again in its place."""
 
-    is_restarting = False
+    kept: socket.socket | None = None  # for the program that starts in place of this one
 
     def reload(self):
         """Replace the web processes and their workers, if they could start."""
@@ -54,7 +54,7 @@ class Master(Arbiter):
         """End the web processes and their workers, if the program can be started again."""
         if not _can_start():
             return
-        self.is_restarting = True
+        self.kept = self.LISTENERS[0].dup()
         raise StopIteration  # gunicorn stops
 
 
@@ -80,7 +80,7 @@ def serve(config: Config, *, with_worker: bool) -> None:
     listener = inherited(config) or listen(config)
     # Web processes fork with everything imported; after SIGHUP they still run the same code.
     importlib.import_module("app")
-    options = ["--config", str(SETTINGS), "--bind", f"fd://{listener.dup().detach()}"]
+    options = ["--config", str(SETTINGS), "--bind", f"fd://{listener.detach()}"]
     if not with_worker:
         options += ["--env", "TOCSIN_SENDERS=0"]
     sys.argv = ["tocsin", *options, "wsgi:app"]
@@ -88,8 +88,8 @@ def serve(config: Config, *, with_worker: bool) -> None:
     try:
         server.run()
     finally:
-        if server.master.is_restarting:
-            give_socket(listener.fileno())
+        if server.master.kept:
+            give_socket(server.master.kept.fileno())
             os.execv(sys.executable, command)  # noqa: S606 (this program itself)
 
 

@@ -356,7 +356,11 @@ SENTENCES = [
     ("PUBLIC_URL", "https://t.example:99999", "the port '99999' is not a number from 1 to 65535"),
     ("PUBLIC_URL", "https://t.example/?a=b", "has a query (after ?) or a fragment (after #)"),
     ("PUBLIC_URL", "https://t.example/#top", "has a query (after ?) or a fragment (after #)"),
-    ("PUBLIC_URL", "https://t.example/a//b", "has the path '/a//b'; write one of letters, digits"),
+    (
+        "PUBLIC_URL",
+        "https://t.example/a//b",
+        "the path '/a//b'; write one of letters, digits",
+    ),
     ("PUBLIC_URL", "https://t.example/a/../b", "has the path '/a/../b'"),
     ("PUBLIC_URL", "https://t.example/<a>", "has the path '/<a>'"),
     ("PUBLIC_URL", "https://ada@t.example", "a user name before it; write for example https://toc"),

@@ -15,6 +15,7 @@ from test_nginx import create_certificate, session_with, start_nginx
 
 from app import create_app
 from config import Config, ConfigError
+from config.prefix import OWN_PARTS
 from models import db
 
 PREFIX = "/tools/tocsin"
@@ -154,9 +155,15 @@ def test_signing_in_leads_to_a_page_below_the_prefix_only(below, path, target):
 
 
 @pytest.mark.parametrize("path", ["/alerts", "/channels/x", "/api", "/static/tocsin"])
-def test_a_prefix_that_begins_like_a_page_of_tocsin_is_refused(below, path):
-    with pytest.raises(ConfigError, match=f"the path {path} begins like a page"):
-        below(f"https://tools.example{path}")
+def test_a_prefix_that_begins_like_a_page_of_tocsin_is_refused(path):
+    url = f"https://tools.example{path}/"
+    with pytest.raises(ConfigError, match=f"TOCSIN_PUBLIC_URL: the path {path} begins like a page"):
+        Config.from_env({"TOCSIN_PUBLIC_URL": url})
+
+
+def test_the_first_parts_of_all_paths_are_known(app):
+    parts = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()} - {""}
+    assert parts == OWN_PARTS, "update OWN_PARTS in config/prefix.py"
 
 
 def test_links_in_messages_and_invitations_have_the_prefix_once(app, client, receiver):

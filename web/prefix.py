@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, request
+from flask import request
 
-from config import ConfigError
 from web.services import services
 
 
@@ -28,20 +27,6 @@ class BelowPrefix:
         if prefix and f"{path}/".startswith(f"{prefix}/"):
             environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
         return self._app(environ, start_response)
-
-
-def check_prefix(app: Flask, prefix: str) -> None:
-    """Check that no page of Tocsin has a path that begins like the prefix.
-
-    Raises:
-        ConfigError: there is one, so that a path could be meant with and without the prefix.
-    """
-    own = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}
-    if prefix and prefix.split("/")[1] in own:
-        raise ConfigError(
-            f"TOCSIN_PUBLIC_URL: the path {prefix} begins like a page of Tocsin itself; "
-            "choose another one, for example /tocsin"
-        )
 
 
 def public_link(path: str) -> str:
