@@ -40,6 +40,19 @@ def _notify(config: Config, notice: str) -> None:
         print(f"tocsin: {notice}", file=sys.stderr, flush=True)
 
 
+def check_again(config: Config) -> None:
+    """Check the keys that new processes of a prepared installation would read.
+
+    Raises:
+        ConfigError: the keys cannot be used.
+        DatabaseError: the database cannot be used.
+    """
+    config = config.with_keys(create=False)
+    if config.database in _prepared:
+        with db.connection_context():
+            rotation.check_keys(Keyring(config.encryption_keys, config.keys_file))
+
+
 def prepare(config: Config) -> Config:
     """Return the configuration with its keys, after preparing everything that serving needs.
 

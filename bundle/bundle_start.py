@@ -5,7 +5,6 @@ only the standard library, and no syntax that is newer than Python 3.6.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -73,7 +72,10 @@ def add_libraries(folder):
 
 def describe_machine():
     """Return what compiled libraries depend on: the Python, its platform, and the C library."""
-    name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+    library = ""
+    if "CS_GNU_LIBC_VERSION" in getattr(os, "confstr_names", ()):  # not with musl, or on Windows
+        library = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    name, _, version = library.partition(" ")
     return {
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
         "suffix": EXTENSION_SUFFIXES[0],  # such as .cpython-311-x86_64-linux-gnu.so
@@ -151,6 +153,8 @@ def unpack(archive, folders):
 
 
 def _unpack_into(archive, folder):
+    import fcntl  # not on Windows, where `check_machine` says what the bundle is for
+
     from _bootstrap import Environment, cache_path
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -225,6 +229,8 @@ def is_complete(archive, build):
 
 def delete_unused(folder):
     """Delete every unpacked bundle that no process uses, such as those of earlier versions."""
+    import fcntl
+
     for path in folder.iterdir():
         if not _BUILD.fullmatch(path.name) or path.is_symlink():
             continue

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
+from peewee import DatabaseError
 
+import startup
 from config import Config, ConfigError
 from config.sockets import give_socket, take_socket
 
@@ -44,8 +46,8 @@ class Master(Arbiter):
     def reload(self):
         """Replace the web processes and their workers, if they could start."""
         try:
-            Config.from_env().with_keys(create=False)
-        except ConfigError as error:
+            startup.check_again(Config.from_env())
+        except (ConfigError, DatabaseError) as error:
             log.error("no reload: %s", error)
             return
         super().reload()
@@ -59,9 +61,16 @@ class Master(Arbiter):
 
 
 class Server(WSGIApplication):
-    """gunicorn with this configuration."""
+    """gunicorn with this configuration.
+
+    It imports nothing from the folder that it was started in: others may be able to write there.
+    """
 
     master: Master
+
+    def chdir(self):
+        """Change to the folder of gunicorn's `--chdir`."""
+        os.chdir(self.cfg.chdir)
 
     def run(self):
         """Serve until a signal ends it, then exit."""

@@ -13,7 +13,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from bundle_start import BUILT, Unusable, candidates, check_machine, check_private, delete_unused
+from bundle_start import (
+    BUILT,
+    Unusable,
+    candidates,
+    check_machine,
+    check_private,
+    delete_unused,
+    describe_machine,
+)
 from conftest import Live
 from installed import ROOT, build_once
 
@@ -253,3 +261,25 @@ def test_only_unpacked_bundles_that_no_process_uses_are_deleted(tmp_path, monkey
     delete_unused(tmp_path)
     os.close(descriptor)
     assert {path.name for path in tmp_path.iterdir()} == {used.name, "photos"}
+
+
+@pytest.mark.parametrize("names", [{}, {"CS_PATH": 0}])
+def test_a_system_without_glibc_is_described(monkeypatch, names):
+    monkeypatch.setattr(os, "confstr_names", names)
+    assert describe_machine()["glibc"] == []
+    monkeypatch.delattr(os, "confstr_names")  # as on Windows
+    assert describe_machine()["glibc"] == []
+
+
+def test_the_first_module_needs_no_module_of_unix_to_say_what_the_bundle_is_for(bundle):
+    code = (
+        "import sys; sys.modules['fcntl'] = None; import bundle_start as start; "
+        "start.check_machine({'python': '3.1', 'suffix': '.so', 'glibc': []})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(bundle)},
+        capture_output=True,
+        text=True,
+    )
+    assert "Unusable: this file is for Python 3.1" in done.stderr

@@ -6,9 +6,11 @@ import re
 
 import pytest
 import requests
+from browsing import fresh_name, open_page
 from channels import create, form_of
 from conftest import PASSWORD, ROOT, Live, free_port
 from markup import token_in
+from playwright.sync_api import expect
 from programs import Programs, documented, find_program
 from test_accessibility import paths_of
 from test_nginx import create_certificate, session_with, start_nginx
@@ -281,3 +283,23 @@ def fill(live, origin, session, receiver):
     [[delivery, alert]] = live.query("SELECT max(id), max(alert_id) FROM delivery")
     channel = int(response.headers["Location"].split("/")[-2])
     return {"channel_id": channel, "alert_id": alert, "number": delivery}
+
+
+@pytest.mark.browser
+def test_field_checks_and_tests_work_in_a_browser_below_the_prefix(chromium, tmp_path, receiver):
+    live = Live(tmp_path, TOCSIN_PUBLIC_URL=f"https://tools.example{PREFIX}")
+    try:
+        live.ready()
+        live.url += PREFIX
+        page = open_page(chromium, live)
+        page.goto(f"{live.url}/channels/new?kind=webhook")
+        page.fill("#url", "nonsense")
+        expect(page.locator("#url-error")).to_contain_text("http")
+        page.fill("#url", receiver.url)
+        page.fill("#name", fresh_name())
+        page.get_by_role("button", name="Send test").click()
+        expect(page.locator("#test-result")).to_have_attribute("data-verdict", "delivered")
+        assert page.complaints == []
+        page.context.close()
+    finally:
+        live.stop()

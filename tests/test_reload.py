@@ -88,6 +88,22 @@ def test_sighup_with_an_invalid_file_changes_nothing_and_says_so(started, tmp_pa
     assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
 
 
+def test_sighup_with_the_keys_of_another_installation_changes_nothing(
+    started,  # noqa: F811
+    tmp_path,
+    receiver,
+):
+    server = started(TOCSIN_WORKERS="1")
+    server.ready()
+    server.create_channel(receiver.url)
+    before = children_of(server.process.pid)
+    keys = tmp_path / "data" / "encryption.keys"
+    keys.write_text("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n")
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "no reload: TOCSIN_ENCRYPTION_KEYS: " in server.output())
+    assert children_of(server.process.pid) == before
+
+
 def test_sigusr2_starts_again_in_the_same_process_and_refuses_no_client(
     started,  # noqa: F811
     receiver,

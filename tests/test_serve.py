@@ -74,6 +74,21 @@ def test_an_address_that_cannot_be_listened_on_is_refused_at_once(started, bind,
     assert server.output().count("\n") == 1
 
 
+def test_the_folder_of_the_start_gives_no_code_to_the_server(tmp_path):
+    class InFolder(Live):
+        started_in = tmp_path / "here"
+
+    InFolder.started_in.mkdir()
+    for name in ("wsgi", "app", "config", "gunicorn.conf"):
+        (InFolder.started_in / f"{name}.py").write_text("raise SystemExit('somebody else')\n")
+    server = InFolder(tmp_path)
+    try:
+        server.ready()
+    finally:
+        server.stop()
+    assert "somebody else" not in (tmp_path / "log").read_text()
+
+
 def test_a_web_process_that_cannot_start_ends_the_server_with_another_code_than_zero(started):
     server = started(TOCSIN_THREADS="8", GUNICORN_CMD_ARGS="--worker-connections 0 --threads x")
     assert server.process.wait(20) != 0
