@@ -8,7 +8,7 @@ import socket
 import pytest
 from channels import create
 from conftest import Client
-from fuzzing import fuzz
+from fuzzing import ADDRESS, fuzz
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
@@ -18,8 +18,6 @@ from web.accounts.api_tokens import SCOPES, create_token
 from web.api.channel_schema import CHANNEL_MEMBERS
 from web.api.openapi import documented_rules
 from web.auth.access import HEALTH, scopes_of
-
-ADDRESS = "/api/v1/openapi.json"
 
 
 def token_of(scope=None):
@@ -263,11 +261,12 @@ def nowhere(monkeypatch):
 
 
 def test_no_request_fails_or_gets_an_answer_outside_the_document(app, receiver, document, nowhere):
-    fill(app, receiver)
-    report = fuzz(app, ADDRESS, token_of(), examples=5)
+    report = fuzz(app, token_of(), receiver.url, examples=4)
     assert report.problems == {}
     assert report.failures == 0
     operations = {
         f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item
     }
-    assert operations - set(report.cases) == {f"GET {ADDRESS}"}  # Schemathesis has read it
+    assert set(report.cases) == operations
+    # The state of a row, or a rule of the form, refuses most of some requests.
+    assert len(report.successes) > 30
