@@ -8,7 +8,8 @@ import socket
 import sys
 import tempfile
 import time
-from pathlib import Path
+
+from parts.figures import figure
 
 from app import create_app
 from clock import now_ms
@@ -16,7 +17,6 @@ from config import Config
 from models import User, db
 from web.accounts.api_tokens import SCOPES, create_token
 
-TESTS = Path(__file__).parent.parent / "tests"
 EXAMPLES = 100
 URL = "https://hooks.example.com/services/t0ken"
 
@@ -27,8 +27,7 @@ def refuse(*_arguments, **_options):
 
 
 def main() -> int:
-    sys.path.append(str(TESTS))
-    from fuzzing import fuzz
+    from fuzzing import fuzz  # of the tests, which only the import of `parts` makes importable
 
     examples = int(sys.argv[1]) if len(sys.argv) > 1 else EXAMPLES
     socket.getaddrinfo = refuse
@@ -42,10 +41,11 @@ def main() -> int:
         headers = {"Authorization": f"Bearer {secret}"}
         report = fuzz(app, headers, URL, examples)
         db.close()
-    print(f"{len(report.cases)} operations, {sum(report.cases.values()):,} requests")
-    print(f"{time.monotonic() - began:.0f} s")
-    print(f"{report.failures} answers with 5xx")
-    print(f"{len(report.problems)} operations with an answer outside the document")
+    figure("operations", len(report.cases), "", places=0)
+    figure("requests", sum(report.cases.values()), "", places=0)
+    figure("duration", time.monotonic() - began, "s", places=0)
+    figure("answers with 5xx", report.failures, "", 0, places=0)
+    figure("operations with an answer outside the document", len(report.problems), "", 0, places=0)
     for problem in report.problems.values():
         print(problem)
     return 1 if report.problems or report.failures else 0
