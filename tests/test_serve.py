@@ -127,10 +127,10 @@ def test_a_damaged_database_prevents_the_start_with_restore_instructions(started
 
 
 def test_a_variable_without_an_effect_is_named_once_at_the_start(started):
-    server = started(TOCSIN_PROVISION="channels.toml", TOCSIN_PUBLC_URL="https://t.example")
+    server = started(TOCSIN_QUEUE_URL="redis://queue.example", TOCSIN_PUBLC_URL="https://t.example")
     server.ready()
     output = server.output()
-    assert output.count("TOCSIN_PROVISION is set, but this version does not use it") == 1
+    assert output.count("TOCSIN_QUEUE_URL is set, but this version does not use it") == 1
     assert output.count("TOCSIN_PUBLC_URL is set, but there is no such variable") == 1
 
 
