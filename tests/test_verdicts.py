@@ -171,6 +171,6 @@ def test_unreadable_certificate_authorities_send_nothing(receiver):
 
 def test_everything_is_sent_through_one_function_which_requires_a_policy():
     senders = {module for module in MODULES if "delivery.sender.send" in imports_of(module)}
-    assert senders == {"delivery.channel_test", "delivery.worker"}
+    assert senders == {"delivery.channel_test", "delivery.queue.pulse", "delivery.worker"}
     with pytest.raises(TypeError, match="policy"):
         sender.send(message_of(Settings(url="http://127.0.0.1/")), Settings())
