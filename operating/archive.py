@@ -38,7 +38,7 @@ class Manifest:
 
     @property
     def has_keys(self) -> bool:
-        """Return True if the backup can decrypt its channels by itself."""
+        """Return True if the backup can decrypt its channels without other keys."""
         return "encryption.keys" in self.files
 
 

@@ -69,7 +69,7 @@ def check_script(config: Config) -> list[Finding]:
         return [
             warning(
                 _SCRIPT,
-                f"{config.htmx_url} has no integrity: whoever serves it may change it.",
+                f"{config.htmx_url} has no integrity: the server of that address may change it.",
                 "Set TOCSIN_HTMX_INTEGRITY to the hash of the file.",
             )
         ]
