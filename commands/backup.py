@@ -26,7 +26,7 @@ _WITHOUT_KEYS = (
     "TOCSIN_ENCRYPTION_KEYS) nobody can decrypt the URLs and secrets of its channels: "
     "keep a copy of the keys in another place, or use --with-keys."
 )
-_WITH_KEYS = "This backup has the keys: whoever reads it can read every secret of the channels."
+_WITH_KEYS = "This backup has the keys: with it, anybody can read every secret of the channels."
 
 log = logging.getLogger("tocsin.backup")
 

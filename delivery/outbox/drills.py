@@ -1,7 +1,7 @@
 """Fire drills: which channel is sent one next, and what became of it.
 
 A drill is claimed before it is sent, by the time of the next one: it is sent once, in any number of
-processes. If the process ends meanwhile, it is sent again after an hour.
+processes. If the process ends before the result is stored, it is sent again after an hour.
 """
 
 from collections.abc import Callable
@@ -97,7 +97,7 @@ def settle_drill(result: DrillResult, now: int, random: float) -> None:
         else:
             failures += 1
             note_failed_drill(result, now)
-        if not days:  # the drills were switched off meanwhile
+        if not days:  # the drills have been switched off since it was sent
             return
         drill_at = next_drill(result.planned_at, days, now, random)
         if failures:

@@ -158,7 +158,7 @@ def check_due(connection: Any, now: int) -> list[Finding]:
 
 def check_backup(connection: Any, now: int) -> list[Finding]:
     """Check the age of the last backup."""
-    facts = dict(connection.execute("SELECT name, value FROM fact").fetchall())
+    facts = _facts(connection)
     advice = "Run tocsin backup every day: docs/operating.md has a line for cron."
     if LAST_BACKUP not in facts:
         return [warning(_BACKUP, "None was written by tocsin backup.", advice)]
@@ -174,7 +174,7 @@ def check_heartbeat(config: Config, connection: Any, now: int) -> list[Finding]:
     if not config.heartbeat_url:
         text = "TOCSIN_HEARTBEAT_URL is not set: nobody notices when Tocsin itself is dead."
         return [fine(_HEARTBEAT, text)]
-    facts = dict(connection.execute("SELECT name, value FROM fact").fetchall())
+    facts = _facts(connection)
     state = read_state(facts.get(FACT, ""))
     if state.problem:
         advice = "Check TOCSIN_HEARTBEAT_URL, and whether the monitor can be reached."
@@ -188,8 +188,7 @@ def check_heartbeat(config: Config, connection: Any, now: int) -> list[Finding]:
 
 def check_provisioning(connection: Any) -> list[Finding]:
     """Check whether the files of TOCSIN_PROVISION were applied at the last start."""
-    rows = connection.execute("SELECT name, value FROM fact").fetchall()
-    text = dict(rows).get(Fact.PROVISIONING_PROBLEM)
+    text = _facts(connection).get(Fact.PROVISIONING_PROBLEM)
     if not text:
         return []
     advice = "Correct the file, and restart Tocsin; until then the channels are as before."
@@ -205,6 +204,10 @@ def has_leader(config: Config) -> bool:
     database = database_of(config.database)
     with database.connection_context():
         return database.has_leader()
+
+
+def _facts(connection: Any) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, value FROM fact").fetchall())
 
 
 def _length(milliseconds: int) -> str:

@@ -28,16 +28,7 @@ _TAGS: dict[str, Any] = {"takes": ("If-Match",), "gives": ("ETag",)}
 
 @bp.post("/pause")
 @require_scope("channels:write")
-@describe(
-    {200: ChannelAnswer},
-    404,
-    412,
-    422,
-    body=Pause,
-    optional=True,
-    takes=("If-Match",),
-    gives=("ETag",),
-)
+@describe({200: ChannelAnswer}, 404, 412, 422, body=Pause, optional=True, **_TAGS)
 def pause(channel_id: int):
     """Pause a channel; until it is resumed, its openings are held, or dropped if chosen."""
     choice = read_body(Pause).waiting
@@ -49,17 +40,7 @@ def pause(channel_id: int):
 
 @bp.post("/resume")
 @require_scope("channels:write")
-@describe(
-    {200: ChannelAnswer},
-    404,
-    409,
-    412,
-    422,
-    body=Resume,
-    optional=True,
-    takes=("If-Match",),
-    gives=("ETag",),
-)
+@describe({200: ChannelAnswer}, 404, 409, 412, 422, body=Resume, optional=True, **_TAGS)
 def resume(channel_id: int):
     """Let a channel deliver again, and send what it holds, or the chosen part."""
     choice = read_body(Resume).held
@@ -112,17 +93,7 @@ def version(channel_id: int, number: int):
 
 @bp.post("/history/<int:number>/restore")
 @require_scope("channels:write")
-@describe(
-    {200: ChannelAnswer},
-    404,
-    409,
-    412,
-    422,
-    body=Nothing,
-    optional=True,
-    takes=("If-Match",),
-    gives=("ETag",),
-)
+@describe({200: ChannelAnswer}, 404, 409, 412, 422, body=Nothing, optional=True, **_TAGS)
 def restore(channel_id: int, number: int):
     """Save the configuration of an older version as a new one, unless that changes nothing."""
     read_body(Nothing)
